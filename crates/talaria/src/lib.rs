@@ -1,1 +1,3 @@
-//! talaria
+//! The XMiDT device gateway: one WebSocket per device, its events to HTTP and Kafka, requests to it by REST.
+
+pub mod config;

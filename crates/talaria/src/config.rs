@@ -1,0 +1,3 @@
+//! The configuration: a file, the environment over it, the defaults under it; checked once, with all faults at once.
+
+pub mod duration;
