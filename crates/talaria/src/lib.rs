@@ -1,3 +1,4 @@
 //! The XMiDT device gateway: one WebSocket per device, its events to HTTP and Kafka, requests to it by REST.
 
 pub mod config;
+pub mod telemetry;

@@ -1,0 +1,362 @@
+//! The gateway's log: JSON lines (or console lines), written by threads of their own.
+//!
+//! Whoever logs formats its line and puts it into a bounded queue, one for each output; it never waits for a disk or
+//! a pipe. When an output stalls, further lines are dropped and counted, and the count is logged once it moves again.
+//! This is no tracing of requests: spans are ignored here.
+
+mod line;
+mod writer;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use tracing::level_filters::LevelFilter;
+use tracing::subscriber::{Interest, Subscriber};
+use tracing::{Event, Metadata};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
+use tracing_subscriber::{Registry, reload};
+
+use writer::Writer;
+
+/// How long dropping a [`Logging`] waits for its outputs.
+const STOP_WITHIN: Duration = Duration::from_secs(1);
+
+/// What is logged, where to and in which form (`zap` of the configuration file).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The least important level that is logged.
+    pub level: Level,
+    /// Where the lines go; an empty list logs nothing.
+    pub outputs: Vec<Output>,
+    /// How a line is written.
+    pub encoding: Encoding,
+    /// The names of the three keys that every line has.
+    pub keys: Keys,
+}
+
+/// A level of the log, as `zap.level` names it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Level {
+    /// One message's way through the gateway.
+    Debug,
+    /// Changes of state.
+    #[default]
+    Info,
+    /// Something is not as it should be, nothing is lost.
+    Warn,
+    /// Something was lost.
+    Error,
+}
+
+/// One place that lines go to (`zap.outputPaths`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// The standard output.
+    Stdout,
+    /// The standard error.
+    Stderr,
+    /// A file, appended to.
+    File(PathBuf),
+}
+
+/// How a line is written (`zap.encoding`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Encoding {
+    /// One JSON object a line.
+    #[default]
+    Json,
+    /// Time, level, message and the fields as JSON, separated by tabs.
+    Console,
+}
+
+/// The names of the keys that every JSON line has (`zap.encoderConfig`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keys {
+    /// `zap.encoderConfig.timeKey`.
+    pub time: String,
+    /// `zap.encoderConfig.levelKey`.
+    pub level: String,
+    /// `zap.encoderConfig.messageKey`.
+    pub message: String,
+}
+
+/// Why the log could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An output file cannot be opened.
+    #[error("cannot open the log file {path}: {source}")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The writing thread cannot be started.
+    #[error("cannot start the log's thread: {0}")]
+    Thread(std::io::Error),
+    /// Another subscriber is already there.
+    #[error("logging is already started")]
+    AlreadyStarted,
+}
+
+/// A text that is no log level.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("expected one of debug, info, warn, error")]
+pub struct UnknownLevel;
+
+/// A text that is no encoding of log lines.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("expected json or console")]
+pub struct UnknownEncoding;
+
+/// A running log. Dropping it writes what is queued, within a second, and ends its threads.
+#[derive(Debug)]
+pub struct Logging {
+    writers: Vec<Writer>,
+    level: reload::Handle<LevelFilter, Registry>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            level: Level::default(),
+            outputs: vec![Output::Stdout],
+            encoding: Encoding::default(),
+            keys: Keys::default(),
+        }
+    }
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        Self { time: "ts".to_owned(), level: "level".to_owned(), message: "msg".to_owned() }
+    }
+}
+
+impl FromStr for Level {
+    type Err = UnknownLevel;
+
+    /// Zap's names; its three levels above `error` all mean `error`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.to_ascii_lowercase().as_str() {
+            "debug" => Ok(Self::Debug),
+            "info" | "" => Ok(Self::Info),
+            "warn" => Ok(Self::Warn),
+            "error" | "dpanic" | "panic" | "fatal" => Ok(Self::Error),
+            _ => Err(UnknownLevel),
+        }
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        })
+    }
+}
+
+impl From<Level> for LevelFilter {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Debug => Self::DEBUG,
+            Level::Info => Self::INFO,
+            Level::Warn => Self::WARN,
+            Level::Error => Self::ERROR,
+        }
+    }
+}
+
+impl From<&str> for Output {
+    fn from(path: &str) -> Self {
+        match path {
+            "stdout" => Self::Stdout,
+            "stderr" => Self::Stderr,
+            path => Self::File(path.strip_prefix("file://").unwrap_or(path).into()),
+        }
+    }
+}
+
+impl FromStr for Encoding {
+    type Err = UnknownEncoding;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.to_ascii_lowercase().as_str() {
+            "json" | "" => Ok(Self::Json),
+            "console" => Ok(Self::Console),
+            _ => Err(UnknownEncoding),
+        }
+    }
+}
+
+impl Logging {
+    /// Opens the outputs and makes this the log of the whole process.
+    ///
+    /// # Errors
+    /// If an output cannot be opened, or the process already has a log.
+    pub fn start(config: &Config) -> Result<Self, Error> {
+        let (logging, subscriber) = Self::build(config)?;
+        tracing::subscriber::set_global_default(subscriber).map_err(|_| Error::AlreadyStarted)?;
+        Ok(logging)
+    }
+
+    /// Changes the least important level that is logged, from the next line on.
+    pub fn set_level(&self, level: Level) {
+        // It fails only if the subscriber is gone: then nothing logs anyway.
+        let _ = self.level.reload(LevelFilter::from(level));
+    }
+
+    /// How many lines were dropped because an output had stalled.
+    pub fn dropped(&self) -> u64 {
+        self.writers.iter().map(Writer::dropped).sum()
+    }
+
+    /// Writes what is queued and ends the threads, waiting no longer than `within`.
+    pub fn stop(&mut self, within: Duration) {
+        for mut writer in self.writers.drain(..) {
+            writer.stop(within);
+        }
+    }
+
+    fn build(config: &Config) -> Result<(Self, impl Subscriber + Send + Sync + use<>), Error> {
+        let writers = config.outputs.iter().map(Writer::start).collect::<Result<Vec<_>, _>>()?;
+        let queues = writers.iter().map(Writer::queue).collect();
+        let (filter, level) = reload::Layer::new(LevelFilter::from(config.level));
+        let lines = LineLayer { encoding: config.encoding, keys: config.keys.clone(), queues };
+        Ok((Self { writers, level }, tracing_subscriber::registry().with(filter).with(lines)))
+    }
+}
+
+impl Drop for Logging {
+    fn drop(&mut self) {
+        self.stop(STOP_WITHIN);
+    }
+}
+
+/// Turns each event into a line and hands it to every output's queue.
+struct LineLayer {
+    encoding: Encoding,
+    keys: Keys,
+    queues: Vec<writer::Queue>,
+}
+
+impl<S: Subscriber> Layer<S> for LineLayer {
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if metadata.is_event() { Interest::always() } else { Interest::never() }
+    }
+
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let line = line::write(event, self.encoding, &self.keys);
+        for queue in &self.queues {
+            queue.push(line.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A directory of its own, removed at the end.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let folder = std::env::temp_dir().join(format!("talaria-log-{name}-{}", std::process::id()));
+            std::fs::create_dir_all(&folder).unwrap();
+            Self(folder)
+        }
+
+        fn config(&self) -> Config {
+            Config { outputs: vec![Output::File(self.0.join("log"))], ..Config::default() }
+        }
+
+        fn lines(&self) -> Vec<String> {
+            std::fs::read_to_string(self.0.join("log")).unwrap().lines().map(str::to_owned).collect()
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn a_line_is_a_json_object_with_level_time_message_and_fields() {
+        let folder = Folder::new("json");
+        let (logging, subscriber) = Logging::build(&folder.config()).unwrap();
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::info!(destination = "event:x", count = 3, on = true, "Published \"it\"");
+        });
+        drop(logging);
+        let line: serde_json::Value = serde_json::from_str(&folder.lines()[0]).unwrap();
+        assert_eq!(line["level"], "info");
+        assert_eq!(line["msg"], "Published \"it\"");
+        assert_eq!(line["destination"], "event:x");
+        assert_eq!(line["count"], 3);
+        assert_eq!(line["on"], true);
+        let time: jiff::Timestamp = line["ts"].as_str().unwrap().parse().unwrap();
+        assert!(time.duration_until(jiff::Timestamp::now()).as_secs() < 60);
+    }
+
+    #[test]
+    fn the_keys_can_be_renamed() {
+        let folder = Folder::new("keys");
+        let message = "message".to_owned();
+        let config = Config { keys: Keys { message, ..Keys::default() }, ..folder.config() };
+        let (logging, subscriber) = Logging::build(&config).unwrap();
+        tracing::subscriber::with_default(subscriber, || tracing::warn!("here"));
+        drop(logging);
+        let line: serde_json::Value = serde_json::from_str(&folder.lines()[0]).unwrap();
+        assert_eq!((&line["message"], &line["level"]), (&"here".into(), &"warn".into()));
+    }
+
+    #[test]
+    fn the_level_changes_while_the_log_runs() {
+        let folder = Folder::new("level");
+        let (logging, subscriber) = Logging::build(&folder.config()).unwrap();
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::debug!("hidden");
+            logging.set_level(Level::Debug);
+            tracing::debug!("shown");
+        });
+        drop(logging);
+        assert_eq!(folder.lines().len(), 1);
+        assert!(folder.lines()[0].contains("shown"));
+    }
+
+    #[test]
+    fn a_console_line_is_separated_by_tabs() {
+        let folder = Folder::new("console");
+        let config = Config { encoding: Encoding::Console, ..folder.config() };
+        let (logging, subscriber) = Logging::build(&config).unwrap();
+        tracing::subscriber::with_default(subscriber, || tracing::error!(id = "mac:1", "gone"));
+        drop(logging);
+        let line = folder.lines().remove(0);
+        let parts: Vec<&str> = line.split('\t').collect();
+        assert_eq!(parts[1..], ["error", "gone", "{\"id\":\"mac:1\"}"]);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_opened_is_named() {
+        let path = PathBuf::from("/nonexistent-folder/log");
+        let outputs = vec![Output::File(path)];
+        let error = Logging::build(&Config { outputs, ..Config::default() }).map(|_| ()).unwrap_err();
+        assert!(error.to_string().contains("/nonexistent-folder/log"), "{error}");
+    }
+
+    #[test]
+    fn levels_and_outputs_are_zaps() {
+        assert_eq!("ERROR".parse(), Ok(Level::Error));
+        assert_eq!("fatal".parse(), Ok(Level::Error));
+        assert_eq!("loud".parse::<Level>(), Err(UnknownLevel));
+        assert_eq!(Output::from("stderr"), Output::Stderr);
+        assert_eq!(Output::from("file:///var/log/t"), Output::File("/var/log/t".into()));
+    }
+}
