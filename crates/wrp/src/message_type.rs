@@ -1,0 +1,107 @@
+use std::fmt;
+
+/// What a message is, as its `msg_type` says (contract §1).
+///
+/// Numbers that the protocol does not name are kept: the gateway routes them like any other.
+///
+/// ```
+/// use wrp::MessageType;
+///
+/// assert_eq!(MessageType::SIMPLE_EVENT.friendly_name(), "SimpleEvent");
+/// assert!(MessageType(6).requires_transaction());
+/// assert_eq!(MessageType::from_name("event"), Some(MessageType::SIMPLE_EVENT));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct MessageType(pub i64);
+
+impl MessageType {
+    /// Authorization status, from the cloud to the device.
+    pub const AUTHORIZATION: MessageType = MessageType(2);
+    /// A request that awaits a response, or that response.
+    pub const SIMPLE_REQUEST_RESPONSE: MessageType = MessageType(3);
+    /// An event: nobody answers.
+    pub const SIMPLE_EVENT: MessageType = MessageType(4);
+    /// The C of CRUD, and its response.
+    pub const CREATE: MessageType = MessageType(5);
+    /// The R of CRUD, and its response.
+    pub const RETRIEVE: MessageType = MessageType(6);
+    /// The U of CRUD, and its response.
+    pub const UPDATE: MessageType = MessageType(7);
+    /// The D of CRUD, and its response.
+    pub const DELETE: MessageType = MessageType(8);
+    /// A process on the device makes itself known to the agent.
+    pub const SERVICE_REGISTRATION: MessageType = MessageType(9);
+    /// A process on the device says that it still runs.
+    pub const SERVICE_ALIVE: MessageType = MessageType(10);
+    /// The type of a message whose type is not known.
+    pub const UNKNOWN: MessageType = MessageType(11);
+
+    /// The long name that WRP v3 prints (`SimpleEventMessageType`), if the number has one.
+    pub const fn name_v3(self) -> Option<&'static str> {
+        Some(match self.0 {
+            0 => "Invalid0MessageType",
+            1 => "Invalid1MessageType",
+            2 => "AuthorizationMessageType",
+            3 => "SimpleRequestResponseMessageType",
+            4 => "SimpleEventMessageType",
+            5 => "CreateMessageType",
+            6 => "RetrieveMessageType",
+            7 => "UpdateMessageType",
+            8 => "DeleteMessageType",
+            9 => "ServiceRegistrationMessageType",
+            10 => "ServiceAliveMessageType",
+            11 => "UnknownMessageType",
+            12 => "LastMessageType",
+            _ => return None,
+        })
+    }
+
+    /// The short name (`SimpleEvent`); empty where there is none.
+    pub const fn friendly_name(self) -> &'static str {
+        match self.0 {
+            3 => "SimpleRequestResponse",
+            4 => "SimpleEvent",
+            5 => "Create",
+            6 => "Retrieve",
+            7 => "Update",
+            8 => "Delete",
+            9 => "ServiceRegistration",
+            10 => "ServiceAlive",
+            11 => "Unknown",
+            _ => "",
+        }
+    }
+
+    /// Whether messages of this type are requests and responses, which a `transaction_uuid` brings together.
+    pub const fn requires_transaction(self) -> bool {
+        matches!(self.0, 3 | 5..=8)
+    }
+
+    /// The type that a text names: its number, its short name, its long name, or `event`.
+    pub fn from_name(name: &str) -> Option<MessageType> {
+        if name == "event" {
+            return Some(Self::SIMPLE_EVENT);
+        }
+        let known = (0..=11).map(MessageType);
+        let named = |t: &MessageType| {
+            t.name_v3().is_some_and(|long| name == long || Some(name) == long.strip_suffix("MessageType"))
+        };
+        known.clone().find(named).or_else(|| known.clone().find(|t| name == t.0.to_string()))
+    }
+}
+
+impl From<i64> for MessageType {
+    fn from(number: i64) -> Self {
+        MessageType(number)
+    }
+}
+
+/// Writes the v3 name, or `MessageType(13)` for a number without one.
+impl fmt::Display for MessageType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name_v3() {
+            Some(name) => f.write_str(name),
+            None => write!(f, "MessageType({})", self.0),
+        }
+    }
+}

@@ -1,0 +1,196 @@
+use std::collections::BTreeMap;
+use std::fmt;
+
+use smallvec::SmallVec;
+
+use crate::msgpack::walk;
+use crate::{Text, TextBuf};
+
+/// How many entries can be set on a message before the heap is asked for room.
+const INLINE: usize = 4;
+
+/// The `metadata` of a message: texts by their names.
+///
+/// It has two layers. Below are the entries that the message came with: the validated bytes of a decoded message, or a
+/// borrowed map. Above are the ones that were [set](Metadata::set) since, which hide those of the same key below.
+/// So a gateway can stamp a message without copying it.
+///
+/// ```
+/// use wrp::Metadata;
+///
+/// let mut metadata = Metadata::default();
+/// metadata.set("/account-id", "4711");
+/// metadata.set("/account-id", "4712");
+/// assert_eq!(metadata.get("/account-id").unwrap(), "4712");
+/// assert_eq!(metadata.len(), 1);
+/// ```
+#[derive(Clone, Default)]
+pub struct Metadata<'a> {
+    base: Base<'a>,
+    /// How many entries of the base the overlay hides.
+    hidden: usize,
+    overlay: SmallVec<[(Text<'a>, Text<'a>); INLINE]>,
+}
+
+#[derive(Clone, Default)]
+enum Base<'a> {
+    #[default]
+    Empty,
+    Wire(walk::Entries<'a>),
+    Map(&'a BTreeMap<TextBuf, TextBuf>),
+}
+
+impl<'a> Metadata<'a> {
+    pub(crate) fn wire(entries: walk::Entries<'a>) -> Self {
+        Metadata { base: Base::Wire(entries), ..Metadata::default() }
+    }
+
+    /// The entries of the lower layer as bytes that an encoder may copy as they are, and the ones to add to them.
+    pub(crate) fn verbatim(&self) -> Option<&'a [u8]> {
+        match &self.base {
+            Base::Empty => Some(&[]),
+            Base::Wire(entries) if self.hidden == 0 => entries.verbatim(),
+            _ => None,
+        }
+    }
+
+    /// The entries that were set since the message was decoded or borrowed.
+    pub(crate) fn overlay(&self) -> &[(Text<'a>, Text<'a>)] {
+        &self.overlay
+    }
+
+    /// Sets an entry, in place of the one of that key if there is one.
+    ///
+    /// The first four do not allocate.
+    pub fn set(&mut self, key: &'a str, value: impl Into<Text<'a>>) {
+        let (key, value) = (Text::from(key), value.into());
+        if let Some(entry) = self.overlay.iter_mut().find(|entry| entry.0 == key) {
+            entry.1 = value;
+            return;
+        }
+        if self.base.get(key).is_some() {
+            self.hidden += 1;
+        }
+        self.overlay.push((key, value));
+    }
+
+    /// The value of a key. Takes time proportional to the number of entries.
+    pub fn get(&self, key: &str) -> Option<Text<'a>> {
+        let key = Text::from(key);
+        let set = self.overlay.iter().find(|entry| entry.0 == key).map(|entry| entry.1);
+        set.or_else(|| self.base.get(key))
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.base.len() - self.hidden + self.overlay.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The entries, each key once: first those that the message came with, then those that were set.
+    pub fn iter(&self) -> MetadataIter<'_, 'a> {
+        let base = match &self.base {
+            Base::Empty => IterRepr::Empty,
+            Base::Wire(entries) => IterRepr::Wire(entries.iter()),
+            Base::Map(map) => IterRepr::Map(map.iter()),
+        };
+        let hiding = if self.hidden > 0 { &self.overlay[..] } else { &[] };
+        MetadataIter { base, hiding, overlay: self.overlay.iter(), left: self.len() }
+    }
+
+    /// An owned copy.
+    pub fn to_map(&self) -> BTreeMap<TextBuf, TextBuf> {
+        self.iter().map(|(key, value)| (key.into(), value.into())).collect()
+    }
+}
+
+impl<'a> Base<'a> {
+    fn get(&self, key: Text<'_>) -> Option<Text<'a>> {
+        match self {
+            Base::Empty => None,
+            Base::Wire(entries) => entries.iter().find(|entry| entry.0 == key).map(|entry| entry.1),
+            Base::Map(map) => map.get(key.as_bytes()).map(TextBuf::as_text),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Base::Empty => 0,
+            Base::Wire(entries) => entries.len(),
+            Base::Map(map) => map.len(),
+        }
+    }
+}
+
+impl<'a> From<&'a BTreeMap<TextBuf, TextBuf>> for Metadata<'a> {
+    fn from(map: &'a BTreeMap<TextBuf, TextBuf>) -> Self {
+        Metadata { base: Base::Map(map), ..Metadata::default() }
+    }
+}
+
+/// Equal when they hold the same entries, in whatever order.
+impl PartialEq for Metadata<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len() && {
+            let (mut ours, mut theirs): (Vec<_>, Vec<_>) = (self.iter().collect(), other.iter().collect());
+            ours.sort_unstable();
+            theirs.sort_unstable();
+            ours == theirs
+        }
+    }
+}
+
+impl Eq for Metadata<'_> {}
+
+impl fmt::Debug for Metadata<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+/// The entries of a [`Metadata`].
+#[derive(Clone)]
+pub struct MetadataIter<'m, 'a> {
+    base: IterRepr<'m, 'a>,
+    hiding: &'m [(Text<'a>, Text<'a>)],
+    overlay: std::slice::Iter<'m, (Text<'a>, Text<'a>)>,
+    left: usize,
+}
+
+#[derive(Clone)]
+enum IterRepr<'m, 'a> {
+    Empty,
+    Wire(walk::EntriesIter<'m, 'a>),
+    Map(std::collections::btree_map::Iter<'a, TextBuf, TextBuf>),
+}
+
+impl<'a> Iterator for MetadataIter<'_, 'a> {
+    type Item = (Text<'a>, Text<'a>);
+
+    fn next(&mut self) -> Option<(Text<'a>, Text<'a>)> {
+        loop {
+            let below = match &mut self.base {
+                IterRepr::Empty => None,
+                IterRepr::Wire(entries) => entries.next(),
+                IterRepr::Map(entries) => entries.next().map(|(key, value)| (key.as_text(), value.as_text())),
+            };
+            let entry = match below {
+                Some(entry) if self.hiding.iter().any(|set| set.0 == entry.0) => continue,
+                Some(entry) => entry,
+                None => *self.overlay.next()?,
+            };
+            self.left = self.left.saturating_sub(1);
+            return Some(entry);
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl ExactSizeIterator for MetadataIter<'_, '_> {}

@@ -1,0 +1,168 @@
+//! Walking over collections that the decoder has already validated.
+//!
+//! The bytes are known to be good, so that a walk cannot fail. If it did all the same it would end early.
+
+use crate::Text;
+
+/// A validated list of texts, without its header.
+#[derive(Clone, Copy)]
+pub(crate) struct Items<'a> {
+    pub(crate) count: usize,
+    pub(crate) bytes: &'a [u8],
+    /// Whether every text has the header that the encoders would write, so that the bytes can be copied.
+    pub(crate) canonical: bool,
+}
+
+impl<'a> Items<'a> {
+    pub(crate) const fn iter(&self) -> Texts<'a> {
+        Texts { left: self.count, bytes: self.bytes }
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct Texts<'a> {
+    left: usize,
+    bytes: &'a [u8],
+}
+
+impl<'a> Iterator for Texts<'a> {
+    type Item = Text<'a>;
+
+    fn next(&mut self) -> Option<Text<'a>> {
+        self.left = self.left.checked_sub(1)?;
+        let (text, rest) = split_text(self.bytes)?;
+        self.bytes = rest;
+        Some(text)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+/// A validated list of lists of texts, without its header.
+#[derive(Clone, Copy)]
+pub(crate) struct Lists<'a> {
+    pub(crate) count: usize,
+    pub(crate) bytes: &'a [u8],
+}
+
+impl<'a> Lists<'a> {
+    pub(crate) const fn iter(&self) -> ListsIter<'a> {
+        ListsIter { left: self.count, bytes: self.bytes }
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct ListsIter<'a> {
+    left: usize,
+    bytes: &'a [u8],
+}
+
+impl<'a> Iterator for ListsIter<'a> {
+    type Item = Items<'a>;
+
+    fn next(&mut self) -> Option<Items<'a>> {
+        self.left = self.left.checked_sub(1)?;
+        let (count, body) = split_list(self.bytes)?;
+        let mut texts = Texts { left: count, bytes: body };
+        while texts.next().is_some() {}
+        self.bytes = texts.bytes;
+        let bytes = &body[..body.len() - texts.bytes.len()];
+        Some(Items { count, bytes, canonical: false })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+/// A validated map of texts, without its header.
+#[derive(Clone)]
+pub(crate) struct Entries<'a> {
+    pub(crate) count: usize,
+    pub(crate) bytes: &'a [u8],
+    pub(crate) canonical: bool,
+    /// Where the entries that count begin, if some keys are there twice. The last of each counts.
+    pub(crate) live: Option<Box<[u32]>>,
+}
+
+impl<'a> Entries<'a> {
+    pub(crate) fn len(&self) -> usize {
+        self.live.as_ref().map_or(self.count, |live| live.len())
+    }
+
+    pub(crate) fn verbatim(&self) -> Option<&'a [u8]> {
+        (self.canonical && self.live.is_none()).then_some(self.bytes)
+    }
+
+    pub(crate) fn iter(&self) -> EntriesIter<'_, 'a> {
+        match &self.live {
+            None => EntriesIter::All { left: self.count, bytes: self.bytes },
+            Some(live) => EntriesIter::Some { live: live.iter(), bytes: self.bytes },
+        }
+    }
+}
+
+#[derive(Clone)]
+pub(crate) enum EntriesIter<'m, 'a> {
+    All { left: usize, bytes: &'a [u8] },
+    Some { live: std::slice::Iter<'m, u32>, bytes: &'a [u8] },
+}
+
+impl<'a> Iterator for EntriesIter<'_, 'a> {
+    type Item = (Text<'a>, Text<'a>);
+
+    fn next(&mut self) -> Option<(Text<'a>, Text<'a>)> {
+        match self {
+            EntriesIter::All { left, bytes } => {
+                *left = left.checked_sub(1)?;
+                let (key, rest) = split_text(bytes)?;
+                let (value, rest) = split_text(rest)?;
+                *bytes = rest;
+                Some((key, value))
+            }
+            EntriesIter::Some { live, bytes } => {
+                let (key, rest) = split_text(bytes.get(*live.next()? as usize..)?)?;
+                Some((key, split_text(rest)?.0))
+            }
+        }
+    }
+}
+
+/// Takes a text off the front: a str, a bin or a nil.
+pub(crate) fn split_text(bytes: &[u8]) -> Option<(Text<'_>, &[u8])> {
+    let (&marker, rest) = bytes.split_first()?;
+    let (len, rest) = match marker {
+        0xa0..=0xbf => (usize::from(marker & 0x1f), rest),
+        0xd9 | 0xc4 => big_endian::<1>(rest)?,
+        0xda | 0xc5 => big_endian::<2>(rest)?,
+        0xdb | 0xc6 => big_endian::<4>(rest)?,
+        0xc0 => (0, rest),
+        _ => return None,
+    };
+    let (text, rest) = rest.split_at_checked(len)?;
+    Some((Text::new(text), rest))
+}
+
+/// Takes the header of a list off the front, and says how many texts follow: an array's, a map's (which counts as the
+/// list of its keys and values), or nil.
+fn split_list(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let (&marker, rest) = bytes.split_first()?;
+    Some(match marker {
+        0x90..=0x9f => (usize::from(marker & 0x0f), rest),
+        0xdc => big_endian::<2>(rest)?,
+        0xdd => big_endian::<4>(rest)?,
+        0xc0 => (0, rest),
+        0x80..=0x8f => (2 * usize::from(marker & 0x0f), rest),
+        0xde => big_endian::<2>(rest).map(|(pairs, rest)| (2 * pairs, rest))?,
+        0xdf => big_endian::<4>(rest).and_then(|(pairs, rest)| Some((pairs.checked_mul(2)?, rest)))?,
+        _ => return None,
+    })
+}
+
+/// Takes a number of `N` bytes off the front.
+pub(crate) fn big_endian<const N: usize>(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let (number, rest) = bytes.split_first_chunk::<N>()?;
+    Some((number.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte)), rest))
+}

@@ -1,0 +1,106 @@
+use std::fmt;
+
+use crate::msgpack::walk;
+use crate::{Strings, TextBuf};
+
+/// The `spans` of a v3 message: lists of texts that its senders measured. v5 has none.
+///
+/// ```
+/// use wrp::{Spans, TextBuf};
+///
+/// let spans = vec![vec![TextBuf::from("http"), TextBuf::from("12ms")]];
+/// let spans = Spans::from(&spans[..]);
+/// assert_eq!(spans.len(), 1);
+/// assert_eq!(spans.iter().next().unwrap().len(), 2);
+/// ```
+#[derive(Clone, Copy)]
+pub struct Spans<'a>(Repr<'a>);
+
+#[derive(Clone, Copy)]
+enum Repr<'a> {
+    Wire(walk::Lists<'a>),
+    Bufs(&'a [Vec<TextBuf>]),
+}
+
+impl<'a> Spans<'a> {
+    pub(crate) const fn wire(lists: walk::Lists<'a>) -> Self {
+        Spans(Repr::Wire(lists))
+    }
+
+    /// How many spans there are.
+    pub const fn len(&self) -> usize {
+        match self.0 {
+            Repr::Wire(lists) => lists.count,
+            Repr::Bufs(lists) => lists.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The spans in their order.
+    pub fn iter(&self) -> SpansIter<'a> {
+        SpansIter(match self.0 {
+            Repr::Wire(lists) => IterRepr::Wire(lists.iter()),
+            Repr::Bufs(lists) => IterRepr::Bufs(lists.iter()),
+        })
+    }
+
+    /// An owned copy.
+    pub fn to_vec(&self) -> Vec<Vec<TextBuf>> {
+        self.iter().map(|span| span.to_vec()).collect()
+    }
+}
+
+impl<'a> From<&'a [Vec<TextBuf>]> for Spans<'a> {
+    fn from(spans: &'a [Vec<TextBuf>]) -> Self {
+        Spans(Repr::Bufs(spans))
+    }
+}
+
+/// Equal when they hold equal lists in the same order.
+impl PartialEq for Spans<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len() && self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Spans<'_> {}
+
+impl fmt::Debug for Spans<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+/// The lists of a [`Spans`], in their order.
+#[derive(Clone)]
+pub struct SpansIter<'a>(IterRepr<'a>);
+
+#[derive(Clone)]
+enum IterRepr<'a> {
+    Wire(walk::ListsIter<'a>),
+    Bufs(std::slice::Iter<'a, Vec<TextBuf>>),
+}
+
+impl<'a> Iterator for SpansIter<'a> {
+    type Item = Strings<'a>;
+
+    fn next(&mut self) -> Option<Strings<'a>> {
+        match &mut self.0 {
+            IterRepr::Wire(lists) => lists.next().map(Strings::wire),
+            IterRepr::Bufs(lists) => lists.next().map(|list| Strings::from(&list[..])),
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        match &self.0 {
+            IterRepr::Wire(lists) => lists.size_hint(),
+            IterRepr::Bufs(lists) => lists.size_hint(),
+        }
+    }
+}
+
+impl ExactSizeIterator for SpansIter<'_> {}

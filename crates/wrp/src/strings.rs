@@ -1,0 +1,147 @@
+use std::fmt;
+
+use crate::msgpack::walk;
+use crate::{Text, TextBuf};
+
+/// A list of texts: the `headers` or `partner_ids` of a message, or one of its spans.
+///
+/// Either the validated bytes of a decoded message, which are walked anew on each use, or a borrowed slice.
+///
+/// ```
+/// use wrp::Strings;
+///
+/// let ids = Strings::from(&["comcast", "sky"][..]);
+/// assert_eq!(ids.len(), 2);
+/// assert_eq!(ids.iter().next().unwrap(), "comcast");
+/// assert!(ids.contains("sky"));
+/// ```
+#[derive(Clone, Copy)]
+pub struct Strings<'a>(Repr<'a>);
+
+#[derive(Clone, Copy)]
+enum Repr<'a> {
+    Wire(walk::Items<'a>),
+    Strs(&'a [&'a str]),
+    Bufs(&'a [TextBuf]),
+}
+
+impl<'a> Strings<'a> {
+    pub(crate) const fn wire(items: walk::Items<'a>) -> Self {
+        Strings(Repr::Wire(items))
+    }
+
+    /// The bytes of a decoded list that an encoder may copy as they are.
+    pub(crate) fn verbatim(&self) -> Option<&'a [u8]> {
+        match self.0 {
+            Repr::Wire(items) if items.canonical => Some(items.bytes),
+            _ => None,
+        }
+    }
+
+    /// How many texts there are.
+    pub const fn len(&self) -> usize {
+        match self.0 {
+            Repr::Wire(items) => items.count,
+            Repr::Strs(texts) => texts.len(),
+            Repr::Bufs(texts) => texts.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The text at a position. Takes time proportional to the position.
+    pub fn get(&self, index: usize) -> Option<Text<'a>> {
+        self.iter().nth(index)
+    }
+
+    /// Whether one of the texts is `text`.
+    pub fn contains(&self, text: &str) -> bool {
+        self.iter().any(|t| t == *text)
+    }
+
+    /// The texts in their order.
+    pub fn iter(&self) -> StringsIter<'a> {
+        StringsIter(match self.0 {
+            Repr::Wire(items) => IterRepr::Wire(items.iter()),
+            Repr::Strs(texts) => IterRepr::Strs(texts.iter()),
+            Repr::Bufs(texts) => IterRepr::Bufs(texts.iter()),
+        })
+    }
+
+    /// An owned copy.
+    pub fn to_vec(&self) -> Vec<TextBuf> {
+        self.iter().map(TextBuf::from).collect()
+    }
+}
+
+impl<'a> From<&'a [&'a str]> for Strings<'a> {
+    fn from(texts: &'a [&'a str]) -> Self {
+        Strings(Repr::Strs(texts))
+    }
+}
+
+impl<'a> From<&'a [TextBuf]> for Strings<'a> {
+    fn from(texts: &'a [TextBuf]) -> Self {
+        Strings(Repr::Bufs(texts))
+    }
+}
+
+/// Two lists are equal when they hold the same texts in the same order.
+impl PartialEq for Strings<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len() && self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Strings<'_> {}
+
+impl fmt::Debug for Strings<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+impl<'a> IntoIterator for Strings<'a> {
+    type Item = Text<'a>;
+    type IntoIter = StringsIter<'a>;
+
+    fn into_iter(self) -> StringsIter<'a> {
+        self.iter()
+    }
+}
+
+/// The texts of a [`Strings`], in their order.
+#[derive(Clone)]
+pub struct StringsIter<'a>(IterRepr<'a>);
+
+#[derive(Clone)]
+enum IterRepr<'a> {
+    Wire(walk::Texts<'a>),
+    Strs(std::slice::Iter<'a, &'a str>),
+    Bufs(std::slice::Iter<'a, TextBuf>),
+}
+
+impl<'a> Iterator for StringsIter<'a> {
+    type Item = Text<'a>;
+
+    fn next(&mut self) -> Option<Text<'a>> {
+        match &mut self.0 {
+            IterRepr::Wire(texts) => texts.next(),
+            IterRepr::Strs(texts) => texts.next().map(|text| Text::from(*text)),
+            IterRepr::Bufs(texts) => texts.next().map(TextBuf::as_text),
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        match &self.0 {
+            IterRepr::Wire(texts) => texts.size_hint(),
+            IterRepr::Strs(texts) => texts.size_hint(),
+            IterRepr::Bufs(texts) => texts.size_hint(),
+        }
+    }
+}
+
+impl ExactSizeIterator for StringsIter<'_> {}
