@@ -1,4 +1,5 @@
 //! The XMiDT device gateway: one WebSocket per device, its events to HTTP and Kafka, requests to it by REST.
 
 pub mod config;
+pub mod event;
 pub mod telemetry;

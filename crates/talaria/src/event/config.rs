@@ -1,0 +1,124 @@
+//! The configuration of the event side: the section `device.outbound` (contract §5, §9), parsed.
+
+use std::fmt;
+use std::time::Duration;
+
+use ::http::{HeaderValue, Method};
+
+use super::http::endpoints::Endpoints;
+
+/// How events leave the gateway. `Default` is what an absent `device.outbound` means.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `source`: the source of the gateway's own events. `localhost` is what the reference has; not a locator.
+    pub source: String,
+    /// The name of this host, for the source of acknowledgements: `dns:<host>` (contract §14.11).
+    pub host: String,
+    /// `method` of the requests to event receivers.
+    pub method: Method,
+    /// `authKey`: sent as `Authorization: Basic <key>`.
+    pub auth_key: Option<AuthKey>,
+    /// `eventEndpoints`: which URLs take which event type.
+    pub endpoints: Endpoints,
+    /// `defaultScheme`: put before a `dns:` destination that has none.
+    pub default_scheme: String,
+    /// `allowedSchemes` of `dns:` destinations; compared with case. `default_scheme` has to be one of them.
+    pub allowed_schemes: Vec<String>,
+    /// `outboundQueueSize`, and the same in bytes: what may wait to be posted, and apart from that what may wait to be
+    /// posted again.
+    pub queue: QueueLimit,
+    /// `workerPoolSize`: how many requests are made at the same time, at most. At least 1.
+    pub workers: usize,
+    /// `requestTimeout`: the time an event has, from queueing.
+    pub request_timeout: Duration,
+    /// `clientTimeout`: the time that the attempts of an event have, from the first one's start.
+    pub client_timeout: Duration,
+    /// `retries`: attempts after the first one.
+    pub retries: u32,
+    /// The time between two attempts: 5 s in the reference, which has no key for it.
+    pub retry_interval: Duration,
+    /// `transport`: what is kept of the connections to receivers.
+    pub transport: Transport,
+    /// How many messages of one device may wait for their acknowledgement; one more is refused with rdr 100.
+    pub max_unacknowledged_per_device: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            source: "localhost".to_owned(),
+            host: gethostname::gethostname().to_string_lossy().into_owned(),
+            method: Method::POST,
+            auth_key: None,
+            endpoints: Endpoints::default(),
+            default_scheme: "https".to_owned(),
+            allowed_schemes: vec!["https".to_owned()],
+            queue: QueueLimit { messages: 1000, bytes: 64 << 20 },
+            workers: 100,
+            request_timeout: Duration::from_secs(125),
+            client_timeout: Duration::from_secs(160),
+            retries: 1,
+            retry_interval: Duration::from_secs(5),
+            transport: Transport::default(),
+            max_unacknowledged_per_device: 10_000,
+        }
+    }
+}
+
+/// The bound of a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueLimit {
+    /// Messages.
+    pub messages: usize,
+    /// Bytes of their bodies. A message that is alone in the queue is taken whatever its size.
+    pub bytes: usize,
+}
+
+/// `device.outbound.transport`: the idle connections that are kept for the next request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transport {
+    /// `maxIdleConns`, over all hosts. 0: no limit.
+    pub max_idle_conns: usize,
+    /// `maxIdleConnsPerHost`. 0 means 2, as in the reference.
+    pub max_idle_conns_per_host: usize,
+    /// `idleConnTimeout`: how long a connection may be idle. Zero: for ever.
+    pub idle_conn_timeout: Duration,
+}
+
+impl Default for Transport {
+    fn default() -> Self {
+        Self { max_idle_conns: 0, max_idle_conns_per_host: 100, idle_conn_timeout: Duration::ZERO }
+    }
+}
+
+/// The credentials sent to event receivers: base64 of `user:password`. Never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AuthKey(HeaderValue);
+
+impl AuthKey {
+    /// Takes the key as it is configured.
+    ///
+    /// # Errors
+    /// [`AuthKeyError`] if it holds characters that an HTTP header cannot.
+    pub fn new(key: &str) -> Result<Self, AuthKeyError> {
+        let mut value = HeaderValue::try_from(format!("Basic {key}")).map_err(|_| AuthKeyError)?;
+        value.set_sensitive(true);
+        Ok(Self(value))
+    }
+
+    /// The value of the `Authorization` header.
+    pub(super) fn header(&self) -> &HeaderValue {
+        &self.0
+    }
+}
+
+impl fmt::Debug for AuthKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AuthKey(…)")
+    }
+}
+
+/// A key that cannot be sent in a header. Does not tell the key.
+#[derive(Debug, thiserror::Error)]
+#[error("the key holds characters that an HTTP header cannot")]
+pub struct AuthKeyError;
