@@ -1,0 +1,74 @@
+# Everything one does with this repository. `just` lists it; `.ci/run` calls it.
+
+set positional-arguments
+
+# Warnings are errors here as in CI; a plain `cargo build` stays lenient.
+deny_warnings := "-D warnings"
+
+# What CI checks, in this order: the tests last, so that their summaries end its output.
+ci_recipes := "fmt-check deny lint doc bench-build smoke test-all"
+
+[private]
+default:
+    @just --list --unsorted
+
+# The whole gateway in one process, with devices, an event receiver and a Kafka: `just demo --for 20s`
+demo *args:
+    cargo run --release --package talaria -- demo "$@"
+
+# All tests. A missing Java or Maven skips those on the real Kafka, and says so; TALARIA_REQUIRE_KAFKA=1 makes that a failure
+test *args:
+    cargo test --workspace "$@"
+
+# The contract's vectors; other folders of them: `WRP_VECTORS=a:b just vectors`
+vectors:
+    cargo test --workspace vectors -- --nocapture
+
+# What CI does, on this machine
+ci:
+    .ci/run
+
+# Format
+fmt:
+    cargo fmt --all
+
+# Check the format
+fmt-check:
+    cargo fmt --all --check
+
+# Clippy on everything that compiles, scripts included
+lint:
+    for script in scripts/kafka scripts/prepare .ci/run; do bash -n "$script"; done
+    cargo clippy --workspace --all-targets --all-features -- {{ deny_warnings }}
+
+# The documentation, warnings and broken links are errors
+doc *args:
+    RUSTDOCFLAGS="{{ deny_warnings }}" cargo doc --workspace --no-deps "$@"
+
+# Licences, sources and banned crates of the dependency tree
+deny:
+    cargo deny --log-level error check licenses bans sources
+
+# All tests, none skipped
+test-all:
+    TALARIA_REQUIRE_KAFKA=1 cargo test --workspace --all-features
+
+# Benchmarks: `just bench --package wrp`
+bench *args:
+    cargo bench --workspace "$@"
+
+# The benchmarks compile
+bench-build:
+    cargo bench --workspace --no-run
+
+# The optimised binary through a short demo: nothing may be lost
+smoke:
+    cargo run --release --package talaria -- demo --for 10s
+
+# A real Apache Kafka: `just kafka start --topic wrp-events:12`, `just kafka read wrp-events`, `just kafka stop`
+kafka *args:
+    scripts/kafka "$@"
+
+# Install what the recipes need beside Rust and a C and C++ toolchain
+prepare:
+    scripts/prepare

@@ -1,0 +1,96 @@
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Collectors;
+import java.util.stream.StreamSupport;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.producer.internals.BuiltInPartitioner;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.header.Header;
+import org.apache.kafka.common.serialization.ByteArrayDeserializer;
+
+/**
+ * An independent look at a topic, with Kafka's own Java client: {@code ReadTopic BOOTSTRAP TOPIC [--count N] [--within SECONDS]}.
+ *
+ * <p>Prints every record from the beginning to the present end as one JSON object a line, partition by partition in order of offset
+ * within each. With {@code --count} it goes on until that many records were seen, and then to the end that the topic has at that moment,
+ * so that a record too many is seen as well. When the time is over (default 60 s) it prints nothing more and leaves with 2.
+ *
+ * <p>{@code expected_partition} is where a Java producer would have put the record's key; null for a record without a key.
+ */
+public final class ReadTopic {
+    public static void main(String[] args) {
+        String bootstrap = args[0];
+        String topic = args[1];
+        long count = 0;
+        long seconds = 60;
+        for (int i = 2; i < args.length; i += 2) {
+            switch (args[i]) {
+                case "--count" -> count = Long.parseLong(args[i + 1]);
+                case "--within" -> seconds = Long.parseLong(args[i + 1]);
+                default -> throw new IllegalArgumentException("unknown option " + args[i]);
+            }
+        }
+        long deadline = System.nanoTime() + Duration.ofSeconds(seconds).toNanos();
+        var config = Map.<String, Object>of("bootstrap.servers", bootstrap, "enable.auto.commit", "false", "allow.auto.create.topics", "false");
+        var out = new StringBuilder();
+        try (var consumer = new KafkaConsumer<>(config, new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
+            List<TopicPartition> partitions =
+                    consumer.partitionsFor(topic).stream().map(p -> new TopicPartition(topic, p.partition())).toList();
+            consumer.assign(partitions);
+            consumer.seekToBeginning(partitions);
+            long seen = 0;
+            Map<TopicPartition, Long> ends = count == 0 ? consumer.endOffsets(partitions) : null;
+            while (ends == null || !reached(consumer, ends)) {
+                if (System.nanoTime() > deadline) {
+                    System.out.print(out);
+                    System.out.flush();
+                    System.err.println("only " + seen + " records within " + seconds + " s");
+                    System.exit(2);
+                }
+                for (var record : consumer.poll(Duration.ofMillis(100))) {
+                    out.append(line(record, partitions.size())).append('\n');
+                    seen++;
+                }
+                if (ends == null && seen >= count) {
+                    ends = consumer.endOffsets(partitions);
+                }
+            }
+        }
+        System.out.print(out);
+        System.out.flush();
+    }
+
+    private static boolean reached(KafkaConsumer<?, ?> consumer, Map<TopicPartition, Long> ends) {
+        return ends.entrySet().stream().allMatch(end -> consumer.position(end.getKey()) >= end.getValue());
+    }
+
+    private static String line(ConsumerRecord<byte[], byte[]> record, int partitions) {
+        String key = record.key() == null ? "null" : quote(record.key());
+        String expected = record.key() == null ? "null" : Integer.toString(BuiltInPartitioner.partitionForKey(record.key(), partitions));
+        String headers = StreamSupport.stream(record.headers().spliterator(), false).map(ReadTopic::pair).collect(Collectors.joining(","));
+        return "{\"partition\":" + record.partition() + ",\"offset\":" + record.offset() + ",\"timestamp\":" + record.timestamp()
+                + ",\"key\":" + key + ",\"expected_partition\":" + expected + ",\"headers\":[" + headers + "]"
+                + ",\"value_hex\":\"" + (record.value() == null ? "" : HexFormat.of().formatHex(record.value())) + "\"}";
+    }
+
+    private static String pair(Header header) {
+        String value = header.value() == null ? "null" : quote(header.value());
+        return "[" + quote(header.key().getBytes(StandardCharsets.UTF_8)) + "," + value + "]";
+    }
+
+    private static String quote(byte[] utf8) {
+        var json = new StringBuilder("\"");
+        for (char c : new String(utf8, StandardCharsets.UTF_8).toCharArray()) {
+            if (c == '"' || c == '\\' || c < ' ') {
+                json.append(String.format("\\u%04x", (int) c));
+            } else {
+                json.append(c);
+            }
+        }
+        return json.append('"').toString();
+    }
+}
