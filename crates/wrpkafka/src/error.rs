@@ -1,0 +1,170 @@
+use std::fmt;
+use std::sync::Arc;
+
+/// Why a message, or one record of it, was not published.
+///
+/// Cheap to clone: the same error goes to the caller, to the receipt and to the listeners.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PublishError {
+    /// [`Publisher::start`](crate::Publisher::start) was not called yet.
+    #[error("the kafka publisher is not started")]
+    NotStarted,
+    /// The publisher was stopped, or was stopped before the record could be delivered.
+    #[error("the kafka publisher was stopped before the record was delivered")]
+    Stopped,
+    /// The message's destination is not a WRP locator, so that it has no event type to route by.
+    #[error("invalid destination `{destination}`: {problem}")]
+    InvalidDestination {
+        /// The destination as it came, bytes that are not UTF-8 replaced.
+        destination: Arc<str>,
+        /// What is wrong with it.
+        problem: Arc<str>,
+    },
+    /// No route's pattern matches the message's event type.
+    #[error("no topic route matches event type `{event_type}`")]
+    NoTopicMatch {
+        /// The authority of the message's destination.
+        event_type: Arc<str>,
+    },
+    /// The route's hash key is missing in the message and records without a key are not allowed.
+    #[error("the message has no hash key `{hash_key}` and records without a key are denied")]
+    MissingHashKey {
+        /// The route's hash key, as configured.
+        hash_key: Arc<str>,
+    },
+    /// The message can't be written as a WRP v5 message.
+    #[error("the message cannot be encoded: {0}")]
+    Encoding(Arc<str>),
+    /// The client's buffer (and for QoS 25 and above the waiting room) has no room for the record.
+    #[error("the kafka buffer is full")]
+    BufferFull,
+    /// The record waited for room and was dropped in favour of one of a higher quality of service.
+    #[error("a record of higher priority took the place of this one")]
+    Displaced,
+    /// The record's delivery timeout passed before a broker acknowledged it.
+    #[error("the record was not delivered within its delivery timeout")]
+    Timeout,
+    /// The record is larger than `batchMaxBytes` or the whole buffer: no retry can help.
+    #[error("MESSAGE_TOO_LARGE: a record of {size} bytes exceeds the limit of {limit} bytes")]
+    TooLarge {
+        /// The record's key, value and headers, in bytes.
+        size: usize,
+        /// The limit it exceeds, in bytes.
+        limit: usize,
+    },
+    /// The brokers, or the client on their behalf, refused the record for good.
+    #[error("{code}: {reason}")]
+    Broker {
+        /// Kafka's name of the error, such as `UnknownTopicOrPartition`.
+        code: Arc<str>,
+        /// Kafka's description of it.
+        reason: Arc<str>,
+    },
+}
+
+impl PublishError {
+    /// The class of the error, as events and metrics tell it.
+    #[must_use]
+    pub fn error_type(&self) -> ErrorType {
+        match self {
+            PublishError::NotStarted | PublishError::Stopped => ErrorType::NotStarted,
+            PublishError::InvalidDestination { .. } | PublishError::MissingHashKey { .. } => {
+                ErrorType::ValidationError
+            }
+            PublishError::NoTopicMatch { .. } => ErrorType::NoTopicMatch,
+            PublishError::Encoding(_) => ErrorType::EncodingError,
+            PublishError::BufferFull | PublishError::Displaced => ErrorType::BufferFull,
+            PublishError::Timeout => ErrorType::Timeout,
+            PublishError::TooLarge { .. } | PublishError::Broker { .. } => ErrorType::BrokerError,
+        }
+    }
+}
+
+/// The classes of errors that publish events and the metric label `error_type` tell apart (contract §8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorType {
+    /// The message could not be written as WRP v5.
+    EncodingError,
+    /// No route matched.
+    NoTopicMatch,
+    /// No room in the client's buffer or the waiting room.
+    BufferFull,
+    /// The brokers refused the record.
+    BrokerError,
+    /// The delivery timeout passed.
+    Timeout,
+    /// A metadata field that a route needs is missing.
+    MissingMetadataField,
+    /// The message is not one that can be routed.
+    ValidationError,
+    /// The publisher is not started, or no longer.
+    NotStarted,
+    /// The publisher is started already.
+    AlreadyStarted,
+    /// Anything else.
+    Unknown,
+}
+
+impl ErrorType {
+    /// Every error type, in the contract's order: for those who register a metric for each.
+    pub const ALL: [ErrorType; 10] = [
+        ErrorType::EncodingError,
+        ErrorType::NoTopicMatch,
+        ErrorType::BufferFull,
+        ErrorType::BrokerError,
+        ErrorType::Timeout,
+        ErrorType::MissingMetadataField,
+        ErrorType::ValidationError,
+        ErrorType::NotStarted,
+        ErrorType::AlreadyStarted,
+        ErrorType::Unknown,
+    ];
+
+    /// The name that dashboards know.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            ErrorType::EncodingError => "encoding_error",
+            ErrorType::NoTopicMatch => "no_topic_match",
+            ErrorType::BufferFull => "buffer_full",
+            ErrorType::BrokerError => "broker_error",
+            ErrorType::Timeout => "timeout",
+            ErrorType::MissingMetadataField => "missing_metadata_field",
+            ErrorType::ValidationError => "validation_error",
+            ErrorType::NotStarted => "not_started",
+            ErrorType::AlreadyStarted => "already_started",
+            ErrorType::Unknown => "unknown",
+        }
+    }
+}
+
+impl fmt::Display for ErrorType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why [`Publisher::start`](crate::Publisher::start) failed. An unreachable broker is not among the reasons.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// It was started before, and a publisher starts once.
+    #[error("the kafka publisher is already started")]
+    AlreadyStarted,
+    /// The Kafka client refuses its settings, for example a certificate file that cannot be read.
+    #[error("the kafka client cannot be created: {0}")]
+    Client(String),
+    /// The operating system gives no thread.
+    #[error("the kafka client's thread cannot be started: {0}")]
+    Thread(#[source] std::io::Error),
+}
+
+impl StartError {
+    /// The class of the error, as events and metrics tell it.
+    #[must_use]
+    pub fn error_type(&self) -> ErrorType {
+        match self {
+            StartError::AlreadyStarted => ErrorType::AlreadyStarted,
+            StartError::Client(_) | StartError::Thread(_) => ErrorType::Unknown,
+        }
+    }
+}
