@@ -1,1 +1,3 @@
+//! `talaria-sim`: simulated devices, an event receiver, a Kafka cluster in memory and a benchmark.
+
 fn main() {}

@@ -1,0 +1,126 @@
+//! What a fleet counts while it runs.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::{Deserialize, Serialize};
+
+use crate::latency::Latencies;
+
+/// `rdr` values that have a counter of their own: contract §15 defines 0 to 199.
+const RDRS: usize = 200;
+
+/// The live counters of a fleet.
+#[derive(Debug)]
+pub(super) struct Counters {
+    pub(super) online: AtomicU64,
+    pub(super) connects: AtomicU64,
+    pub(super) refused: AtomicU64,
+    pub(super) failed_connects: AtomicU64,
+    pub(super) disconnects: AtomicU64,
+    pub(super) protocol_errors: AtomicU64,
+    pub(super) pings: AtomicU64,
+    pub(super) requests_answered: AtomicU64,
+    pub(super) other_messages: AtomicU64,
+    pub(super) undecodable: AtomicU64,
+    pub(super) unsent: AtomicU64,
+    acks: [AtomicU64; RDRS],
+    acks_other: AtomicU64,
+    pub(super) connect_latency: Latencies,
+    pub(super) ack_latency: Latencies,
+}
+
+/// A moment's view of a fleet.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// Devices connected now.
+    pub online: u64,
+    /// Connections made, reconnections included.
+    pub connects: u64,
+    /// Handshakes that the gateway answered with something else than 101.
+    pub refused: u64,
+    /// Connections that failed otherwise.
+    pub failed_connects: u64,
+    /// Connections that ended.
+    pub disconnects: u64,
+    /// Connections given up because the gateway broke RFC 6455.
+    pub protocol_errors: u64,
+    /// Pings answered.
+    pub pings: u64,
+    /// Requests answered.
+    pub requests_answered: u64,
+    /// Messages to a device that were neither a request nor an ack.
+    pub other_messages: u64,
+    /// Frames to a device that were no WRP messages.
+    pub undecodable: u64,
+    /// Events that did not get out of the device: it was offline, or its buffer full.
+    pub unsent: u64,
+    /// Acknowledgements by their `rdr` (contract §15); those with none or an undefined one under -1.
+    pub acks: BTreeMap<i64, u64>,
+}
+
+impl Counters {
+    pub(super) fn new() -> Self {
+        let zero = AtomicU64::default;
+        Self {
+            online: zero(),
+            connects: zero(),
+            refused: zero(),
+            failed_connects: zero(),
+            disconnects: zero(),
+            protocol_errors: zero(),
+            pings: zero(),
+            requests_answered: zero(),
+            other_messages: zero(),
+            undecodable: zero(),
+            unsent: zero(),
+            acks: std::array::from_fn(|_| zero()),
+            acks_other: zero(),
+            connect_latency: Latencies::new(),
+            ack_latency: Latencies::new(),
+        }
+    }
+
+    pub(super) fn ack(&self, rdr: Option<i64>) {
+        let own = rdr.and_then(|rdr| self.acks.get(usize::try_from(rdr).ok()?));
+        add(own.unwrap_or(&self.acks_other));
+    }
+
+    pub(super) fn snapshot(&self) -> Snapshot {
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let by_rdr = (0i64..).zip(&self.acks).chain([(-1, &self.acks_other)]);
+        Snapshot {
+            online: load(&self.online),
+            connects: load(&self.connects),
+            refused: load(&self.refused),
+            failed_connects: load(&self.failed_connects),
+            disconnects: load(&self.disconnects),
+            protocol_errors: load(&self.protocol_errors),
+            pings: load(&self.pings),
+            requests_answered: load(&self.requests_answered),
+            other_messages: load(&self.other_messages),
+            undecodable: load(&self.undecodable),
+            unsent: load(&self.unsent),
+            acks: by_rdr.map(|(rdr, count)| (rdr, load(count))).filter(|(_, count)| *count > 0).collect(),
+        }
+    }
+}
+
+/// Counts one.
+pub(super) fn add(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn acks_are_counted_by_rdr_and_strange_ones_together() {
+        let counters = Counters::new();
+        for rdr in [Some(0), Some(0), Some(102), Some(-5), Some(9999), None] {
+            counters.ack(rdr);
+        }
+        assert_eq!(counters.snapshot().acks, BTreeMap::from([(-1, 3), (0, 2), (102, 1)]));
+    }
+}

@@ -1,0 +1,234 @@
+//! What devices send: events of a size and a mix of QoS, as many a second as wanted.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use wrp::{MessageRef, MessageType, Qos};
+
+use crate::fleet::{Fleet, Unsent};
+use crate::ledger::{Care, Ledger};
+use crate::run::Key;
+
+/// The scheme and event type of what simulated devices send; their id follows.
+const DEST: &str = "event:telemetry/";
+
+/// How often a paced sender wakes up to send what is due.
+const TICK: Duration = Duration::from_millis(5);
+
+/// The QoS of a stream of events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QosMix {
+    /// All the same.
+    Fixed(i64),
+    /// Every level in turn: 10, 30, 60, 80.
+    Mixed,
+}
+
+/// Why a text is no QoS mix.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is neither a QoS (0 to 99) nor `mix`")]
+pub struct QosMixError(String);
+
+impl QosMix {
+    /// The QoS of the `n`-th event.
+    #[must_use]
+    pub fn nth(self, n: u64) -> Qos {
+        match self {
+            QosMix::Fixed(qos) => Qos(qos),
+            QosMix::Mixed => Qos([10, 30, 60, 80][(n % 4) as usize]),
+        }
+    }
+}
+
+impl FromStr for QosMix {
+    type Err = QosMixError;
+
+    fn from_str(text: &str) -> Result<Self, QosMixError> {
+        match (text, text.parse()) {
+            ("mix", _) => Ok(QosMix::Mixed),
+            (_, Ok(qos @ 0..=99)) => Ok(QosMix::Fixed(qos)),
+            _ => Err(QosMixError(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for QosMix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            QosMix::Fixed(qos) => qos.fmt(f),
+            QosMix::Mixed => f.write_str("mix"),
+        }
+    }
+}
+
+/// How carefully the gateway must treat a message of this QoS.
+#[must_use]
+pub fn care(qos: Qos) -> Care {
+    if qos.wants_ack() { Care::Assured } else { Care::BestEffort }
+}
+
+/// Writes events that are as long as wanted. Keeps the texts it needs from one event to the next.
+#[derive(Debug)]
+pub struct EventWriter {
+    payload: Vec<u8>,
+    source: String,
+    dest: String,
+    key: String,
+}
+
+impl EventWriter {
+    /// A writer of events of `size` bytes (as v3 msgpack). One whose envelope alone is longer has no payload.
+    #[must_use]
+    pub fn new(size: usize) -> Self {
+        let mut writer =
+            Self { payload: vec![], source: String::new(), dest: String::new(), key: String::new() };
+        let sample = crate::run::RunId::new(0);
+        let id = sample.device_id(0);
+        let mut fill = 0;
+        // a longer payload has a longer length prefix: come near from below
+        for _ in 0..3 {
+            let mut out = vec![];
+            writer.payload = filler(fill);
+            writer.write(&id, sample.key(0), Qos(50), &mut out);
+            fill = (fill + size).saturating_sub(out.len());
+        }
+        writer.payload = filler(fill);
+        writer
+    }
+
+    /// Appends the event that `key` stands for, from the device of this id.
+    pub fn write(&mut self, id: &str, key: Key, qos: Qos, out: &mut Vec<u8>) {
+        rewrite(&mut self.source, format_args!("{id}/talaria-sim"));
+        rewrite(&mut self.dest, format_args!("{DEST}{id}"));
+        rewrite(&mut self.key, format_args!("{key}"));
+        let mut event = MessageRef {
+            msg_type: MessageType::SIMPLE_EVENT,
+            source: self.source.as_str().into(),
+            dest: self.dest.as_str().into(),
+            transaction_uuid: self.key.as_str().into(),
+            content_type: "application/json".into(),
+            payload: Some(&self.payload),
+            qos,
+            ..MessageRef::default()
+        };
+        event.set_metadata("/hw-model", "SIM-1");
+        event.set_metadata("/fw-name", "sim_1.0.0");
+        event.encode_v3(out);
+    }
+}
+
+/// Sends events from a fleet's devices, each in its turn.
+#[derive(Debug)]
+pub struct Traffic {
+    fleet: Arc<Fleet>,
+    ledger: Arc<Ledger>,
+    writer: EventWriter,
+    qos: QosMix,
+    /// Events sent so far.
+    count: u64,
+    /// The device whose turn it is.
+    turn: usize,
+}
+
+impl Traffic {
+    /// Traffic of events of this size and QoS, entered into `ledger`.
+    #[must_use]
+    pub fn new(fleet: Arc<Fleet>, ledger: Arc<Ledger>, size: usize, qos: QosMix) -> Self {
+        Self { fleet, ledger, writer: EventWriter::new(size), qos, count: 0, turn: 0 }
+    }
+
+    /// Sends one event from the next device that can.
+    ///
+    /// # Errors
+    /// If none of the devices can.
+    pub fn send_one(&mut self) -> Result<(), Unsent> {
+        let qos = self.qos.nth(self.count);
+        let mut outcome = Err(Unsent::Offline);
+        for _ in 0..self.fleet.len() {
+            let device = self.turn;
+            self.turn = (self.turn + 1) % self.fleet.len();
+            if !self.fleet.is_online(device) {
+                continue;
+            }
+            let key = self.ledger.send(care(qos));
+            outcome = self.fleet.send(device, |id, out| self.writer.write(id, key, qos, out));
+            if outcome.is_ok() {
+                self.count += 1;
+                return Ok(());
+            }
+            self.ledger.cancel(key);
+        }
+        outcome
+    }
+
+    /// Sends `rate` events a second, until dropped. What could not be sent in time, because no device was online, is
+    /// not made up for.
+    pub async fn run(mut self, rate: f64) {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut last = Instant::now();
+        let mut due = 0.0;
+        loop {
+            let now = ticks.tick().await;
+            due += rate * (now - last).as_secs_f64();
+            last = now;
+            while due >= 1.0 {
+                due -= 1.0;
+                if self.send_one().is_err() {
+                    due = 0.0;
+                }
+            }
+        }
+    }
+}
+
+/// So many bytes of something like JSON.
+fn filler(len: usize) -> Vec<u8> {
+    br#"{"cpu":12,"mem":345,"up":6789,"#.iter().copied().cycle().take(len).collect()
+}
+
+fn rewrite(text: &mut String, with: fmt::Arguments<'_>) {
+    text.clear();
+    // a String takes all that is written to it
+    let _ = fmt::Write::write_fmt(text, with);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::RunId;
+
+    #[test]
+    fn an_event_is_as_long_as_wanted() {
+        let run = RunId::new(9);
+        for size in [250, 256, 350, 400, 500, 1000, 70_000] {
+            let mut out = vec![];
+            EventWriter::new(size).write(&run.device_id(3), run.key(4), Qos(50), &mut out);
+            assert!(out.len().abs_diff(size) <= 2, "{size}: {}", out.len());
+        }
+    }
+
+    #[test]
+    fn an_event_decodes_to_what_it_stands_for() {
+        let run = RunId::new(9);
+        let mut out = vec![];
+        EventWriter::new(10).write(&run.device_id(3), run.key(4), Qos(30), &mut out);
+        let event = MessageRef::decode_v3(&out).unwrap();
+        assert_eq!(Key::parse(event.transaction_uuid.as_bytes()), Some(run.key(4)));
+        assert_eq!(event.dest.to_string(), format!("event:telemetry/{}", run.device_id(3)));
+        assert_eq!((event.qos, event.payload), (Qos(30), None));
+    }
+
+    #[test]
+    fn a_mix_takes_every_level_in_turn() {
+        let mix: QosMix = "mix".parse().unwrap();
+        assert_eq!((0..5).map(|n| mix.nth(n).0).collect::<Vec<_>>(), [10, 30, 60, 80, 10]);
+        assert_eq!("75".parse::<QosMix>().unwrap().nth(3), Qos(75));
+        for text in ["", "100", "-1", "high"] {
+            assert!(text.parse::<QosMix>().is_err(), "{text:?}");
+        }
+    }
+}
