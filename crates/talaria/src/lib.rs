@@ -2,4 +2,5 @@
 
 pub mod config;
 pub mod event;
+pub mod server;
 pub mod telemetry;

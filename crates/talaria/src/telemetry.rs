@@ -2,6 +2,7 @@
 //!
 //! Nothing here is global: whoever measures holds the handles it was given when it was built.
 
+pub mod health;
 pub mod log;
 pub mod metrics;
 mod process;

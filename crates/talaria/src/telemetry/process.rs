@@ -126,6 +126,10 @@ impl ProcessMetrics {
 pub(super) struct Memory {
     pub(super) virtual_bytes: i64,
     pub(super) resident_bytes: i64,
+    /// Resident, and of no file.
+    pub(super) anonymous_bytes: i64,
+    /// Set aside for data.
+    pub(super) data_bytes: i64,
     pub(super) threads: i64,
 }
 
@@ -141,6 +145,8 @@ impl Memory {
         Some(Self {
             virtual_bytes: bytes("VmSize"),
             resident_bytes: bytes("VmRSS"),
+            anonymous_bytes: bytes("RssAnon"),
+            data_bytes: bytes("VmData"),
             threads: number("Threads").unwrap_or(0),
         })
     }

@@ -1,0 +1,138 @@
+//! What the primary server answers: devices at `/api/{v2,v3}/device`, the other services' REST API beside it.
+
+use std::borrow::Cow;
+
+use http::Method;
+
+/// The two versions of the paths, which differ in some status codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApiVersion {
+    /// `/api/v2`
+    V2,
+    /// `/api/v3`
+    V3,
+}
+
+/// A path that the primary server knows, with a method that it takes there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Route<'a> {
+    /// A device's upgrade; any method gets here (contract-details §2).
+    Device,
+    /// `GET /devices`
+    Devices,
+    /// `GET /device/{id}/stat`; the id as it was decoded from the path.
+    Stat(Cow<'a, str>),
+    /// `POST|PATCH /device/send`
+    Send,
+    /// A known path whose method is answered with 405; these are the methods it has.
+    WrongMethod(&'static str),
+    /// Everything else.
+    Unknown,
+}
+
+impl<'a> Route<'a> {
+    /// Finds the route of a request's path.
+    pub fn find(method: &Method, path: &'a str) -> (ApiVersion, Self) {
+        let (version, rest) = match (path.strip_prefix("/api/v2/"), path.strip_prefix("/api/v3/")) {
+            (Some(rest), _) => (ApiVersion::V2, rest),
+            (_, Some(rest)) => (ApiVersion::V3, rest),
+            _ => return (ApiVersion::V3, Self::Unknown),
+        };
+        (version, Self::below_version(method, rest))
+    }
+
+    fn below_version(method: &Method, path: &'a str) -> Self {
+        let mut segments = path.split('/');
+        match (segments.next(), segments.next(), segments.next(), segments.next()) {
+            (Some("device"), None, None, None) => Self::Device,
+            (Some("devices"), None, None, None) if method == Method::GET => Self::Devices,
+            (Some("device"), Some("send"), None, None)
+                if method == Method::POST || method == Method::PATCH =>
+            {
+                Self::Send
+            }
+            (Some("device"), Some(id), Some("stat"), None) if !id.is_empty() => Self::stat(method, id),
+            _ => Self::Unknown,
+        }
+    }
+
+    fn stat(method: &Method, id: &'a str) -> Self {
+        match percent_decoded(id) {
+            Some(id) if id.contains('/') => Self::Unknown,
+            _ if method != Method::GET => Self::WrongMethod("GET"),
+            Some(id) => Self::Stat(id),
+            // No device has a name that is not text.
+            None => Self::Stat(Cow::Borrowed("")),
+        }
+    }
+}
+
+/// Resolves `%3A` and the like; `None` if what comes out is not UTF-8 or an escape is broken.
+fn percent_decoded(segment: &str) -> Option<Cow<'_, str>> {
+    if !segment.contains('%') {
+        return Some(Cow::Borrowed(segment));
+    }
+    let mut decoded = Vec::with_capacity(segment.len());
+    let mut bytes = segment.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte == b'%' {
+            let mut digit = || char::from(bytes.next()?).to_digit(16);
+            let value = digit()? * 16 + digit()?;
+            decoded.push(u8::try_from(value).ok()?);
+        } else {
+            decoded.push(byte);
+        }
+    }
+    String::from_utf8(decoded).ok().map(Cow::Owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn route<'a>(method: &str, path: &'a str) -> Route<'a> {
+        Route::find(&method.parse().unwrap(), path).1
+    }
+
+    #[test]
+    fn a_device_connects_with_any_method_so_that_its_checks_answer() {
+        assert_eq!(route("GET", "/api/v2/device"), Route::Device);
+        assert_eq!(route("POST", "/api/v3/device"), Route::Device);
+    }
+
+    #[test]
+    fn other_versions_and_trailing_slashes_are_unknown() {
+        for path in
+            ["/api/v1/device", "/api/v4/device", "/api/v3/device/", "/api/v3/devices/", "/api/v3", "/", ""]
+        {
+            assert_eq!(route("GET", path), Route::Unknown, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_method_is_unknown_but_for_stat() {
+        assert_eq!(route("POST", "/api/v2/devices"), Route::Unknown);
+        assert_eq!(route("GET", "/api/v2/device/send"), Route::Unknown);
+        assert_eq!(route("POST", "/api/v2/device/mac:112233445566/stat"), Route::WrongMethod("GET"));
+    }
+
+    #[test]
+    fn send_takes_post_and_patch() {
+        assert_eq!(route("POST", "/api/v2/device/send"), Route::Send);
+        assert_eq!(route("PATCH", "/api/v3/device/send"), Route::Send);
+    }
+
+    #[test]
+    fn an_id_may_be_escaped_but_not_into_more_segments() {
+        assert_eq!(route("GET", "/api/v3/device/mac%3A11/stat"), Route::Stat("mac:11".into()));
+        assert_eq!(route("GET", "/api/v3/device/uuid:a%2Fb/stat"), Route::Unknown);
+        assert_eq!(route("GET", "/api/v3/device/uuid:%zz/stat"), Route::Stat("".into()));
+        assert_eq!(route("GET", "/api/v3/device//stat"), Route::Unknown);
+    }
+
+    #[test]
+    fn the_version_is_told() {
+        assert_eq!(Route::find(&Method::GET, "/api/v2/devices").0, ApiVersion::V2);
+        assert_eq!(Route::find(&Method::GET, "/api/v3/devices").0, ApiVersion::V3);
+    }
+}

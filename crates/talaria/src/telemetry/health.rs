@@ -1,0 +1,174 @@
+//! The counters of `GET /health`: one flat JSON object (contract §10).
+//!
+//! In the reference only its memory values move. Here every value does: they are read from the same handles that
+//! `/metrics` shows, so the two cannot disagree.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use http::StatusCode;
+use prometheus::{IntCounter, IntGauge};
+
+use super::process::Memory;
+
+/// The handles that `/health` reads.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// Connected devices: `device_count`.
+    pub devices: IntGauge,
+    /// `connect_count`.
+    pub connects: IntCounter,
+    /// `disconnect_count`.
+    pub disconnects: IntCounter,
+    /// `ping_count`.
+    pub pings: IntCounter,
+    /// `pong_count`.
+    pub pongs: IntCounter,
+    /// `request_response_count`.
+    pub request_responses: IntCounter,
+    /// Requests to the primary server.
+    pub requests: Arc<RequestTally>,
+}
+
+/// How many requests came to the primary server, and how they were answered.
+#[derive(Debug, Default)]
+pub struct RequestTally {
+    received: AtomicU64,
+    serviced: AtomicU64,
+    denied: AtomicU64,
+}
+
+/// What `/health` tells.
+#[derive(Debug)]
+pub struct Health {
+    sources: Sources,
+    highest: Usage<AtomicI64>,
+}
+
+/// The three memory values, in bytes.
+#[derive(Debug, Default)]
+struct Usage<T> {
+    /// Memory that the program filled: resident and its own.
+    allocated: T,
+    /// What the system set aside for its data.
+    heap: T,
+    /// All that is resident.
+    active: T,
+}
+
+impl RequestTally {
+    /// A request has arrived.
+    pub fn received(&self) {
+        self.received.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A request was answered; 400 and above is a denial.
+    pub fn answered(&self, status: StatusCode) {
+        let count = if status.as_u16() < 400 { &self.serviced } else { &self.denied };
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Health {
+    /// A health report over these handles.
+    pub fn new(sources: Sources) -> Self {
+        Self { sources, highest: Usage::default() }
+    }
+
+    /// The compact JSON object, its keys in alphabetical order.
+    pub fn to_json(&self) -> String {
+        let now = Memory::read().map_or_else(Usage::default, |memory| Usage {
+            allocated: memory.anonymous_bytes,
+            heap: memory.data_bytes,
+            active: memory.resident_bytes,
+        });
+        let highest = self.raise(&now);
+        let from = &self.sources;
+        let counters = [
+            ("CurrentMemoryUtilizationActive", now.active),
+            ("CurrentMemoryUtilizationAlloc", now.allocated),
+            ("CurrentMemoryUtilizationHeapSys", now.heap),
+            ("DeviceCount", from.devices.get()),
+            ("MaxMemoryUtilizationActive", highest.active),
+            ("MaxMemoryUtilizationAlloc", highest.allocated),
+            ("MaxMemoryUtilizationHeapSys", highest.heap),
+            ("TotalConnectionEvents", count(&from.connects)),
+            ("TotalDisconnectionEvents", count(&from.disconnects)),
+            ("TotalPingMessagesReceived", count(&from.pings)),
+            ("TotalPongMessagesReceived", count(&from.pongs)),
+            ("TotalRequestsDenied", number(from.requests.denied.load(Ordering::Relaxed))),
+            ("TotalRequestsReceived", number(from.requests.received.load(Ordering::Relaxed))),
+            ("TotalRequestsSuccessfullyServiced", number(from.requests.serviced.load(Ordering::Relaxed))),
+            ("TotalWRPRequestResponseProcessed", count(&from.request_responses)),
+        ];
+        let members: Vec<String> = counters.iter().map(|(key, value)| format!("\"{key}\":{value}")).collect();
+        format!("{{{}}}", members.join(","))
+    }
+
+    /// The highest values that any report has shown.
+    fn raise(&self, now: &Usage<i64>) -> Usage<i64> {
+        let raise = |highest: &AtomicI64, now: i64| highest.fetch_max(now, Ordering::Relaxed).max(now);
+        Usage {
+            allocated: raise(&self.highest.allocated, now.allocated),
+            heap: raise(&self.highest.heap, now.heap),
+            active: raise(&self.highest.active, now.active),
+        }
+    }
+}
+
+fn count(counter: &IntCounter) -> i64 {
+    number(counter.get())
+}
+
+fn number(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::metrics::Metrics;
+
+    fn sources(metrics: &Metrics) -> Sources {
+        let family = metrics.prefixed();
+        let counter = |name| family.counter(name, name);
+        Sources {
+            devices: family.gauge("device_count", "device_count"),
+            connects: counter("connect_count"),
+            disconnects: counter("disconnect_count"),
+            pings: counter("ping_count"),
+            pongs: counter("pong_count"),
+            request_responses: counter("request_response_count"),
+            requests: Arc::default(),
+        }
+    }
+
+    #[test]
+    fn health_counts_what_the_metrics_count() {
+        let metrics = Metrics::default();
+        let sources = sources(&metrics);
+        sources.devices.set(7);
+        sources.connects.inc_by(9);
+        sources.requests.received();
+        sources.requests.answered(StatusCode::NOT_FOUND);
+        let health: serde_json::Value = serde_json::from_str(&Health::new(sources).to_json()).unwrap();
+        assert_eq!(health["DeviceCount"], 7);
+        assert_eq!(health["TotalConnectionEvents"], 9);
+        assert_eq!(health["TotalRequestsReceived"], 1);
+        assert_eq!(health["TotalRequestsDenied"], 1);
+        assert_eq!(health["TotalRequestsSuccessfullyServiced"], 0);
+        assert!(health["CurrentMemoryUtilizationActive"].as_i64().unwrap() > 0);
+        assert!(
+            health["MaxMemoryUtilizationActive"].as_i64()
+                >= health["CurrentMemoryUtilizationActive"].as_i64()
+        );
+    }
+
+    #[test]
+    fn the_keys_are_in_alphabetical_order() {
+        let json = Health::new(sources(&Metrics::default())).to_json();
+        let health: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&json).unwrap();
+        assert!(health.keys().is_sorted(), "{json}");
+        assert_eq!(health.len(), 15);
+    }
+}
