@@ -1,4 +1,6 @@
-use crate::{DecodeError, Field, Message, MessageType, Metadata, NotUtf8, Qos, Spans, Strings, Text};
+use crate::{
+    DecodeError, Field, Message, MessageType, Metadata, NotUtf8, Qos, Spans, Strings, Text, msgpack,
+};
 
 /// A message that borrows: decoding copies nothing, changing a field changes no bytes, encoding writes once.
 ///
@@ -70,8 +72,7 @@ impl<'a> MessageRef<'a> {
     /// # Errors
     /// If the bytes are not a message. No length prefix is trusted, and nesting has a limit.
     pub fn decode_v3(bytes: &'a [u8]) -> Result<MessageRef<'a>, DecodeError> {
-        let _ = bytes;
-        todo!()
+        msgpack::decode_v3(bytes)
     }
 
     /// Decodes a v5 message, strictly, and returns it with the bytes that follow it.
@@ -79,20 +80,17 @@ impl<'a> MessageRef<'a> {
     /// # Errors
     /// As for [`MessageRef::decode_v3`].
     pub fn decode_v5(bytes: &'a [u8]) -> Result<(MessageRef<'a>, &'a [u8]), DecodeError> {
-        let _ = bytes;
-        todo!()
+        msgpack::decode_v5(bytes)
     }
 
     /// Appends the message as v3 msgpack.
     pub fn encode_v3(&self, out: &mut Vec<u8>) {
-        let _ = out;
-        todo!()
+        msgpack::encode_v3(self, out);
     }
 
     /// Appends the message as v5 msgpack, without `spans` and `include_spans`, which v5 does not have.
     pub fn encode_v5(&self, out: &mut Vec<u8>) {
-        let _ = out;
-        todo!()
+        msgpack::encode_v5(self, out);
     }
 
     /// Whether all top-level texts are UTF-8. Headers, metadata, spans and partner ids are not looked at (contract §1).

@@ -130,7 +130,7 @@ impl<'a> Iterator for EntriesIter<'_, 'a> {
     }
 }
 
-/// Takes a text off the front: a str, a bin or a nil.
+/// Takes a text off the front: a str, a bin, a nil or an empty array.
 pub(crate) fn split_text(bytes: &[u8]) -> Option<(Text<'_>, &[u8])> {
     let (&marker, rest) = bytes.split_first()?;
     let (len, rest) = match marker {
@@ -138,7 +138,7 @@ pub(crate) fn split_text(bytes: &[u8]) -> Option<(Text<'_>, &[u8])> {
         0xd9 | 0xc4 => big_endian::<1>(rest)?,
         0xda | 0xc5 => big_endian::<2>(rest)?,
         0xdb | 0xc6 => big_endian::<4>(rest)?,
-        0xc0 => (0, rest),
+        0xc0 | 0x90 => (0, rest),
         _ => return None,
     };
     let (text, rest) = rest.split_at_checked(len)?;

@@ -1,0 +1,282 @@
+//! Decoding a message in one pass, without copying.
+
+use smallvec::SmallVec;
+
+use super::read::{Bytes, Collection, Reader};
+use super::walk::{self, Entries, Items, Lists};
+use crate::{DecodeError, Field, MessageRef, MessageType, Metadata, Problem, Qos, Spans, Strings, Text};
+
+/// Metadata of more entries than these are searched for repeated keys with the help of the heap.
+const INLINE_ENTRIES: usize = 32;
+
+/// Decodes a v3 message as leniently as contract §1 says.
+pub(crate) fn decode_v3(bytes: &[u8]) -> Result<MessageRef<'_>, DecodeError> {
+    decode::<false>(bytes).map(|(message, _)| message)
+}
+
+/// Decodes a v5 message, and returns what follows it.
+pub(crate) fn decode_v5(bytes: &[u8]) -> Result<(MessageRef<'_>, &[u8]), DecodeError> {
+    decode::<true>(bytes)
+}
+
+fn decode<const V5: bool>(bytes: &[u8]) -> Result<(MessageRef<'_>, &[u8]), DecodeError> {
+    if u32::try_from(bytes.len()).is_err() {
+        return Err(DecodeError { problem: Problem::TooLarge, field: None, offset: 0 });
+    }
+    let mut decoder =
+        Decoder::<'_, V5> { reader: Reader { rest: bytes }, message: MessageRef::default(), at: None };
+    match decoder.message() {
+        Ok(()) => Ok((decoder.message, decoder.reader.rest)),
+        Err(problem) => {
+            let offset = bytes.len() - decoder.reader.rest.len();
+            Err(DecodeError { problem, field: decoder.at, offset })
+        }
+    }
+}
+
+struct Decoder<'a, const V5: bool> {
+    reader: Reader<'a>,
+    message: MessageRef<'a>,
+    /// The field whose value is being read.
+    at: Option<Field>,
+}
+
+impl<'a, const V5: bool> Decoder<'a, V5> {
+    fn message(&mut self) -> Result<(), Problem> {
+        match self.reader.collection("a map")? {
+            Collection::Map(pairs) => (0..pairs).try_for_each(|_| self.pair()),
+            // The reference's v3 codec takes an array for the fields in their order, and nil for an empty message.
+            Collection::Array(values) if !V5 => self.positional(values),
+            Collection::Nil if !V5 => Ok(()),
+            _ => Err(Problem::Expected("a map")),
+        }
+    }
+
+    fn pair(&mut self) -> Result<(), Problem> {
+        self.at = None;
+        let key = self.key()?;
+        match field(key) {
+            Some(field) => {
+                self.at = Some(field);
+                self.value(field)
+            }
+            None => self.reader.skip(),
+        }
+    }
+
+    /// A key: a str, or a bin in its place; v3 also takes nil for an empty one.
+    fn key(&mut self) -> Result<&'a [u8], Problem> {
+        match self.reader.rest.first() {
+            Some(0xc4..=0xc6) => self.reader.bin(),
+            Some(0xc0) if !V5 => Ok(self.reader.str_or_bin()?.bytes),
+            _ => Ok(self.reader.str()?.bytes),
+        }
+    }
+
+    #[cold]
+    fn positional(&mut self, values: usize) -> Result<(), Problem> {
+        let mut fields = Field::ALL.into_iter();
+        (0..values).try_for_each(|_| {
+            self.at = fields.next();
+            match self.at {
+                Some(field) => self.value(field),
+                None => self.reader.skip(),
+            }
+        })
+    }
+
+    #[inline]
+    fn value(&mut self, field: Field) -> Result<(), Problem> {
+        match field {
+            Field::MsgType => self.message.msg_type = MessageType(self.integer()?),
+            Field::Source => self.message.source = self.text()?,
+            Field::Dest => self.message.dest = self.text()?,
+            Field::TransactionUuid => self.message.transaction_uuid = self.text()?,
+            Field::ContentType => self.message.content_type = self.text()?,
+            Field::Accept => self.message.accept = self.text()?,
+            Field::Status => self.message.status = self.optional_integer()?,
+            Field::Rdr => self.message.rdr = self.optional_integer()?,
+            Field::Headers => self.message.headers = self.strings()?,
+            Field::Metadata => self.message.metadata = self.metadata()?,
+            Field::Spans if V5 => self.reader.skip()?,
+            Field::Spans => self.message.spans = self.spans()?,
+            Field::IncludeSpans if V5 => self.reader.skip()?,
+            Field::IncludeSpans => {
+                self.message.include_spans =
+                    if self.reader.nil() { None } else { Some(self.reader.boolean()?) };
+            }
+            Field::Path => self.message.path = self.text()?,
+            Field::Payload => self.message.payload = self.payload()?,
+            Field::ServiceName => self.message.service_name = self.text()?,
+            Field::Url => self.message.url = self.text()?,
+            Field::PartnerIds => self.message.partner_ids = self.strings()?,
+            Field::SessionId => self.message.session_id = self.text()?,
+            Field::Qos => self.message.qos = Qos(self.integer()?),
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn bytes(&mut self) -> Result<Bytes<'a>, Problem> {
+        if V5 { self.reader.str() } else { self.reader.str_or_bin() }
+    }
+
+    #[inline]
+    fn text(&mut self) -> Result<Text<'a>, Problem> {
+        Ok(Text::new(self.bytes()?.bytes))
+    }
+
+    fn integer(&mut self) -> Result<i64, Problem> {
+        if V5 {
+            self.reader.integer::<false>()
+        } else if self.reader.nil() {
+            Ok(0)
+        } else {
+            self.reader.integer::<true>()
+        }
+    }
+
+    fn optional_integer(&mut self) -> Result<Option<i64>, Problem> {
+        if self.reader.nil() { Ok(None) } else { self.integer().map(Some) }
+    }
+
+    /// The payload. v5 takes an empty one for none.
+    fn payload(&mut self) -> Result<Option<&'a [u8]>, Problem> {
+        if V5 {
+            let payload = self.reader.bin()?;
+            return Ok((!payload.is_empty()).then_some(payload));
+        }
+        if self.reader.nil() { Ok(None) } else { Ok(Some(self.reader.str_or_bin()?.bytes)) }
+    }
+
+    /// A list of texts. v5 takes an empty one for none.
+    fn strings(&mut self) -> Result<Option<Strings<'a>>, Problem> {
+        Ok(match self.list_header()? {
+            None => None,
+            Some(0) if V5 => None,
+            Some(count) => Some(Strings::wire(self.items(count)?)),
+        })
+    }
+
+    fn items(&mut self, count: usize) -> Result<Items<'a>, Problem> {
+        let start = self.reader.rest;
+        let mut canonical = true;
+        for _ in 0..count {
+            canonical &= self.bytes()?.canonical;
+        }
+        Ok(Items { count, bytes: self.since(start), canonical })
+    }
+
+    fn spans(&mut self) -> Result<Option<Spans<'a>>, Problem> {
+        let Some(count) = self.list_header()? else { return Ok(None) };
+        let start = self.reader.rest;
+        for _ in 0..count {
+            let texts = self.list_header()?.unwrap_or(0);
+            self.items(texts)?;
+        }
+        Ok(Some(Spans::wire(Lists { count, bytes: self.since(start) })))
+    }
+
+    /// How many values a list has; none if it is nil. v3 takes a map for the list of its keys and values.
+    fn list_header(&mut self) -> Result<Option<usize>, Problem> {
+        let count = match self.reader.collection("a list of texts")? {
+            Collection::Array(count) => count,
+            Collection::Map(pairs) if !V5 => pairs.saturating_mul(2),
+            Collection::Nil if !V5 => return Ok(None),
+            _ => return Err(Problem::Expected("a list of texts")),
+        };
+        if count > self.reader.rest.len() { Err(Problem::Truncated) } else { Ok(Some(count)) }
+    }
+
+    fn metadata(&mut self) -> Result<Option<Metadata<'a>>, Problem> {
+        let count = match self.reader.collection("a map of texts")? {
+            Collection::Map(count) => count,
+            Collection::Nil if !V5 => return Ok(None),
+            _ => return Err(Problem::Expected("a map of texts")),
+        };
+        let start = self.reader.rest;
+        let mut canonical = true;
+        let mut seen = Seen::default();
+        let mut perhaps_repeated = false;
+        for _ in 0..count {
+            let key = self.bytes()?;
+            let value = self.bytes()?;
+            canonical &= key.canonical & value.canonical;
+            perhaps_repeated |= seen.insert(key.bytes);
+        }
+        let bytes = self.since(start);
+        let live = if perhaps_repeated { last_of_each_key(bytes, count) } else { None };
+        Ok(Some(Metadata::wire(Entries { count, bytes, canonical, live })))
+    }
+
+    /// What has been read since `start` was what was left.
+    fn since(&self, start: &'a [u8]) -> &'a [u8] {
+        &start[..start.len() - self.reader.rest.len()]
+    }
+}
+
+/// The field that a key names.
+#[inline]
+fn field(key: &[u8]) -> Option<Field> {
+    Some(match key {
+        b"msg_type" => Field::MsgType,
+        b"source" => Field::Source,
+        b"dest" => Field::Dest,
+        b"transaction_uuid" => Field::TransactionUuid,
+        b"content_type" => Field::ContentType,
+        b"accept" => Field::Accept,
+        b"status" => Field::Status,
+        b"rdr" => Field::Rdr,
+        b"headers" => Field::Headers,
+        b"metadata" => Field::Metadata,
+        b"spans" => Field::Spans,
+        b"include_spans" => Field::IncludeSpans,
+        b"path" => Field::Path,
+        b"payload" => Field::Payload,
+        b"service_name" => Field::ServiceName,
+        b"url" => Field::Url,
+        b"partner_ids" => Field::PartnerIds,
+        b"session_id" => Field::SessionId,
+        b"qos" => Field::Qos,
+        _ => return None,
+    })
+}
+
+/// A set of keys that may err on the side of having seen one.
+#[derive(Default)]
+struct Seen([u64; 4]);
+
+impl Seen {
+    /// Whether the key may have been inserted before.
+    #[inline]
+    fn insert(&mut self, key: &[u8]) -> bool {
+        let middle = key.get(key.len() / 2).copied().unwrap_or_default();
+        let last = key.last().copied().unwrap_or_default();
+        let hash = key.len().wrapping_mul(37) ^ usize::from(middle).wrapping_mul(11) ^ usize::from(last);
+        let (word, bit) = ((hash >> 6) & 3, 1 << (hash & 63));
+        let seen = self.0[word] & bit != 0;
+        self.0[word] |= bit;
+        seen
+    }
+}
+
+/// Where the entries of a map begin that are the last of their key, or nothing if no key is there twice.
+///
+/// Takes `n log n` time and four bytes an entry, so that a map of repeated keys is no way to keep the gateway busy.
+#[cold]
+fn last_of_each_key(bytes: &[u8], count: usize) -> Option<Box<[u32]>> {
+    let mut entries: SmallVec<[u32; INLINE_ENTRIES]> = SmallVec::with_capacity(count);
+    let mut rest = bytes;
+    for _ in 0..count {
+        entries.push(u32::try_from(bytes.len() - rest.len()).ok()?);
+        rest = walk::split_text(rest).and_then(|(_, rest)| walk::split_text(rest))?.1;
+    }
+    let key = |entry: u32| walk::split_text(&bytes[entry as usize..]).map(|(key, _)| key);
+    entries.sort_unstable_by_key(|&entry| (key(entry), std::cmp::Reverse(entry)));
+    entries.dedup_by_key(|entry| key(*entry));
+    if entries.len() == count {
+        return None;
+    }
+    entries.sort_unstable();
+    Some(entries.into_boxed_slice())
+}
