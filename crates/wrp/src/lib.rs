@@ -11,6 +11,7 @@
 
 mod device_id;
 mod error;
+mod field;
 mod format;
 pub mod json;
 mod locator;
@@ -28,7 +29,8 @@ mod strings;
 mod text;
 
 pub use device_id::{DeviceId, DeviceIdError, InvalidDeviceId};
-pub use error::{DecodeError, Field, NotUtf8, Problem};
+pub use error::{DecodeError, NotUtf8, Problem};
+pub use field::Field;
 pub use format::{Format, OCTET_STREAM, UnknownContentType};
 pub use locator::{Locator, LocatorError, event_type};
 pub use message::Message;
