@@ -1,6 +1,8 @@
 //! The XMiDT device gateway: one WebSocket per device, its events to HTTP and Kafka, requests to it by REST.
 
 pub mod config;
+pub mod device;
 pub mod event;
 pub mod server;
 pub mod telemetry;
+pub mod ws;

@@ -1,0 +1,72 @@
+use std::time::Duration;
+
+use crate::ws::Limits;
+
+/// How devices are treated (`device.manager` of the configuration). `Default` is the contract's defaults.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// How many devices may be connected at once; none means as many as come (`maxDevices`, where 0 means none).
+    pub max_devices: Option<usize>,
+    /// What may wait to be sent to one device (`deviceMessageQueueSize`).
+    pub outbox: OutboxLimit,
+    /// How often a device is pinged (`pingPeriod`).
+    pub ping_period: Duration,
+    /// How long a device may be silent, pongs and messages counting, before it is given up (`idlePeriod`).
+    pub idle_period: Duration,
+    /// How long one write to a device may take (`writeTimeout`).
+    pub write_timeout: Duration,
+    /// The longest message taken from a device, in bytes (`maxMessageSize`); a longer one ends its connection.
+    pub max_message_size: usize,
+    /// What happens to messages whose source is not the device (`wrpSourceCheck.type`).
+    pub source_check: SourceCheck,
+}
+
+/// The bounds of one device's queue of outgoing messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutboxLimit {
+    /// Messages.
+    pub messages: usize,
+    /// Payload bytes of all messages together. One message alone may always be larger.
+    pub bytes: usize,
+}
+
+/// What happens to a message whose source is not the device that sends it (contract §2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SourceCheck {
+    /// It is counted, and goes its way.
+    #[default]
+    Monitor,
+    /// It is counted, and goes nowhere.
+    Enforce,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            max_devices: None,
+            outbox: OutboxLimit { messages: 100, bytes: 16 * 1024 * 1024 },
+            ping_period: Duration::from_secs(45),
+            idle_period: Duration::from_secs(135),
+            write_timeout: Duration::from_secs(60),
+            // The reference has no limit; it was seen to deliver 20 MB (contract-details §2).
+            max_message_size: 32 * 1024 * 1024,
+            source_check: SourceCheck::Monitor,
+        }
+    }
+}
+
+impl Config {
+    /// The limits of a device's frames.
+    #[must_use]
+    pub fn frame_limits(&self) -> Limits {
+        Limits { max_message: self.max_message_size }
+    }
+}
+
+impl SourceCheck {
+    /// As the configuration names it: only `enforce`, spelt so, enforces; any other type monitors.
+    #[must_use]
+    pub fn from_type(name: &str) -> SourceCheck {
+        if name == "enforce" { SourceCheck::Enforce } else { SourceCheck::Monitor }
+    }
+}

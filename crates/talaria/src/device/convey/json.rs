@@ -1,0 +1,265 @@
+//! JSON that is read only to be printed as Go's `%v` prints it.
+//!
+//! Not serde_json: strings here may hold bytes that are not UTF-8, and what follows the first value is ignored.
+
+use std::collections::BTreeMap;
+
+/// How deep lists and objects may nest.
+const MAX_DEPTH: usize = 64;
+
+/// A value as Go's `%v` prints it.
+pub(super) struct Printed {
+    pub(super) bytes: Vec<u8>,
+    /// Whether it was a JSON string.
+    pub(super) is_text: bool,
+}
+
+/// Not JSON, or not of the kind that is wanted.
+pub(super) struct NotJson;
+
+/// Reads the object that `bytes` begin with, and gives every key and value to `visit`; `null` is an object of nothing.
+pub(super) fn read_object(bytes: &[u8], mut visit: impl FnMut(&[u8], Printed)) -> Result<(), NotJson> {
+    let mut reader = Reader { rest: bytes };
+    match reader.peek()? {
+        b'{' => reader.object(MAX_DEPTH, |key, value| visit(&key, value)),
+        b'n' => reader.literal("null"),
+        _ => Err(NotJson),
+    }
+}
+
+struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl Reader<'_> {
+    /// The first byte that is not blank.
+    fn peek(&mut self) -> Result<u8, NotJson> {
+        self.rest = self.rest.trim_ascii_start();
+        self.rest.first().copied().ok_or(NotJson)
+    }
+
+    fn next(&mut self) -> Result<u8, NotJson> {
+        let (first, rest) = self.rest.split_first().ok_or(NotJson)?;
+        self.rest = rest;
+        Ok(*first)
+    }
+
+    fn literal(&mut self, literal: &str) -> Result<(), NotJson> {
+        self.rest = self.rest.strip_prefix(literal.as_bytes()).ok_or(NotJson)?;
+        Ok(())
+    }
+
+    fn value(&mut self, depth: usize) -> Result<Printed, NotJson> {
+        let first = self.peek()?;
+        let bytes = match first {
+            b'"' => self.string()?,
+            b'{' => self.map(depth.checked_sub(1).ok_or(NotJson)?)?,
+            b'[' => self.list(depth.checked_sub(1).ok_or(NotJson)?)?,
+            b'n' => self.literal("null").map(|()| b"<nil>".to_vec())?,
+            b't' => self.literal("true").map(|()| b"true".to_vec())?,
+            b'f' => self.literal("false").map(|()| b"false".to_vec())?,
+            _ => self.number()?,
+        };
+        Ok(Printed { bytes, is_text: first == b'"' })
+    }
+
+    /// `map[a:1 b:2]`: keys sorted, the last of several equal ones.
+    fn map(&mut self, depth: usize) -> Result<Vec<u8>, NotJson> {
+        let mut entries = BTreeMap::new();
+        self.object(depth, |key, value| {
+            entries.insert(key, value.bytes);
+        })?;
+        let mut out = b"map[".to_vec();
+        for (at, (key, value)) in entries.iter().enumerate() {
+            if at > 0 {
+                out.push(b' ');
+            }
+            out.extend_from_slice(key);
+            out.push(b':');
+            out.extend_from_slice(value);
+        }
+        out.push(b']');
+        Ok(out)
+    }
+
+    /// `[a b c]`
+    fn list(&mut self, depth: usize) -> Result<Vec<u8>, NotJson> {
+        let mut out = b"[".to_vec();
+        self.next()?;
+        if self.peek()? == b']' {
+            self.next()?;
+        } else {
+            loop {
+                out.extend_from_slice(&self.value(depth)?.bytes);
+                self.peek()?;
+                match self.next()? {
+                    b',' => out.push(b' '),
+                    b']' => break,
+                    _ => return Err(NotJson),
+                }
+            }
+        }
+        out.push(b']');
+        Ok(out)
+    }
+
+    fn object(&mut self, depth: usize, mut visit: impl FnMut(Vec<u8>, Printed)) -> Result<(), NotJson> {
+        self.next()?;
+        if self.peek()? == b'}' {
+            return self.next().map(|_| ());
+        }
+        loop {
+            if self.peek()? != b'"' {
+                return Err(NotJson);
+            }
+            let key = self.string()?;
+            if self.peek()? != b':' {
+                return Err(NotJson);
+            }
+            self.next()?;
+            let value = self.value(depth)?;
+            visit(key, value);
+            self.peek()?;
+            match self.next()? {
+                b',' => {}
+                b'}' => return Ok(()),
+                _ => return Err(NotJson),
+            }
+        }
+    }
+
+    fn string(&mut self) -> Result<Vec<u8>, NotJson> {
+        self.next()?;
+        let mut out = Vec::new();
+        loop {
+            match self.next()? {
+                b'"' => return Ok(out),
+                b'\\' => self.escape(&mut out)?,
+                byte => out.push(byte),
+            }
+        }
+    }
+
+    fn escape(&mut self, out: &mut Vec<u8>) -> Result<(), NotJson> {
+        out.push(match self.next()? {
+            byte @ (b'"' | b'\\' | b'/') => byte,
+            b'b' => 0x08,
+            b'f' => 0x0c,
+            b'n' => b'\n',
+            b'r' => b'\r',
+            b't' => b'\t',
+            b'u' => {
+                let character = self.unicode()?;
+                out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+                return Ok(());
+            }
+            _ => return Err(NotJson),
+        });
+        Ok(())
+    }
+
+    /// The rest of `\uXXXX`, and of the pair that it may begin. Half a pair is U+FFFD.
+    fn unicode(&mut self) -> Result<char, NotJson> {
+        let high = self.hex4()?;
+        if (0xd800..0xdc00).contains(&high)
+            && let Some(rest) = self.rest.strip_prefix(b"\\u")
+        {
+            let mut ahead = Reader { rest };
+            let low = ahead.hex4()?;
+            if (0xdc00..0xe000).contains(&low) {
+                self.rest = ahead.rest;
+                let code = 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
+                return Ok(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
+            }
+        }
+        Ok(char::from_u32(high).unwrap_or(char::REPLACEMENT_CHARACTER))
+    }
+
+    fn hex4(&mut self) -> Result<u32, NotJson> {
+        let (digits, rest) = self.rest.split_first_chunk::<4>().ok_or(NotJson)?;
+        self.rest = rest;
+        digits.iter().try_fold(0, |code, digit| {
+            let digit = char::from(*digit).to_digit(16).ok_or(NotJson)?;
+            Ok(code << 4 | digit)
+        })
+    }
+
+    /// An integer that 64 bits hold stays one; anything else is a float.
+    fn number(&mut self) -> Result<Vec<u8>, NotJson> {
+        let is_part = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'+' | b'-' | b'.' | b'e' | b'E');
+        let length = self.rest.iter().take_while(|byte| is_part(byte)).count();
+        let (text, rest) = self.rest.split_at(length);
+        self.rest = rest;
+        let text = std::str::from_utf8(text).map_err(|_| NotJson)?;
+        if !text.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
+            return Err(NotJson);
+        }
+        if let Ok(integer) = text.parse::<i64>() {
+            return Ok(integer.to_string().into_bytes());
+        }
+        if let Ok(integer) = text.parse::<u64>() {
+            return Ok(integer.to_string().into_bytes());
+        }
+        match text.parse::<f64>() {
+            Ok(float) if float.is_finite() => Ok(go_float(float).into_bytes()),
+            _ => Err(NotJson),
+        }
+    }
+}
+
+/// A float as Go's `%v` prints it: the shortest digits that give it back; below 1e-4 and from 1e6 on with an exponent,
+/// which has at least two digits.
+fn go_float(float: f64) -> String {
+    let scientific = format!("{float:e}");
+    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if (-4..6).contains(&exponent) {
+        return format!("{float}");
+    }
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{digits}e{sign}{:02}", exponent.abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn printed(json: &str) -> Option<String> {
+        let mut found = None;
+        read_object(format!("{{\"v\":{json}}}").as_bytes(), |_, value| {
+            found = Some(String::from_utf8_lossy(&value.bytes).into_owned());
+        })
+        .ok()?;
+        found
+    }
+
+    #[test]
+    fn values_are_printed_as_go_prints_them() {
+        for (json, text) in [
+            ("1542834188", "1542834188"),
+            ("-0", "0"),
+            ("-0.0", "-0"),
+            ("18446744073709551615", "18446744073709551615"),
+            ("18446744073709551616", "1.8446744073709552e+19"),
+            ("123456789.123", "1.23456789123e+08"),
+            ("0.00001", "1e-05"),
+            ("1e3", "1000"),
+            ("1e21", "1e+21"),
+            ("1234567.5", "1.2345675e+06"),
+            ("14995.84375", "14995.84375"),
+            (r#""a\u00e9\ud83d\ude80\ud800x\/""#, "aé🚀\u{fffd}x/"),
+            (r#"{"b":1,"a":[null,true],"b":2}"#, "map[a:[<nil> true] b:2]"),
+        ] {
+            assert_eq!(printed(json).as_deref(), Some(text), "{json}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_json_is_refused() {
+        for json in
+            ["", "1,", "tru", "[1,]", "[1 2]", "\"", r#""\x""#, r#""\u12""#, "1e999", "+1", "'x'", "{1:2}"]
+        {
+            assert_eq!(printed(json), None, "{json}");
+        }
+    }
+}

@@ -1,0 +1,213 @@
+use std::fmt;
+use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use bytes::Bytes;
+use tokio::time::Instant;
+use wrp::{DeviceId, Text, TextBuf};
+
+use super::outbox::Outbox;
+use super::transactions::Transactions;
+use super::wheel::Vitals;
+use super::{Claims, CloseReason, Config, Convey, Identity, SendError, SessionId, Statistics};
+
+/// The partner of a device whose token names none.
+const UNKNOWN_PARTNER: &str = "unknown";
+
+/// A connected device, for everybody but its session. It owns no socket and outlives its connection harmlessly.
+pub struct Device {
+    id: DeviceId,
+    session_id: SessionId,
+    trust: Trust,
+    claims: Option<Claims>,
+    convey: Convey,
+    intermediate_context: TextBuf,
+    statistics: Statistics,
+    outbox: Outbox,
+    transactions: Transactions,
+    vitals: Vitals,
+    /// Which complaints about this device have been logged, one bit each.
+    complaints: AtomicU8,
+}
+
+/// The trust claim, as a number and as events carry it.
+struct Trust {
+    value: i64,
+    /// The longest is i64::MIN's.
+    text: [u8; 20],
+    length: u8,
+}
+
+/// What is logged once for a device, not for every message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Complaint {
+    /// It sends messages that are refused.
+    Refused = 1,
+    /// It sends text frames.
+    Text = 2,
+    /// It sends answers that nobody waits for.
+    Unmatched = 4,
+}
+
+impl Device {
+    /// A device that connects now.
+    #[must_use]
+    pub fn new(identity: Identity, config: &Config) -> Arc<Device> {
+        let trust = identity.claims.as_ref().map_or(0, Claims::trust);
+        Arc::new(Device {
+            id: identity.id,
+            session_id: identity.session_id,
+            trust: Trust::new(trust),
+            claims: identity.claims,
+            convey: identity.convey,
+            intermediate_context: identity.intermediate_context,
+            statistics: Statistics::new(),
+            outbox: Outbox::new(config.outbox),
+            transactions: Transactions::new(),
+            vitals: Vitals::default(),
+            complaints: AtomicU8::new(0),
+        })
+    }
+
+    /// What it is registered and addressed by.
+    #[must_use]
+    pub fn id(&self) -> &DeviceId {
+        &self.id
+    }
+
+    /// The id of this connection: a KSUID.
+    #[must_use]
+    pub fn session_id(&self) -> &str {
+        self.session_id.as_str()
+    }
+
+    /// The claim `partner-id`; `unknown` if there is none, empty if it is empty.
+    #[must_use]
+    pub fn partner_id(&self) -> &str {
+        self.claims().and_then(Claims::partner_id).unwrap_or(UNKNOWN_PARTNER)
+    }
+
+    /// The claim `trust`, as an integer; 0 if there is none.
+    #[must_use]
+    pub fn trust(&self) -> i64 {
+        self.trust.value
+    }
+
+    /// The claim `accountID`, or empty.
+    #[must_use]
+    pub fn account_id(&self) -> &str {
+        self.claims().and_then(Claims::account_id).unwrap_or_default()
+    }
+
+    /// What its token says; none if it brought no token.
+    #[must_use]
+    pub fn claims(&self) -> Option<&Claims> {
+        self.claims.as_ref()
+    }
+
+    /// What it said of itself when it connected.
+    #[must_use]
+    pub fn convey(&self) -> &Convey {
+        &self.convey
+    }
+
+    /// The metadata of its online and offline events (contract §4), but for `/xmidt-timestamp`. Values are as they came:
+    /// those of a convey need not be UTF-8.
+    pub fn event_metadata(&self) -> impl Iterator<Item = (&'static str, Text<'_>)> {
+        let own = [
+            ("/trust", Text::from(self.trust.as_str())),
+            ("/account-id", Text::from(self.account_id())),
+            ("/hw-deviceid", Text::from(self.id.as_str())),
+            ("/intermediate-context", self.intermediate_context.as_text()),
+            ("/compliance", Text::from(self.convey.compliance().as_str())),
+        ];
+        self.convey.metadata().chain(own)
+    }
+
+    /// What went to and from it.
+    #[must_use]
+    pub fn statistics(&self) -> &Statistics {
+        &self.statistics
+    }
+
+    /// How many messages wait to be written to it (`pending` in the API).
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.outbox.len()
+    }
+
+    /// Queues a WRP message (v3 msgpack), to be written as one binary frame. Never waits: for acks.
+    ///
+    /// # Errors
+    /// [`SendError::Busy`] if the queue is full, [`SendError::Closed`] if the connection has ended.
+    pub fn try_send(&self, frame: Bytes) -> Result<(), SendError> {
+        self.outbox.try_send(frame)
+    }
+
+    /// Sends a WRP message (v3 msgpack): waits for room in the queue, and until it is written to the socket.
+    ///
+    /// # Errors
+    /// [`SendError::Timeout`] at the deadline, [`SendError::Closed`] if the connection ends first.
+    pub async fn send(&self, frame: Bytes, deadline: Instant) -> Result<(), SendError> {
+        self.outbox.send(frame, deadline).await
+    }
+
+    /// Sends a request and waits for the device's message of the same transaction_uuid. The answer is that message with
+    /// the gateway's stamps (contract §2), v3 msgpack.
+    ///
+    /// # Errors
+    /// As [`send`](Device::send), and if the uuid is empty or in use, or the connection ends before the answer.
+    pub async fn request(&self, uuid: &str, frame: Bytes, deadline: Instant) -> Result<Bytes, SendError> {
+        let pending = self.transactions.register(uuid)?;
+        self.outbox.send(frame, deadline).await?;
+        pending.answer(deadline).await
+    }
+
+    /// Ends the connection; of several reasons the first one counts.
+    pub fn close(&self, reason: CloseReason) {
+        self.outbox.close(reason);
+    }
+
+    pub(super) fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    pub(super) fn transactions(&self) -> &Transactions {
+        &self.transactions
+    }
+
+    pub(super) fn vitals(&self) -> &Vitals {
+        &self.vitals
+    }
+
+    /// Whether this is the first complaint of its kind about this device.
+    pub(super) fn is_first(&self, complaint: Complaint) -> bool {
+        self.complaints.fetch_or(complaint as u8, Ordering::Relaxed) & complaint as u8 == 0
+    }
+}
+
+impl fmt::Debug for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Device")
+            .field("id", &self.id)
+            .field("session_id", &self.session_id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Trust {
+    fn new(value: i64) -> Trust {
+        let mut text = [0; 20];
+        let mut rest = &mut text[..];
+        // Every i64 fits.
+        let _ = write!(rest, "{value}");
+        let length = 20 - rest.len();
+        Trust { value, text, length: length as u8 }
+    }
+
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.text[..usize::from(self.length)]).unwrap_or_default()
+    }
+}

@@ -1,0 +1,178 @@
+//! The way of one message from a device, up to where sinks begin (contract §2): decode, UTF-8, source check, stamps.
+//!
+//! A pure function: no socket, no clock, no metric, and no allocation for a message that is as it should be.
+
+use wrp::{DecodeError, DeviceId, MessageRef, MessageType, NotUtf8, OCTET_STREAM, Text};
+
+use super::SourceCheck;
+
+/// The metadata key of the time at which the gateway took the message.
+const TIMESTAMP: &str = "/xmidt-timestamp";
+
+/// What the gateway knows better than the device.
+#[derive(Clone, Copy, Debug)]
+pub struct Stamps<'a> {
+    /// The id that the device is connected as.
+    pub device_id: &'a DeviceId,
+    /// Its partner, alone.
+    pub partner_ids: &'a [&'a str],
+    /// The connection's session id.
+    pub session_id: &'a str,
+    /// Now, RFC 3339 with nanoseconds.
+    pub timestamp: &'a str,
+}
+
+/// A message that may go its way, and what its source was worth.
+#[derive(Debug)]
+pub struct Accepted<'a> {
+    /// The message, with the gateway's stamps.
+    pub message: MessageRef<'a>,
+    /// Where it goes.
+    pub route: Route,
+    /// The source check's verdict, to be counted.
+    pub source: SourceVerdict,
+}
+
+/// Where a device's message goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// To the dispatcher.
+    Event,
+    /// To the request that waits for its transaction_uuid, if one does.
+    Answer,
+}
+
+/// Why a device's message goes nowhere.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// It is no WRP message.
+    #[error("not a WRP message: {0}")]
+    Decode(#[from] DecodeError),
+    /// One of its texts is not UTF-8.
+    #[error(transparent)]
+    NotUtf8(#[from] NotUtf8),
+    /// Its source is not the device, and that is enforced.
+    #[error("the source is not this device: {}", .0.reason())]
+    Source(SourceVerdict),
+}
+
+/// What a message's source is worth: the labels of `wrp_source_check`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SourceVerdict {
+    finding: SourceFinding,
+    is_rejected: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SourceFinding {
+    Match,
+    Empty,
+    ParseError,
+    Mismatch,
+}
+
+/// Reads one binary message of a device.
+///
+/// # Errors
+/// Why it goes nowhere.
+pub fn read<'a>(frame: &'a [u8], stamps: &Stamps<'a>, check: SourceCheck) -> Result<Accepted<'a>, Refused> {
+    let mut message = MessageRef::decode_v3(frame)?;
+    message.check_utf8()?;
+    let source = check_source(message.source, stamps.device_id, check);
+    if source.is_rejected {
+        return Err(Refused::Source(source));
+    }
+    stamp(&mut message, stamps);
+    let route = if message.is_transaction_part() { Route::Answer } else { Route::Event };
+    Ok(Accepted { message, route, source })
+}
+
+impl Refused {
+    /// The label `reason` of `device_refused_messages`.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self {
+            Refused::Decode(_) => "not_wrp",
+            Refused::NotUtf8(_) => "not_utf8",
+            Refused::Source(_) => "source",
+        }
+    }
+}
+
+impl SourceVerdict {
+    /// The label `outcome`.
+    #[must_use]
+    pub fn outcome(self) -> &'static str {
+        if self.is_rejected { "rejected" } else { "accepted" }
+    }
+
+    /// The label `reason`.
+    #[must_use]
+    pub fn reason(self) -> &'static str {
+        match self.finding {
+            SourceFinding::Match => "id_match",
+            SourceFinding::Empty => "empty",
+            SourceFinding::ParseError => "parse_error",
+            SourceFinding::Mismatch => "id_mismatch",
+        }
+    }
+}
+
+fn check_source(source: Text<'_>, device_id: &DeviceId, check: SourceCheck) -> SourceVerdict {
+    let finding = find_source(source, device_id);
+    let is_rejected = check == SourceCheck::Enforce && finding != SourceFinding::Match;
+    SourceVerdict { finding, is_rejected }
+}
+
+fn find_source(source: Text<'_>, device_id: &DeviceId) -> SourceFinding {
+    // What nearly every message has: the canonical id, with or without a service.
+    if let Some(rest) = source.as_bytes().strip_prefix(device_id.as_str().as_bytes())
+        && matches!(rest, [] | [b'/', ..])
+    {
+        return SourceFinding::Match;
+    }
+    let Ok(source) = source.to_str() else {
+        return SourceFinding::ParseError;
+    };
+    if source.trim().is_empty() {
+        return SourceFinding::Empty;
+    }
+    match source.parse::<DeviceId>() {
+        Ok(id) if id == *device_id => SourceFinding::Match,
+        Ok(_) => SourceFinding::Mismatch,
+        Err(_) => SourceFinding::ParseError,
+    }
+}
+
+fn stamp<'a>(message: &mut MessageRef<'a>, stamps: &Stamps<'a>) {
+    if message.content_type.is_empty() {
+        message.content_type = Text::from(OCTET_STREAM);
+    }
+    message.set_metadata(TIMESTAMP, stamps.timestamp);
+    message.set_partner_ids(stamps.partner_ids);
+    if message.msg_type == MessageType::SIMPLE_EVENT {
+        message.session_id = Text::from(stamps.session_id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_that_only_begins_like_the_device_is_another() {
+        let id: DeviceId = "serial:1".parse().unwrap();
+        for (source, reason) in [
+            ("serial:1", "id_match"),
+            ("serial:1/config", "id_match"),
+            ("SERIAL:1", "id_match"),
+            ("serial:12", "id_mismatch"),
+            ("  ", "empty"),
+            ("self:/x", "parse_error"),
+        ] {
+            let verdict = check_source(Text::from(source), &id, SourceCheck::Monitor);
+            assert_eq!(verdict.reason(), reason, "{source}");
+            assert_eq!(verdict.outcome(), "accepted");
+        }
+    }
+}

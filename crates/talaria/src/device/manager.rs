@@ -1,0 +1,248 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, UPGRADE};
+use http::{HeaderValue, Request, Response, StatusCode};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, timeout};
+use tokio_rustls::server::TlsStream;
+use tracing::{debug, warn};
+
+use super::handshake::{Candidate, Refusal};
+use super::registry::ConnectError;
+use super::session::{self, Connection};
+use super::{Claims, CloseReason, Config, Device, DeviceMetrics, Events, Identity, Reason, Registry, Wheel};
+use crate::telemetry::metrics::Metrics;
+use crate::ws::frame::write_close;
+use crate::ws::handshake;
+
+/// How long a device that is refused after its upgrade may take to be told so.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// All devices: takes them in, keeps them, and lets them go.
+pub struct Manager {
+    config: Config,
+    registry: Arc<Registry>,
+    wheel: Arc<Wheel>,
+    events: Arc<dyn Events>,
+    metrics: DeviceMetrics,
+    is_open: AtomicBool,
+    wheel_task: AbortHandle,
+}
+
+impl Manager {
+    /// A manager without devices. Has its wheel turned by a task, so it is to be called within a runtime.
+    #[must_use]
+    pub fn new(config: Config, events: Arc<dyn Events>, metrics: &Metrics) -> Arc<Manager> {
+        let wheel = Arc::new(Wheel::new(&config));
+        let turning = Arc::clone(&wheel);
+        let metrics = DeviceMetrics::register(metrics);
+        metrics.max_device_count.set(config.max_devices.map_or(0, |max| max as i64));
+        Arc::new(Manager {
+            registry: Arc::new(Registry::new(config.max_devices)),
+            wheel,
+            events,
+            metrics,
+            is_open: AtomicBool::new(true),
+            wheel_task: tokio::spawn(async move { turning.run().await }).abort_handle(),
+            config,
+        })
+    }
+
+    /// The connected devices.
+    #[must_use]
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
+    /// Takes devices, or refuses them with 503; those that are connected stay.
+    pub fn set_open(&self, is_open: bool) {
+        self.is_open.store(is_open, Ordering::Release);
+    }
+
+    /// Whether devices are taken.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.is_open.load(Ordering::Acquire)
+    }
+
+    /// Takes a request for `/api/{v2,v3}/device`, of any method, through all checks that need nothing but the request and
+    /// the claims of its token. The response is the 101, whose connection then becomes the device's, or a refusal.
+    ///
+    /// The request must come from a hyper connection served `with_upgrades` over a `TokioIo<TcpStream>` or a
+    /// `TokioIo<TlsStream<TcpStream>>`.
+    pub fn accept<R, B>(self: &Arc<Self>, request: Request<R>, claims: Option<Claims>) -> Response<B>
+    where
+        B: Default + From<String>,
+    {
+        let candidate = self
+            .check_open()
+            .and_then(|()| Candidate::new(request.headers()))
+            .and_then(|candidate| candidate.with_claims(claims));
+        match candidate {
+            Ok(candidate) => self.upgrade(request, candidate),
+            Err(refusal) => refuse(refusal),
+        }
+    }
+
+    /// The first check: whether devices are taken at all.
+    ///
+    /// # Errors
+    /// [`Refusal::Closed`] if not.
+    pub fn check_open(&self) -> Result<(), Refusal> {
+        if self.is_open() { Ok(()) } else { Err(Refusal::Closed) }
+    }
+
+    /// The last check: the WebSocket handshake. The device is registered once its 101 has been sent.
+    pub fn upgrade<R, B>(self: &Arc<Self>, mut request: Request<R>, candidate: Candidate) -> Response<B>
+    where
+        B: Default + From<String>,
+    {
+        let accept = match handshake::check(request.method(), request.headers()) {
+            Ok(accept) => accept,
+            Err(no_upgrade) => return refuse(no_upgrade.into()),
+        };
+        let mut response = Response::new(B::default());
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        let headers = response.headers_mut();
+        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        if let Ok(accept) = HeaderValue::try_from(accept) {
+            headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+        }
+        // A task of its own, short-lived: hyper hands the connection over only after it has sent the response.
+        let upgrade = hyper::upgrade::on(&mut request);
+        tokio::spawn(Arc::clone(self).take_over(upgrade, candidate.into_identity()));
+        response
+    }
+
+    /// Closes every device with a close frame, takes no new ones, and waits until all offline events have been told.
+    /// Returns how many sessions had not ended in time.
+    pub async fn shutdown(&self, within: Duration) -> usize {
+        self.set_open(false);
+        self.registry.close_all(&CloseReason::shutdown());
+        self.registry.wait_until_empty(Instant::now() + within).await
+    }
+
+    pub(super) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(super) fn wheel(&self) -> &Wheel {
+        &self.wheel
+    }
+
+    pub(super) fn events(&self) -> &dyn Events {
+        &*self.events
+    }
+
+    pub(super) fn metrics(&self) -> &DeviceMetrics {
+        &self.metrics
+    }
+
+    /// A session has ended: nothing reaches the device any more, and everybody who waits for it hears so.
+    pub(super) fn disconnected(&self, device: &Arc<Device>, reason: &CloseReason) {
+        self.registry.disconnect(device);
+        device.outbox().shut();
+        device.transactions().close();
+        self.metrics.disconnect_count.inc();
+        self.metrics.device_count.set(self.registry.len() as i64);
+        self.events.offline(device, reason);
+    }
+
+    async fn take_over(self: Arc<Self>, upgrade: OnUpgrade, identity: Identity) {
+        let upgraded = match upgrade.await {
+            Ok(upgraded) => upgraded,
+            Err(error) => {
+                return debug!(id = %identity.id, %error, "the device left before its handshake was done");
+            }
+        };
+        match upgraded.downcast::<TokioIo<TcpStream>>() {
+            Ok(parts) => {
+                let socket = parts.io.into_inner();
+                // Acks are small and answered at once: none may wait for another.
+                if let Err(error) = socket.set_nodelay(true) {
+                    debug!(id = %identity.id, %error, "the socket will not send at once");
+                }
+                self.connect(socket, parts.read_buf, identity).await;
+            }
+            Err(upgraded) => self.take_over_tls(upgraded, identity).await,
+        }
+    }
+
+    async fn take_over_tls(self: Arc<Self>, upgraded: Upgraded, identity: Identity) {
+        match upgraded.downcast::<TokioIo<TlsStream<TcpStream>>>() {
+            Ok(parts) => self.connect(parts.io.into_inner(), parts.read_buf, identity).await,
+            Err(upgraded) => {
+                warn!(id = %identity.id, "unexpected kind of connection, which will cost more memory");
+                self.connect(TokioIo::new(upgraded), Bytes::new(), identity).await;
+            }
+        }
+    }
+
+    /// Registers a device on its upgraded connection, tells of it, and starts its session.
+    async fn connect<S>(self: Arc<Self>, mut io: S, read_ahead: Bytes, identity: Identity)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        if !self.is_open() {
+            return farewell(&mut io, Reason::Drained).await;
+        }
+        let device = Device::new(identity, &self.config);
+        let running = self.registry.running();
+        let replaced = match self.registry.connect(&device) {
+            Ok(replaced) => replaced,
+            Err(ConnectError::LimitReached(limit)) => {
+                self.metrics.device_limit_reached_count.inc();
+                self.metrics.disconnect_count.inc();
+                warn!(id = %device.id(), limit, "the device limit is reached, device refused");
+                return farewell(&mut io, Reason::DeviceLimitReached).await;
+            }
+        };
+        if replaced.is_some() {
+            self.metrics.duplicate_count.inc();
+        }
+        self.metrics.connect_count.inc();
+        self.metrics.device_count.set(self.registry.len() as i64);
+        let model = self.metrics.hardware_model(&device);
+        model.inc();
+        self.wheel.add(&device);
+        debug!(
+            id = %device.id(),
+            session_id = device.session_id(),
+            compliance = device.convey().header_compliance().as_str(),
+            "device connected"
+        );
+        self.events.online(&device);
+        session::spawn(Arc::clone(&self), Connection { io, read_ahead, device, model, running });
+    }
+}
+
+impl Drop for Manager {
+    fn drop(&mut self) {
+        self.wheel_task.abort();
+    }
+}
+
+fn refuse<B: From<String>>(refusal: Refusal) -> Response<B> {
+    debug!(%refusal, status = refusal.status().as_u16(), "device refused");
+    refusal.response()
+}
+
+/// Tells a device that has been upgraded but not registered why it is not wanted.
+async fn farewell<S: AsyncWrite + Unpin>(io: &mut S, reason: Reason) {
+    let mut frame = Vec::new();
+    write_close(&mut frame, Some(reason.close_code()), reason.as_str());
+    let told = async {
+        io.write_all(&frame).await?;
+        io.shutdown().await
+    };
+    // It gets a moment, and is dropped whatever comes of it.
+    let _ = timeout(REFUSAL_TIMEOUT, told).await;
+}

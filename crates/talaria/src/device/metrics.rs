@@ -1,0 +1,86 @@
+use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
+
+use super::Device;
+use super::inbound::{Refused, SourceVerdict};
+use crate::telemetry::metrics::Metrics;
+
+/// The metrics of devices (contract §10), all of them prefixed.
+#[derive(Debug)]
+pub struct DeviceMetrics {
+    /// Devices that are connected.
+    pub device_count: IntGauge,
+    /// The limit, as configured; 0 if there is none.
+    pub max_device_count: IntGauge,
+    /// Connections that took the place of one of the same device.
+    pub duplicate_count: IntCounter,
+    /// Messages of type 3 that devices sent.
+    pub request_response_count: IntCounter,
+    /// Pings sent to devices.
+    pub ping_count: IntCounter,
+    /// Pongs that devices sent.
+    pub pong_count: IntCounter,
+    /// Connections.
+    pub connect_count: IntCounter,
+    /// Connections that ended, those over the limit too.
+    pub disconnect_count: IntCounter,
+    /// Connections refused over the limit.
+    pub device_limit_reached_count: IntCounter,
+    hardware_model: IntGaugeVec,
+    wrp_source_check: IntCounterVec,
+    refused_messages: IntCounterVec,
+}
+
+impl DeviceMetrics {
+    /// Registers the families. Their help texts are their names, as in the reference.
+    #[must_use]
+    pub fn register(metrics: &Metrics) -> DeviceMetrics {
+        let family = metrics.prefixed();
+        let counter = |name| family.counter(name, name);
+        let gauge = |name| family.gauge(name, name);
+        let labels = ["model", "partnerid", "firmware", "trust"];
+        DeviceMetrics {
+            device_count: gauge("device_count"),
+            max_device_count: gauge("max_device_count"),
+            duplicate_count: counter("duplicate_count"),
+            request_response_count: counter("request_response_count"),
+            ping_count: counter("ping_count"),
+            pong_count: counter("pong_count"),
+            connect_count: counter("connect_count"),
+            disconnect_count: counter("disconnect_count"),
+            device_limit_reached_count: counter("device_limit_reached_count"),
+            hardware_model: family.gauge_vec("hardware_model", "hardware_model", &labels),
+            wrp_source_check: family.counter_vec(
+                "wrp_source_check",
+                "wrp_source_check",
+                &["outcome", "reason"],
+            ),
+            refused_messages: family.counter_vec(
+                "device_refused_messages",
+                "messages from devices that went nowhere, by what was wrong with them",
+                &["reason"],
+            ),
+        }
+    }
+
+    /// The series of `hardware_model` that counts devices like this one; what is no text is `unknown`.
+    #[must_use]
+    pub fn hardware_model(&self, device: &Device) -> IntGauge {
+        let text = |value: Option<wrp::Text<'_>>| value.map_or("unknown".into(), |text| text.to_string());
+        self.hardware_model.with_label_values(&[
+            text(device.convey().hardware_model()).as_str(),
+            device.partner_id(),
+            text(device.convey().firmware()).as_str(),
+            &device.trust().to_string(),
+        ])
+    }
+
+    /// Counts a source check's verdict.
+    pub fn count_source(&self, verdict: SourceVerdict) {
+        self.wrp_source_check.with_label_values(&[verdict.outcome(), verdict.reason()]).inc();
+    }
+
+    /// Counts a message that went nowhere.
+    pub fn count_refused(&self, refused: &Refused) {
+        self.refused_messages.with_label_values(&[refused.label()]).inc();
+    }
+}

@@ -1,0 +1,88 @@
+use smallvec::SmallVec;
+
+use super::Farewell;
+use crate::device::Statistics;
+use crate::device::outbox::{Outgoing, Receipt};
+use crate::ws::Opcode;
+use crate::ws::frame::{write_close, write_frame};
+
+/// Frames on their way to the socket, in one buffer, and what is to be told when each message of them is written.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    bytes: Vec<u8>,
+    /// How many of the bytes are written.
+    written: usize,
+    messages: SmallVec<[Mark; 4]>,
+}
+
+#[derive(Debug)]
+struct Mark {
+    /// Where the message's frame ends in the bytes.
+    end: usize,
+    payload: usize,
+    receipt: Option<Receipt>,
+}
+
+impl Batch {
+    /// An empty batch that writes into `buffer`.
+    pub(super) fn over(mut buffer: Vec<u8>) -> Batch {
+        buffer.clear();
+        Batch { bytes: buffer, ..Batch::default() }
+    }
+
+    pub(super) fn into_buffer(self) -> Vec<u8> {
+        self.bytes
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// What is left to be written.
+    pub(super) fn rest(&self) -> &[u8] {
+        &self.bytes[self.written..]
+    }
+
+    pub(super) fn pong(&mut self, payload: &[u8]) {
+        write_frame(&mut self.bytes, Opcode::Pong, payload);
+    }
+
+    /// A ping carries the device's id (contract §2), as much of it as a control frame holds.
+    pub(super) fn ping(&mut self, id: &str) {
+        let payload = &id.as_bytes()[..id.len().min(crate::ws::frame::MAX_CONTROL_PAYLOAD)];
+        write_frame(&mut self.bytes, Opcode::Ping, payload);
+    }
+
+    pub(super) fn message(&mut self, outgoing: Outgoing) {
+        write_frame(&mut self.bytes, Opcode::Binary, &outgoing.frame);
+        let (end, payload) = (self.bytes.len(), outgoing.frame.len());
+        self.messages.push(Mark { end, payload, receipt: outgoing.receipt });
+    }
+
+    pub(super) fn close(&mut self, farewell: &Farewell) {
+        write_close(&mut self.bytes, farewell.code, &farewell.text);
+    }
+
+    /// So many bytes more are written: counts the messages that are whole, and tells their senders.
+    pub(super) fn wrote(&mut self, count: usize, statistics: &Statistics) {
+        self.written += count;
+        let whole = self.messages.iter().take_while(|mark| mark.end <= self.written).count();
+        for mark in self.messages.drain(..whole) {
+            statistics.add_sent(mark.payload);
+            if let Some(receipt) = mark.receipt {
+                receipt.written();
+            }
+        }
+    }
+
+    /// The unwritten rest alone, in memory of its own; the buffer goes back.
+    pub(super) fn split_rest(mut self) -> (Box<Batch>, Vec<u8>) {
+        let written = self.written;
+        for mark in &mut self.messages {
+            mark.end -= written;
+        }
+        let rest =
+            Batch { bytes: self.rest().to_vec(), written: 0, messages: std::mem::take(&mut self.messages) };
+        (Box::new(rest), self.bytes)
+    }
+}

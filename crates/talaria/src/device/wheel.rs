@@ -1,0 +1,188 @@
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::{Instant, MissedTickBehavior};
+
+use super::outbox::Signal;
+use super::{Config, Device};
+
+/// How exact pings and deadlines are.
+const TICK: Duration = Duration::from_millis(100);
+/// The wheel turns in 102.4 s. What is due later waits in its last slot for the next turn.
+const SLOTS: u32 = 1024;
+/// How long a device may take to answer the closing handshake.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// The pings and deadlines of all devices: one timing wheel, turned by one task.
+///
+/// A device costs one entry, wherever its next ping or idle deadline falls; hearing of it is a store of the tick, and
+/// moves nothing. An entry does not keep its device alive.
+#[derive(Debug)]
+pub struct Wheel {
+    started: Instant,
+    /// The tick that was last turned to.
+    now: AtomicU32,
+    slots: Box<[Mutex<Vec<Entry>>]>,
+    ping: u32,
+    idle: u32,
+    write: u32,
+}
+
+/// What the wheel keeps of one device, in ticks since the wheel started.
+#[derive(Debug, Default)]
+pub(super) struct Vitals {
+    last_heard: AtomicU32,
+    next_ping: AtomicU32,
+    /// When the write that is under way got stuck; 0 if none is.
+    stalled: AtomicU32,
+    /// Whether the wheel has an entry for stuck writes: one is enough, however often a slow device gets them.
+    write_is_watched: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Entry {
+    device: Weak<Device>,
+    kind: Kind,
+}
+
+/// Why a device is looked at.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    /// Its next ping or its idle deadline.
+    Life,
+    /// The deadline of a write.
+    Write,
+    /// The end of its closing handshake.
+    Linger,
+}
+
+impl Wheel {
+    /// A wheel at rest, whose first tick is now.
+    #[must_use]
+    pub fn new(config: &Config) -> Wheel {
+        Wheel {
+            started: Instant::now(),
+            // 0 means "not" in Vitals.
+            now: AtomicU32::new(1),
+            slots: (0..SLOTS).map(|_| Mutex::default()).collect(),
+            ping: ticks(config.ping_period),
+            idle: ticks(config.idle_period),
+            write: ticks(config.write_timeout),
+        }
+    }
+
+    /// Turns the wheel for ever.
+    pub async fn run(&self) {
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            self.turn_to(Instant::now());
+        }
+    }
+
+    /// Signals what is due by `moment`.
+    pub fn turn_to(&self, moment: Instant) {
+        let elapsed = moment.saturating_duration_since(self.started).as_millis() / TICK.as_millis();
+        let target = u32::try_from(elapsed + 1).unwrap_or(u32::MAX);
+        let mut now = self.now.load(Relaxed);
+        while now < target {
+            now += 1;
+            self.now.store(now, Relaxed);
+            let due = std::mem::take(&mut *self.slot(now).lock());
+            for entry in due {
+                self.look_at(entry, now);
+            }
+        }
+    }
+
+    /// Takes a device that has just connected: its first ping is due in one period.
+    pub(super) fn add(&self, device: &Arc<Device>) {
+        let now = self.now.load(Relaxed);
+        device.vitals().last_heard.store(now, Relaxed);
+        device.vitals().next_ping.store(now + self.ping, Relaxed);
+        self.schedule(Arc::downgrade(device), Kind::Life, self.ping.min(self.idle));
+    }
+
+    /// A pong or a message came from the device.
+    pub(super) fn heard(&self, device: &Device) {
+        device.vitals().last_heard.store(self.now.load(Relaxed), Relaxed);
+    }
+
+    /// A write to the device got stuck.
+    pub(super) fn stalled(&self, device: &Arc<Device>) {
+        device.vitals().stalled.store(self.now.load(Relaxed), SeqCst);
+        if !device.vitals().write_is_watched.swap(true, SeqCst) {
+            self.schedule(Arc::downgrade(device), Kind::Write, self.write);
+        }
+    }
+
+    /// The write that was stuck has been finished.
+    pub(super) fn flowing(&self, device: &Device) {
+        device.vitals().stalled.store(0, Relaxed);
+    }
+
+    /// The device has been told that its connection ends.
+    pub(super) fn linger(&self, device: &Arc<Device>) {
+        self.schedule(Arc::downgrade(device), Kind::Linger, ticks(LINGER));
+    }
+
+    fn look_at(&self, entry: Entry, now: u32) {
+        let Some(device) = entry.device.upgrade() else { return };
+        let vitals = device.vitals();
+        match entry.kind {
+            Kind::Linger => device.outbox().signal(Signal::Lingered),
+            Kind::Write => {
+                // In this order: a write that gets stuck right now is seen here or has itself scheduled, or both agree
+                // on who does it.
+                vitals.write_is_watched.store(false, SeqCst);
+                let stalled = vitals.stalled.load(SeqCst);
+                let waited = now.saturating_sub(stalled);
+                if stalled == 0 {
+                    return;
+                }
+                if waited >= self.write {
+                    device.outbox().signal(Signal::Stalled);
+                } else if !vitals.write_is_watched.swap(true, SeqCst) {
+                    self.schedule(entry.device, Kind::Write, self.write - waited);
+                }
+            }
+            Kind::Life => {
+                if device.outbox().is_closed() {
+                    return;
+                }
+                let dies = vitals.last_heard.load(Relaxed).saturating_add(self.idle);
+                if now >= dies {
+                    return device.outbox().signal(Signal::Idle);
+                }
+                let mut next_ping = vitals.next_ping.load(Relaxed);
+                if now >= next_ping {
+                    device.outbox().signal(Signal::Ping);
+                    next_ping = now + self.ping;
+                    vitals.next_ping.store(next_ping, Relaxed);
+                }
+                self.schedule(entry.device, Kind::Life, next_ping.min(dies) - now);
+            }
+        }
+    }
+
+    fn schedule(&self, device: Weak<Device>, kind: Kind, after: u32) {
+        // The slot of this very tick has been emptied, or is about to be.
+        let after = after.clamp(1, SLOTS - 1);
+        let at = self.now.load(Relaxed) + after;
+        self.slot(at).lock().push(Entry { device, kind });
+    }
+
+    fn slot(&self, tick: u32) -> &Mutex<Vec<Entry>> {
+        &self.slots[(tick % SLOTS) as usize]
+    }
+}
+
+/// A period in ticks; the shortest is one.
+fn ticks(period: Duration) -> u32 {
+    u32::try_from(period.as_millis().div_ceil(TICK.as_millis()))
+        .unwrap_or(u32::MAX / 4)
+        .clamp(1, u32::MAX / 4)
+}

@@ -1,0 +1,149 @@
+//! The opening handshake (RFC 6455 §4.2): is a request an upgrade, and what is the answer.
+//!
+//! Status codes and texts are those of contract-details §2, "Route".
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::header::{CONNECTION, HOST, ORIGIN, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
+use http::{HeaderMap, Method, StatusCode};
+
+const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+const KEY_BYTES: usize = 16;
+
+/// The only version of the protocol there is.
+pub const VERSION: &str = "13";
+
+/// Why a request is not a WebSocket handshake that this server takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoUpgrade {
+    /// Any method but GET.
+    #[error("Method Not Allowed")]
+    Method,
+    /// No `Upgrade: websocket`, no `Connection: Upgrade`, another version, or a key that is not 16 bytes of base64.
+    #[error("Bad Request")]
+    Headers,
+    /// An `Origin` of another host: a browser's page that has no business here.
+    #[error("Forbidden")]
+    Origin,
+}
+
+impl NoUpgrade {
+    /// The response's status; its body is the error's text and a line feed.
+    #[must_use]
+    pub fn status(self) -> StatusCode {
+        match self {
+            NoUpgrade::Method => StatusCode::METHOD_NOT_ALLOWED,
+            NoUpgrade::Headers => StatusCode::BAD_REQUEST,
+            NoUpgrade::Origin => StatusCode::FORBIDDEN,
+        }
+    }
+}
+
+/// Checks a request and gives the response's `Sec-WebSocket-Accept`.
+///
+/// # Errors
+/// The first thing that is missing or wrong.
+pub fn check(method: &Method, headers: &HeaderMap) -> Result<String, NoUpgrade> {
+    if method != Method::GET {
+        return Err(NoUpgrade::Method);
+    }
+    for (name, token) in
+        [(&CONNECTION, "upgrade"), (&UPGRADE, "websocket"), (&SEC_WEBSOCKET_VERSION, VERSION)]
+    {
+        if !has_token(headers, name, token) {
+            return Err(NoUpgrade::Headers);
+        }
+    }
+    if !origin_is_ours(headers) {
+        return Err(NoUpgrade::Origin);
+    }
+    let key = headers.get(SEC_WEBSOCKET_KEY).map_or(&b""[..], |key| key.as_bytes());
+    if STANDARD.decode(key).map(|bytes| bytes.len()) != Ok(KEY_BYTES) {
+        return Err(NoUpgrade::Headers);
+    }
+    Ok(accept(key))
+}
+
+/// `Sec-WebSocket-Accept` for a `Sec-WebSocket-Key`.
+#[must_use]
+pub fn accept(key: &[u8]) -> String {
+    let mut sha1 = sha1_smol::Sha1::from(key);
+    sha1.update(GUID);
+    STANDARD.encode(sha1.digest().bytes())
+}
+
+/// Whether one of the comma-separated tokens of a header is `token`, without regard to case.
+fn has_token(headers: &HeaderMap, name: &http::HeaderName, token: &str) -> bool {
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|found| found.trim().eq_ignore_ascii_case(token))
+}
+
+/// No `Origin` at all, or one whose authority is the request's `Host`.
+fn origin_is_ours(headers: &HeaderMap) -> bool {
+    let Some(origin) = headers.get(ORIGIN).filter(|origin| !origin.is_empty()) else {
+        return true;
+    };
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let authority = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, rest)| rest);
+    authority.is_some_and(|rest| rest.split('/').next().is_some_and(|found| found.eq_ignore_ascii_case(host)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: [(&str, &str); 5] = [
+        ("host", "talaria:6200"),
+        ("connection", "keep-alive, Upgrade"),
+        ("upgrade", "WebSocket"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ];
+
+    fn headers(replace: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in GOOD.iter().chain(replace) {
+            headers.insert(*name, value.parse().unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn the_rfc_s_sample_nonce_is_accepted() {
+        assert_eq!(check(&Method::GET, &headers(&[])).as_deref(), Ok("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
+    }
+
+    #[test]
+    fn what_is_no_handshake_is_refused_with_its_status() {
+        for (name, value) in [
+            ("connection", "close"),
+            ("upgrade", "h2c"),
+            ("sec-websocket-version", "8"),
+            ("sec-websocket-key", "c2hvcnQ="),
+            ("sec-websocket-key", "not base64"),
+        ] {
+            let refused = check(&Method::GET, &headers(&[(name, value)]));
+            assert_eq!(refused, Err(NoUpgrade::Headers), "{name}: {value}");
+        }
+        assert_eq!(check(&Method::POST, &headers(&[])), Err(NoUpgrade::Method));
+        assert_eq!(check(&Method::POST, &HeaderMap::new()), Err(NoUpgrade::Method));
+    }
+
+    #[test]
+    fn only_an_origin_of_this_host_may_connect() {
+        for (origin, ours) in [
+            ("http://talaria:6200", true),
+            ("https://TALARIA:6200/x", true),
+            ("http://talaria", false),
+            ("https://elsewhere.example", false),
+            ("null", false),
+        ] {
+            let result = check(&Method::GET, &headers(&[("origin", origin)]));
+            assert_eq!(result.is_ok(), ours, "origin {origin}");
+        }
+    }
+}
