@@ -10,6 +10,7 @@ pub mod config;
 pub mod finalizer;
 pub mod http;
 pub mod reason;
+mod throttle;
 
 pub use config::{AuthKey, Config, QueueLimit, Transport};
 pub use finalizer::Verdict;

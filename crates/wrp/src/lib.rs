@@ -11,9 +11,11 @@
 
 mod device_id;
 mod error;
+mod field;
 mod format;
 pub mod json;
 mod locator;
+mod mac;
 mod message;
 mod message_ref;
 mod message_type;
@@ -21,12 +23,14 @@ mod metadata;
 mod msgpack;
 mod qos;
 mod rdr;
+mod scheme;
 mod spans;
 mod strings;
 mod text;
 
-pub use device_id::{DeviceId, InvalidDeviceId, Scheme};
-pub use error::{DecodeError, Field, NotUtf8, Problem};
+pub use device_id::{DeviceId, DeviceIdError, InvalidDeviceId};
+pub use error::{DecodeError, NotUtf8, Problem};
+pub use field::Field;
 pub use format::{Format, OCTET_STREAM, UnknownContentType};
 pub use locator::{Locator, LocatorError, event_type};
 pub use message::Message;
@@ -35,6 +39,7 @@ pub use message_type::MessageType;
 pub use metadata::{Metadata, MetadataIter};
 pub use qos::{Qos, QosLevel};
 pub use rdr::Rdr;
+pub use scheme::Scheme;
 pub use spans::{Spans, SpansIter};
 pub use strings::{Strings, StringsIter};
 pub use text::{Text, TextBuf};

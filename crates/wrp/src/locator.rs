@@ -1,27 +1,60 @@
 use std::borrow::Cow;
+use std::fmt;
 
-use crate::{DeviceId, Scheme};
+use crate::device_id::{PartsV5, split_at_slash};
+use crate::{DeviceId, DeviceIdError, Scheme, mac};
 
-/// What a message's `source` and `dest` hold: the name of a device, a service, a host or a kind of event (contract §1).
+/// What a message's `source` and `dest` hold: the name of a device, a service on it, a host or a kind of event
+/// (contract §1). Its text is the locator again.
+///
+/// ```
+/// use wrp::{Locator, Scheme};
+///
+/// let source = Locator::parse_v3("mac:11:22:33:AA:BB:CC/config/x")?;
+/// assert_eq!((source.scheme, source.service, &*source.ignored), (Scheme::Mac, "config", "/x"));
+/// assert_eq!(source.device_id().unwrap().as_str(), "mac:112233aabbcc");
+///
+/// let dest = Locator::parse_v3("event:device-status/mac:112233aabbcc/online")?;
+/// assert_eq!(dest.event_type(), "device-status");
+/// # Ok::<(), wrp::LocatorError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Locator<'a> {
     /// What kind of name it is.
     pub scheme: Scheme,
-    /// The name.
+    /// The name: v3 leaves it as it is written, v5 makes a MAC address canonical. Empty for `self` only.
     pub authority: Cow<'a, str>,
     /// The service on the device, where there is one.
     pub service: &'a str,
     /// What follows, beginning with `/`.
     pub ignored: Cow<'a, str>,
-    id: Option<DeviceId>,
 }
 
-/// What is wrong with a text that ought to be a locator.
+/// What is wrong with a text that ought to be a locator. The texts are the reference's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LocatorError {
     /// v3: it does not look like one.
     #[error("invalid locator: `{0}` does not match expected locator pattern")]
     Pattern(String),
+    /// v3: a `dns` or `event` locator that names nothing.
+    #[error("invalid locator: empty authority")]
+    EmptyAuthority,
+    /// v3: a device's locator whose authority is no id of that kind.
+    #[error(
+        "invalid device name: unable to make a device ID with scheme `{scheme}` and authority `{authority}`"
+    )]
+    Device {
+        /// The kind of id.
+        scheme: Scheme,
+        /// What cannot be one.
+        authority: String,
+    },
+    /// v5: it has no device id in front.
+    #[error("invalid locator; {0}")]
+    DeviceId(#[from] DeviceIdError),
+    /// v5: a `self` locator that names something.
+    #[error("invalid locator")]
+    NamedSelf,
 }
 
 impl<'a> Locator<'a> {
@@ -30,8 +63,27 @@ impl<'a> Locator<'a> {
     /// # Errors
     /// Says what is wrong with it.
     pub fn parse_v3(text: &'a str) -> Result<Locator<'a>, LocatorError> {
-        let _ = text;
-        todo!()
+        let pattern = || LocatorError::Pattern(text.to_owned());
+        let (scheme, rest) = text.split_once(':').ok_or_else(pattern)?;
+        let scheme = Scheme::parse(scheme).ok_or_else(pattern)?;
+
+        let (authority, rest) = split_at_slash(rest);
+        let (service, rest) = split_service_v3(rest);
+        // The reference's pattern ends at the first line break after the service.
+        let ignored = rest.split('\n').next().unwrap_or_default();
+        let (authority, service, ignored) = (authority.trim(), service.trim(), ignored.trim());
+
+        match scheme {
+            Scheme::Dns | Scheme::Event if authority.is_empty() => return Err(LocatorError::EmptyAuthority),
+            Scheme::Dns | Scheme::Event => {}
+            _ if is_device_v3(scheme, authority) => {}
+            _ => return Err(LocatorError::Device { scheme, authority: authority.to_owned() }),
+        }
+        let (service, ignored) = match scheme {
+            Scheme::Event if !service.is_empty() => ("", joined(text, service, ignored)),
+            _ => (service, Cow::Borrowed(ignored)),
+        };
+        Ok(Locator { scheme, authority: Cow::Borrowed(authority), service, ignored })
     }
 
     /// Parses a locator as the Kafka publisher does.
@@ -39,16 +91,47 @@ impl<'a> Locator<'a> {
     /// # Errors
     /// Says what is wrong with it.
     pub fn parse_v5(text: &'a str) -> Result<Locator<'a>, LocatorError> {
-        let _ = text;
-        todo!()
+        let PartsV5 { scheme, authority, bare, rest } = PartsV5::split(text)?;
+        if scheme == Scheme::Own && !bare {
+            return Err(LocatorError::NamedSelf);
+        }
+        let authority = match scheme {
+            Scheme::Mac => Cow::Owned(mac::canonical(authority)),
+            _ => Cow::Borrowed(authority),
+        };
+        let (service, ignored) = match scheme {
+            Scheme::Dns | Scheme::Event => ("", rest),
+            _ => split_at_slash(rest.strip_prefix('/').unwrap_or_default()),
+        };
+        Ok(Locator { scheme, authority, service, ignored: Cow::Borrowed(ignored) })
     }
 
-    /// The id of the device that it names; none for `dns` and `event`.
-    pub fn device_id(&self) -> Option<&DeviceId> {
-        self.id.as_ref()
+    /// The id of the device that it names: `self:` for `self`, none for `dns` and `event`.
+    pub fn device_id(&self) -> Option<DeviceId> {
+        match self.scheme {
+            Scheme::Dns | Scheme::Event => None,
+            Scheme::Mac => Some(DeviceId::new(self.scheme, &mac::canonical(&self.authority))),
+            _ => Some(DeviceId::new(self.scheme, &self.authority)),
+        }
     }
 
-    /// The authority of an `event:` locator, else empty.
+    /// Whether it names that device. As comparing [`Locator::device_id`], without making one.
+    ///
+    /// ```
+    /// let id: wrp::DeviceId = "mac:112233aabbcc".parse()?;
+    /// assert!(wrp::Locator::parse_v3("MAC:11-22-33-AA-BB-CC/config")?.names(&id));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn names(&self, device: &DeviceId) -> bool {
+        self.scheme == device.scheme()
+            && match self.scheme {
+                Scheme::Dns | Scheme::Event => false,
+                Scheme::Mac => mac::canonical_bytes(&self.authority).eq(device.id().bytes()),
+                _ => self.authority == device.id(),
+            }
+    }
+
+    /// The event type: the authority of an `event:` locator, else empty.
     pub fn event_type(&self) -> &str {
         match self.scheme {
             Scheme::Event => &self.authority,
@@ -57,8 +140,52 @@ impl<'a> Locator<'a> {
     }
 }
 
-/// The event type of a message with this dest: the authority of an `event:` locator, else empty. Does not allocate.
+impl fmt::Display for Locator<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let slash = if self.service.is_empty() { "" } else { "/" };
+        write!(f, "{}:{}{slash}{}{}", self.scheme, self.authority, self.service, self.ignored)
+    }
+}
+
+/// The event type of a message with this dest, as the Kafka publisher sees it: the authority of an `event:` locator, else
+/// empty. Does not allocate.
+///
+/// ```
+/// assert_eq!(wrp::event_type("event:device-status/mac:112233445566/online"), "device-status");
+/// assert_eq!(wrp::event_type("dns:example.com"), "");
+/// ```
 pub fn event_type(dest: &str) -> &str {
-    let _ = dest;
-    todo!()
+    match PartsV5::split(dest) {
+        Ok(PartsV5 { scheme: Scheme::Event, authority, .. }) => authority,
+        _ => "",
+    }
+}
+
+/// Splits a service off the front: a slash and what follows, up to the next one. Two slashes are none.
+fn split_service_v3(text: &str) -> (&str, &str) {
+    match text.strip_prefix('/').map(split_at_slash) {
+        Some((service, rest)) if !service.is_empty() => (service, rest),
+        _ => ("", text),
+    }
+}
+
+/// Whether a trimmed authority can be a device's id to v3. Routing knows longer MAC addresses than devices register with.
+fn is_device_v3(scheme: Scheme, authority: &str) -> bool {
+    match scheme {
+        Scheme::Mac => matches!(mac::digits(authority), Ok(12 | 16 | 40)),
+        Scheme::Own => authority.is_empty(),
+        _ => !authority.is_empty(),
+    }
+}
+
+/// `/service` and what follows it: a piece of the text where nothing was trimmed between the two.
+fn joined<'a>(text: &'a str, service: &'a str, ignored: &'a str) -> Cow<'a, str> {
+    let whole = text.trim_end();
+    let length = 1 + service.len() + ignored.len();
+    match whole.len().checked_sub(length).and_then(|at| whole.get(at..)) {
+        Some(tail) if tail.starts_with('/') && tail[1..].starts_with(service) && tail.ends_with(ignored) => {
+            Cow::Borrowed(tail)
+        }
+        _ => Cow::Owned(["/", service, ignored].concat()),
+    }
 }

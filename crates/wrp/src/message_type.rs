@@ -77,16 +77,14 @@ impl MessageType {
         matches!(self.0, 3 | 5..=8)
     }
 
-    /// The type that a text names: its number, its short name, its long name, or `event`.
+    /// The type that a text names: its number, its short name, its long name, or `event`. Only 3 to 11 have such names.
     pub fn from_name(name: &str) -> Option<MessageType> {
         if name == "event" {
             return Some(Self::SIMPLE_EVENT);
         }
-        let known = (0..=11).map(MessageType);
-        let named = |t: &MessageType| {
-            t.name_v3().is_some_and(|long| name == long || Some(name) == long.strip_suffix("MessageType"))
-        };
-        known.clone().find(named).or_else(|| known.clone().find(|t| name == t.0.to_string()))
+        (3..=11).map(MessageType).find(|known| {
+            name == known.friendly_name() || Some(name) == known.name_v3() || name == known.0.to_string()
+        })
     }
 }
 

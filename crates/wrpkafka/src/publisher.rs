@@ -84,7 +84,11 @@ impl Publisher {
     ///
     /// # Errors
     /// The message was refused as a whole; the receipt is called with the same error.
-    pub fn submit(&self, message: &MessageRef<'_>, receipt: Option<Receipt>) -> Result<Outcome, PublishError> {
+    pub fn submit(
+        &self,
+        message: &MessageRef<'_>,
+        receipt: Option<Receipt>,
+    ) -> Result<Outcome, PublishError> {
         let _ = (message.qos, receipt.is_some());
         todo!()
     }

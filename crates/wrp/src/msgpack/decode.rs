@@ -55,7 +55,7 @@ impl<'a, const V5: bool> Decoder<'a, V5> {
     fn pair(&mut self) -> Result<(), Problem> {
         self.at = None;
         let key = self.key()?;
-        match field(key) {
+        match Field::from_key(key) {
             Some(field) => {
                 self.at = Some(field);
                 self.value(field)
@@ -213,33 +213,6 @@ impl<'a, const V5: bool> Decoder<'a, V5> {
     fn since(&self, start: &'a [u8]) -> &'a [u8] {
         &start[..start.len() - self.reader.rest.len()]
     }
-}
-
-/// The field that a key names.
-#[inline]
-fn field(key: &[u8]) -> Option<Field> {
-    Some(match key {
-        b"msg_type" => Field::MsgType,
-        b"source" => Field::Source,
-        b"dest" => Field::Dest,
-        b"transaction_uuid" => Field::TransactionUuid,
-        b"content_type" => Field::ContentType,
-        b"accept" => Field::Accept,
-        b"status" => Field::Status,
-        b"rdr" => Field::Rdr,
-        b"headers" => Field::Headers,
-        b"metadata" => Field::Metadata,
-        b"spans" => Field::Spans,
-        b"include_spans" => Field::IncludeSpans,
-        b"path" => Field::Path,
-        b"payload" => Field::Payload,
-        b"service_name" => Field::ServiceName,
-        b"url" => Field::Url,
-        b"partner_ids" => Field::PartnerIds,
-        b"session_id" => Field::SessionId,
-        b"qos" => Field::Qos,
-        _ => return None,
-    })
 }
 
 /// A set of keys that may err on the side of having seen one.

@@ -1,0 +1,94 @@
+//! New connections to event receivers: the name service, TCP, and TLS where the URL asks for it.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::OnceCell;
+use tokio_rustls::TlsConnector;
+
+use super::failure::Failure;
+use super::target::Origin;
+
+/// A byte stream to a receiver.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// What [`Dial::dial`] gives: boxed, as one is made per connection and not per event.
+pub(super) type Dialing<'a> = Pin<Box<dyn Future<Output = Result<Box<dyn Stream>, Failure>> + Send + 'a>>;
+
+/// Makes connections. A trait so that tests can do without a network.
+pub(super) trait Dial: Send + Sync {
+    /// Connects to a receiver.
+    fn dial<'a>(&'a self, origin: &'a Origin) -> Dialing<'a>;
+}
+
+/// Connects over the network.
+#[derive(Default)]
+pub(super) struct Network {
+    /// Made when the first `https` URL is met: reading the system's certificates takes tens of milliseconds.
+    tls: OnceCell<TlsConnector>,
+}
+
+impl Dial for Network {
+    fn dial<'a>(&'a self, origin: &'a Origin) -> Dialing<'a> {
+        Box::pin(self.connect(origin))
+    }
+}
+
+impl Network {
+    async fn connect(&self, origin: &Origin) -> Result<Box<dyn Stream>, Failure> {
+        let stream = connect_tcp(origin).await?;
+        if !origin.tls {
+            return Ok(Box::new(stream));
+        }
+        let name = ServerName::try_from(origin.host.to_string())
+            .map_err(|error| Failure::Tls(io::Error::new(io::ErrorKind::InvalidInput, error)))?;
+        let connector = self.tls.get_or_try_init(tls_connector).await?;
+        Ok(Box::new(connector.connect(name, stream).await.map_err(Failure::Tls)?))
+    }
+}
+
+/// Tries the host's addresses one after the other.
+async fn connect_tcp(origin: &Origin) -> Result<TcpStream, Failure> {
+    let addresses = tokio::net::lookup_host((&*origin.host, origin.port)).await.map_err(Failure::Lookup)?;
+    let mut failure = Failure::Lookup(io::Error::new(io::ErrorKind::NotFound, "the host has no address"));
+    for address in addresses {
+        match TcpStream::connect(address).await {
+            Ok(stream) => {
+                // A request goes out in one write and its answer is waited for: there is nothing to collect.
+                stream.set_nodelay(true).map_err(Failure::Connect)?;
+                return Ok(stream);
+            }
+            Err(error) => failure = Failure::Connect(error),
+        }
+    }
+    Err(failure)
+}
+
+async fn tls_connector() -> Result<TlsConnector, Failure> {
+    let config = tokio::task::spawn_blocking(tls_config).await.map_err(io::Error::other);
+    Ok(TlsConnector::from(config.and_then(|config| config).map_err(Failure::Tls)?))
+}
+
+fn tls_config() -> io::Result<Arc<ClientConfig>> {
+    let found = rustls_native_certs::load_native_certs();
+    for error in &found.errors {
+        tracing::warn!(%error, "some of the system's certificates cannot be used");
+    }
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(found.certs);
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(Arc::new(config))
+}

@@ -1,0 +1,173 @@
+//! The metrics of the HTTP sink (contract §10): names, labels and buckets are all here.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use ::http::StatusCode;
+use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge};
+
+use crate::event::reason::{DropReason, EventOutcome, NO_STATUS, SchemeLabel};
+use crate::telemetry::metrics::Metrics;
+
+/// Seconds. The reference has a native histogram here; these are its own buckets for requests, and finer ones below
+/// for receivers that are near.
+const DURATION_BUCKETS: &[f64] =
+    &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.0625, 0.125, 0.25, 0.5, 1.0, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0];
+
+/// Bytes. As above, and coarser ones beyond.
+const SIZE_BUCKETS: &[f64] = &[200.0, 500.0, 900.0, 1500.0, 5000.0, 20_000.0, 100_000.0, 1_000_000.0];
+
+/// The handles of the families `outbound_*` and `total_outbound_events`.
+#[derive(Clone, Debug)]
+pub struct HttpMetrics {
+    /// Events that wait for their first attempt.
+    pub(super) queue_size: IntGauge,
+    in_flight: IntGauge,
+    requests: IntCounterVec,
+    durations: HistogramVec,
+    sizes: HistogramVec,
+    events: IntCounterVec,
+    dropped: IntCounterVec,
+    retries: IntCounter,
+    /// The series of what goes well, looked up once: `event` and `dns`.
+    accepted: [OnceLock<Series>; 2],
+    queued: [OnceLock<IntCounter>; 2],
+}
+
+#[derive(Clone, Debug)]
+struct Series {
+    requests: IntCounter,
+    duration: Histogram,
+    size: Histogram,
+}
+
+/// One request, answered or not.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Attempt {
+    pub(super) scheme: SchemeLabel,
+    /// The answer's status; or why there is none.
+    pub(super) outcome: Result<StatusCode, DropReason>,
+    pub(super) took: Duration,
+    /// Bytes of the body that was sent.
+    pub(super) size: usize,
+}
+
+impl HttpMetrics {
+    /// Registers the families.
+    pub fn register(metrics: &Metrics) -> Self {
+        let bare = metrics.bare();
+        let labels = ["scheme", "code", "reason"];
+        Self {
+            queue_size: bare
+                .gauge("outbound_queue_size", "The current number of events that wait to be posted"),
+            in_flight: bare
+                .gauge("outbound_inflight", "The number of requests to event receivers that are under way"),
+            requests: bare.counter_vec("outbound_requests", "The requests made to event receivers", &labels),
+            durations: bare.histogram_vec(
+                "outbound_request_duration_seconds",
+                "The durations of the requests to event receivers, in seconds",
+                &labels,
+                DURATION_BUCKETS,
+            ),
+            sizes: bare.histogram_vec(
+                "outbound_request_size",
+                "The sizes of the bodies sent to event receivers, in bytes",
+                &["scheme", "code"],
+                SIZE_BUCKETS,
+            ),
+            events: bare.counter_vec(
+                "total_outbound_events",
+                "The events for HTTP: queued for every URL (success) or not (failure)",
+                &["scheme", "reason", "outcome"],
+            ),
+            dropped: bare.counter_vec("outbound_dropped_messages", "The messages that HTTP dropped", &labels),
+            retries: bare
+                .counter("outbound_retries", "The outcomes of requests that another attempt may better"),
+            accepted: Default::default(),
+            queued: Default::default(),
+        }
+    }
+
+    /// An event was queued for every URL it goes to.
+    pub(super) fn event_queued(&self, scheme: SchemeLabel) {
+        let labels = [scheme.label(), DropReason::NoError.label(), EventOutcome::Success.label()];
+        match hot(&self.queued, scheme) {
+            Some(queued) => queued.get_or_init(|| self.events.with_label_values(&labels)).inc(),
+            None => self.events.with_label_values(&labels).inc(),
+        }
+    }
+
+    /// An event was not queued, or not for every URL.
+    pub(super) fn event_refused(&self, scheme: SchemeLabel, reason: DropReason) {
+        let labels = [scheme.label(), reason.label(), EventOutcome::Failure.label()];
+        self.events.with_label_values(&labels).inc();
+    }
+
+    /// A message was dropped for one URL, or for want of one.
+    pub(super) fn message_dropped(&self, scheme: SchemeLabel, code: Option<StatusCode>, reason: DropReason) {
+        let code = code.as_ref().map_or(NO_STATUS, StatusCode::as_str);
+        self.dropped.with_label_values(&[scheme.label(), code, reason.label()]).inc();
+    }
+
+    /// A request that another attempt may better: 408, 429, 504 or a temporary error.
+    pub(super) fn retryable(&self) {
+        self.retries.inc();
+    }
+
+    /// A request is under way for as long as this lives.
+    pub(super) fn in_flight(&self) -> InFlight<'_> {
+        self.in_flight.inc();
+        InFlight(&self.in_flight)
+    }
+
+    /// A request is over.
+    pub(super) fn attempted(&self, attempt: &Attempt) {
+        let accepted =
+            hot(&self.accepted, attempt.scheme).filter(|_| attempt.outcome == Ok(StatusCode::ACCEPTED));
+        match accepted {
+            Some(series) => series.get_or_init(|| self.series(attempt)).observe(attempt),
+            None => self.series(attempt).observe(attempt),
+        }
+    }
+
+    fn series(&self, attempt: &Attempt) -> Series {
+        let scheme = attempt.scheme.label();
+        let (code, reason, duration_reason) = match &attempt.outcome {
+            // The reference calls a success by two names.
+            Ok(StatusCode::ACCEPTED) => ("202", DropReason::NoError, DropReason::ExpectedCode),
+            Ok(code) => (code.as_str(), DropReason::Non202, DropReason::Non202),
+            Err(reason) => (NO_STATUS, *reason, *reason),
+        };
+        Series {
+            requests: self.requests.with_label_values(&[scheme, code, reason.label()]),
+            duration: self.durations.with_label_values(&[scheme, code, duration_reason.label()]),
+            size: self.sizes.with_label_values(&[scheme, code]),
+        }
+    }
+}
+
+impl Series {
+    #[expect(clippy::cast_precision_loss, reason = "a body has fewer bytes than 2^52")]
+    fn observe(&self, attempt: &Attempt) {
+        self.requests.inc();
+        self.duration.observe(attempt.took.as_secs_f64());
+        self.size.observe(attempt.size as f64);
+    }
+}
+
+/// Takes a request off the gauge when it is over, however it ends.
+pub(super) struct InFlight<'a>(&'a IntGauge);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+fn hot<T>(series: &[OnceLock<T>; 2], scheme: SchemeLabel) -> Option<&OnceLock<T>> {
+    match scheme {
+        SchemeLabel::Event => Some(&series[0]),
+        SchemeLabel::Dns => Some(&series[1]),
+        SchemeLabel::Unknown => None,
+    }
+}

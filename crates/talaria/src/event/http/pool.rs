@@ -1,0 +1,101 @@
+//! The connections that wait for their next request, for each host (`device.outbound.transport`).
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use super::connection::Connection;
+use super::target::Origin;
+use crate::event::config::Transport;
+
+/// Go's limit per host when none is configured.
+const GO_MAX_IDLE_PER_HOST: usize = 2;
+
+/// Idle connections. The one used last is used next, so that no more stay open than are needed.
+pub(super) struct Pool {
+    idle: Mutex<Idle>,
+    max: usize,
+    max_per_host: usize,
+    timeout: Option<Duration>,
+}
+
+#[derive(Default)]
+struct Idle {
+    by_origin: HashMap<Origin, Vec<Parked>>,
+    total: usize,
+}
+
+struct Parked {
+    connection: Box<Connection>,
+    since: Instant,
+}
+
+impl Pool {
+    pub(super) fn new(transport: &Transport) -> Self {
+        let max_per_host = match transport.max_idle_conns_per_host {
+            0 => GO_MAX_IDLE_PER_HOST,
+            max => max,
+        };
+        let max = if transport.max_idle_conns == 0 { usize::MAX } else { transport.max_idle_conns };
+        let timeout = (!transport.idle_conn_timeout.is_zero()).then_some(transport.idle_conn_timeout);
+        Self { idle: Mutex::default(), max, max_per_host, timeout }
+    }
+
+    /// A connection that is open as far as is known.
+    pub(super) fn take(&self, origin: &Origin) -> Option<Box<Connection>> {
+        loop {
+            let mut parked = self.pop(origin)?;
+            let is_fresh = self.timeout.is_none_or(|timeout| parked.since.elapsed() < timeout);
+            if is_fresh && parked.connection.is_ready() {
+                return Some(parked.connection);
+            }
+        }
+    }
+
+    /// Keeps a connection for the next request, if it can carry one and there is room; else closes it.
+    pub(super) fn put(&self, origin: &Origin, mut connection: Box<Connection>) {
+        if !connection.is_ready() {
+            return;
+        }
+        let parked = Parked { connection, since: Instant::now() };
+        let mut idle = self.idle.lock();
+        if idle.total >= self.max {
+            return;
+        }
+        match idle.by_origin.get_mut(origin) {
+            Some(parked_here) if parked_here.len() >= self.max_per_host => return,
+            Some(parked_here) => parked_here.push(parked),
+            None => drop(idle.by_origin.insert(origin.clone(), vec![parked])),
+        }
+        idle.total += 1;
+    }
+
+    /// Closes what has been idle for too long or was closed by the receiver, and forgets hosts without connections.
+    pub(super) fn sweep(&self) {
+        let mut guard = self.idle.lock();
+        let idle = &mut *guard;
+        idle.total = 0;
+        idle.by_origin.retain(|_, parked| {
+            parked.retain_mut(|parked| {
+                let is_old = self.timeout.is_some_and(|timeout| parked.since.elapsed() >= timeout);
+                !is_old && parked.connection.is_ready()
+            });
+            idle.total += parked.len();
+            !parked.is_empty()
+        });
+    }
+
+    /// How often [`sweep`](Self::sweep) ought to be called.
+    pub(super) fn sweep_period(&self) -> Duration {
+        self.timeout.unwrap_or(Duration::from_secs(90)).max(Duration::from_millis(100))
+    }
+
+    fn pop(&self, origin: &Origin) -> Option<Parked> {
+        let mut idle = self.idle.lock();
+        let parked = idle.by_origin.get_mut(origin)?.pop()?;
+        idle.total -= 1;
+        Some(parked)
+    }
+}

@@ -1,0 +1,312 @@
+//! What waits to be posted: new events in order, and events that wait for another attempt.
+//!
+//! Both parts are bounded in messages and in bytes, apart from each other, so that a receiver that answers 504 cannot
+//! keep new events out. A waiting worker is woken only if there is something to do and no other worker is on its way
+//! already; the one that comes wakes the next if there is more. So a burst that one worker can take costs one wake-up,
+//! and the worker that was busy last, whose connection is warm, is the first to be woken.
+
+use std::cmp::Ordering;
+use std::collections::{BinaryHeap, VecDeque};
+use std::future::poll_fn;
+use std::task::{Context, Poll, Waker};
+
+use parking_lot::Mutex;
+use prometheus::IntGauge;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::Job;
+use crate::event::config::QueueLimit;
+use crate::event::reason::DropReason;
+
+/// The queue that the workers of one sink share.
+pub(super) struct Queue {
+    state: Mutex<State>,
+    limit: QueueLimit,
+    /// `outbound_queue_size`: new events only.
+    depth: IntGauge,
+    /// The earliest retry has changed.
+    retries_changed: Notify,
+    /// There may be nothing left.
+    drained: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    fresh: VecDeque<Job>,
+    fresh_bytes: usize,
+    /// Retries whose time has come; bounded together with `delayed`.
+    due: VecDeque<Job>,
+    delayed: BinaryHeap<Delayed>,
+    retry_bytes: usize,
+    sequence: u64,
+    idle: Vec<Idle>,
+    /// A worker was woken and has not come yet.
+    called: bool,
+    busy: usize,
+    closed: bool,
+}
+
+struct Idle {
+    worker: usize,
+    waker: Waker,
+}
+
+struct Delayed {
+    due: Instant,
+    sequence: u64,
+    job: Job,
+}
+
+/// A worker's place at the queue.
+pub(super) struct Seat<'a> {
+    queue: &'a Queue,
+    worker: usize,
+    place: Place,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Neither waiting nor holding a job.
+    Free,
+    /// On the list of the idle ones, or called from it.
+    Waiting,
+    /// Has a job.
+    Busy,
+}
+
+impl Queue {
+    pub(super) fn new(limit: QueueLimit, depth: IntGauge) -> Self {
+        let (state, retries_changed, drained) = Default::default();
+        Self { state, limit, depth, retries_changed, drained }
+    }
+
+    /// Takes a new event in, or gives it back if the queue is full or closed.
+    pub(super) fn push(&self, job: Job) -> Result<(), Job> {
+        let mut state = self.state.lock();
+        let bytes = job.body.len();
+        if state.closed || !self.has_room(state.fresh.len(), state.fresh_bytes, bytes) {
+            return Err(job);
+        }
+        state.fresh_bytes += bytes;
+        state.fresh.push_back(job);
+        self.show_depth(&state);
+        let call = state.call();
+        drop(state);
+        wake(call);
+        Ok(())
+    }
+
+    /// Keeps an event for another attempt at `due`, or gives it back if there is no room or the queue is closed.
+    pub(super) fn retry_at(&self, due: Instant, job: Job) -> Result<(), Job> {
+        let mut state = self.state.lock();
+        let bytes = job.body.len();
+        if state.closed || !self.has_room(state.delayed.len() + state.due.len(), state.retry_bytes, bytes) {
+            return Err(job);
+        }
+        state.retry_bytes += bytes;
+        state.sequence += 1;
+        let sequence = state.sequence;
+        state.delayed.push(Delayed { due, sequence, job });
+        let is_first = state.delayed.peek().is_some_and(|first| first.sequence == sequence);
+        drop(state);
+        if is_first {
+            self.retries_changed.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Lets the retries go when their time comes. Runs until the queue is closed.
+    pub(super) async fn release_retries(&self) {
+        loop {
+            let next = {
+                let mut state = self.state.lock();
+                if state.closed {
+                    return;
+                }
+                state.release_due(Instant::now());
+                let call = state.call();
+                let next = state.delayed.peek().map(|first| first.due);
+                drop(state);
+                wake(call);
+                next
+            };
+            let changed = self.retries_changed.notified();
+            match next {
+                // Elapsed or changed: either way the state has to be looked at again.
+                Some(due) => drop(tokio::time::timeout_at(due, changed).await),
+                None => changed.await,
+            }
+        }
+    }
+
+    /// Waits until nothing is queued, nothing waits for a retry and no worker is busy.
+    pub(super) async fn drained(&self) {
+        loop {
+            let drained = self.drained.notified();
+            if self.state.lock().is_drained() {
+                return;
+            }
+            drained.await;
+        }
+    }
+
+    /// Closes the queue: nothing gets in any more and the workers end when they come. Gives back what was in it.
+    pub(super) fn close(&self) -> Vec<Job> {
+        let mut state = self.state.lock();
+        state.closed = true;
+        let mut left: Vec<Job> = state.fresh.drain(..).collect();
+        left.extend(state.due.drain(..));
+        left.extend(state.delayed.drain().map(|delayed| delayed.job));
+        let idle = std::mem::take(&mut state.idle);
+        self.show_depth(&state);
+        drop(state);
+        self.retries_changed.notify_one();
+        for worker in idle {
+            worker.waker.wake();
+        }
+        left
+    }
+
+    fn show_depth(&self, state: &State) {
+        self.depth.set(i64::try_from(state.fresh.len()).unwrap_or(i64::MAX));
+    }
+
+    /// How many workers have a job.
+    pub(super) fn busy(&self) -> usize {
+        self.state.lock().busy
+    }
+
+    /// Why a job was given back.
+    pub(super) fn refusal(&self) -> DropReason {
+        if self.state.lock().closed { DropReason::Cancelled } else { DropReason::FullQueue }
+    }
+
+    /// A message that is alone is let in whatever its size: no bound makes a single message undeliverable.
+    fn has_room(&self, messages: usize, queued_bytes: usize, bytes: usize) -> bool {
+        messages < self.limit.messages && (messages == 0 || queued_bytes + bytes <= self.limit.bytes)
+    }
+}
+
+impl<'a> Seat<'a> {
+    pub(super) fn new(queue: &'a Queue, worker: usize) -> Self {
+        Self { queue, worker, place: Place::Free }
+    }
+
+    /// The next job; the one before it is done with. `None` when the queue is closed.
+    pub(super) async fn next(&mut self) -> Option<Job> {
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    fn poll_next(&mut self, cx: &Context<'_>) -> Poll<Option<Job>> {
+        let mut state = self.queue.state.lock();
+        self.leave(&mut state);
+        if let Some(job) = state.take() {
+            state.busy += 1;
+            self.place = Place::Busy;
+            let call = state.call();
+            self.queue.show_depth(&state);
+            drop(state);
+            wake(call);
+            return Poll::Ready(Some(job));
+        }
+        let is_drained = state.is_drained();
+        if state.closed {
+            return Poll::Ready(None);
+        }
+        state.idle.push(Idle { worker: self.worker, waker: cx.waker().clone() });
+        self.place = Place::Waiting;
+        drop(state);
+        if is_drained {
+            self.queue.drained.notify_waiters();
+        }
+        Poll::Pending
+    }
+
+    fn leave(&mut self, state: &mut State) {
+        match self.place {
+            Place::Free => {}
+            Place::Busy => state.busy -= 1,
+            Place::Waiting => match state.idle.iter().rposition(|idle| idle.worker == self.worker) {
+                Some(at) => drop(state.idle.remove(at)),
+                None => state.called = false,
+            },
+        }
+        self.place = Place::Free;
+    }
+}
+
+impl Drop for Seat<'_> {
+    fn drop(&mut self) {
+        let mut state = self.queue.state.lock();
+        self.leave(&mut state);
+        // If this worker had been called, somebody else has to go.
+        let call = state.call();
+        let is_drained = state.is_drained();
+        drop(state);
+        wake(call);
+        if is_drained {
+            self.queue.drained.notify_waiters();
+        }
+    }
+}
+
+impl State {
+    /// A retry that is due, or the oldest new event.
+    fn take(&mut self) -> Option<Job> {
+        if let Some(job) = self.due.pop_front() {
+            self.retry_bytes -= job.body.len();
+            return Some(job);
+        }
+        let job = self.fresh.pop_front()?;
+        self.fresh_bytes -= job.body.len();
+        Some(job)
+    }
+
+    fn release_due(&mut self, now: Instant) {
+        while self.delayed.peek().is_some_and(|first| first.due <= now) {
+            self.due.extend(self.delayed.pop().map(|delayed| delayed.job));
+        }
+    }
+
+    /// The worker to wake, if one is needed.
+    fn call(&mut self) -> Option<Waker> {
+        if self.called || (self.fresh.is_empty() && self.due.is_empty()) {
+            return None;
+        }
+        let idle = self.idle.pop()?;
+        self.called = true;
+        Some(idle.waker)
+    }
+
+    fn is_drained(&self) -> bool {
+        self.busy == 0 && self.fresh.is_empty() && self.due.is_empty() && self.delayed.is_empty()
+    }
+}
+
+fn wake(call: Option<Waker>) {
+    if let Some(waker) = call {
+        waker.wake();
+    }
+}
+
+impl Ord for Delayed {
+    /// The earliest is the greatest, as `BinaryHeap` gives the greatest first.
+    fn cmp(&self, other: &Self) -> Ordering {
+        (other.due, other.sequence).cmp(&(self.due, self.sequence))
+    }
+}
+
+impl PartialOrd for Delayed {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Delayed {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Delayed {}

@@ -1,0 +1,77 @@
+//! Where a destination is by HTTP (contract §5.1).
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use wrp::{Locator, Scheme};
+
+use super::endpoints::Endpoints;
+use super::target::{Malformed, Target};
+use crate::event::config::Config;
+use crate::event::reason::{DropReason, SchemeLabel};
+
+/// What divides a URL's scheme from the rest.
+const SCHEME_END: &str = "://";
+
+/// The URLs of every destination.
+#[derive(Debug)]
+pub(super) struct Routes {
+    endpoints: Endpoints,
+    default_scheme: Box<str>,
+    allowed_schemes: Box<[String]>,
+}
+
+/// The URLs of one destination.
+#[derive(Debug)]
+pub(super) struct Route<'a> {
+    pub(super) scheme: SchemeLabel,
+    /// At least one.
+    pub(super) urls: Cow<'a, [Result<Arc<Target>, Malformed>]>,
+}
+
+impl Routes {
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            endpoints: config.endpoints.clone(),
+            default_scheme: config.default_scheme.as_str().into(),
+            allowed_schemes: config.allowed_schemes.as_slice().into(),
+        }
+    }
+
+    /// The URLs that a message with this destination goes to.
+    ///
+    /// # Errors
+    /// Why it goes to none.
+    pub(super) fn resolve(&self, dest: &Locator<'_>) -> Result<Route<'_>, DropReason> {
+        match dest.scheme {
+            Scheme::Event => {
+                let urls = self.endpoints.get(dest.event_type()).ok_or(DropReason::NoEndpoint)?;
+                Ok(Route { scheme: SchemeLabel::Event, urls: Cow::Borrowed(urls) })
+            }
+            Scheme::Dns => {
+                let target = self.named(&dest.authority, &dest.ignored)?;
+                Ok(Route { scheme: SchemeLabel::Dns, urls: Cow::Owned(vec![Ok(Arc::new(target))]) })
+            }
+            Scheme::Mac | Scheme::Uuid | Scheme::Serial | Scheme::Own => {
+                Err(DropReason::UnroutableDestination)
+            }
+        }
+    }
+
+    /// The URL that a `dns:` destination is. What a v3 locator calls its service, the first element of the path, is
+    /// not part of it: so it is in the reference, and receivers are configured for it.
+    fn named(&self, authority: &str, rest: &str) -> Result<Target, DropReason> {
+        let mut url = format!("{authority}{rest}");
+        let scheme = match url.split_once(SCHEME_END) {
+            Some((scheme, _)) => scheme,
+            None => {
+                url = format!("{}{SCHEME_END}{url}", self.default_scheme);
+                &self.default_scheme
+            }
+        };
+        if !self.allowed_schemes.iter().any(|allowed| allowed == scheme) {
+            return Err(DropReason::SchemeNotAllowed);
+        }
+        Target::parse(&url).map_err(|Malformed| DropReason::MalformedRequest)
+    }
+}

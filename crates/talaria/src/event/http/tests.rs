@@ -1,0 +1,481 @@
+//! The HTTP sink as the receivers, the metrics and the acknowledgements see it.
+
+pub(crate) mod receiver;
+
+use std::collections::HashMap;
+
+use serde_json::json;
+use tokio::net::TcpListener;
+
+use self::receiver::{Answer, Memory, Received, Receiver};
+use super::endpoints::Endpoints;
+use super::*;
+use crate::event::config::{AuthKey, QueueLimit, Transport};
+use crate::telemetry::metrics::Metrics;
+
+const DELIVERED: Verdict = Verdict::Delivered;
+
+/// A sink with the metrics and the verdicts that come of it.
+struct Bench {
+    sink: HttpSink,
+    metrics: Metrics,
+    verdicts: Arc<Mutex<Vec<Verdict>>>,
+}
+
+impl Bench {
+    fn start(config: &Config) -> Self {
+        let metrics = Metrics::default();
+        let sink = HttpSink::start(config, HttpMetrics::register(&metrics));
+        Self { sink, metrics, verdicts: Arc::default() }
+    }
+
+    fn in_memory(config: &Config, receivers: impl IntoIterator<Item = (&'static str, Receiver)>) -> Self {
+        let metrics = Metrics::default();
+        let dial = Memory(HashMap::from_iter(receivers));
+        let sink = HttpSink::start_with(config, HttpMetrics::register(&metrics), Box::new(dial));
+        Self { sink, metrics, verdicts: Arc::default() }
+    }
+
+    fn send(&self, dest: &str, body: &str) {
+        let verdicts = Arc::clone(&self.verdicts);
+        let finalizer = Finalizer::new(move |verdict| verdicts.lock().push(verdict));
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        let dest = Locator::parse_v3(dest).ok();
+        self.sink.send(Maker::Device, dest.as_ref(), || body, Some(&finalizer));
+    }
+
+    async fn drained(&self) {
+        tokio::time::timeout(Duration::from_secs(600), self.sink.shared.queue.drained()).await.unwrap();
+    }
+
+    fn verdicts(&self) -> Vec<Verdict> {
+        self.verdicts.lock().clone()
+    }
+
+    /// Whether the metrics hold this line.
+    #[track_caller]
+    fn assert_metric(&self, line: &str) {
+        let text = String::from_utf8(self.metrics.gather_text()).unwrap();
+        assert!(text.lines().any(|there| there == line), "no `{line}` in\n{text}");
+    }
+}
+
+fn config(url: &str) -> Config {
+    Config { endpoints: Endpoints::parse(&json!({ "default": url })).unwrap(), ..Config::default() }
+}
+
+fn to(address: std::net::SocketAddr) -> Config {
+    config(&format!("http://{address}/notify"))
+}
+
+#[tokio::test]
+async fn an_event_is_posted_with_go_s_headers_and_no_others() {
+    let receiver = Receiver::answering(Answer::Status(202));
+    let address = receiver.listen().await;
+    let bench =
+        Bench::start(&Config { auth_key: Some(AuthKey::new("dXNlcjpwYXNz").unwrap()), ..to(address) });
+    bench.send("event:iot/x", "body");
+    bench.drained().await;
+    let [Received { method, path, headers, body, .. }] = &receiver.requests()[..] else {
+        panic!("{:?}", receiver.requests());
+    };
+    assert_eq!((&**method, &**path, &body[..]), ("POST", "/notify", &b"body"[..]));
+    let mut headers = headers.clone();
+    headers.sort();
+    let expected = [
+        ("Accept-Encoding", "gzip"),
+        ("Authorization", "Basic dXNlcjpwYXNz"),
+        ("Content-Length", "4"),
+        ("Content-Type", "application/msgpack"),
+        ("Host", &address.to_string()),
+        ("User-Agent", "Go-http-client/1.1"),
+    ];
+    assert_eq!(headers, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    assert_eq!(bench.verdicts(), [DELIVERED]);
+    bench.assert_metric(r#"outbound_requests{code="202",reason="no_err",scheme="event"} 1"#);
+    bench.assert_metric(
+        r#"outbound_request_duration_seconds_count{code="202",reason="expected_code",scheme="event"} 1"#,
+    );
+    bench.assert_metric(r#"outbound_request_size_sum{code="202",scheme="event"} 4"#);
+    bench.assert_metric(r#"total_outbound_events{outcome="success",reason="no_err",scheme="event"} 1"#);
+    bench.assert_metric("outbound_queue_size 0");
+    bench.assert_metric("outbound_inflight 0");
+}
+
+#[tokio::test]
+async fn connections_are_kept_and_no_more_are_made_than_there_are_workers() {
+    let receiver = Receiver::answering(Answer::Status(202));
+    let bench = Bench::start(&Config { workers: 4, ..to(receiver.listen().await) });
+    for _ in 0..300 {
+        bench.send("event:iot/x", "body");
+    }
+    bench.drained().await;
+    assert_eq!(receiver.requests().len(), 300);
+    assert!((1..=4).contains(&receiver.connections()), "{} connections", receiver.connections());
+    assert_eq!(bench.verdicts(), [DELIVERED; 300]);
+}
+
+#[tokio::test]
+async fn events_one_after_the_other_share_one_connection() {
+    let receiver = Receiver::answering(Answer::Chunked(3000));
+    let bench = Bench::start(&to(receiver.listen().await));
+    for _ in 0..20 {
+        bench.send("event:iot/x", "body");
+        bench.drained().await;
+    }
+    assert_eq!((receiver.requests().len(), receiver.connections()), (20, 1));
+}
+
+#[tokio::test]
+async fn a_connection_closed_while_idle_costs_no_event_and_no_attempt() {
+    let receiver = Receiver::answering(Answer::AcceptAndClose);
+    let bench = Bench::start(&Config { retries: 0, ..to(receiver.listen().await) });
+    for _ in 0..20 {
+        bench.send("event:iot/x", "body");
+        bench.drained().await;
+    }
+    assert_eq!((receiver.requests().len(), receiver.connections()), (20, 20));
+    assert_eq!(bench.verdicts(), [DELIVERED; 20]);
+    bench.assert_metric(r#"outbound_requests{code="202",reason="no_err",scheme="event"} 20"#);
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_is_closed_instead_of_an_answer_is_replaced_once() {
+    // The first request of every connection is answered, the second closes it: as if it had been idle too long.
+    let seen = Mutex::new(HashMap::<usize, usize>::new());
+    let receiver = Receiver::new(move |request, _| {
+        let mut seen = seen.lock();
+        let count = seen.entry(request.connection).or_default();
+        *count += 1;
+        if *count == 1 { Answer::Status(202) } else { Answer::Close }
+    });
+    let bench = Bench::start(&to(receiver.listen().await));
+    for _ in 0..3 {
+        bench.send("event:iot/x", "body");
+        bench.drained().await;
+    }
+    assert_eq!(bench.verdicts(), [DELIVERED; 3]);
+    bench.assert_metric(r#"outbound_requests{code="202",reason="no_err",scheme="event"} 3"#);
+}
+
+#[tokio::test]
+async fn only_202_is_success() {
+    for status in [200, 201, 204, 400, 401, 404, 500, 503] {
+        let receiver = Receiver::answering(Answer::Status(status));
+        let bench = Bench::start(&to(receiver.listen().await));
+        bench.send("event:iot/x", "body");
+        bench.drained().await;
+        assert_eq!(
+            (receiver.requests().len(), bench.verdicts()),
+            (1, vec![Verdict::ReceiverRefused]),
+            "{status}"
+        );
+        for family in
+            ["outbound_requests", "outbound_dropped_messages", "outbound_request_duration_seconds_count"]
+        {
+            bench.assert_metric(&format!(r#"{family}{{code="{status}",reason="non202",scheme="event"}} 1"#));
+        }
+        // Counted when it was queued.
+        bench.assert_metric(r#"total_outbound_events{outcome="success",reason="no_err",scheme="event"} 1"#);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn retryable_answers_are_tried_again_five_seconds_apart() {
+    for status in [408, 429, 504] {
+        let receiver = Receiver::answering(Answer::Status(status));
+        let config = Config { retries: 2, ..config("http://memory/") };
+        let bench = Bench::in_memory(&config, [("memory", receiver.clone())]);
+        let start = Instant::now();
+        bench.send("event:iot/x", "body");
+        bench.drained().await;
+        let times: Vec<u64> =
+            receiver.requests().iter().map(|request| (request.at - start).as_secs()).collect();
+        assert_eq!(times, [0, 5, 10]);
+        assert_eq!(bench.verdicts(), [Verdict::ReceiverRefused]);
+        bench.assert_metric("outbound_retries 3");
+        let labels = format!(r#"{{code="{status}",reason="non202",scheme="event"}}"#);
+        bench.assert_metric(&format!("outbound_requests{labels} 3"));
+        bench.assert_metric(&format!("outbound_dropped_messages{labels} 1"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_that_goes_well_is_a_success() {
+    let receiver = Receiver::new(|_, number| Answer::Status(if number == 1 { 504 } else { 202 }));
+    let bench = Bench::in_memory(&config("http://memory/"), [("memory", receiver.clone())]);
+    bench.send("event:iot/x", "body");
+    bench.drained().await;
+    assert_eq!((receiver.requests().len(), bench.verdicts()), (2, vec![DELIVERED]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_for_a_retry_holds_no_worker() {
+    let receiver = Receiver::new(|request, _| Answer::Status(if request.body == b"bad" { 504 } else { 202 }));
+    let config = Config { workers: 1, ..config("http://memory/") };
+    let bench = Bench::in_memory(&config, [("memory", receiver.clone())]);
+    let start = Instant::now();
+    for body in ["bad", "bad", "good", "good"] {
+        bench.send("event:iot/x", body);
+    }
+    receiver.received(4).await;
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    bench.drained().await;
+    assert_eq!(receiver.requests().len(), 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_a_retry_is_bounded() {
+    let receiver = Receiver::answering(Answer::Status(504));
+    let config =
+        Config { workers: 1, queue: QueueLimit { messages: 3, bytes: 100 }, ..config("http://memory/") };
+    let bench = Bench::in_memory(&config, [("memory", receiver.clone())]);
+    for number in 1..=5 {
+        bench.send("event:iot/x", "body");
+        receiver.received(number).await;
+        tokio::task::yield_now().await;
+    }
+    bench.drained().await;
+    // Five first attempts, and three that found room to wait for another.
+    assert_eq!(receiver.requests().len(), 8);
+    assert_eq!(bench.verdicts(), [Verdict::ReceiverRefused; 5]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_client_timeout_bounds_the_series_of_attempts() {
+    let receiver = Receiver::answering(Answer::Status(504));
+    let config = Config { client_timeout: Duration::from_secs(7), retries: 9, ..config("http://memory/") };
+    let bench = Bench::in_memory(&config, [("memory", receiver.clone())]);
+    let start = Instant::now();
+    bench.send("event:iot/x", "body");
+    bench.drained().await;
+    assert_eq!((receiver.requests().len(), start.elapsed().as_secs()), (2, 7));
+    assert_eq!(bench.verdicts(), [Verdict::ReceiverUnreachable]);
+    bench.assert_metric(
+        r#"outbound_dropped_messages{code="message_dropped",reason="context_deadline_exceeded",scheme="event"} 1"#,
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receiver_that_never_answers_costs_the_request_timeout() {
+    let receiver = Receiver::answering(Answer::Silence);
+    let bench = Bench::in_memory(&config("http://memory/"), [("memory", receiver.clone())]);
+    let start = Instant::now();
+    bench.send("event:iot/x", "body");
+    bench.drained().await;
+    assert_eq!(start.elapsed().as_secs(), 125);
+    bench.assert_metric(
+        r#"outbound_requests{code="message_dropped",reason="context_deadline_exceeded",scheme="event"} 1"#,
+    );
+    bench.assert_metric("outbound_inflight 0");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_expires_in_the_queue_is_not_posted() {
+    let receiver = Receiver::answering(Answer::After(Duration::from_secs(3)));
+    let config = Config { workers: 1, request_timeout: Duration::from_secs(4), ..config("http://memory/") };
+    let bench = Bench::in_memory(&config, [("memory", receiver.clone())]);
+    for _ in 0..3 {
+        bench.send("event:iot/x", "body");
+    }
+    bench.drained().await;
+    // The second was begun after three seconds and had one more; the third had none left.
+    assert_eq!(receiver.requests().len(), 2);
+    assert_eq!(bench.verdicts(), [DELIVERED, Verdict::ReceiverUnreachable, Verdict::ReceiverUnreachable]);
+    bench.assert_metric(
+        r#"outbound_dropped_messages{code="message_dropped",reason="context_deadline_exceeded",scheme="event"} 2"#,
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_queue_drops_at_once_whether_by_messages_or_by_bytes() {
+    for (limit, body) in [
+        (QueueLimit { messages: 2, bytes: 1000 }, "body".to_owned()),
+        (QueueLimit { messages: 1000, bytes: 1000 }, "x".repeat(400)),
+    ] {
+        let receiver = Receiver::answering(Answer::Silence);
+        let config = Config { workers: 1, queue: limit, ..config("http://memory/") };
+        let bench = Bench::in_memory(&config, [("memory", receiver.clone())]);
+        bench.send("event:iot/x", &body);
+        receiver.received(1).await;
+        for _ in 0..4 {
+            bench.send("event:iot/x", &body);
+        }
+        assert_eq!(bench.verdicts(), [Verdict::NotEnqueued; 2]);
+        bench.assert_metric("outbound_queue_size 2");
+        bench.assert_metric(
+            r#"outbound_dropped_messages{code="message_dropped",reason="full outbound queue",scheme="unknown"} 2"#,
+        );
+        bench.assert_metric(
+            r#"total_outbound_events{outcome="failure",reason="full outbound queue",scheme="unknown"} 2"#,
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_single_event_larger_than_the_queue_is_still_taken() {
+    let receiver = Receiver::answering(Answer::Status(202));
+    let config = Config { queue: QueueLimit { messages: 9, bytes: 10 }, ..config("http://memory/") };
+    let bench = Bench::in_memory(&config, [("memory", receiver.clone())]);
+    bench.send("event:iot/x", &"x".repeat(100_000));
+    bench.drained().await;
+    assert_eq!(receiver.requests()[0].body.len(), 100_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_url_of_a_list_is_tried_whatever_becomes_of_the_others() {
+    let (bad, good) = (Receiver::answering(Answer::Status(500)), Receiver::answering(Answer::Status(202)));
+    let endpoints = json!({"iot": ["http://bad/", "http://nobody/", "http://a b/", "http://good/"]});
+    let config = Config { endpoints: Endpoints::parse(&endpoints).unwrap(), ..Config::default() };
+    let bench = Bench::in_memory(&config, [("bad", bad.clone()), ("good", good.clone())]);
+    bench.send("event:iot/x", "body");
+    bench.drained().await;
+    assert_eq!((bad.requests().len(), good.requests().len()), (1, 1));
+    assert_ne!(bench.verdicts(), [DELIVERED]);
+    bench.assert_metric(
+        r#"outbound_dropped_messages{code="message_dropped",reason="malformed_http_request",scheme="unknown"} 1"#,
+    );
+    bench.assert_metric(
+        r#"total_outbound_events{outcome="failure",reason="malformed_http_request",scheme="unknown"} 1"#,
+    );
+}
+
+#[tokio::test]
+async fn failures_are_called_by_their_names() {
+    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let closing = Receiver::answering(Answer::Close).listen().await;
+    let nonsense = Receiver::answering(Answer::Nonsense).listen().await;
+    let hangs_up = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mute = hangs_up.local_addr().unwrap();
+    tokio::spawn(async move { while hangs_up.accept().await.is_ok() {} });
+    for (url, reason) in [
+        (format!("http://{nobody}/"), "op_error"),
+        (format!("http://{closing}/"), "connection_unexpectedly_closed_eof"),
+        (format!("http://{nonsense}/"), "unknown_network_err"),
+        (format!("https://{mute}/"), "op_error"),
+        ("ftp://h/".to_owned(), "invalid_address"),
+        ("https:///x".to_owned(), "invalid_address"),
+    ] {
+        let bench = Bench::start(&config(&url));
+        bench.send("event:iot/x", "body");
+        bench.drained().await;
+        let labels = format!(r#"{{code="message_dropped",reason="{reason}",scheme="event"}}"#);
+        bench.assert_metric(&format!("outbound_requests{labels} 1"));
+        bench.assert_metric(&format!("outbound_dropped_messages{labels} 1"));
+        assert_eq!(bench.verdicts(), [Verdict::ReceiverUnreachable], "{url}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn found_becomes_a_get_and_temporary_redirect_posts_again() {
+    for (status, method, body) in
+        [(301, "GET", ""), (302, "GET", ""), (307, "POST", "body"), (308, "POST", "body")]
+    {
+        let first = Receiver::answering(Answer::Redirect(status, "http://second/there?a=b".to_owned()));
+        let second = Receiver::answering(Answer::Status(202));
+        let config = Config { auth_key: Some(AuthKey::new("a2V5").unwrap()), ..config("http://first/") };
+        let bench = Bench::in_memory(&config, [("first", first.clone()), ("second", second.clone())]);
+        bench.send("event:iot/x", "body");
+        bench.drained().await;
+        let [there] = &second.requests()[..] else { panic!("{:?}", second.requests()) };
+        assert_eq!((&*there.method, &*there.path, &there.body[..]), (method, "/there?a=b", body.as_bytes()));
+        let has = |wanted: &str| there.headers.iter().any(|(name, _)| name == wanted);
+        assert!(!has("Authorization"), "the key is for the host it is configured for");
+        assert_eq!(has("Content-Type"), !body.is_empty());
+        assert_eq!(bench.verdicts(), [DELIVERED]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn redirects_that_never_end_are_given_up() {
+    let receiver = Receiver::answering(Answer::Redirect(307, "/again".to_owned()));
+    let bench = Bench::in_memory(&config("http://memory/"), [("memory", receiver.clone())]);
+    bench.send("event:iot/x", "body");
+    bench.drained().await;
+    assert_eq!(receiver.requests().len(), 11);
+    assert_eq!(bench.verdicts(), [Verdict::ReceiverUnreachable]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_redirect_without_a_location_is_an_answer_like_any_other() {
+    let receiver = Receiver::answering(Answer::Status(302));
+    let bench = Bench::in_memory(&config("http://memory/"), [("memory", receiver.clone())]);
+    bench.send("event:iot/x", "body");
+    bench.drained().await;
+    assert_eq!(bench.verdicts(), [Verdict::ReceiverRefused]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_too_long_to_read_closes_its_connection_but_counts() {
+    let receiver = Receiver::answering(Answer::Chunked(1 << 20));
+    let bench = Bench::in_memory(&config("http://memory/"), [("memory", receiver.clone())]);
+    for _ in 0..2 {
+        bench.send("event:iot/x", "body");
+        bench.drained().await;
+    }
+    assert_eq!((receiver.connections(), bench.verdicts()), (2, vec![DELIVERED; 2]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_are_closed_when_they_were_idle_for_too_long() {
+    let receiver = Receiver::answering(Answer::Status(202));
+    let transport = Transport { idle_conn_timeout: Duration::from_secs(10), ..Transport::default() };
+    let bench =
+        Bench::in_memory(&Config { transport, ..config("http://memory/") }, [("memory", receiver.clone())]);
+    for (pause, connections) in [(0, 1), (9, 1), (11, 2)] {
+        tokio::time::sleep(Duration::from_secs(pause)).await;
+        bench.send("event:iot/x", "body");
+        bench.drained().await;
+        assert_eq!(receiver.connections(), connections, "after {pause} s");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_idle_connections_are_kept_than_configured() {
+    for transport in [
+        Transport { max_idle_conns_per_host: 1, ..Transport::default() },
+        Transport { max_idle_conns: 1, ..Transport::default() },
+    ] {
+        let receiver = Receiver::answering(Answer::After(Duration::from_secs(1)));
+        let config = Config { workers: 4, transport, ..config("http://memory/") };
+        let bench = Bench::in_memory(&config, [("memory", receiver.clone())]);
+        for connections in [4, 7] {
+            for _ in 0..4 {
+                bench.send("event:iot/x", "body");
+            }
+            bench.drained().await;
+            assert_eq!(receiver.connections(), connections);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn flush_waits_for_what_is_under_way() {
+    let receiver = Receiver::answering(Answer::After(Duration::from_secs(2)));
+    let config = Config { workers: 2, ..config("http://memory/") };
+    let bench = Bench::in_memory(&config, [("memory", receiver.clone())]);
+    for _ in 0..6 {
+        bench.send("event:iot/x", "body");
+    }
+    let start = Instant::now();
+    assert_eq!(bench.sink.flush(start + Duration::from_secs(10)).await, 0);
+    assert_eq!((start.elapsed().as_secs(), bench.verdicts()), (6, vec![DELIVERED; 6]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn flush_ends_in_time_and_tells_what_is_left() {
+    let receiver = Receiver::new(|_, number| if number < 3 { Answer::Status(504) } else { Answer::Silence });
+    let config = Config { workers: 2, ..config("http://memory/") };
+    let bench = Bench::in_memory(&config, [("memory", receiver.clone())]);
+    for _ in 0..6 {
+        bench.send("event:iot/x", "body");
+    }
+    let start = Instant::now();
+    assert_eq!(bench.sink.flush(start + Duration::from_secs(3)).await, 6);
+    assert_eq!((start.elapsed().as_secs(), bench.verdicts()), (3, vec![Verdict::ShuttingDown; 6]));
+    bench.assert_metric(
+        r#"outbound_dropped_messages{code="message_dropped",reason="context_canceled",scheme="event"} 6"#,
+    );
+    bench.send("event:iot/x", "too late");
+    assert_eq!(bench.verdicts().last(), Some(&Verdict::ShuttingDown));
+}

@@ -1,0 +1,234 @@
+//! Decoding a message from JSON.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+use super::number::{any_integer, plain_integer};
+use super::read::Reader;
+use crate::{DecodeError, Field, Message, MessageType, Problem, Qos, TextBuf};
+
+/// Go's standard encoding: padding must be there, bits left over need not be zero.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(DecodePaddingMode::RequireCanonical),
+);
+
+pub(super) fn decode<const V5: bool>(text: &[u8]) -> Result<Message, DecodeError> {
+    let mut decoder =
+        Decoder::<'_, V5> { reader: Reader { rest: text }, message: Message::default(), at: None };
+    match decoder.document() {
+        Ok(()) => Ok(decoder.message),
+        Err(problem) => {
+            let offset = text.len() - decoder.reader.rest.len();
+            Err(DecodeError { problem, field: decoder.at, offset })
+        }
+    }
+}
+
+struct Decoder<'a, const V5: bool> {
+    reader: Reader<'a, V5>,
+    message: Message,
+    /// The field whose value is being read.
+    at: Option<Field>,
+}
+
+impl<'a, const V5: bool> Decoder<'a, V5> {
+    fn document(&mut self) -> Result<(), Problem> {
+        match self.reader.peek()? {
+            b'n' => self.reader.word(b"null"),
+            b'{' => self.fields(),
+            _ => Err(Problem::Expected("an object")),
+        }
+    }
+
+    fn fields(&mut self) -> Result<(), Problem> {
+        let Decoder { reader, message, at } = self;
+        reader.each(b'{', |reader| {
+            *at = None;
+            let key = reader.text()?;
+            reader.expect(b':')?;
+            match field::<V5>(&key) {
+                Some(field) => {
+                    *at = Some(field);
+                    value(reader, message, field)
+                }
+                None => reader.skip(),
+            }
+        })
+    }
+}
+
+/// The field that a key names. v5 does not mind its case, and has no spans.
+fn field<const V5: bool>(key: &[u8]) -> Option<Field> {
+    let field = match Field::from_key(key) {
+        None if V5 => Field::from_key(&key.to_ascii_lowercase()),
+        field => field,
+    };
+    field.filter(|field| !(V5 && matches!(field, Field::Spans | Field::IncludeSpans)))
+}
+
+fn value<const V5: bool>(
+    reader: &mut Reader<'_, V5>,
+    message: &mut Message,
+    field: Field,
+) -> Result<(), Problem> {
+    if reader.null()? {
+        clear::<V5>(message, field);
+        return Ok(());
+    }
+    match field {
+        Field::MsgType => message.msg_type = MessageType(integer(reader)?),
+        Field::Source => message.source = text(reader)?,
+        Field::Dest => message.dest = text(reader)?,
+        Field::TransactionUuid => message.transaction_uuid = text(reader)?,
+        Field::ContentType => message.content_type = text(reader)?,
+        Field::Accept => message.accept = text(reader)?,
+        Field::Status => message.status = Some(integer(reader)?),
+        Field::Rdr => message.rdr = Some(integer(reader)?),
+        Field::Headers => message.headers = Some(list(reader, text)?),
+        Field::Metadata => metadata(reader, message.metadata.get_or_insert_default())?,
+        Field::Spans => message.spans = Some(list(reader, span)?),
+        Field::IncludeSpans => message.include_spans = Some(boolean(reader)?),
+        Field::Path => message.path = text(reader)?,
+        Field::Payload => message.payload = Some(payload(reader)?),
+        Field::ServiceName => message.service_name = text(reader)?,
+        Field::Url => message.url = text(reader)?,
+        Field::PartnerIds => message.partner_ids = Some(list(reader, text)?),
+        Field::SessionId => message.session_id = text(reader)?,
+        Field::Qos => message.qos = Qos(integer(reader)?),
+    }
+    Ok(())
+}
+
+/// What a null does: v3 takes it for the zero value, v5 leaves texts and numbers as they were.
+fn clear<const V5: bool>(message: &mut Message, field: Field) {
+    match field {
+        Field::Status => message.status = None,
+        Field::Rdr => message.rdr = None,
+        Field::Headers => message.headers = None,
+        Field::Metadata => message.metadata = None,
+        Field::Spans => message.spans = None,
+        Field::IncludeSpans => message.include_spans = None,
+        Field::Payload => message.payload = None,
+        Field::PartnerIds => message.partner_ids = None,
+        _ if V5 => {}
+        Field::MsgType => message.msg_type = MessageType::default(),
+        Field::Source => message.source = TextBuf::default(),
+        Field::Dest => message.dest = TextBuf::default(),
+        Field::TransactionUuid => message.transaction_uuid = TextBuf::default(),
+        Field::ContentType => message.content_type = TextBuf::default(),
+        Field::Accept => message.accept = TextBuf::default(),
+        Field::Path => message.path = TextBuf::default(),
+        Field::ServiceName => message.service_name = TextBuf::default(),
+        Field::Url => message.url = TextBuf::default(),
+        Field::SessionId => message.session_id = TextBuf::default(),
+        Field::Qos => message.qos = Qos::default(),
+    }
+}
+
+/// An integer. v3 also takes one in quotes, and an empty text for 0.
+fn integer<const V5: bool>(reader: &mut Reader<'_, V5>) -> Result<i64, Problem> {
+    let quoted = reader.peek()? == b'"';
+    let integer = match quoted {
+        true if V5 => return Err(Problem::Expected("an integer")),
+        true => match reader.raw_text()?.0 {
+            [] => Some(0),
+            text => any_integer(text),
+        },
+        false if V5 => plain_integer(reader.number()?),
+        false => any_integer(reader.number()?),
+    };
+    integer.ok_or(Problem::Expected("an integer"))
+}
+
+fn boolean<const V5: bool>(reader: &mut Reader<'_, V5>) -> Result<bool, Problem> {
+    match reader.peek()? {
+        b't' => reader.word(b"true").map(|()| true),
+        b'f' => reader.word(b"false").map(|()| false),
+        _ => Err(Problem::Expected("a bool")),
+    }
+}
+
+/// A text, or null for an empty one. v3 also takes numbers and bools.
+fn text<const V5: bool>(reader: &mut Reader<'_, V5>) -> Result<TextBuf, Problem> {
+    let text = match reader.peek()? {
+        b'"' => reader.text()?,
+        b'n' => reader.word(b"null").map(|()| Cow::default())?,
+        _ if V5 => return Err(Problem::Expected("text")),
+        b't' => reader.word(b"true").map(|()| Cow::Borrowed(&b"true"[..]))?,
+        b'f' => reader.word(b"false").map(|()| Cow::Borrowed(&b"false"[..]))?,
+        _ => Cow::Borrowed(reader.number().map_err(|_| Problem::Expected("text"))?),
+    };
+    Ok(text.into_owned().into())
+}
+
+/// A list. v3 takes an object for the list of its keys and values.
+fn list<const V5: bool, T>(
+    reader: &mut Reader<'_, V5>,
+    item: impl Fn(&mut Reader<'_, V5>) -> Result<T, Problem>,
+) -> Result<Vec<T>, Problem> {
+    let mut items = Vec::new();
+    match reader.peek()? {
+        b'[' => reader.each(b'[', |reader| {
+            items.push(item(reader)?);
+            Ok(())
+        })?,
+        b'{' if !V5 => reader.each(b'{', |reader| {
+            items.push(item(reader)?);
+            reader.expect(b':')?;
+            items.push(item(reader)?);
+            Ok(())
+        })?,
+        _ => return Err(Problem::Expected("a list")),
+    }
+    Ok(items)
+}
+
+fn span<const V5: bool>(reader: &mut Reader<'_, V5>) -> Result<Vec<TextBuf>, Problem> {
+    if reader.null()? { Ok(Vec::new()) } else { list(reader, text) }
+}
+
+/// Adds to the entries that are there: the reference merges the values of a repeated key.
+fn metadata<const V5: bool>(
+    reader: &mut Reader<'_, V5>,
+    entries: &mut BTreeMap<TextBuf, TextBuf>,
+) -> Result<(), Problem> {
+    if reader.peek()? != b'{' {
+        return Err(Problem::Expected("an object"));
+    }
+    reader.each(b'{', |reader| {
+        let key = reader.text()?.into_owned();
+        reader.expect(b':')?;
+        entries.insert(key.into(), text(reader)?);
+        Ok(())
+    })
+}
+
+/// A payload: base64, or a list of bytes. v5 resolves escapes first; line breaks in it are ignored.
+fn payload<const V5: bool>(reader: &mut Reader<'_, V5>) -> Result<Vec<u8>, Problem> {
+    let encoded = match reader.peek()? {
+        b'"' if V5 => reader.text()?,
+        b'"' => match reader.raw_text()? {
+            (_, true) => return Err(Problem::Base64),
+            (text, false) => Cow::Borrowed(text),
+        },
+        b'[' => return list(reader, byte),
+        _ => return Err(Problem::Expected("base64")),
+    };
+    let is_break = |byte: &u8| matches!(byte, b'\r' | b'\n');
+    let encoded = match encoded.iter().any(is_break) {
+        true => Cow::Owned(encoded.iter().copied().filter(|byte| !is_break(byte)).collect()),
+        false => encoded,
+    };
+    BASE64.decode(&encoded).map_err(|_| Problem::Base64)
+}
+
+fn byte<const V5: bool>(reader: &mut Reader<'_, V5>) -> Result<u8, Problem> {
+    u8::try_from(integer(reader)?).map_err(|_| Problem::OutOfRange)
+}
