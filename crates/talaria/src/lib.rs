@@ -1,5 +1,6 @@
 //! The XMiDT device gateway: one WebSocket per device, its events to HTTP and Kafka, requests to it by REST.
 
+pub mod cli;
 pub mod config;
 pub mod device;
 pub mod event;

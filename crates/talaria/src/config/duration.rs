@@ -205,6 +205,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn vectors_go_durations() {
+        vectors::run("go_durations.json", |case| {
+            let value = &case.value;
+            if value["kind"] == "format" {
+                let nanoseconds = value["nanoseconds"].as_i64().ok_or("nanoseconds is no number")?;
+                return vectors::same(
+                    "text",
+                    &value["text"].as_str().unwrap_or_default(),
+                    &&*format_nanoseconds(nanoseconds),
+                );
+            }
+            let actual = parse(vectors::bytes(&value["text"]));
+            match value["nanoseconds"].as_i64() {
+                Some(expected) => vectors::same("nanoseconds", &Ok(expected), &actual),
+                None => {
+                    let expected = value["error"].as_str().unwrap_or_default().to_owned();
+                    vectors::same("error", &Err(expected), &actual.map_err(|error| error.to_string()))
+                }
+            }
+        });
+    }
+
+    #[test]
     fn the_longest_duration_is_printed_instead_of_one_that_does_not_fit() {
         assert_eq!(format(Duration::MAX), "2562047h47m16.854775807s");
     }

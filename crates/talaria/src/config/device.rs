@@ -1,0 +1,35 @@
+//! The section `device.manager` (contract §2).
+
+use super::read::Section;
+use crate::device::{self, SourceCheck};
+
+/// Reads the section.
+pub(super) fn read(section: &Section<'_>) -> device::Config {
+    let mut config = device::Config::default();
+    let mut most = 0_usize;
+    section.read("maxDevices", &mut most);
+    config.max_devices = (most > 0).then_some(most);
+    section.read_count("deviceMessageQueueSize", &mut config.outbox.messages);
+    section.read_count("deviceMessageQueueBytes", &mut config.outbox.bytes);
+    section.read_period("pingPeriod", &mut config.ping_period);
+    section.read_period("idlePeriod", &mut config.idle_period);
+    section.read_period("writeTimeout", &mut config.write_timeout);
+    section.read_count("maxMessageSize", &mut config.max_message_size);
+
+    let mut check = String::new();
+    section.read("wrpSourceCheck.type", &mut check);
+    config.source_check = SourceCheck::from_type(&check);
+    if !matches!(check.as_str(), "" | "monitor" | "enforce") {
+        section.warn(
+            "wrpSourceCheck.type",
+            format!("is {check:?} and taken for monitor; expected monitor or enforce"),
+        );
+    }
+    if config.idle_period <= config.ping_period {
+        section.warn(
+            "idlePeriod",
+            "is not longer than pingPeriod: devices that send nothing of themselves are closed",
+        );
+    }
+    config
+}

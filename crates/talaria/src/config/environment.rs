@@ -1,0 +1,105 @@
+//! The layer of the environment: `TALARIA_` and a key's path with `_` for each dot, in upper case.
+//!
+//! Any known key can be set, whether or not the file has it. Lists are separated by commas, or written as YAML
+//! (`[a, b]`), as sections are (`{default: http://…}`). An empty variable is as good as none.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::{
+    fault::Report,
+    known,
+    tree::{Node, Origin, Value},
+    yaml,
+};
+
+/// What every variable of ours starts with.
+pub(super) const PREFIX: &str = "TALARIA_";
+
+/// What Kubernetes sets in every pod if there is a service named talaria; no settings of ours.
+const KUBERNETES: [&str; 3] = ["SERVICE_HOST", "SERVICE_PORT", "PORT"];
+
+/// Reads the variables into a layer that can be laid over the file's.
+pub(super) fn layer(variables: &[(String, String)], sample: &Node, report: &mut Report) -> Node {
+    let names = Names::of(sample);
+    let root: Arc<str> = Arc::from("");
+    let mut layer = Node { value: Value::Map(Vec::new()), origin: Origin::Environment { name: root } };
+    for (variable, text) in variables {
+        let Some(name) = variable.strip_prefix(PREFIX) else { continue };
+        if text.is_empty() || is_kubernetes(name) {
+            continue;
+        }
+        let variable: Arc<str> = Arc::from(variable.as_str());
+        let origin = Origin::Environment { name: Arc::clone(&variable) };
+        let Some(path) = names.path(name) else {
+            let problem = match known::closest(name, names.paths.keys().map(String::as_str)) {
+                Some(near) => format!("names no known key and is ignored; did you mean {PREFIX}{near}?"),
+                None => "names no known key and is ignored".to_owned(),
+            };
+            report.warn("", problem, Some(&origin));
+            continue;
+        };
+        let node = match text.trim_start().as_bytes() {
+            [b'[' | b'{', ..] => match yaml::environment(text, &variable) {
+                Ok(node) => node,
+                Err(error) => {
+                    report.fault(path.join("."), format!("is {error}"), Some(&origin));
+                    continue;
+                }
+            },
+            _ => Node { value: Value::Text(text.clone()), origin },
+        };
+        layer.set(&path.iter().map(String::as_str).collect::<Vec<_>>(), node);
+    }
+    layer
+}
+
+/// The known keys by the names of their variables, without the prefix.
+struct Names {
+    paths: HashMap<String, Vec<String>>,
+}
+
+impl Names {
+    fn of(sample: &Node) -> Self {
+        let mut names = Names { paths: HashMap::new() };
+        names.add(sample, &mut Vec::new());
+        for (alias, _) in known::ALIASES {
+            names.paths.insert(variable(alias), alias.split('.').map(str::to_owned).collect());
+        }
+        names
+    }
+
+    fn add(&mut self, node: &Node, path: &mut Vec<String>) {
+        for entry in node.entries() {
+            path.push(entry.key.clone());
+            self.paths.insert(variable(&path.join(".")), path.clone());
+            self.add(&entry.node, path);
+            path.pop();
+        }
+    }
+
+    /// The path that a variable names: a known key, one of the user's own below an open section, or one of the Go
+    /// gateway's that has to be refused or warned of like the file's.
+    fn path(&self, name: &str) -> Option<Vec<String>> {
+        if let Some(path) = self.paths.get(name) {
+            return Some(path.clone());
+        }
+        let below =
+            |section: &str| Some(name.strip_prefix(&variable(section))?.strip_prefix('_')?.to_lowercase());
+        let open = known::OPEN.iter().find_map(|section| Some((section, below(section)?)));
+        if let Some((section, key)) = open {
+            return Some(section.split('.').map(str::to_owned).chain([key]).collect());
+        }
+        let path = name.to_lowercase().replace('_', ".");
+        known::foreign(&path).is_some().then(|| path.split('.').map(str::to_owned).collect())
+    }
+}
+
+fn variable(path: &str) -> String {
+    path.replace('.', "_").to_uppercase()
+}
+
+fn is_kubernetes(name: &str) -> bool {
+    KUBERNETES
+        .iter()
+        .any(|start| name.strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with('_')))
+}

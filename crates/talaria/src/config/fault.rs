@@ -1,0 +1,114 @@
+//! What is wrong, or odd, with a configuration: one line each, and all of them at once.
+
+use std::fmt;
+
+use super::tree::{Node, Origin, Value};
+
+/// What stands in the place of a secret wherever a value is shown.
+pub const MASK: &str = "********";
+
+/// Keys whose values are never shown.
+const SECRET_KEYS: [&str; 4] = ["authkey", "password", "token", "secret"];
+
+/// A value that cannot be used: the gateway does not start with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The key as the sample spells it, such as `kafka.brokers[1]`; empty for the file as a whole.
+    pub key: String,
+    /// What is wrong and what is expected.
+    pub problem: String,
+    /// Where the value was written, if anywhere.
+    pub origin: Option<Origin>,
+}
+
+impl Fault {
+    /// A value of the wrong type or out of its range.
+    pub fn unexpected(key: impl Into<String>, node: &Node, expected: &str) -> Self {
+        let key = key.into();
+        let problem = format!("is {}, expected {expected}", shown(&key, &node.value));
+        Fault { key, problem, origin: Some(node.origin.clone()) }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        line(formatter, self.origin.as_ref(), &self.key, &self.problem)
+    }
+}
+
+/// A value that is used, or ignored, but hardly as it was meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// The key as it was written.
+    pub key: String,
+    /// What is odd about it, and what happens.
+    pub problem: String,
+    /// Where it was written, if anywhere.
+    pub origin: Option<Origin>,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        line(formatter, self.origin.as_ref(), &self.key, &self.problem)
+    }
+}
+
+/// Everything found wrong or odd while reading one configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// What keeps the gateway from starting.
+    pub faults: Vec<Fault>,
+    /// What does not.
+    pub warnings: Vec<Warning>,
+}
+
+impl Report {
+    /// Adds a fault.
+    pub fn fault(&mut self, key: impl Into<String>, problem: impl Into<String>, origin: Option<&Origin>) {
+        self.faults.push(Fault { key: key.into(), problem: problem.into(), origin: origin.cloned() });
+    }
+
+    /// Adds a warning.
+    pub fn warn(&mut self, key: impl Into<String>, problem: impl Into<String>, origin: Option<&Origin>) {
+        self.warnings.push(Warning { key: key.into(), problem: problem.into(), origin: origin.cloned() });
+    }
+}
+
+/// Whether the value of a key, given with its whole path, must not be shown.
+pub(super) fn is_secret(key: &str) -> bool {
+    let name = key.rsplit('.').next().unwrap_or(key);
+    let name = name.split('[').next().unwrap_or(name);
+    SECRET_KEYS.iter().any(|secret| name.eq_ignore_ascii_case(secret))
+}
+
+/// A value as a message shows it: short, in one line, and never a secret.
+fn shown(key: &str, value: &Value) -> String {
+    const LONGEST: usize = 80;
+    match value {
+        Value::Null => "empty".to_owned(),
+        Value::List(_) => "a list".to_owned(),
+        Value::Map(_) => "a section".to_owned(),
+        _ if is_secret(key) => "a hidden value".to_owned(),
+        Value::Bool(value) => value.to_string(),
+        Value::Number(text) => text.clone(),
+        Value::Text(text) if text.chars().count() > LONGEST => {
+            format!("{:?}…", text.chars().take(LONGEST).collect::<String>())
+        }
+        Value::Text(text) => format!("{text:?}"),
+    }
+}
+
+fn line(
+    formatter: &mut fmt::Formatter<'_>,
+    origin: Option<&Origin>,
+    key: &str,
+    problem: &str,
+) -> fmt::Result {
+    if let Some(origin) = origin.filter(|origin| !matches!(origin, Origin::Default { .. })) {
+        write!(formatter, "{origin}: ")?;
+    }
+    if !key.is_empty() {
+        write!(formatter, "{key} ")?;
+    }
+    formatter.write_str(problem)
+}

@@ -1,0 +1,127 @@
+//! The section `kafka` (contract §8).
+
+use super::{
+    read::{Section, Setting as _},
+    tree::Value,
+};
+
+/// Reads the section; none if Kafka is not enabled. What needs the publisher's knowledge (routes, hash keys, limits)
+/// is left to [`wrpkafka::Config::check`], whose faults are reported with the rest.
+pub(super) fn read(section: &Section<'_>) -> Option<wrpkafka::Config> {
+    let mut enabled = false;
+    section.read("enabled", &mut enabled);
+
+    let mut config = wrpkafka::Config::default();
+    section.read("brokers", &mut config.brokers);
+    section.read("allowAutoTopicCreation", &mut config.allow_auto_topic_creation);
+    section.read_count("maxBufferedRecords", &mut config.max_buffered_records);
+    section.read_count("maxBufferedBytes", &mut config.max_buffered_bytes);
+    section.read_count("maxWaitingRecords", &mut config.waiting.records);
+    section.read_count("maxWaitingBytes", &mut config.waiting.bytes);
+    for both in [&mut config.max_request_retries, &mut config.max_record_retries] {
+        section.read_count("maxRetries", both);
+    }
+    section.read_count("maxRequestRetries", &mut config.max_request_retries);
+    section.read_count("maxRecordRetries", &mut config.max_record_retries);
+    section.read_period("requestTimeout", &mut config.request_timeout);
+    section.read_period("recordDeliveryTimeout", &mut config.record_delivery_timeout);
+    section.read("denyNilPartitionKey", &mut config.deny_nil_partition_key);
+
+    section.read("tls.enabled", &mut config.tls.enabled);
+    section.read("tls.insecureSkipVerify", &mut config.tls.insecure_skip_verify);
+    section.read("tls.certFile", &mut config.tls.cert_file);
+    section.read("tls.keyFile", &mut config.tls.key_file);
+    section.read("tls.caFile", &mut config.tls.ca_file);
+
+    let mut password = String::new();
+    section.read("sasl.mechanism", &mut config.sasl.mechanism);
+    section.read("sasl.username", &mut config.sasl.username);
+    section.read("sasl.password", &mut password);
+    config.sasl.password = password.into();
+
+    read_dynamic(&section.section("initialDynamicConfig"), &mut config.dynamic);
+
+    if !enabled {
+        return None;
+    }
+    if let Err(faults) = config.check() {
+        for fault in faults {
+            section.fault(&fault.key, fault.problem);
+        }
+    }
+    Some(config)
+}
+
+fn read_dynamic(section: &Section<'_>, dynamic: &mut wrpkafka::DynamicConfig) {
+    dynamic.topic_map = section.sections("topicMap").iter().map(read_route).collect();
+    dynamic.headers = read_headers(&section.section("headers"));
+    section.read("compression", &mut dynamic.compression);
+    section.read_period("linger", &mut dynamic.linger);
+    section.read_count("batchMaxBytes", &mut dynamic.batch_max_bytes);
+    section.read("acks", &mut dynamic.acks);
+}
+
+fn read_route(section: &Section<'_>) -> wrpkafka::Route {
+    let mut route = wrpkafka::Route::default();
+    if !matches!(section.value(), Value::Map(_)) {
+        section.fault("", "is no section, expected a route: pattern and topic");
+    }
+    section.read("pattern", &mut route.pattern);
+    section.read("caseInsensitive", &mut route.case_insensitive);
+    section.read("topic", &mut route.topic);
+    section.read("topics", &mut route.topics);
+    section.read("topicShardStrategy", &mut route.topic_shard_strategy);
+    route.hash_key = read_hash_key(section);
+    route
+}
+
+/// A route's hash key: its text, also for the reference's form `{name: metadata, metadataField: tenant}`. In that form
+/// a name unknown to the reference is no fault but means no key, and so does a field that is missing.
+fn read_hash_key(route: &Section<'_>) -> String {
+    let section = route.section("hashKey");
+    let mut text = String::new();
+    if !matches!(section.value(), Value::Map(_)) {
+        route.read_as("hashKey", "metadata/<field>, source or none", &mut text, |value| {
+            matches!(value, Value::Text(_)).then(|| String::read(value))?
+        });
+        return text;
+    }
+    let (mut name, mut field) = (String::new(), String::new());
+    section.read("name", &mut name);
+    section.read("metadataField", &mut field);
+    match name.as_str() {
+        "" | "source" | "none" => name,
+        "metadata" if !field.is_empty() => format!("metadata/{field}"),
+        "metadata" => {
+            section.warn("", "has no metadataField: records get no key");
+            "none".to_owned()
+        }
+        _ => {
+            section
+                .warn("name", format!("is {name:?}, expected metadata, source or none: records get no key"));
+            "none".to_owned()
+        }
+    }
+}
+
+/// The headers, names in the case they are written in. A scalar is one value: it is not split at commas.
+fn read_headers(section: &Section<'_>) -> Vec<(String, Vec<String>)> {
+    let mut headers = Vec::new();
+    for (name, value) in section.entries() {
+        match value.value() {
+            Value::Null => {}
+            Value::List(_) => {
+                let mut values = Vec::new();
+                value.read("", &mut values);
+                headers.push((name.to_owned(), values));
+            }
+            _ => {
+                let mut text = String::new();
+                value.read("", &mut text);
+                // As in the reference, an empty text is no value; `[""]` is an empty one.
+                headers.push((name.to_owned(), if text.is_empty() { Vec::new() } else { vec![text] }));
+            }
+        }
+    }
+    headers
+}

@@ -1,0 +1,194 @@
+//! Which keys there are. The sample is the list of them: a key that is not in it is misspelt, or belongs to a part of
+//! the Go gateway that this one does not have yet.
+
+use super::{
+    fault::{Fault, Report},
+    tree::{Node, Value},
+};
+
+/// Names that a key also goes by, and the sample's name of it (contract §14.2).
+pub(super) const ALIASES: [(&str, &str); 2] = [
+    ("kafka.initialDynamicConfig.compressionCodec", "kafka.initialDynamicConfig.compression"),
+    ("kafka.allow_auto_topic_creation", "kafka.allowAutoTopicCreation"),
+];
+
+/// Sections whose keys are the user's: event types, header names.
+pub(super) const OPEN: [&str; 2] = ["device.outbound.eventEndpoints", "kafka.initialDynamicConfig.headers"];
+
+/// What becomes of a key that the Go gateway reads and this one does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Foreign {
+    /// The gateway does not start: it would be less safe than its configuration says.
+    Refused(&'static str),
+    /// It is ignored, and that is said.
+    Ignored(&'static str),
+    /// It is ignored: there is nothing here that it could mean.
+    Meaningless,
+}
+
+const NO_TLS: Foreign = Foreign::Refused("is not supported yet: this gateway would serve without TLS");
+const NO_SERVER: Foreign = Foreign::Ignored("is not supported yet, this server is not started");
+const NO_DISCOVERY: Foreign =
+    Foreign::Ignored("is not supported yet, every device is taken without service discovery");
+
+/// The keys, or whole sections, of the Go gateway that are not in the sample.
+const FOREIGN: [(&str, Foreign); 34] = [
+    (
+        "jwtValidator",
+        Foreign::Refused("is not supported yet: devices would be let in without their tokens being checked"),
+    ),
+    (
+        "deviceAccessCheck",
+        Foreign::Refused("is not supported yet: requests would reach devices without the check"),
+    ),
+    ("primary.certificateFile", NO_TLS),
+    ("primary.keyFile", NO_TLS),
+    ("primary.clientCACertFile", NO_TLS),
+    ("primary.minVersion", Foreign::Meaningless),
+    ("primary.maxVersion", Foreign::Meaningless),
+    ("primary.logConnectionState", Foreign::Meaningless),
+    ("health.certificateFile", NO_TLS),
+    ("health.keyFile", NO_TLS),
+    ("health.clientCACertFile", NO_TLS),
+    ("health.minVersion", Foreign::Meaningless),
+    ("health.maxVersion", Foreign::Meaningless),
+    ("health.options", Foreign::Meaningless),
+    ("health.logInterval", Foreign::Meaningless),
+    ("metric.certificateFile", NO_TLS),
+    ("metric.keyFile", NO_TLS),
+    ("metric.clientCACertFile", NO_TLS),
+    ("metric.minVersion", Foreign::Meaningless),
+    ("metric.maxVersion", Foreign::Meaningless),
+    ("alternate", NO_SERVER),
+    ("control", NO_SERVER),
+    ("pprof", NO_SERVER),
+    ("service", NO_DISCOVERY),
+    ("device.rehasher", NO_DISCOVERY),
+    ("device.outbound.enableConsulRoundRobin", NO_DISCOVERY),
+    ("tracing", Foreign::Ignored("is not supported yet, nothing is traced")),
+    ("device.manager.upgrader", Foreign::Meaningless),
+    ("device.manager.initialCapacity", Foreign::Meaningless),
+    ("log", Foreign::Meaningless),
+    ("zap", Foreign::Meaningless),
+    ("touchstone", Foreign::Meaningless),
+    ("metric.metricsOptions", Foreign::Meaningless),
+    ("device.outbound.transport", Foreign::Meaningless),
+];
+
+/// What the Go gateway's key at this path is here; the longest entry that the path lies under counts.
+pub(super) fn foreign(path: &str) -> Option<(&'static str, Foreign)> {
+    let under = |section: &str| {
+        path.get(..section.len()).is_some_and(|start| start.eq_ignore_ascii_case(section))
+            && matches!(path.as_bytes().get(section.len()), None | Some(b'.'))
+    };
+    FOREIGN.into_iter().filter(|(section, _)| under(section)).max_by_key(|(section, _)| section.len())
+}
+
+/// Gives every key that goes by another name its name in the sample.
+pub(super) fn rename_aliases(layer: &mut Node, report: &mut Report) {
+    for (alias, name) in ALIASES {
+        let alias_path: Vec<&str> = alias.split('.').collect();
+        let path: Vec<&str> = name.split('.').collect();
+        let Some(node) = layer.remove(&alias_path) else { continue };
+        match layer.at(path.iter().copied()) {
+            None | Some(Node { value: Value::Null, .. }) => layer.set(&path, node),
+            Some(other) if other.value == node.value => {}
+            Some(_) => report.warn(alias, format!("is ignored, {name} is given too"), Some(&node.origin)),
+        }
+    }
+}
+
+/// Compares a layer's keys with the sample's: unknown ones are warned of, sections and values of the wrong shape and
+/// keys given twice in different case are faults. Values are not looked at.
+pub(super) fn check(layer: &Node, sample: &Node, report: &mut Report) {
+    Check { root: sample, report }.section("", layer, sample);
+}
+
+struct Check<'a> {
+    root: &'a Node,
+    report: &'a mut Report,
+}
+
+impl Check<'_> {
+    fn section(&mut self, path: &str, layer: &Node, sample: &Node) {
+        for (at, entry) in layer.entries().iter().enumerate() {
+            let node = &entry.node;
+            if let Some(first) = layer.entries()[..at].iter().find(|e| e.key.eq_ignore_ascii_case(&entry.key))
+            {
+                let problem = format!("is given twice, first as {:?} ({})", first.key, first.node.origin);
+                self.report.fault(join(path, &entry.key), problem, Some(&node.origin));
+                continue;
+            }
+            match sample.entries().iter().find(|known| known.key.eq_ignore_ascii_case(&entry.key)) {
+                Some(known) => self.known(&join(path, &known.key), node, &known.node),
+                None => self.unknown(path, &entry.key, node, sample),
+            }
+        }
+    }
+
+    fn known(&mut self, path: &str, node: &Node, sample: &Node) {
+        match (&node.value, &sample.value) {
+            (Value::Null, _) => {}
+            (Value::Map(_), _) if OPEN.contains(&path) => {}
+            // The Go gateway's sample has `headers: []`.
+            (Value::List(items), Value::Map(_)) if items.is_empty() => {}
+            (Value::Map(_), Value::Map(_)) => self.section(path, node, sample),
+            (_, Value::Map(_)) => {
+                self.report.faults.push(Fault::unexpected(path, node, "a section"));
+            }
+            (Value::List(items), Value::List(samples)) => {
+                let Some(sample) = samples.first() else { return };
+                for (at, item) in items.iter().enumerate() {
+                    self.section(&format!("{path}[{at}]"), item, sample);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn unknown(&mut self, section: &str, key: &str, node: &Node, sample: &Node) {
+        let path = join(section, key);
+        match foreign(&path) {
+            _ if node.value.is_blank() => {}
+            Some((_, Foreign::Meaningless)) => {}
+            Some((name, Foreign::Ignored(problem))) => self.report.warn(name, problem, Some(&node.origin)),
+            Some((name, Foreign::Refused(problem))) => self.report.fault(name, problem, Some(&node.origin)),
+            None => {
+                let problem = match self.nearest(section, key, sample) {
+                    Some(near) => format!("is not a known key and is ignored; did you mean {near}?"),
+                    None => "is not a known key and is ignored".to_owned(),
+                };
+                self.report.warn(path, problem, Some(&node.origin));
+            }
+        }
+    }
+
+    /// The known key that was probably meant: one of this very name elsewhere, or one of the same section that is
+    /// spelt alike.
+    fn nearest(&self, section: &str, key: &str, sample: &Node) -> Option<String> {
+        let names = sample.entries().iter().map(|entry| entry.key.as_str());
+        elsewhere(self.root, "", key).or_else(|| closest(key, names).map(|name| join(section, name)))
+    }
+}
+
+/// The name most like the given one, if any is alike enough to be meant.
+pub(super) fn closest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    const ALIKE: f64 = 0.6;
+    let name = name.to_ascii_lowercase();
+    names
+        .map(|known| (strsim::normalized_damerau_levenshtein(&name, &known.to_ascii_lowercase()), known))
+        .filter(|(likeness, _)| *likeness >= ALIKE)
+        .max_by(|(one, _), (other, _)| one.total_cmp(other))
+        .map(|(_, known)| known)
+}
+
+fn elsewhere(node: &Node, path: &str, key: &str) -> Option<String> {
+    node.entries().iter().find_map(|entry| {
+        let path = join(path, &entry.key);
+        if entry.key.eq_ignore_ascii_case(key) { Some(path) } else { elsewhere(&entry.node, &path, key) }
+    })
+}
+
+fn join(path: &str, key: &str) -> String {
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+}

@@ -1,0 +1,81 @@
+//! The section `device.outbound` (contract §5): how events leave by HTTP.
+
+use http::Method;
+
+use super::{
+    read::{Section, Setting as _},
+    tree::Value,
+};
+use crate::event::{self, http::endpoints::Endpoints};
+
+/// Reads the section.
+pub(super) fn read(section: &Section<'_>) -> event::Config {
+    let mut config = event::Config::default();
+    section.read("source", &mut config.source);
+    section.read_as("method", "an HTTP method", &mut config.method, |value| {
+        Method::from_bytes(String::read(value)?.as_bytes()).ok()
+    });
+    section.read_as("authKey", "base64 of user:password", &mut config.auth_key, |value| {
+        let key = String::read(value)?;
+        if key.is_empty() { Some(None) } else { event::AuthKey::new(&key).ok().map(Some) }
+    });
+    section.read("defaultScheme", &mut config.default_scheme);
+    section.read("allowedSchemes", &mut config.allowed_schemes);
+    section.read_count("outboundQueueSize", &mut config.queue.messages);
+    section.read_count("outboundQueueBytes", &mut config.queue.bytes);
+    section.read_count("workerPoolSize", &mut config.workers);
+    section.read_period("requestTimeout", &mut config.request_timeout);
+    section.read_period("clientTimeout", &mut config.client_timeout);
+    section.read("retries", &mut config.retries);
+    section.read_period("retryInterval", &mut config.retry_interval);
+    section.read_count("maxUnacknowledgedPerDevice", &mut config.max_unacknowledged_per_device);
+    section.read("transport.maxIdleConns", &mut config.transport.max_idle_conns);
+    section.read("transport.maxIdleConnsPerHost", &mut config.transport.max_idle_conns_per_host);
+    section.read("transport.idleConnTimeout", &mut config.transport.idle_conn_timeout);
+    read_endpoints(&section.section("eventEndpoints"), &mut config.endpoints);
+
+    if wrp::Locator::parse_v3(&config.source).is_err() {
+        let problem = format!(
+            "is {:?}, which is no locator; consumers may want one such as dns:talaria.example.com",
+            config.source
+        );
+        section.warn("source", problem);
+    }
+    if !config.allowed_schemes.contains(&config.default_scheme) {
+        let problem = format!("is {:?}, expected one of allowedSchemes", config.default_scheme);
+        section.fault("defaultScheme", problem);
+    }
+    config
+}
+
+fn read_endpoints(section: &Section<'_>, endpoints: &mut Endpoints) {
+    match Endpoints::parse(&json(section.value())) {
+        Ok(parsed) => *endpoints = parsed,
+        Err(faults) => {
+            for fault in faults {
+                section.fault(&fault.key, fault.problem);
+            }
+        }
+    }
+    for (event_type, url) in endpoints.iter() {
+        if let Err(malformed) = url {
+            section.warn(event_type, format!("has a URL that no event can be sent to: {malformed}"));
+        }
+    }
+}
+
+/// The tree as JSON, which is what the endpoints are read from.
+fn json(value: &Value) -> serde_json::Value {
+    match value {
+        Value::Null => serde_json::Value::Null,
+        Value::Bool(value) => (*value).into(),
+        Value::Number(text) => {
+            text.parse::<serde_json::Number>().map_or_else(|_| text.as_str().into(), Into::into)
+        }
+        Value::Text(text) => text.as_str().into(),
+        Value::List(items) => items.iter().map(|item| json(&item.value)).collect(),
+        Value::Map(entries) => {
+            entries.iter().map(|entry| (entry.key.clone(), json(&entry.node.value))).collect()
+        }
+    }
+}

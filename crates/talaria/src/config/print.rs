@@ -1,0 +1,182 @@
+//! The configuration in effect, as YAML: the sample with its comments, the values as they are, and where each comes
+//! from unless it is a default. Reading it again gives the same configuration, but for the secrets, which are masked.
+
+use std::{collections::HashMap, fmt::Write as _};
+
+use super::{
+    SAMPLE,
+    fault::{MASK, is_secret},
+    tree::{Node, Origin, Value},
+};
+
+/// Where the comment after a value starts, if the value leaves room.
+const COMMENT_COLUMN: usize = 40;
+
+/// Prints a tree that was made of the sample's and other layers.
+#[must_use]
+pub fn print(tree: &Node) -> String {
+    let mut printer = Printer { comments: comments(SAMPLE), text: String::new() };
+    printer.entries(tree, "", 0);
+    printer.text
+}
+
+/// The sample's comments by their keys' paths (`[]` for an item of a list).
+struct Comments {
+    above: Vec<String>,
+    beside: String,
+}
+
+struct Printer {
+    comments: HashMap<String, Comments>,
+    text: String,
+}
+
+impl Printer {
+    fn entries(&mut self, section: &Node, path: &str, indent: usize) {
+        for entry in section.entries() {
+            let path = if path.is_empty() { entry.key.clone() } else { format!("{path}.{}", entry.key) };
+            let (above, beside) = match self.comments.get(&path.to_lowercase()) {
+                Some(comments) => (comments.above.clone(), comments.beside.clone()),
+                None => (Vec::new(), String::new()),
+            };
+            if indent == 0 && !above.is_empty() {
+                self.text.push('\n');
+            }
+            for line in above {
+                let _ = writeln!(self.text, "{:indent$}{line}", "");
+            }
+            let start = format!("{:indent$}{}:", "", scalar(&entry.key));
+            self.value(&start, &entry.node, &path, &beside, indent);
+        }
+    }
+
+    /// Writes a key and its value; `start` is the line up to the key's colon.
+    fn value(&mut self, start: &str, node: &Node, path: &str, comment: &str, indent: usize) {
+        match &node.value {
+            Value::Map(entries) if !entries.is_empty() => {
+                self.line(start, "", comment);
+                self.entries(node, path, indent + 2);
+            }
+            Value::List(items) if items.iter().any(|item| matches!(item.value, Value::Map(_))) => {
+                self.line(start, &origin(node), comment);
+                for item in items {
+                    self.item(item, &format!("{path}[]"), indent + 2);
+                }
+            }
+            value => {
+                let value = shown(path, value);
+                let start = if value.is_empty() { start.to_owned() } else { format!("{start} {value}") };
+                self.line(&start, &origin(node), comment);
+            }
+        }
+    }
+
+    /// Writes an item of a list of sections: its first key stands beside the dash.
+    fn item(&mut self, item: &Node, path: &str, indent: usize) {
+        if item.entries().is_empty() {
+            let start = format!("{:indent$}- {}", "", shown(path, &item.value));
+            return self.line(&start, "", "");
+        }
+        let from = self.text.len();
+        self.entries(item, path, indent + 2);
+        self.text.replace_range(from + indent..from + indent + 1, "-");
+    }
+
+    fn line(&mut self, start: &str, origin: &str, comment: &str) {
+        let remark =
+            [origin, comment].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
+        if remark.is_empty() {
+            let _ = writeln!(self.text, "{start}");
+        } else {
+            let _ = writeln!(self.text, "{start:COMMENT_COLUMN$} # {remark}");
+        }
+    }
+}
+
+fn origin(node: &Node) -> String {
+    match node.origin {
+        Origin::Default { .. } => String::new(),
+        _ => format!("[{}]", node.origin),
+    }
+}
+
+/// A value in one line.
+fn shown(path: &str, value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::Map(entries) if entries.is_empty() => "{}".to_owned(),
+        _ if is_secret(path) && !value.is_blank() => scalar(MASK),
+        Value::Bool(value) => value.to_string(),
+        Value::Number(text) => text.clone(),
+        Value::Text(text) => scalar(&without_password(text)),
+        Value::List(items) => {
+            let items: Vec<String> = items.iter().map(|item| shown(path, &item.value)).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Value::Map(entries) => {
+            let entry = |entry: &super::tree::Entry| {
+                let path = format!("{path}.{}", entry.key);
+                format!("{}: {}", scalar(&entry.key), shown(&path, &entry.node.value))
+            };
+            format!("{{{}}}", entries.iter().map(entry).collect::<Vec<_>>().join(", "))
+        }
+    }
+}
+
+/// A text as YAML: bare if it reads back as that text anywhere, else in double quotes as JSON has them.
+fn scalar(text: &str) -> String {
+    let bare = |text: &str| {
+        let word = text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c));
+        let first = text.chars().next().is_some_and(|c| c.is_ascii_alphabetic() || c == '/');
+        let special = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
+        word && first && !special.iter().any(|other| text.eq_ignore_ascii_case(other))
+    };
+    let duration = text.starts_with(|c: char| c.is_ascii_digit())
+        && text.ends_with(['s', 'm', 'h'])
+        && text.chars().all(|c| c.is_ascii_alphanumeric());
+    if bare(text) || duration { text.to_owned() } else { serde_json::Value::from(text).to_string() }
+}
+
+/// A URL without the password it may hold.
+fn without_password(text: &str) -> String {
+    let parts = text.split_once("://").and_then(|(scheme, rest)| {
+        let authority = rest.split(['/', '?', '#']).next()?;
+        let (credentials, _) = authority.rsplit_once('@')?;
+        let (user, _) = credentials.split_once(':')?;
+        Some((scheme, user, rest.get(credentials.len()..)?))
+    });
+    match parts {
+        Some((scheme, user, rest)) => format!("{scheme}://{user}:{MASK}{rest}"),
+        None => text.to_owned(),
+    }
+}
+
+/// The comments of the sample. It is our own file: block style, two blanks a level.
+fn comments(sample: &str) -> HashMap<String, Comments> {
+    let mut found = HashMap::new();
+    let mut above = Vec::new();
+    let mut path: Vec<(usize, String)> = Vec::new();
+    for line in sample.lines() {
+        let text = line.trim_start();
+        if text.is_empty() {
+            above.clear();
+            continue;
+        }
+        if text.starts_with('#') {
+            above.push(text.to_owned());
+            continue;
+        }
+        let (text, in_item) = text.strip_prefix("- ").map_or((text, false), |rest| (rest, true));
+        let indent = line.len() - text.len();
+        let Some((key, rest)) = text.split_once(':') else { continue };
+        path.retain(|(level, _)| *level < indent);
+        if in_item && let Some((_, list)) = path.last_mut() {
+            list.push_str("[]");
+        }
+        path.push((indent, key.to_lowercase()));
+        let whole = path.iter().map(|(_, key)| key.as_str()).collect::<Vec<_>>().join(".");
+        let beside = rest.split_once(" # ").map_or("", |(_, comment)| comment.trim()).to_owned();
+        found.insert(whole, Comments { above: std::mem::take(&mut above), beside });
+    }
+    found
+}

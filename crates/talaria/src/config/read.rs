@@ -1,0 +1,282 @@
+//! Reads typed values out of the tree. A value that cannot be read is a fault and leaves its target as it was, so that
+//! reading goes on and finds the others.
+
+use std::{cell::RefCell, fmt::Display, path::PathBuf, time::Duration};
+
+use super::{
+    duration,
+    fault::{Fault, MASK, Report, is_secret},
+    tree::{Node, Value},
+};
+
+/// A value of a configuration in its final type.
+pub(super) trait Setting: Sized {
+    /// What is expected, as it follows "expected" in a message.
+    const EXPECTED: &'static str;
+
+    /// The value, if it is one of this type. Like the Go gateway's, the reading is lenient: `"5"` is a number,
+    /// `5` is a text.
+    fn read(value: &Value) -> Option<Self>;
+}
+
+/// One section of the tree, with its path and the report that its faults go to.
+#[derive(Clone)]
+pub(super) struct Section<'t> {
+    node: Option<&'t Node>,
+    path: String,
+    report: &'t RefCell<Report>,
+}
+
+impl<'t> Section<'t> {
+    /// The root of a tree.
+    pub(super) fn root(tree: &'t Node, report: &'t RefCell<Report>) -> Self {
+        Section { node: Some(tree), path: String::new(), report }
+    }
+
+    /// The section at a key; an empty one if it isn't there.
+    pub(super) fn section(&self, key: &str) -> Section<'t> {
+        Section { node: self.get(key), path: self.path_of(key), report: self.report }
+    }
+
+    /// The items of the list at a key, each as a section of its own; a single section counts as a list of one.
+    pub(super) fn sections(&self, key: &str) -> Vec<Section<'t>> {
+        let path = self.path_of(key);
+        let section = |node, path| Section { node: Some(node), path, report: self.report };
+        match self.get(key) {
+            Some(Node { value: Value::List(items), .. }) => {
+                items.iter().enumerate().map(|(at, item)| section(item, format!("{path}[{at}]"))).collect()
+            }
+            Some(node @ Node { value: Value::Map(_), .. }) => vec![section(node, path)],
+            Some(Node { value: Value::Null, .. }) | None => Vec::new(),
+            Some(node) => {
+                self.unexpected(&path, node, "a list of sections");
+                Vec::new()
+            }
+        }
+    }
+
+    /// The keys of this section as they were written, each with its value's own section.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&'t str, Section<'t>)> {
+        self.node.map(Node::entries).unwrap_or_default().iter().map(|entry| {
+            let section =
+                Section { node: Some(&entry.node), path: self.path_of(&entry.key), report: self.report };
+            (entry.key.as_str(), section)
+        })
+    }
+
+    /// This section's value.
+    pub(super) fn value(&self) -> &'t Value {
+        self.node.map_or(&Value::Null, |node| &node.value)
+    }
+
+    /// Reads the value at a key into its target, which stays as it is if there is none.
+    pub(super) fn read<T: Setting>(&self, key: &str, target: &mut T) {
+        self.read_as(key, T::EXPECTED, target, T::read);
+    }
+
+    /// Reads the value at a key by a function of its own.
+    pub(super) fn read_as<T>(
+        &self,
+        key: &str,
+        expected: &str,
+        target: &mut T,
+        read: impl FnOnce(&Value) -> Option<T>,
+    ) {
+        let Some(node) = self.get(key).filter(|node| node.value != Value::Null) else { return };
+        let path = self.path_of(key);
+        if is_secret(&path) && matches!(&node.value, Value::Text(text) if text == MASK) {
+            return self.fault(
+                key,
+                format!("is {MASK}, the mask of a printed configuration; expected the secret itself"),
+            );
+        }
+        match read(&node.value) {
+            Some(value) => *target = value,
+            None => self.unexpected(&path, node, expected),
+        }
+    }
+
+    /// Reads a text into a type that can be parsed from it; the parser's error says what is expected.
+    pub(super) fn parse<T: std::str::FromStr<Err: Display>>(&self, key: &str, target: &mut T) {
+        let Some(node) = self.get(key) else { return };
+        let mut text = String::new();
+        self.read(key, &mut text);
+        if text.is_empty() {
+            return;
+        }
+        match text.parse() {
+            Ok(value) => *target = value,
+            Err(error) => {
+                let path = self.path_of(key);
+                let expected = error.to_string();
+                self.unexpected(&path, node, expected.strip_prefix("expected ").unwrap_or(&expected));
+            }
+        }
+    }
+
+    /// Reads a number of which zero, and less, means the default: the target stays as it is.
+    pub(super) fn read_count<T: TryFrom<i128>>(&self, key: &str, target: &mut T) {
+        let mut number = 0;
+        self.read_as(key, "a whole number; 0 means the default", &mut number, |value| {
+            integer(value).filter(|number| *number <= 0 || T::try_from(*number).is_ok())
+        });
+        if let (true, Ok(count)) = (number > 0, T::try_from(number)) {
+            *target = count;
+        }
+    }
+
+    /// Reads a duration of which zero, and less, means the default: the target stays as it is.
+    pub(super) fn read_period(&self, key: &str, target: &mut Duration) {
+        let mut period = 0;
+        self.read_as(key, <Duration as Setting>::EXPECTED, &mut period, nanoseconds);
+        if let (true, Ok(nanoseconds)) = (period > 0, u64::try_from(period)) {
+            *target = Duration::from_nanos(nanoseconds);
+        }
+    }
+
+    /// Reports a fault at a key of this section; the empty key is the section itself.
+    pub(super) fn fault(&self, key: &str, problem: impl Into<String>) {
+        let origin = self.get(key).map(|node| &node.origin);
+        self.report.borrow_mut().fault(self.path_of(key), problem, origin);
+    }
+
+    /// Reports a warning at a key of this section; the empty key is the section itself.
+    pub(super) fn warn(&self, key: &str, problem: impl Into<String>) {
+        let origin = self.get(key).map(|node| &node.origin);
+        self.report.borrow_mut().warn(self.path_of(key), problem, origin);
+    }
+
+    fn unexpected(&self, path: &str, node: &Node, expected: &str) {
+        self.report.borrow_mut().faults.push(Fault::unexpected(path, node, expected));
+    }
+
+    /// The value at a key, which may be a path such as `sasl.password`, or empty for the section itself.
+    fn get(&self, key: &str) -> Option<&'t Node> {
+        self.node?.at(key.split('.').filter(|key| !key.is_empty()))
+    }
+
+    fn path_of(&self, key: &str) -> String {
+        match (self.path.as_str(), key) {
+            (path, "") => path.to_owned(),
+            ("", key) => key.to_owned(),
+            (path, key) => format!("{path}.{key}"),
+        }
+    }
+}
+
+impl Setting for bool {
+    const EXPECTED: &'static str = "true or false";
+
+    fn read(value: &Value) -> Option<bool> {
+        match value {
+            Value::Bool(value) => Some(*value),
+            Value::Number(_) => integer(value).map(|number| number != 0),
+            // What Go's ParseBool takes.
+            Value::Text(text) => match text.as_str() {
+                "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+                "0" | "f" | "F" | "false" | "FALSE" | "False" | "" => Some(false),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
+impl Setting for u64 {
+    const EXPECTED: &'static str = "a whole number";
+
+    fn read(value: &Value) -> Option<u64> {
+        integer(value)?.try_into().ok()
+    }
+}
+
+impl Setting for u32 {
+    const EXPECTED: &'static str = u64::EXPECTED;
+
+    fn read(value: &Value) -> Option<u32> {
+        integer(value)?.try_into().ok()
+    }
+}
+
+impl Setting for usize {
+    const EXPECTED: &'static str = u64::EXPECTED;
+
+    fn read(value: &Value) -> Option<usize> {
+        integer(value)?.try_into().ok()
+    }
+}
+
+impl Setting for Duration {
+    const EXPECTED: &'static str = "a duration such as 30s, 1m30s or 500ms (a number means nanoseconds)";
+
+    fn read(value: &Value) -> Option<Duration> {
+        nanoseconds(value)?.try_into().ok().map(Duration::from_nanos)
+    }
+}
+
+impl Setting for String {
+    const EXPECTED: &'static str = "a text";
+
+    fn read(value: &Value) -> Option<String> {
+        match value {
+            Value::Text(text) | Value::Number(text) => Some(text.clone()),
+            Value::Bool(value) => Some(value.to_string()),
+            Value::Null => Some(String::new()),
+            Value::List(_) | Value::Map(_) => None,
+        }
+    }
+}
+
+impl Setting for PathBuf {
+    const EXPECTED: &'static str = "the path of a file";
+
+    fn read(value: &Value) -> Option<PathBuf> {
+        String::read(value).map(PathBuf::from)
+    }
+}
+
+/// A list of texts. A single text is split at commas, as environment variables need it.
+impl Setting for Vec<String> {
+    const EXPECTED: &'static str = "a list of texts";
+
+    fn read(value: &Value) -> Option<Vec<String>> {
+        match value {
+            Value::List(items) => items.iter().map(|item| String::read(&item.value)).collect(),
+            _ => {
+                let text = String::read(value)?;
+                Some(
+                    text.split(',')
+                        .map(str::trim)
+                        .filter(|item| !item.is_empty())
+                        .map(str::to_owned)
+                        .collect(),
+                )
+            }
+        }
+    }
+}
+
+/// A whole number, also when written as a text, in hexadecimal, or with a fraction, which the Go gateway cuts off.
+fn integer(value: &Value) -> Option<i128> {
+    let (Value::Number(text) | Value::Text(text)) = value else { return None };
+    let text = text.trim().replace('_', "");
+    if let Some(digits) = text.strip_prefix("0x") {
+        return i128::from_str_radix(digits, 16).ok();
+    }
+    if let Ok(number) = text.parse() {
+        return Some(number);
+    }
+    let number: f64 = matches!(value, Value::Number(_)).then(|| text.parse().ok())??;
+    #[expect(clippy::cast_possible_truncation, reason = "the fraction is to be cut off")]
+    (number.is_finite()).then_some(number.trunc() as i128)
+}
+
+/// A duration in nanoseconds, maybe negative.
+fn nanoseconds(value: &Value) -> Option<i64> {
+    match value {
+        Value::Number(_) => integer(value)?.try_into().ok(),
+        // A number in an environment variable is a text, too.
+        Value::Text(text) => duration::parse(text).ok().or_else(|| text.parse().ok()),
+        _ => None,
+    }
+}

@@ -1,0 +1,28 @@
+//! The sections of the servers: `primary`, `health`, `metric` (contract §9).
+
+use std::time::Duration;
+
+use super::read::Section;
+use crate::server;
+
+/// Reads the section of a server that listens on this port by default.
+pub(super) fn read(section: &Section<'_>, port: u16) -> server::Config {
+    let mut config = server::Config::on_port(port);
+    section.parse("address", &mut config.address);
+    let mut most = 0_usize;
+    section.read("maxConnections", &mut most);
+    config.max_connections = (most > 0).then_some(most);
+    section.read("disableKeepAlives", &mut config.disable_keep_alives);
+    section.read_count("maxHeaderBytes", &mut config.max_header_bytes);
+    for (key, timeout) in [
+        ("idleTimeout", &mut config.idle_timeout),
+        ("readHeaderTimeout", &mut config.read_header_timeout),
+        ("readTimeout", &mut config.read_timeout),
+        ("writeTimeout", &mut config.write_timeout),
+    ] {
+        let mut duration = Duration::ZERO;
+        section.read(key, &mut duration);
+        *timeout = (!duration.is_zero()).then_some(duration);
+    }
+    config
+}

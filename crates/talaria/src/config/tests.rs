@@ -1,0 +1,346 @@
+//! What the whole configuration must do, from texts to typed values and messages.
+
+use std::{fs, path::Path};
+
+use super::*;
+
+/// A configuration of one file with this text, and variables.
+pub(super) fn load_text(text: &str, variables: &[(&str, &str)]) -> Result<Loaded, LoadError> {
+    let directory = tempfile(text);
+    let sources = Sources {
+        file: Some("talaria".to_owned()),
+        directories: vec![directory.clone()],
+        variables: variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+    };
+    let loaded = load(&sources);
+    fs::remove_dir_all(directory).unwrap();
+    loaded
+}
+
+fn tempfile(text: &str) -> PathBuf {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let directory = env::temp_dir().join(format!("talaria-config-{}-{number}", std::process::id()));
+    fs::create_dir_all(&directory).unwrap();
+    fs::write(directory.join("talaria.yaml"), text).unwrap();
+    directory
+}
+
+/// The lines of a message, without the directory that the test's file is in.
+fn without_directory(lines: impl Iterator<Item = String>) -> Vec<String> {
+    let directory = format!("{}/talaria-config-", env::temp_dir().display());
+    let name = |part: &str| part.split_once('/').map(|(_, name)| name.to_owned()).unwrap_or_default();
+    lines
+        .map(|line| {
+            let mut parts = line.split(directory.as_str());
+            let first = parts.next().unwrap_or_default().to_owned();
+            parts.fold(first, |line, part| line + &name(part))
+        })
+        .collect()
+}
+
+fn faults(text: &str, variables: &[(&str, &str)]) -> Vec<String> {
+    match load_text(text, variables) {
+        Ok(_) => Vec::new(),
+        Err(error) => without_directory(error.to_string().lines().map(str::to_owned)),
+    }
+}
+
+fn warnings(text: &str, variables: &[(&str, &str)]) -> Vec<String> {
+    let loaded = load_text(text, variables).unwrap();
+    without_directory(loaded.warnings.iter().map(Warning::to_string))
+}
+
+#[test]
+fn every_kind_of_fault_names_its_key_its_value_and_what_is_expected() {
+    let cases = [
+        ("kafka: {enabled: maybe}", r#"talaria.yaml:1: kafka.enabled is "maybe", expected true or false"#),
+        (
+            "device: {manager: {maxDevices: many}}",
+            r#"talaria.yaml:1: device.manager.maxDevices is "many", expected a whole number"#,
+        ),
+        (
+            "device: {manager: {maxDevices: -1}}",
+            "talaria.yaml:1: device.manager.maxDevices is -1, expected a whole number",
+        ),
+        (
+            "device: {manager: {pingPeriod: 45}, outbound: {requestTimeout: 1x}}",
+            r#"talaria.yaml:1: device.outbound.requestTimeout is "1x", expected a duration such as 30s, 1m30s or 500ms (a number means nanoseconds)"#,
+        ),
+        ("\nserver: [a, b]", "talaria.yaml:2: server is a list, expected a text"),
+        ("kafka: {brokers: {a: 1}}", "talaria.yaml:1: kafka.brokers is a section, expected a list of texts"),
+        ("kafka: localhost:9092", r#"talaria.yaml:1: kafka is "localhost:9092", expected a section"#),
+        ("kafka: [a]", "talaria.yaml:1: kafka is a list, expected a section"),
+        (
+            "zap: {level: loud}",
+            r#"talaria.yaml:1: zap.level is "loud", expected one of debug, info, warn, error"#,
+        ),
+        (
+            "device: {outbound: {method: 'G T'}}",
+            r#"talaria.yaml:1: device.outbound.method is "G T", expected an HTTP method"#,
+        ),
+        (
+            "device: {outbound: {allowedSchemes: [http]}}",
+            r#"device.outbound.defaultScheme is "https", expected one of allowedSchemes"#,
+        ),
+        (
+            "device:\n  outbound:\n    authKey: \"a\\nb\"",
+            "talaria.yaml:3: device.outbound.authKey is a hidden value, expected base64 of user:password",
+        ),
+        (
+            "kafka:\n  sasl:\n    password: '********'",
+            "talaria.yaml:3: kafka.sasl.password is ********, the mask of a printed configuration; expected the secret itself",
+        ),
+        (
+            "kafka: {enabled: true, initialDynamicConfig: {topicMap: x}}",
+            r#"talaria.yaml:1: kafka.initialDynamicConfig.topicMap is "x", expected a list of sections"#,
+        ),
+        (
+            "server: a\nSERVER: b",
+            r#"talaria.yaml:2: SERVER is given twice, first as "server" (talaria.yaml:1)"#,
+        ),
+        ("kafka: [", "talaria.yaml:1: not valid YAML: unclosed bracket '['"),
+        (
+            "jwtValidator: {Config: {Resolve: {Template: x}}}",
+            "talaria.yaml:1: jwtValidator is not supported yet: devices would be let in without their tokens being checked",
+        ),
+        (
+            "deviceAccessCheck: {type: enforce}",
+            "talaria.yaml:1: deviceAccessCheck is not supported yet: requests would reach devices without the check",
+        ),
+        (
+            "primary:\n  certificateFile: [a.pem]",
+            "talaria.yaml:2: primary.certificateFile is not supported yet: this gateway would serve without TLS",
+        ),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(faults(text, &[]), [expected], "{text}");
+    }
+}
+
+#[test]
+fn all_faults_are_found_at_once() {
+    let text = "device:\n  manager:\n    maxDevices: x\n    pingPeriod: y\nkafka:\n  enabled: 2x\nzap: 5\n";
+    let found = faults(text, &[("TALARIA_DEVICE_OUTBOUND_RETRIES", "many")]);
+    let keys: Vec<_> = found.iter().map(|line| line.split(" is ").next().unwrap()).collect();
+    assert_eq!(
+        keys,
+        [
+            "talaria.yaml:7: zap",
+            "talaria.yaml:3: device.manager.maxDevices",
+            "talaria.yaml:4: device.manager.pingPeriod",
+            "environment TALARIA_DEVICE_OUTBOUND_RETRIES: device.outbound.retries",
+            "talaria.yaml:6: kafka.enabled",
+        ]
+    );
+}
+
+#[test]
+fn a_misspelt_key_is_warned_of_with_the_nearest_one() {
+    let cases = [
+        (
+            "kafka: {borkers: [a:1]}",
+            "talaria.yaml:1: kafka.borkers is not a known key and is ignored; did you mean kafka.brokers?",
+        ),
+        (
+            "maxDevices: 5",
+            "talaria.yaml:1: maxDevices is not a known key and is ignored; did you mean device.manager.maxDevices?",
+        ),
+        ("nonsense: 5", "talaria.yaml:1: nonsense is not a known key and is ignored"),
+        (
+            "kafka: {initialDynamicConfig: {topicMap: [{patern: '*', topic: t}]}}",
+            "talaria.yaml:1: kafka.initialDynamicConfig.topicMap[0].patern is not a known key and is ignored; did you mean kafka.initialDynamicConfig.topicMap[0].pattern?",
+        ),
+        ("tracing: {provider: stdout}", "talaria.yaml:1: tracing is not supported yet, nothing is traced"),
+        (
+            "control: {address: ':1'}",
+            "talaria.yaml:1: control is not supported yet, this server is not started",
+        ),
+        (
+            "kafka: {allow_auto_topic_creation: true, allowAutoTopicCreation: false}",
+            "talaria.yaml:1: kafka.allow_auto_topic_creation is ignored, kafka.allowAutoTopicCreation is given too",
+        ),
+        (
+            "device: {manager: {wrpSourceCheck: {type: Enforce}}}",
+            r#"talaria.yaml:1: device.manager.wrpSourceCheck.type is "Enforce" and taken for monitor; expected monitor or enforce"#,
+        ),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(
+            warnings(&format!("{text}\n"), &[("TALARIA_DEVICE_OUTBOUND_SOURCE", "dns:x")]),
+            [expected],
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_source_that_is_no_locator_is_warned_of() {
+    let expected = r#"device.outbound.source is "localhost", which is no locator; consumers may want one such as dns:talaria.example.com"#;
+    assert_eq!(warnings("", &[]), [expected]);
+}
+
+#[test]
+fn the_keys_of_the_go_gateway_that_mean_nothing_here_are_taken_in_silence() {
+    let text = "log: {file: x}\nzap: {development: true}\nhealth: {options: [a]}\nprimary: {minVersion: 772}\nservice:\njwtValidator: {}\n";
+    assert_eq!(warnings(text, &[("TALARIA_DEVICE_OUTBOUND_SOURCE", "dns:x")]), [""; 0]);
+}
+
+#[test]
+fn the_environment_sets_any_known_key_whether_the_file_has_it_or_not() {
+    let loaded = load_text(
+        "kafka: {brokers: [a:1]}\n",
+        &[
+            ("TALARIA_KAFKA_ENABLED", "true"),
+            ("TALARIA_KAFKA_BROKERS", "b:2, c:3"),
+            ("TALARIA_KAFKA_MAXBUFFEREDRECORDS", "77"),
+            ("TALARIA_KAFKA_ALLOW_AUTO_TOPIC_CREATION", "1"),
+            ("TALARIA_KAFKA_SASL_MECHANISM", "PLAIN"),
+            ("TALARIA_KAFKA_SASL_USERNAME", "u"),
+            ("TALARIA_KAFKA_SASL_PASSWORD", "s3cret"),
+            ("TALARIA_KAFKA_INITIALDYNAMICCONFIG_TOPICMAP", "[{pattern: 'a*', topic: t}]"),
+            ("TALARIA_DEVICE_OUTBOUND_EVENTENDPOINTS_DEFAULT", "http://h/x"),
+            ("TALARIA_DEVICE_MANAGER_IDLEPERIOD", "2m15s"),
+            ("TALARIA_REGION", ""),
+            ("HOME", "/root"),
+        ],
+    )
+    .unwrap();
+    let kafka = loaded.config.kafka.unwrap();
+    assert_eq!(kafka.brokers, ["b:2", "c:3"]);
+    assert_eq!(kafka.max_buffered_records, 77);
+    assert!(kafka.allow_auto_topic_creation);
+    assert_eq!(kafka.sasl.password.reveal(), "s3cret");
+    assert_eq!(kafka.dynamic.topic_map[0].pattern, "a*");
+    assert!(loaded.config.event.endpoints.get("anything").is_some());
+    assert_eq!(loaded.config.identity.region, "local");
+}
+
+#[test]
+fn the_environment_is_checked_as_the_file_is() {
+    assert_eq!(
+        faults("", &[("TALARIA_JWTVALIDATOR_CONFIG_RESOLVE_TEMPLATE", "http://x")]),
+        [
+            "environment TALARIA_JWTVALIDATOR_CONFIG_RESOLVE_TEMPLATE: jwtValidator is not supported yet: devices would be let in without their tokens being checked"
+        ]
+    );
+    assert_eq!(faults("", &[("TALARIA_KAFKA_BROKERS", "[a")]).len(), 1);
+    let source = ("TALARIA_DEVICE_OUTBOUND_SOURCE", "dns:x");
+    assert_eq!(
+        warnings(
+            "",
+            &[
+                source,
+                ("TALARIA_KAFKA_BORKERS", "a"),
+                ("TALARIA_SERVICE_HOST", "10.0.0.1"),
+                ("TALARIA_PORT_6200_TCP", "x")
+            ]
+        ),
+        [
+            "environment TALARIA_KAFKA_BORKERS: names no known key and is ignored; did you mean TALARIA_KAFKA_BROKERS?"
+        ]
+    );
+}
+
+#[test]
+fn a_printed_configuration_reads_back_as_the_same_one() {
+    let text = "server: '1.10'\ndevice:\n  outbound:\n    eventEndpoints:\n      default: http://a/b\n      Device-Status: [http://c, 'http://d?x=1,2']\n    allowedSchemes: [http, https]\nkafka:\n  enabled: true\n  brokers: [a:1]\n  initialDynamicConfig:\n    topicMap:\n    - {pattern: 'x\\**', topics: [a, b], topicShardStrategy: deviceid}\n    - pattern: '*'\n      topic: '5'\n      hashKey: {name: source}\n    headers:\n      X-ID: wrp.DeviceID\n      several: [wrp.Type, 'a,b', 'yes']\n    linger: 5000000\n";
+    for text in ["", text] {
+        let first = load_text(text, &[("TALARIA_REGION", "east # 1")]).unwrap();
+        let second = load_text(&print(&first.tree), &[]).unwrap();
+        assert_eq!(format!("{:?}", first.config), format!("{:?}", second.config), "{}", print(&first.tree));
+    }
+}
+
+#[test]
+fn a_printed_configuration_tells_where_its_values_come_from_and_keeps_secrets() {
+    let text = "inbound: {authKey: [c2VjcmV0MQ==]}\ndevice: {outbound: {authKey: c2VjcmV0Mg==, eventEndpoints: {default: 'https://u:secret3@h/x'}}}\nkafka:\n  sasl: {password: secret4}\n";
+    let loaded = load_text(text, &[("TALARIA_SERVER", "t-1")]).unwrap();
+    let printed = print(&loaded.tree);
+    assert!(printed.contains("server: t-1                              # [environment TALARIA_SERVER] X-Talaria-Server of every response\n"), "{printed}");
+    for hidden in ["secret3", "secret4", "c2VjcmV0"] {
+        assert!(!printed.contains(hidden), "{printed}");
+    }
+    for hidden in ["secret4", "c2VjcmV0"] {
+        assert!(!format!("{:?}", loaded.config).contains(hidden));
+    }
+    assert!(printed.contains("https://u:********@h/x"), "{printed}");
+}
+
+#[test]
+fn the_sample_is_the_defaults_and_has_nothing_to_be_warned_of() {
+    let defaults = load(&Sources::default()).unwrap();
+    let sample = load_text(SAMPLE, &[("TALARIA_DEVICE_OUTBOUND_SOURCE", "localhost")]).unwrap();
+    assert_eq!(format!("{:?}", sample.config), format!("{:?}", defaults.config));
+    assert_eq!(sample.warnings.len(), 1, "{:?}", sample.warnings);
+}
+
+#[test]
+fn the_defaults_are_the_components_own() {
+    let config = load(&Sources::default()).unwrap().config;
+    assert_eq!(format!("{:?}", config.event), format!("{:?}", crate::event::Config::default()));
+    assert_eq!(format!("{:?}", config.device), format!("{:?}", crate::device::Config::default()));
+    assert_eq!(config.primary, crate::server::Config::on_port(8080));
+    assert_eq!(config.health, crate::server::Config::on_port(8081));
+    assert_eq!(config.metric, crate::server::Config::on_port(8082));
+    assert_eq!(config.log, crate::telemetry::log::Config::default());
+    assert_eq!(config.metrics, crate::telemetry::metrics::MetricsConfig::default());
+    assert!(config.kafka.is_none());
+}
+
+#[test]
+fn kafka_needs_nothing_but_brokers() {
+    let config = load_text("kafka:\n  enabled: true\n  brokers: [localhost:9092]\n", &[]).unwrap().config;
+    let route = wrpkafka::Route {
+        pattern: "*".to_owned(),
+        topic: "wrp-events".to_owned(),
+        hash_key: "metadata/hw-deviceid".to_owned(),
+        ..wrpkafka::Route::default()
+    };
+    let expected = wrpkafka::Config {
+        brokers: vec!["localhost:9092".to_owned()],
+        dynamic: wrpkafka::DynamicConfig {
+            topic_map: vec![route],
+            compression: "none".to_owned(),
+            acks: "all".to_owned(),
+            ..wrpkafka::DynamicConfig::default()
+        },
+        ..wrpkafka::Config::default()
+    };
+    assert_eq!(config.kafka, Some(expected));
+}
+
+#[test]
+fn files_are_searched_in_order_by_base_name_or_path() {
+    let (first, second) = (tempfile("server: one"), tempfile("server: two"));
+    fs::rename(first.join("talaria.yaml"), first.join("other.json")).unwrap();
+    fs::write(first.join("other.json"), r#"{"server": "three"}"#).unwrap();
+    let directories = [first.clone(), second.clone()];
+    let find = |name: &str| file::find(name, &directories).map(|path| path.canonicalize().unwrap());
+    assert_eq!(find("talaria").unwrap(), second.canonicalize().unwrap().join("talaria.yaml"));
+    assert_eq!(find("talaria.yaml").unwrap(), second.canonicalize().unwrap().join("talaria.yaml"));
+    assert_eq!(find("other").unwrap(), first.canonicalize().unwrap().join("other.json"));
+    let absolute = second.join("talaria");
+    assert_eq!(
+        find(absolute.to_str().unwrap()).unwrap(),
+        second.canonicalize().unwrap().join("talaria.yaml")
+    );
+    let missing = find("missing").unwrap_err().to_string();
+    assert!(
+        missing.starts_with("no configuration file \"missing\" (.yaml, .yml or .json) in /"),
+        "{missing}"
+    );
+    for directory in directories {
+        fs::remove_dir_all(directory).unwrap();
+    }
+}
+
+#[test]
+fn the_search_path_is_the_go_gateways() {
+    let home = Path::new("/home/x");
+    assert_eq!(
+        file::search_path(Some(home)),
+        [PathBuf::from("/etc/talaria"), PathBuf::from("/home/x/.talaria"), PathBuf::from(".")]
+    );
+}

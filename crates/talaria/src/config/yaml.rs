@@ -1,0 +1,217 @@
+//! Reads YAML into a [`Node`], keeping line numbers and the spelling of numbers.
+
+use std::{fmt, path::Path, sync::Arc};
+
+use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::{Location, Spanned};
+
+use super::tree::{Entry, Node, Origin, Value};
+
+/// Why a text is not the YAML of a configuration.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not valid YAML: {problem}")]
+pub struct YamlError {
+    /// What the parser says, in one line. Never shows the text around it: it might hold a password.
+    pub problem: String,
+    /// The line, if the parser knows it.
+    pub line: Option<u64>,
+}
+
+/// Reads the gateway's own defaults.
+///
+/// # Errors
+/// [`YamlError`].
+pub fn defaults(text: &str) -> Result<Node, YamlError> {
+    read(text, &|line| Origin::Default { line })
+}
+
+/// Reads the text of a file.
+///
+/// # Errors
+/// [`YamlError`].
+pub fn file(text: &str, path: &Arc<Path>) -> Result<Node, YamlError> {
+    read(text, &|line| Origin::File { path: Arc::clone(path), line })
+}
+
+/// Reads a list or a section written in an environment variable.
+///
+/// # Errors
+/// [`YamlError`].
+pub fn environment(text: &str, name: &Arc<str>) -> Result<Node, YamlError> {
+    read(text, &|_| Origin::Environment { name: Arc::clone(name) })
+}
+
+fn read(text: &str, origin: &dyn Fn(u64) -> Origin) -> Result<Node, YamlError> {
+    let options = serde_saphyr::options! {
+        // Go's YAML takes `yes` for a text.
+        strict_booleans: true,
+        leading_zero_numbers_as_strings: true,
+        underscored_numbers_as_strings: true,
+        with_snippet: false,
+    };
+    let parsed: Option<Spanned<Parsed>> =
+        serde_saphyr::from_str_with_options(text, options).map_err(|error| YamlError {
+            problem: one_line(&error),
+            line: error.location().map(|at| at.line()),
+        })?;
+    Ok(match parsed {
+        Some(parsed) => parsed.value.into_node(parsed.referenced, text, origin),
+        None => Node { value: Value::Map(Vec::new()), origin: origin(1) },
+    })
+}
+
+/// The parser's message without its place, which [`YamlError::line`] tells, and its hints to programmers.
+fn one_line(error: &serde_saphyr::Error) -> String {
+    let text = error.to_string().lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    let text = text.split(", set DuplicateKeyPolicy").next().unwrap_or_default();
+    text.split(" at line ").next().unwrap_or_default().to_owned()
+}
+
+/// What the deserializer saw; a number's spelling is still in the text.
+enum Parsed {
+    Null,
+    Bool(bool),
+    Number(String),
+    Text(String),
+    List(Vec<Spanned<Parsed>>),
+    Map(Vec<(String, Spanned<Parsed>)>),
+}
+
+impl Parsed {
+    fn into_node(self, at: Location, text: &str, origin: &dyn Fn(u64) -> Origin) -> Node {
+        let node = |item: Spanned<Parsed>| item.value.into_node(item.defined, text, origin);
+        let value = match self {
+            Parsed::Null => Value::Null,
+            Parsed::Bool(value) => Value::Bool(value),
+            Parsed::Number(value) => Value::Number(spelling(at, text).map_or(value, str::to_owned)),
+            Parsed::Text(value) => Value::Text(value),
+            Parsed::List(items) => Value::List(items.into_iter().map(node).collect()),
+            Parsed::Map(entries) => {
+                Value::Map(entries.into_iter().map(|(key, item)| Entry { key, node: node(item) }).collect())
+            }
+        };
+        Node { value, origin: origin(at.line()) }
+    }
+}
+
+/// A number as it stands in the text: `1.10` is a version, too.
+fn spelling(at: Location, text: &str) -> Option<&str> {
+    let start = usize::try_from(at.span().byte_offset()?).ok()?;
+    let length = usize::try_from(at.span().byte_len()?).ok()?;
+    text.get(start..start.checked_add(length)?)
+        .filter(|number| number.starts_with(|first: char| first.is_ascii_digit() || "+-.".contains(first)))
+}
+
+impl<'de> Deserialize<'de> for Parsed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ParsedVisitor)
+    }
+}
+
+struct ParsedVisitor;
+
+impl<'de> Visitor<'de> for ParsedVisitor {
+    type Value = Parsed;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a value of a configuration")
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Parsed, E> {
+        Ok(Parsed::Bool(value))
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Parsed, E> {
+        Ok(Parsed::Number(value.to_string()))
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Parsed, E> {
+        Ok(Parsed::Number(value.to_string()))
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Parsed, E> {
+        Ok(Parsed::Number(value.to_string()))
+    }
+
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<Parsed, E> {
+        Ok(Parsed::Text(value.to_owned()))
+    }
+
+    fn visit_string<E: de::Error>(self, value: String) -> Result<Parsed, E> {
+        Ok(Parsed::Text(value))
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Parsed, E> {
+        Ok(Parsed::Null)
+    }
+
+    fn visit_none<E: de::Error>(self) -> Result<Parsed, E> {
+        Ok(Parsed::Null)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Parsed, D::Error> {
+        Parsed::deserialize(deserializer)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Parsed, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = sequence.next_element()? {
+            items.push(item);
+        }
+        Ok(Parsed::List(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Parsed, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(entry) = map.next_entry()? {
+            entries.push(entry);
+        }
+        Ok(Parsed::Map(entries))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "server: talaria-1\nBuild: 1.10\nkafka:\n  enabled: true\n  brokers: [a:1, 'b:2']\n  sasl:\ndevice: {x: yes, y: 0x10}\n";
+
+    #[test]
+    fn every_value_knows_its_line() {
+        let tree = defaults(TEXT).unwrap();
+        let line = |path: &[&str]| tree.at(path.iter().copied()).unwrap().origin.clone();
+        assert_eq!(line(&["server"]), Origin::Default { line: 1 });
+        assert_eq!(line(&["kafka", "enabled"]), Origin::Default { line: 4 });
+        assert_eq!(line(&["KAFKA", "Brokers"]), Origin::Default { line: 5 });
+        assert_eq!(line(&["device", "y"]), Origin::Default { line: 7 });
+    }
+
+    #[test]
+    fn numbers_keep_their_spelling_and_yes_is_a_text() {
+        let tree = defaults(TEXT).unwrap();
+        let value = |path: &[&str]| tree.at(path.iter().copied()).unwrap().value.clone();
+        assert_eq!(value(&["build"]), Value::Number("1.10".to_owned()));
+        assert_eq!(value(&["device", "x"]), Value::Text("yes".to_owned()));
+        assert_eq!(value(&["device", "y"]), Value::Number("0x10".to_owned()));
+        assert_eq!(value(&["kafka", "sasl"]), Value::Null);
+    }
+
+    #[test]
+    fn an_empty_file_is_an_empty_section() {
+        assert_eq!(defaults("").unwrap().value, Value::Map(Vec::new()));
+        assert_eq!(defaults("# nothing\n").unwrap().value, Value::Map(Vec::new()));
+    }
+
+    #[test]
+    fn a_fault_in_the_yaml_is_one_line_without_the_text_around_it() {
+        let error = defaults("kafka:\n  sasl: {password: s3cret, [\n").unwrap_err();
+        assert!(!error.problem.contains("s3cret") && !error.problem.contains('\n'), "{error}");
+        assert_eq!(error.line, Some(2));
+    }
+
+    #[test]
+    fn a_key_given_twice_is_a_fault() {
+        let error = defaults("server: a\nserver: b\n").unwrap_err();
+        assert_eq!((error.line, error.problem.as_str()), (Some(2), "duplicate mapping key: server"));
+    }
+}
