@@ -210,6 +210,12 @@ impl Fleet {
         self.shared.counters.ack_latency.total()
     }
 
+    /// The same, since the last call.
+    #[must_use]
+    pub fn recent_ack_latency(&self) -> Summary {
+        self.shared.counters.ack_latency.recent()
+    }
+
     /// Has every device say goodbye (close code 1000) and waits for the gateway to close, but no longer than `within`.
     /// Returns how many connections were still open then and were cut.
     pub async fn stop(&self, within: Duration) -> usize {

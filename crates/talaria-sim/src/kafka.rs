@@ -75,11 +75,19 @@ pub struct ReaderCounts {
 
 impl KafkaReader {
     /// Starts reading what is published to `topic` from now on, and hands it to `arrivals`, from a thread of its own.
-    /// Blocks until the reader knows where "now" is, for 15 seconds at most.
+    /// Returns once the reader knows where "now" is.
     ///
     /// # Errors
-    /// If the topic is not there or the cluster does not answer.
-    pub fn start(brokers: &str, topic: &str, arrivals: Arc<dyn Arrivals>) -> Result<Self, ReaderError> {
+    /// If the topic is not there or the cluster does not answer for 15 seconds.
+    pub async fn start(brokers: &str, topic: &str, arrivals: Arc<dyn Arrivals>) -> Result<Self, ReaderError> {
+        let (brokers, topic) = (brokers.to_owned(), topic.to_owned());
+        // the client's questions block
+        tokio::task::spawn_blocking(move || Self::start_blocking(&brokers, &topic, arrivals))
+            .await
+            .map_err(|cancelled| ReaderError::Thread(cancelled.into()))?
+    }
+
+    fn start_blocking(brokers: &str, topic: &str, arrivals: Arc<dyn Arrivals>) -> Result<Self, ReaderError> {
         let consumer = consumer(brokers).map_err(|source| failed(brokers, topic, source))?;
         let assignment = ends(&consumer, brokers, topic)?;
         consumer.assign(&assignment).map_err(|source| failed(brokers, topic, source))?;

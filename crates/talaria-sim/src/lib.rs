@@ -8,11 +8,13 @@
 //!
 //! Nothing here knows the gateway's code: it is seen from outside, by its addresses and its process id.
 
+pub mod bench;
 pub mod fleet;
 pub mod kafka;
 pub mod latency;
 pub mod ledger;
 pub mod process;
+pub mod progress;
 pub mod random;
 pub mod receiver;
 pub mod run;

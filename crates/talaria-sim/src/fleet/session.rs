@@ -187,6 +187,8 @@ fn on_frame(fleet: &Shared, index: usize, link: &Link, frame: &Frame<'_>) {
             // a broken connection is found out by the next read
             let _ = link.send(Opcode::Pong, |out| out.extend_from_slice(frame.payload));
         }
+        // a fleet that stops has sent its own
+        Opcode::Close if fleet.stopped.is_closed() => {}
         Opcode::Close => {
             let _ = link.send(Opcode::Close, |out| out.extend_from_slice(frame.payload));
         }

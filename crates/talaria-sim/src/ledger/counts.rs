@@ -13,7 +13,7 @@ pub struct Counts {
     pub sent_best_effort: u64,
     /// Messages seen at every end that they must reach.
     pub done: u64,
-    /// Messages that were given up waiting for; some may have arrived since.
+    /// Messages that were given up waiting for, and are still missing somewhere.
     pub expired: u64,
     /// At the event receiver.
     pub http: EndCounts,
