@@ -2,6 +2,8 @@
 //!
 //! Nothing here touches Kafka or a file: certificates are read when the client is built.
 
+mod check;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -190,12 +192,38 @@ fn list(faults: &[Fault]) -> String {
     faults.iter().map(Fault::to_string).collect::<Vec<_>>().join("; ")
 }
 
-impl Config {
-    /// Checks the whole configuration.
-    ///
-    /// # Errors
-    /// All faults at once, keys relative to the `kafka` section.
-    pub fn check(&self) -> Result<(), Vec<Fault>> {
-        Ok(())
+/// The dynamic configuration of a test vector, whose keys are those of the configuration file.
+#[cfg(test)]
+pub(crate) fn dynamic_from_vector(value: &serde_json::Value) -> DynamicConfig {
+    use serde_json::Value;
+    let text = |of: &Value, key: &str| of[key].as_str().unwrap_or_default().to_owned();
+    let texts = |of: &Value| -> Vec<String> {
+        of.as_array().into_iter().flatten().map(|text| text.as_str().unwrap_or_default().to_owned()).collect()
+    };
+    let route = |of: &Value| Route {
+        pattern: text(of, "pattern"),
+        case_insensitive: of["caseInsensitive"] == true,
+        topic: text(of, "topic"),
+        topics: texts(&of["topics"]),
+        topic_shard_strategy: text(of, "topicShardStrategy"),
+        hash_key: text(of, "hashKey"),
+    };
+    let linger = text(value, "linger");
+    DynamicConfig {
+        topic_map: value["topicMap"].as_array().into_iter().flatten().map(route).collect(),
+        headers: value["headers"]
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(name, values)| (name.clone(), texts(values)))
+            .collect(),
+        compression: text(value, "compression"),
+        linger: match linger.as_str() {
+            "" | "0s" => Duration::ZERO,
+            "100ms" => Duration::from_millis(100),
+            _ => Duration::from_secs(3600),
+        },
+        batch_max_bytes: value["batchMaxBytes"].as_u64().unwrap_or_default(),
+        acks: text(value, "acks"),
     }
 }

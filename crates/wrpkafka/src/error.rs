@@ -32,9 +32,9 @@ pub enum PublishError {
         /// The route's hash key, as configured.
         hash_key: Arc<str>,
     },
-    /// The message can't be written as a WRP v5 message.
-    #[error("the message cannot be encoded: {0}")]
-    Encoding(Arc<str>),
+    /// The route's strategy chose a topic whose name is configured as empty, which the reference allows.
+    #[error("the chosen topic has no name: one of the route's topics is empty")]
+    EmptyTopic,
     /// The client's buffer (and for QoS 25 and above the waiting room) has no room for the record.
     #[error("the kafka buffer is full")]
     BufferFull,
@@ -72,7 +72,7 @@ impl PublishError {
                 ErrorType::ValidationError
             }
             PublishError::NoTopicMatch { .. } => ErrorType::NoTopicMatch,
-            PublishError::Encoding(_) => ErrorType::EncodingError,
+            PublishError::EmptyTopic => ErrorType::Unknown,
             PublishError::BufferFull | PublishError::Displaced => ErrorType::BufferFull,
             PublishError::Timeout => ErrorType::Timeout,
             PublishError::TooLarge { .. } | PublishError::Broker { .. } => ErrorType::BrokerError,
@@ -83,7 +83,7 @@ impl PublishError {
 /// The classes of errors that publish events and the metric label `error_type` tell apart (contract §8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorType {
-    /// The message could not be written as WRP v5.
+    /// The message could not be written as WRP v5. Ours always can: the label is the contract's.
     EncodingError,
     /// No route matched.
     NoTopicMatch,
@@ -93,7 +93,7 @@ pub enum ErrorType {
     BrokerError,
     /// The delivery timeout passed.
     Timeout,
-    /// A metadata field that a route needs is missing.
+    /// A metadata field that a route needs is missing. Ours falls back to round robin: the label is the contract's.
     MissingMetadataField,
     /// The message is not one that can be routed.
     ValidationError,

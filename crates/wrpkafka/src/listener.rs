@@ -1,14 +1,25 @@
 //! Those who want to know what became of each record.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::error::{ErrorType, PublishError};
+use arc_swap::ArcSwap;
 
-/// Told of every record once, when its fate is final.
+use crate::error::{ErrorType, PublishError};
+use crate::stats::ClientStats;
+
+/// Told of every record once, when its fate is final, and of the client's statistics now and then.
 pub trait Listener: Send + Sync {
     /// Called from the client's thread, or from the publishing one when the record goes nowhere: must be quick and
     /// must not wait.
     fn on_publish(&self, event: &PublishEvent<'_>);
+
+    /// Called from the client's thread every [`Config::statistics_interval`](crate::Config::statistics_interval) with
+    /// what the client has counted since the publisher started.
+    fn on_client_stats(&self, stats: &ClientStats) {
+        let _ = stats;
+    }
 }
 
 /// What became of one record, or of a message that gave none (then topic and strategy are empty).
@@ -29,5 +40,40 @@ pub struct PublishEvent<'a> {
 }
 
 /// Names a listener, for its removal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ListenerId(pub(crate) u64);
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct ListenerId(u64);
+
+/// The listeners of a publisher: read for every record, changed hardly ever.
+#[derive(Default)]
+pub(crate) struct Listeners {
+    all: ArcSwap<Vec<(ListenerId, Arc<dyn Listener>)>>,
+    next: AtomicU64,
+}
+
+impl Listeners {
+    pub(crate) fn add(&self, listener: &Arc<dyn Listener>) -> ListenerId {
+        let id = ListenerId(self.next.fetch_add(1, Ordering::Relaxed));
+        self.all.rcu(|all| {
+            let mut all = Vec::clone(all);
+            all.push((id, Arc::clone(listener)));
+            all
+        });
+        id
+    }
+
+    pub(crate) fn remove(&self, id: ListenerId) {
+        self.all.rcu(|all| all.iter().filter(|(other, _)| *other != id).cloned().collect::<Vec<_>>());
+    }
+
+    pub(crate) fn on_publish(&self, event: &PublishEvent<'_>) {
+        for (_, listener) in self.all.load().iter() {
+            listener.on_publish(event);
+        }
+    }
+
+    pub(crate) fn on_client_stats(&self, stats: &ClientStats) {
+        for (_, listener) in self.all.load().iter() {
+            listener.on_client_stats(stats);
+        }
+    }
+}

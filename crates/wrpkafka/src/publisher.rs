@@ -1,38 +1,69 @@
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use wrp::MessageRef;
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+use wrp::{MessageRef, QosLevel};
 
+use crate::client::{Connect, librdkafka};
 use crate::config::{Config, ConfigError, DynamicConfig};
+use crate::engine::worker::{StopRequest, Worker};
+use crate::engine::{Engine, Origin, Refusal};
 use crate::error::{PublishError, StartError};
 use crate::listener::{Listener, ListenerId};
 use crate::outcome::Outcome;
+use crate::record::{Record, RecordRef};
+use crate::route::{PlannedRecord, Unroutable};
+use crate::scratch;
+use crate::stats::ClientStats;
+use crate::ticket::{Share, Ticket};
 
-/// Told the fate of a whole message, exactly once: `Ok` when the brokers have acknowledged every record of it, else
-/// why not.
+/// Told the fate of a whole message, exactly once: `Ok` ([`Outcome::Accepted`]) when the brokers have acknowledged every
+/// record of it, else why not. With several records the first that failed says why.
 ///
-/// Called from the client's thread, or from the publishing one when the fate is known at once: must be quick.
+/// Called from the client's thread, or from the publishing one when the fate is known at once: must be quick and must
+/// not wait. No lock is held meanwhile, so it may publish in its turn.
 pub type Receipt = Box<dyn FnOnce(Result<Outcome, PublishError>) + Send>;
 
 /// Publishes WRP messages to Kafka. Cheap to clone: all clones are the same publisher.
+///
+/// It is made ([`new`](Publisher::new)), started and stopped once. Messages are published with
+/// [`submit`](Publisher::submit), which never waits and reports to a [`Receipt`], or with
+/// [`publish`](Publisher::publish), which waits as the message's quality of service asks.
 #[derive(Clone)]
 pub struct Publisher {
-    _shared: Option<Arc<()>>,
+    /// None in a disabled one.
+    shared: Option<Arc<Shared>>,
+}
+
+struct Shared {
+    config: Config,
+    engine: Arc<Engine>,
+    life: Mutex<Life>,
+}
+
+/// Where a publisher is in its life.
+enum Life {
+    New(Connect),
+    /// The client's thread ends when the sender is dropped, too.
+    Running(std::sync::mpsc::Sender<StopRequest>),
+    Stopped,
 }
 
 /// What [`Publisher::stop`] leaves behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stopped {
-    /// Records that were neither acknowledged nor refused in time. Their receipts say so.
+    /// Records that were neither acknowledged nor refused in time. Their receipts say so. Some of them may have been
+    /// written: those that a broker had not acknowledged yet.
     pub undelivered: u64,
 }
 
-/// How full the client's buffer is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How full a publisher is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Buffered {
     /// Records in the client, not yet acknowledged.
     pub records: u64,
-    /// Their bytes.
+    /// The bytes of their keys, values and headers.
     pub bytes: u64,
     /// `maxBufferedRecords`.
     pub max_records: u64,
@@ -44,27 +75,34 @@ pub struct Buffered {
     pub waiting_bytes: u64,
 }
 
-#[expect(clippy::todo, clippy::unused_async, reason = "the public skeleton, filled within the hour")]
 impl Publisher {
     /// Checks the configuration and compiles its routes; connects to nothing.
     ///
     /// # Errors
     /// Every fault of the configuration.
     pub fn new(config: Config) -> Result<Publisher, ConfigError> {
-        config.check().map_err(ConfigError)?;
-        Ok(Publisher { _shared: Some(Arc::new(())) })
+        let settings = config.clone();
+        Publisher::with_client(config, Box::new(move |port| librdkafka::connect(&settings, port)))
+    }
+
+    /// As [`new`](Publisher::new), with another client.
+    pub(crate) fn with_client(config: Config, connect: Connect) -> Result<Publisher, ConfigError> {
+        let routes = config.compile().map_err(ConfigError)?;
+        let engine = Arc::new(Engine::new(&config, routes));
+        let life = Mutex::new(Life::New(connect));
+        Ok(Publisher { shared: Some(Arc::new(Shared { config, engine, life })) })
     }
 
     /// A publisher that takes every message silently and sends none.
     #[must_use]
     pub fn disabled() -> Publisher {
-        Publisher { _shared: None }
+        Publisher { shared: None }
     }
 
     /// Whether messages go to Kafka.
     #[must_use]
     pub fn is_enabled(&self) -> bool {
-        self._shared.is_some()
+        self.shared.is_some()
     }
 
     /// Creates the client and its thread. An unreachable broker is no error: records wait for it.
@@ -72,58 +110,289 @@ impl Publisher {
     /// # Errors
     /// See [`StartError`].
     pub fn start(&self) -> Result<(), StartError> {
-        todo!()
+        let Some(shared) = &self.shared else { return Ok(()) };
+        let mut life = shared.life.lock();
+        let connect = match std::mem::replace(&mut *life, Life::Stopped) {
+            Life::New(connect) => connect,
+            other => {
+                *life = other;
+                return Err(StartError::AlreadyStarted);
+            }
+        };
+        shared.announce();
+        let (control, requests) = std::sync::mpsc::channel();
+        let worker =
+            Worker::new(Arc::clone(&shared.engine), connect, requests).map_err(StartError::Client)?;
+        std::thread::Builder::new()
+            .name("wrpkafka".to_owned())
+            .spawn(move || worker.run())
+            .map_err(StartError::Thread)?;
+        *life = Life::Running(control);
+        shared.engine.open();
+        tracing::info!("Kafka publisher started successfully");
+        Ok(())
     }
 
-    /// Refuses new messages, waits at most `within` for what is buffered, then fails what is left.
+    /// Refuses new messages, waits at most `within` for what is buffered to be acknowledged, then fails what is left.
+    ///
+    /// Needs no particular runtime. A second stop, or one of a publisher that was never started, does nothing.
     pub async fn stop(&self, within: Duration) -> Stopped {
-        todo!("{within:?}")
+        let Some(shared) = &self.shared else { return Stopped { undelivered: 0 } };
+        let life = std::mem::replace(&mut *shared.life.lock(), Life::Stopped);
+        shared.engine.refuse_new();
+        let mut undelivered = 0;
+        if let Life::Running(control) = life {
+            let (reply, answer) = oneshot::channel();
+            let now = Instant::now();
+            // A deadline too far away to be expressed is none.
+            let deadline = now.checked_add(within).unwrap_or(now + Duration::from_secs(86_400));
+            if control.send(StopRequest { deadline, reply }).is_ok() {
+                undelivered = answer.await.unwrap_or_default();
+            }
+        }
+        if undelivered > 0 {
+            tracing::error!(undelivered, "Kafka publisher stopped");
+        } else {
+            tracing::info!("Kafka publisher stopped");
+        }
+        Stopped { undelivered }
     }
 
     /// Publishes a message without ever waiting, for callers such as a gateway's sessions.
     ///
+    /// Returns [`Outcome::Attempted`] for a message of low QoS, [`Outcome::Queued`] for others; [`Outcome::Failed`] if
+    /// the last of its records was refused at once. What really becomes of the message is told to the receipt, exactly
+    /// once, whatever this returns; of each record, to the listeners. With a full client, records of low QoS are
+    /// dropped and others wait, in order, in a bounded room.
+    ///
+    /// A disabled publisher tells the receipt `Ok(Outcome::Attempted)`: nobody has acknowledged anything.
+    ///
     /// # Errors
-    /// The message was refused as a whole; the receipt is called with the same error.
+    /// The message was refused as a whole: the publisher does not run, or no route takes the message. The receipt is
+    /// told the same.
     pub fn submit(
         &self,
         message: &MessageRef<'_>,
         receipt: Option<Receipt>,
     ) -> Result<Outcome, PublishError> {
-        let _ = (message.qos, receipt.is_some());
-        todo!()
+        let level = message.qos.level();
+        let Some(shared) = &self.shared else {
+            if let Some(receipt) = receipt {
+                receipt(Ok(Outcome::Attempted));
+            }
+            return Ok(optimistic(level));
+        };
+        let result = shared.submit(message, level, receipt);
+        if let Ok(outcome) = result {
+            tracing::debug!(destination = %message.dest, %outcome, "Published message to Kafka");
+        }
+        result
     }
 
-    /// Publishes a message as its quality of service asks (contract §8).
+    /// Publishes a message as its quality of service asks (contract §8): below 25 without waiting, from 25 waiting for
+    /// room, from 75 waiting for the brokers' acknowledgement.
+    ///
+    /// A message that several routes take has its records sent in their order; from 75 each waits for the one before,
+    /// and the first that fails ends it. If the future is dropped before it is ready, records may be missing.
     ///
     /// # Errors
-    /// The message, or the record of a QoS 75+ message, was refused or can't be delivered.
+    /// The message was refused as a whole, or from QoS 75 a record of it was not acknowledged.
     pub async fn publish(&self, message: &MessageRef<'_>) -> Result<Outcome, PublishError> {
-        let _ = message.qos;
-        todo!()
+        let level = message.qos.level();
+        let Some(shared) = &self.shared else { return Ok(optimistic(level)) };
+        let result = match level {
+            QosLevel::Low => shared.submit(message, level, None).map(|_| Outcome::Attempted),
+            QosLevel::Medium | QosLevel::High => shared.publish_queued(message, level).await,
+            QosLevel::Critical => shared.publish_acknowledged(message).await,
+        };
+        if let Ok(outcome) = result {
+            tracing::debug!(destination = %message.dest, %outcome, "Published message to Kafka");
+        }
+        result
     }
 
-    /// Validates, then takes up another dynamic configuration.
+    /// Validates another dynamic configuration, then takes up its routes and headers, from the next message on.
+    ///
+    /// Compression, linger, batch size and acks are checked, but the client keeps those it was created with; a warning
+    /// says so.
     ///
     /// # Errors
     /// Every fault of it; then the old one stays.
     pub fn update_config(&self, dynamic: DynamicConfig) -> Result<(), ConfigError> {
-        todo!("{dynamic:?}")
+        let Some(shared) = &self.shared else { return Ok(()) };
+        let routes =
+            dynamic.compile_within_limits(shared.config.deny_nil_partition_key).map_err(ConfigError)?;
+        shared.engine.routes.store(Arc::new(routes));
+        tracing::info!("kafka routes and headers updated");
+        let created = &shared.config.dynamic;
+        let unchanged = DynamicConfig {
+            topic_map: created.topic_map.clone(),
+            headers: created.headers.clone(),
+            ..dynamic
+        };
+        if unchanged != *created {
+            tracing::warn!("other kafka settings take effect at the next start");
+        }
+        Ok(())
     }
 
-    /// How full the client's buffer is.
+    /// How full the publisher is. All zero in a disabled one.
     #[must_use]
     pub fn buffered(&self) -> Buffered {
-        todo!()
+        self.shared.as_ref().map(|shared| shared.engine.buffered()).unwrap_or_default()
     }
 
-    /// Adds one who is told of every record.
+    /// What the clients have counted, as of the latest report
+    /// ([`Config::statistics_interval`]).
+    #[must_use]
+    pub fn client_stats(&self) -> ClientStats {
+        self.shared.as_ref().map(|shared| shared.engine.client_stats()).unwrap_or_default()
+    }
+
+    /// Adds one who is told of every record. A disabled publisher has nothing to tell.
+    #[expect(clippy::needless_pass_by_value, reason = "a listener is handed over")]
     pub fn add_listener(&self, listener: Arc<dyn Listener>) -> ListenerId {
-        let _ = listener;
-        todo!()
+        match &self.shared {
+            Some(shared) => shared.engine.listeners.add(&listener),
+            None => ListenerId::default(),
+        }
     }
 
-    /// Removes a listener.
+    /// Removes a listener. An event that is being told may still reach it.
     pub fn remove_listener(&self, id: ListenerId) {
-        todo!("{id:?}")
+        if let Some(shared) = &self.shared {
+            shared.engine.listeners.remove(id);
+        }
     }
+}
+
+impl Shared {
+    fn announce(&self) {
+        let config = &self.config;
+        tracing::info!(
+            brokers = ?config.brokers,
+            allowAutoTopicCreation = config.allow_auto_topic_creation,
+            maxBufferedRecords = config.max_buffered_records,
+            maxBufferedBytes = config.max_buffered_bytes,
+            maxRequestRetries = config.max_request_retries,
+            maxRecordRetries = config.max_record_retries,
+            requestTimeout = ?config.request_timeout,
+            recordDeliveryTimeout = ?config.record_delivery_timeout,
+            dynamicConfig = ?config.dynamic,
+            "Creating Kafka publisher"
+        );
+        if config.tls.enabled && config.tls.insecure_skip_verify {
+            tracing::warn!("kafka brokers' certificates are not verified: tls.insecureSkipVerify is set");
+        }
+    }
+
+    fn submit(
+        &self,
+        message: &MessageRef<'_>,
+        level: QosLevel,
+        receipt: Option<Receipt>,
+    ) -> Result<Outcome, PublishError> {
+        let engine = &*self.engine;
+        let submitted = Instant::now();
+        let routes = engine.routes.load();
+        let plan = match self.running().and_then(|()| routes.plan(message)) {
+            Ok(plan) => plan,
+            Err(Unroutable { event_type, error }) => {
+                engine.refuse(&event_type, &error, submitted, message.dest);
+                if let Some(receipt) = receipt {
+                    receipt(Err(error.clone()));
+                }
+                return Err(error);
+            }
+        };
+        scratch::with(|scratch| {
+            message.encode_v5(&mut scratch.value);
+            routes.headers.render(message, &mut scratch.headers);
+            let mut outcome = optimistic(level);
+            let shares = Share::split(receipt, plan.records.len());
+            for (PlannedRecord { target, key }, share) in plan.records.iter().zip(shares) {
+                let ticket = Ticket::new(Arc::clone(target), &plan.event_type, level, submitted, share);
+                let key = key.as_ref().map(|key| key.as_bytes());
+                let record = RecordRef { target, key, value: &scratch.value, headers: &scratch.headers };
+                outcome = match engine.dispatch(record, ticket) {
+                    Ok(()) if level == QosLevel::Low => Outcome::Attempted,
+                    Ok(()) => Outcome::Queued,
+                    Err(Refusal { ticket, error }) => {
+                        engine.finish(ticket, Err(error), Origin::Call(message.dest));
+                        if level == QosLevel::Low { Outcome::Attempted } else { Outcome::Failed }
+                    }
+                };
+            }
+            Ok(outcome)
+        })
+    }
+
+    async fn publish_queued(
+        &self,
+        message: &MessageRef<'_>,
+        level: QosLevel,
+    ) -> Result<Outcome, PublishError> {
+        let (event_type, submitted, records) = self.records(message)?;
+        for record in records {
+            let share = Share::default();
+            let ticket = Ticket::new(Arc::clone(&record.target), &event_type, level, submitted, share);
+            if let Err(Refusal { ticket, error }) = self.engine.enter(record, ticket).await {
+                self.engine.finish(ticket, Err(error.clone()), Origin::Call(message.dest));
+                if error == PublishError::Stopped {
+                    return Err(error);
+                }
+            }
+        }
+        Ok(Outcome::Queued)
+    }
+
+    async fn publish_acknowledged(&self, message: &MessageRef<'_>) -> Result<Outcome, PublishError> {
+        let (event_type, submitted, records) = self.records(message)?;
+        for record in records {
+            let (told, fate) = oneshot::channel();
+            // The caller may have given up.
+            let receipt: Receipt = Box::new(move |result| drop(told.send(result)));
+            let share = Share::split(Some(receipt), 1).next().unwrap_or_default();
+            let ticket =
+                Ticket::new(Arc::clone(&record.target), &event_type, QosLevel::Critical, submitted, share);
+            if let Err(Refusal { ticket, error }) = self.engine.enter(record, ticket).await {
+                self.engine.finish(ticket, Err(error), Origin::Call(message.dest));
+            }
+            fate.await.unwrap_or(Err(PublishError::Stopped))?;
+        }
+        Ok(Outcome::Accepted)
+    }
+
+    /// The records of a message, copied, for calls that wait.
+    fn records(&self, message: &MessageRef<'_>) -> Result<(String, Instant, Vec<Record>), PublishError> {
+        let submitted = Instant::now();
+        let routes = self.engine.routes.load();
+        let plan = match self.running().and_then(|()| routes.plan(message)) {
+            Ok(plan) => plan,
+            Err(Unroutable { event_type, error }) => {
+                self.engine.refuse(&event_type, &error, submitted, message.dest);
+                return Err(error);
+            }
+        };
+        let records = scratch::with(|scratch| {
+            message.encode_v5(&mut scratch.value);
+            routes.headers.render(message, &mut scratch.headers);
+            let record = |planned: &PlannedRecord<'_>| {
+                let key = planned.key.as_ref().map(|key| key.as_bytes());
+                let (value, headers) = (scratch.value.as_slice(), &scratch.headers);
+                RecordRef { target: &planned.target, key, value, headers }.to_record()
+            };
+            plan.records.iter().map(record).collect()
+        });
+        Ok((plan.event_type.into_owned(), submitted, records))
+    }
+
+    fn running(&self) -> Result<(), Unroutable> {
+        self.engine.accepts().map_err(|error| Unroutable { event_type: String::new(), error })
+    }
+}
+
+/// What becomes of a message if nothing goes wrong, as far as a call that does not wait can tell.
+fn optimistic(level: QosLevel) -> Outcome {
+    if level == QosLevel::Low { Outcome::Attempted } else { Outcome::Queued }
 }

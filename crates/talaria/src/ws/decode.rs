@@ -330,6 +330,3 @@ fn grow(bytes: &mut Vec<u8>, more: usize, ceiling: usize) {
         bytes.reserve_exact(target - bytes.len());
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,0 +1,178 @@
+//! Our configuration in librdkafka's terms (its `CONFIGURATION.md`).
+
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
+
+use crate::config::{Config, DynamicConfig, Sasl, Tls};
+
+/// The client's limit for one answer; the broker is told the whole timeout.
+const MAX_SOCKET_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// How much longer than the broker the client waits, so that the broker's own time-out is heard.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// All properties of a client. The configuration has been checked.
+pub(crate) fn client_config(config: &Config) -> ClientConfig {
+    let mut client = ClientConfig::new();
+    let brokers: Vec<&str> = config.brokers.iter().map(|broker| broker.trim()).collect();
+    client
+        .set_log_level(RDKafkaLogLevel::Info)
+        .set("bootstrap.servers", brokers.join(","))
+        .set("client.id", "wrpkafka")
+        .set("allow.auto.create.topics", config.allow_auto_topic_creation.to_string())
+        // The choice of any Java producer: the same key goes to the same partition.
+        .set("partitioner", "murmur2_random")
+        // Zero is no limit. The client's default of five minutes would lose records silently.
+        .set("message.timeout.ms", millis(config.record_delivery_timeout))
+        .set("request.timeout.ms", millis(config.request_timeout))
+        .set("socket.timeout.ms", millis((config.request_timeout + GRACE).min(MAX_SOCKET_TIMEOUT)))
+        // The client counts retries for all records alike, and none of QoS 25 and above may be given up.
+        .set("retries", i32::MAX.to_string())
+        // The engine bounds what is in the client: these must never be met.
+        .set("queue.buffering.max.messages", "0")
+        .set("queue.buffering.max.kbytes", i32::MAX.to_string())
+        .set("statistics.interval.ms", millis(config.statistics_interval))
+        .set("socket.nagle.disable", "true")
+        // A broker that comes back is found within two seconds rather than ten.
+        .set("reconnect.backoff.max.ms", "2000");
+    batching(&mut client, &config.dynamic);
+    security(&mut client, &config.tls, &config.sasl);
+    client
+}
+
+fn batching(client: &mut ClientConfig, dynamic: &DynamicConfig) {
+    let acks = match dynamic.acks.as_str() {
+        "leader" => "1",
+        "none" => "0",
+        _ => "all",
+    };
+    client
+        .set("acks", acks)
+        .set("enable.idempotence", (acks == "all").to_string())
+        .set("linger.ms", millis(dynamic.linger));
+    if !dynamic.compression.is_empty() {
+        client.set("compression.codec", &dynamic.compression);
+    }
+    if dynamic.batch_max_bytes != 0 {
+        client.set("batch.size", dynamic.batch_max_bytes.to_string());
+        // Counts the request as well; records that are too large are refused before they get here.
+        client.set("message.max.bytes", dynamic.batch_max_bytes.max(1000).to_string());
+    }
+}
+
+fn security(client: &mut ClientConfig, tls: &Tls, sasl: &Sasl) {
+    let protocol = match (tls.enabled, sasl.mechanism.is_empty()) {
+        (false, true) => "plaintext",
+        (true, true) => "ssl",
+        (false, false) => "sasl_plaintext",
+        (true, false) => "sasl_ssl",
+    };
+    client.set("security.protocol", protocol);
+    if tls.enabled {
+        // OpenSSL is linked in, and does not know where this system keeps its authorities.
+        client.set("ssl.ca.location", if tls.ca_file.is_empty() { "probe" } else { &tls.ca_file });
+        if !tls.cert_file.is_empty() {
+            client.set("ssl.certificate.location", &tls.cert_file).set("ssl.key.location", &tls.key_file);
+        }
+        if tls.insecure_skip_verify {
+            client.set("enable.ssl.certificate.verification", "false");
+            client.set("ssl.endpoint.identification.algorithm", "none");
+        }
+    }
+    if !sasl.mechanism.is_empty() {
+        client
+            .set("sasl.mechanism", &sasl.mechanism)
+            .set("sasl.username", &sasl.username)
+            .set("sasl.password", sasl.password.reveal());
+    }
+}
+
+fn millis(duration: Duration) -> String {
+    // Whole milliseconds, but never zero for what is not: zero means never or for ever.
+    let millis = duration.as_micros().div_ceil(1000);
+    millis.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> Config {
+        Config { brokers: vec!["a:1".to_owned(), " b:2 ".to_owned()], ..Config::default() }
+    }
+
+    #[test]
+    fn nothing_is_given_up_by_default() {
+        let client = client_config(&config());
+        assert_eq!(client.get("bootstrap.servers"), Some("a:1,b:2"));
+        assert_eq!(client.get("message.timeout.ms"), Some("0"));
+        assert_eq!(client.get("retries"), Some("2147483647"));
+        assert_eq!(client.get("acks"), Some("all"));
+        assert_eq!(client.get("enable.idempotence"), Some("true"));
+        assert_eq!(client.get("linger.ms"), Some("0"));
+        assert_eq!(client.get("security.protocol"), Some("plaintext"));
+        assert_eq!(client.get("allow.auto.create.topics"), Some("false"));
+    }
+
+    #[test]
+    fn acks_other_than_all_turn_idempotence_off() {
+        for (acks, value) in [("leader", "1"), ("none", "0")] {
+            let mut config = config();
+            config.dynamic.acks = acks.to_owned();
+            let client = client_config(&config);
+            assert_eq!((client.get("acks"), client.get("enable.idempotence")), (Some(value), Some("false")));
+        }
+    }
+
+    #[test]
+    fn durations_are_rounded_up() {
+        assert_eq!(millis(Duration::from_micros(1)), "1");
+        assert_eq!(millis(Duration::from_millis(1500)), "1500");
+    }
+
+    #[test]
+    fn tls_and_sasl_make_the_four_protocols() {
+        for (enabled, mechanism, protocol) in [
+            (true, "", "ssl"),
+            (false, "PLAIN", "sasl_plaintext"),
+            (true, "SCRAM-SHA-512", "sasl_ssl"),
+            (false, "SCRAM-SHA-256", "sasl_plaintext"),
+        ] {
+            let mut config = config();
+            config.tls.enabled = enabled;
+            config.sasl.mechanism = mechanism.to_owned();
+            assert_eq!(client_config(&config).get("security.protocol"), Some(protocol));
+        }
+    }
+
+    #[test]
+    fn files_and_credentials_are_handed_over() {
+        let mut config = config();
+        config.tls = Tls {
+            enabled: true,
+            insecure_skip_verify: true,
+            cert_file: "c.pem".to_owned(),
+            key_file: "k.pem".to_owned(),
+            ca_file: "ca.pem".to_owned(),
+        };
+        config.sasl =
+            Sasl { mechanism: "PLAIN".to_owned(), username: "me".to_owned(), password: "pw".into() };
+        let client = client_config(&config);
+        for (key, value) in [
+            ("ssl.ca.location", "ca.pem"),
+            ("ssl.certificate.location", "c.pem"),
+            ("ssl.key.location", "k.pem"),
+            ("enable.ssl.certificate.verification", "false"),
+            ("ssl.endpoint.identification.algorithm", "none"),
+            ("sasl.mechanism", "PLAIN"),
+            ("sasl.username", "me"),
+            ("sasl.password", "pw"),
+        ] {
+            assert_eq!(client.get(key), Some(value), "{key}");
+        }
+        config.tls.ca_file.clear();
+        assert_eq!(client_config(&config).get("ssl.ca.location"), Some("probe"));
+    }
+}

@@ -1,0 +1,48 @@
+//! Errors that come by the thousand are logged once a minute each.
+
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use crate::error::ErrorType;
+
+const PERIOD: Duration = Duration::from_secs(60);
+
+/// When each type of error was logged last, and how many were not.
+#[derive(Debug, Default)]
+pub(crate) struct Complaints(Mutex<[Complaint; ErrorType::ALL.len()]>);
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Complaint {
+    last: Option<Instant>,
+    suppressed: u64,
+}
+
+impl Complaints {
+    /// Whether an error of this type is to be logged now; then, how many were not since the last one.
+    pub(crate) fn due(&self, error_type: ErrorType, now: Instant) -> Option<u64> {
+        let mut all = self.0.lock();
+        let complaint = &mut all[error_type as usize];
+        if complaint.last.is_some_and(|last| now.saturating_duration_since(last) < PERIOD) {
+            complaint.suppressed += 1;
+            return None;
+        }
+        complaint.last = Some(now);
+        Some(std::mem::take(&mut complaint.suppressed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_type_of_error_is_logged_once_a_minute() {
+        let complaints = Complaints::default();
+        let start = Instant::now();
+        assert_eq!(complaints.due(ErrorType::Timeout, start), Some(0));
+        assert_eq!(complaints.due(ErrorType::Timeout, start), None);
+        assert_eq!(complaints.due(ErrorType::Unknown, start), Some(0));
+        assert_eq!(complaints.due(ErrorType::Timeout, start + PERIOD), Some(1));
+    }
+}

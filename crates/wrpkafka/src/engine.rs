@@ -1,0 +1,238 @@
+//! The way of a record: into the client, or into the waiting room, and at last to its receipt and the listeners.
+//!
+//! Callers share nothing but atomics and the client's own locks, until the client is full: then they meet at the
+//! waiting room's lock. Receipts and listeners are called with no lock held, so that they may publish.
+
+mod fate;
+mod port;
+mod room;
+pub(crate) mod worker;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering, Ordering::SeqCst};
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use wrp::QosLevel;
+
+pub(crate) use fate::Origin;
+pub(crate) use port::{ClientError, Port};
+
+use crate::buffer::Buffer;
+use crate::client::{Client, Failure};
+use crate::complaint::Complaints;
+use crate::config::Config;
+use crate::error::PublishError;
+use crate::listener::Listeners;
+use crate::publisher::Buffered;
+use crate::record::{Record, RecordRef};
+use crate::route::RouteTable;
+use crate::stats::{Accumulator, ClientStats};
+use crate::ticket::Ticket;
+use crate::waiting::Waiting;
+use room::{Door, Room};
+
+/// The largest record of a client that is not told another size, in bytes.
+const DEFAULT_RECORD_BYTES: u64 = 1_000_000;
+
+/// What all clones of a publisher share, together with the thread that serves the client.
+pub(crate) struct Engine {
+    pub(crate) routes: ArcSwap<RouteTable>,
+    pub(crate) listeners: Listeners,
+    limits: Limits,
+    buffer: Buffer,
+    client: ArcSwapOption<Generation>,
+    room: Mutex<Room>,
+    /// Whether records wait, or must: then everybody goes to the waiting room, so that order is kept.
+    waits: AtomicBool,
+    /// Told whenever there may be room again.
+    room_freed: Notify,
+    sequence: AtomicU64,
+    phase: AtomicU8,
+    /// Whether the client that runs is beyond use.
+    replace: AtomicBool,
+    /// Records that the stop left behind.
+    undelivered: AtomicU64,
+    complaints: Complaints,
+    stats: Mutex<Accumulator>,
+}
+
+/// What bounds a record.
+struct Limits {
+    /// `batchMaxBytes`, or the whole buffer if that is less.
+    record_bytes: usize,
+    delivery_timeout: Option<Duration>,
+    low_retries: u64,
+    /// The configured brokers, by whose order the statistics name them.
+    seeds: Vec<String>,
+}
+
+/// One client, and which of the publisher's clients it is.
+struct Generation {
+    client: Box<dyn Client>,
+    number: u64,
+}
+
+/// Whether messages are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    New,
+    Running,
+    Stopped,
+}
+
+/// A record that goes nowhere.
+pub(crate) struct Refusal {
+    pub(crate) ticket: Box<Ticket>,
+    pub(crate) error: PublishError,
+}
+
+/// Why the client did not take a record.
+enum Turned {
+    /// Later perhaps.
+    NoRoom(Box<Ticket>),
+    /// Never.
+    Away(Refusal),
+}
+
+impl Engine {
+    pub(crate) fn new(config: &Config, routes: RouteTable) -> Engine {
+        let batch = config.dynamic.batch_max_bytes;
+        let record_bytes = if batch == 0 { DEFAULT_RECORD_BYTES } else { batch };
+        let timeout = config.record_delivery_timeout;
+        Engine {
+            routes: ArcSwap::from_pointee(routes),
+            listeners: Listeners::default(),
+            limits: Limits {
+                record_bytes: usize::try_from(record_bytes.min(config.max_buffered_bytes))
+                    .unwrap_or(usize::MAX),
+                delivery_timeout: (!timeout.is_zero()).then_some(timeout),
+                low_retries: config.max_record_retries,
+                seeds: config.brokers.iter().map(|broker| broker.trim().to_owned()).collect(),
+            },
+            buffer: Buffer::new(config.max_buffered_records, config.max_buffered_bytes),
+            client: ArcSwapOption::empty(),
+            room: Mutex::new(Room::new(config.waiting)),
+            waits: AtomicBool::new(false),
+            room_freed: Notify::new(),
+            sequence: AtomicU64::new(0),
+            phase: AtomicU8::new(Phase::New as u8),
+            replace: AtomicBool::new(false),
+            undelivered: AtomicU64::new(0),
+            complaints: Complaints::default(),
+            stats: Mutex::default(),
+        }
+    }
+
+    /// Sends a record, or lets it wait if its level is above low. Never waits itself.
+    pub(crate) fn dispatch(&self, record: RecordRef<'_>, ticket: Box<Ticket>) -> Result<(), Refusal> {
+        let ticket = match self.offer(record, ticket) {
+            Ok(()) => return Ok(()),
+            Err(Turned::Away(refusal)) => return Err(refusal),
+            Err(Turned::NoRoom(ticket)) => ticket,
+        };
+        if ticket.level == QosLevel::Low {
+            return Err(Refusal { ticket, error: PublishError::BufferFull });
+        }
+        let waiting = Waiting { record: record.to_record(), ticket };
+        self.admit(waiting, Door::Displacing)
+            .map_err(|(waiting, error)| Refusal { ticket: waiting.ticket, error })
+    }
+
+    /// Sends a record as soon as there is room for it, in the client or the waiting room. Displaces none.
+    ///
+    /// If the future is dropped before, the record goes nowhere.
+    pub(crate) async fn enter(&self, mut record: Record, mut ticket: Box<Ticket>) -> Result<(), Refusal> {
+        loop {
+            let freed = self.room_freed.notified();
+            tokio::pin!(freed);
+            // From here on no release is missed.
+            freed.as_mut().enable();
+            ticket = match self.offer(record.as_ref(), ticket) {
+                Ok(()) => return Ok(()),
+                Err(Turned::Away(refusal)) => return Err(refusal),
+                Err(Turned::NoRoom(ticket)) => ticket,
+            };
+            match self.admit(Waiting { record, ticket }, Door::Polite) {
+                Ok(()) => return Ok(()),
+                Err((waiting, PublishError::BufferFull)) => Waiting { record, ticket } = waiting,
+                Err((waiting, error)) => return Err(Refusal { ticket: waiting.ticket, error }),
+            }
+            freed.await;
+        }
+    }
+
+    fn offer(&self, record: RecordRef<'_>, mut ticket: Box<Ticket>) -> Result<(), Turned> {
+        ticket.bytes = record.size();
+        let (size, limit) = (ticket.bytes, self.limits.record_bytes);
+        if size > limit {
+            return Err(Turned::Away(Refusal { ticket, error: PublishError::TooLarge { size, limit } }));
+        }
+        if self.waits.load(SeqCst) || !self.buffer.reserve(size) {
+            return Err(Turned::NoRoom(ticket));
+        }
+        ticket.sequence = self.sequence.fetch_add(1, Ordering::Relaxed);
+        self.send(record, ticket)
+    }
+
+    /// Hands a record to the client. Its room has been taken, and is given back if the client refuses.
+    fn send(&self, record: RecordRef<'_>, mut ticket: Box<Ticket>) -> Result<(), Turned> {
+        ticket.attempts += 1;
+        let bytes = ticket.bytes;
+        let turned = match &*self.client.load() {
+            None => Turned::NoRoom(ticket),
+            Some(generation) => match generation.client.send(record, ticket) {
+                Ok(()) => return Ok(()),
+                Err(refused) => match refused.failure {
+                    Failure::Gone => Turned::NoRoom(refused.ticket),
+                    Failure::Final(error) | Failure::Transient(error) => {
+                        Turned::Away(Refusal { ticket: refused.ticket, error })
+                    }
+                },
+            },
+        };
+        self.buffer.release(bytes);
+        Err(turned)
+    }
+
+    /// Whether messages are taken, else why not.
+    pub(crate) fn accepts(&self) -> Result<(), PublishError> {
+        match self.phase.load(Ordering::Relaxed) {
+            phase if phase == Phase::Running as u8 => Ok(()),
+            phase if phase == Phase::New as u8 => Err(PublishError::NotStarted),
+            _ => Err(PublishError::Stopped),
+        }
+    }
+
+    /// Takes messages from now on.
+    pub(crate) fn open(&self) {
+        self.phase.store(Phase::Running as u8, Ordering::Relaxed);
+    }
+
+    /// Takes no messages any more; those that were taken go on.
+    pub(crate) fn refuse_new(&self) {
+        self.phase.store(Phase::Stopped as u8, Ordering::Relaxed);
+    }
+
+    /// How full the client and the waiting room are.
+    pub(crate) fn buffered(&self) -> Buffered {
+        let (records, bytes) = self.buffer.used();
+        let (waiting_records, waiting_bytes) = self.room.lock().queue.used();
+        let (max_records, max_bytes) = (self.buffer.max_records, self.buffer.max_bytes);
+        Buffered { records, bytes, max_records, max_bytes, waiting_records, waiting_bytes }
+    }
+
+    /// What the clients have counted.
+    pub(crate) fn client_stats(&self) -> ClientStats {
+        self.stats.lock().snapshot()
+    }
+
+    /// Takes another client in place of the one that runs, and gives that one back.
+    fn install(&self, client: Box<dyn Client>, number: u64) -> Option<Arc<Generation>> {
+        let old = self.client.swap(Some(Arc::new(Generation { client, number })));
+        self.stats.lock().next_client();
+        old
+    }
+}

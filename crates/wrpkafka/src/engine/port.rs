@@ -1,0 +1,109 @@
+//! The way back from a client to the engine.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+
+use rdkafka::statistics::Statistics;
+
+use super::Engine;
+use crate::client::Failure;
+use crate::record::Record;
+use crate::route::Target;
+use crate::ticket::Ticket;
+
+/// Where a client reports to. Weak, because the engine owns the client.
+pub(crate) struct Port {
+    engine: Weak<Engine>,
+    /// Which of the engine's clients reports.
+    number: u64,
+}
+
+impl Port {
+    pub(crate) fn new(engine: &Arc<Engine>, number: u64) -> Port {
+        Port { engine: Arc::downgrade(engine), number }
+    }
+
+    /// The client is done with a record.
+    pub(crate) fn delivered(
+        &self,
+        ticket: Box<Ticket>,
+        fate: Result<(), Failure>,
+        record: impl FnOnce(Arc<Target>) -> Record,
+    ) {
+        // Without an engine nobody listens any more, and the dropped ticket tells its receipt.
+        let Some(engine) = self.engine.upgrade() else { return };
+        if fate == Err(Failure::Gone) {
+            self.ask_for_replacement(&engine);
+        }
+        engine.delivered(ticket, fate, record);
+    }
+
+    /// The client has counted.
+    pub(crate) fn statistics(&self, report: &Statistics) {
+        let Some(engine) = self.engine.upgrade() else { return };
+        let stats = {
+            let mut stats = engine.stats.lock();
+            stats.add(report, &engine.limits.seeds);
+            stats.snapshot()
+        };
+        engine.listeners.on_client_stats(&stats);
+    }
+
+    /// The client met an error that is no record's.
+    pub(crate) fn error(&self, error: &str, reason: &str, kind: ClientError) {
+        let Some(engine) = self.engine.upgrade() else { return };
+        match kind {
+            ClientError::Fatal => {
+                tracing::warn!(error, reason, "kafka client is beyond use, another takes over its records");
+                self.ask_for_replacement(&engine);
+            }
+            ClientError::AllBrokersDown => tracing::warn!(reason, "no kafka broker can be reached"),
+            ClientError::Other => {
+                // The client's own log line says it already.
+                tracing::debug!(error, reason, "kafka client error");
+                if let Some(broker) = failed_connection(reason) {
+                    engine.stats.lock().connect_error(broker, &engine.limits.seeds);
+                }
+            }
+        }
+    }
+
+    fn ask_for_replacement(&self, engine: &Engine) {
+        let current = engine.client.load().as_ref().is_some_and(|client| client.number == self.number);
+        if current {
+            engine.replace.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// What an error of the client means for the publisher.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ClientError {
+    /// The client will not deliver anything any more.
+    Fatal,
+    /// No connection is left.
+    AllBrokersDown,
+    /// The client deals with it.
+    Other,
+}
+
+/// The broker that could not be connected to, if that is what the client's text tells:
+/// `host:9092/bootstrap: Connect to ipv4#… failed: … (after 0ms in state CONNECT)`.
+fn failed_connection(reason: &str) -> Option<&str> {
+    if !reason.contains("in state CONNECT") && !reason.contains("Failed to resolve") {
+        return None;
+    }
+    reason.split_once(": ").map(|(broker, _)| broker)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_connection_is_told_from_a_lost_one() {
+        let failed = "kafka:9092/bootstrap: Connect to ipv4#10.0.0.1:9092 failed: Connection refused (after 0ms in state CONNECT)";
+        assert_eq!(failed_connection(failed), Some("kafka:9092/bootstrap"));
+        assert_eq!(failed_connection("kafka:9092/1: Disconnected (after 3ms in state UP)"), None);
+    }
+}

@@ -1,0 +1,151 @@
+//! The waiting room's door: who gets in, and how those inside get to the client.
+
+use std::sync::atomic::{Ordering, Ordering::SeqCst};
+use std::time::Instant;
+
+use super::{Engine, Origin, Refusal, Turned};
+use crate::config::WaitingLimit;
+use crate::error::PublishError;
+use crate::waiting::{Admission, Waiting, WaitingRoom};
+
+pub(super) struct Room {
+    pub(super) queue: WaitingRoom,
+    /// The client is being replaced: nobody leaves.
+    held: bool,
+    /// The publisher has stopped: nobody gets in.
+    closed: bool,
+}
+
+/// What happens at a room that is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Door {
+    /// Records of the same or a lower level give way.
+    Displacing,
+    /// The newcomer is sent away.
+    Polite,
+}
+
+impl Room {
+    pub(super) fn new(limit: WaitingLimit) -> Room {
+        Room { queue: WaitingRoom::new(limit), held: false, closed: false }
+    }
+}
+
+impl Engine {
+    /// Lets a record wait, or gives it back with the reason.
+    pub(super) fn admit(&self, mut waiting: Waiting, door: Door) -> Result<(), (Waiting, PublishError)> {
+        let admission = {
+            let mut room = self.room.lock();
+            if room.closed {
+                return Err((waiting, PublishError::Stopped));
+            }
+            // Raised before the pump looks for room: either it finds some, or the next delivery sees the flag.
+            self.waits.store(true, SeqCst);
+            if door == Door::Polite && !room.queue.has_room(waiting.ticket.bytes) {
+                Admission::Full(waiting)
+            } else {
+                waiting.ticket.sequence = self.sequence.fetch_add(1, Ordering::Relaxed);
+                room.queue.admit(waiting)
+            }
+        };
+        self.pump();
+        match admission {
+            Admission::Full(waiting) => Err((waiting, PublishError::BufferFull)),
+            Admission::Admitted(displaced) => {
+                for waiting in displaced {
+                    self.finish(waiting.ticket, Err(PublishError::Displaced), Origin::Client);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Moves records that wait into the client, in their order, as far as there is room.
+    pub(super) fn pump(&self) {
+        let mut refused = Vec::new();
+        {
+            let mut room = self.room.lock();
+            while !room.held {
+                let Some(bytes) = room.queue.first_size() else {
+                    self.waits.store(false, SeqCst);
+                    break;
+                };
+                if !self.buffer.reserve(bytes) {
+                    break;
+                }
+                let Some(Waiting { record, ticket }) = room.queue.pop_first() else { break };
+                match self.send(record.as_ref(), ticket) {
+                    Ok(()) => {}
+                    Err(Turned::Away(refusal)) => refused.push(refusal),
+                    Err(Turned::NoRoom(ticket)) => {
+                        room.queue.put_back(Waiting { record, ticket });
+                        break;
+                    }
+                }
+            }
+        }
+        self.room_freed.notify_waiters();
+        for Refusal { ticket, error } in refused {
+            self.finish(ticket, Err(error), Origin::Client);
+        }
+    }
+
+    /// Puts a record that came back from the client where it was.
+    pub(super) fn put_back(&self, waiting: Waiting) {
+        let mut room = self.room.lock();
+        self.waits.store(true, SeqCst);
+        room.queue.put_back(waiting);
+    }
+
+    /// Whether the publisher has stopped, so that nothing is sent any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.room.lock().closed
+    }
+
+    /// Fails the records that have waited longer than their delivery timeout.
+    pub(super) fn expire(&self, now: Instant) {
+        let Some(timeout) = self.limits.delivery_timeout else { return };
+        if !self.waits.load(SeqCst) {
+            return;
+        }
+        let late = self.room.lock().queue.pop_while(|ticket| now >= ticket.submitted + timeout);
+        for waiting in late {
+            self.finish(waiting.ticket, Err(PublishError::Timeout), Origin::Client);
+        }
+    }
+
+    /// Whether everything has left for good.
+    pub(super) fn is_drained(&self) -> bool {
+        // In this order: a record moves from the room to the client, hardly ever back.
+        self.room.lock().queue.is_empty() && self.buffer.used().0 == 0
+    }
+
+    /// Keeps everything in the room, as while the client is replaced.
+    pub(super) fn hold(&self) {
+        let mut room = self.room.lock();
+        room.held = true;
+        self.waits.store(true, SeqCst);
+    }
+
+    /// Lets records leave again.
+    pub(super) fn release(&self) {
+        self.room.lock().held = false;
+        self.pump();
+    }
+
+    /// Lets nothing in any more, and fails what waits. Returns how many that were.
+    pub(super) fn close(&self) -> u64 {
+        let left = {
+            let mut room = self.room.lock();
+            (room.held, room.closed) = (true, true);
+            self.waits.store(true, SeqCst);
+            room.queue.pop_while(|_| true)
+        };
+        self.room_freed.notify_waiters();
+        let count = left.len() as u64;
+        for waiting in left {
+            self.finish(waiting.ticket, Err(PublishError::Stopped), Origin::Client);
+        }
+        count
+    }
+}

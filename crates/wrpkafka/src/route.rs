@@ -1,0 +1,234 @@
+//! Which records a message becomes: the compiled `topicMap` (contract §8).
+//!
+//! Everything is parsed once, when the configuration is; routing a message compares bytes and hashes them.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+use wrp::{Locator, MessageRef};
+
+use crate::config::Route;
+use crate::error::PublishError;
+use crate::header::HeaderTemplates;
+use crate::key::{HashKey, Key};
+use crate::pattern::Pattern;
+use crate::shard::{Sharding, Strategy};
+
+/// The topic of a publisher whose configuration names none.
+pub(crate) const DEFAULT_TOPIC: &str = "wrp-events";
+
+/// Records of a message that are planned without asking the heap for room.
+const INLINE_RECORDS: usize = 4;
+
+/// All routes and headers of a configuration, swapped as a whole.
+#[derive(Debug)]
+pub(crate) struct RouteTable {
+    routes: Box<[CompiledRoute]>,
+    pub(crate) headers: HeaderTemplates,
+    deny_nil_key: bool,
+}
+
+/// One entry of the topic map, ready to be applied.
+#[derive(Debug)]
+pub(crate) struct CompiledRoute {
+    pattern: Pattern,
+    key: HashKey,
+    topics: Topics,
+}
+
+#[derive(Debug)]
+enum Topics {
+    Single(Arc<Target>),
+    Sharded(Box<[Arc<Target>]>, Sharding),
+}
+
+/// Where a record goes, and how events and metrics name that.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub(crate) topic: Box<str>,
+    /// As configured; empty for a route with a single topic.
+    pub(crate) strategy: Box<str>,
+}
+
+/// The records that a message becomes.
+#[derive(Debug)]
+pub(crate) struct Plan<'a> {
+    /// The authority of the message's destination.
+    pub(crate) event_type: Cow<'a, str>,
+    /// In the order of the routes; never empty.
+    pub(crate) records: SmallVec<[PlannedRecord<'a>; INLINE_RECORDS]>,
+}
+
+/// One record of a [`Plan`].
+#[derive(Debug)]
+pub(crate) struct PlannedRecord<'a> {
+    pub(crate) target: Arc<Target>,
+    pub(crate) key: Option<Key<'a>>,
+}
+
+/// Why a message becomes no record.
+#[derive(Debug)]
+pub(crate) struct Unroutable {
+    /// The authority of the destination, where it has one.
+    pub(crate) event_type: String,
+    pub(crate) error: PublishError,
+}
+
+impl RouteTable {
+    pub(crate) fn new(
+        routes: Vec<CompiledRoute>,
+        headers: HeaderTemplates,
+        deny_nil_key: bool,
+    ) -> RouteTable {
+        RouteTable { routes: routes.into(), headers, deny_nil_key }
+    }
+
+    /// Plans the records of a message: one for every route that matches.
+    pub(crate) fn plan<'a>(&self, message: &MessageRef<'a>) -> Result<Plan<'a>, Unroutable> {
+        let event_type = event_type(message)?;
+        let mut records = SmallVec::new();
+        for route in &self.routes {
+            if !route.pattern.matches(&event_type) {
+                continue;
+            }
+            let key = route.key.of(message);
+            if key.is_none() && self.deny_nil_key {
+                let error = PublishError::MissingHashKey { hash_key: route.key.to_string().into() };
+                return Err(Unroutable { event_type: event_type.into_owned(), error });
+            }
+            let target = route.topics.choose(message, key.as_ref());
+            if target.topic.is_empty() {
+                let error = PublishError::EmptyTopic;
+                return Err(Unroutable { event_type: event_type.into_owned(), error });
+            }
+            records.push(PlannedRecord { target: Arc::clone(target), key });
+        }
+        if records.is_empty() {
+            let error = PublishError::NoTopicMatch { event_type: event_type.as_ref().into() };
+            return Err(Unroutable { event_type: event_type.into_owned(), error });
+        }
+        Ok(Plan { event_type, records })
+    }
+}
+
+/// The authority of the destination, of whatever scheme.
+fn event_type<'a>(message: &MessageRef<'a>) -> Result<Cow<'a, str>, Unroutable> {
+    let invalid = |problem: String| Unroutable {
+        event_type: String::new(),
+        error: PublishError::InvalidDestination {
+            destination: message.dest.to_str_lossy().into(),
+            problem: problem.into(),
+        },
+    };
+    let dest = message.dest.to_str().map_err(|error| invalid(error.to_string()))?;
+    match Locator::parse_v5(dest) {
+        Ok(locator) => Ok(locator.authority),
+        Err(error) => Err(invalid(error.to_string())),
+    }
+}
+
+impl CompiledRoute {
+    /// The route of a publisher whose configuration has none.
+    pub(crate) fn catch_all() -> Route {
+        Route { pattern: "*".to_owned(), topic: DEFAULT_TOPIC.to_owned(), ..Route::default() }
+    }
+
+    /// A route to one topic.
+    pub(crate) fn single(pattern: Pattern, key: HashKey, topic: &str) -> CompiledRoute {
+        let target = Target { topic: topic.into(), strategy: "".into() };
+        CompiledRoute { pattern, key, topics: Topics::Single(Arc::new(target)) }
+    }
+
+    /// A route to one of several topics; `name` is the strategy as it was written.
+    pub(crate) fn sharded(
+        pattern: Pattern,
+        key: HashKey,
+        topics: &[String],
+        strategy: Strategy,
+        name: &str,
+    ) -> CompiledRoute {
+        let target =
+            |topic: &String| Arc::new(Target { topic: topic.as_str().into(), strategy: name.into() });
+        let topics = Topics::Sharded(topics.iter().map(target).collect(), Sharding::new(strategy));
+        CompiledRoute { pattern, key, topics }
+    }
+}
+
+impl Topics {
+    fn choose(&self, message: &MessageRef<'_>, key: Option<&Key<'_>>) -> &Arc<Target> {
+        match self {
+            Topics::Single(target) => target,
+            Topics::Sharded(targets, sharding) => {
+                &targets[sharding.choose(targets.len(), message, key.map(Key::as_bytes))]
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::config::dynamic_from_vector;
+
+    #[test]
+    fn vectors_routes() {
+        vectors::run("routes.json", |case| {
+            let value = &case.value;
+            let deny = value["deny_nil_partition_key"] == true;
+            let config = dynamic_from_vector(&value["config"]);
+            let table = config.compile(deny).map_err(|faults| format!("refused: {faults:?}"))?;
+            let message = vectors::message(&value["message"]);
+            let message = message.as_ref();
+            match (table.plan(&message), value["error_type"].as_str()) {
+                (Ok(plan), None) => same_records(&plan, &value["records"]),
+                (Err(unroutable), Some(expected)) if unroutable.error.error_type().as_str() == expected => {
+                    Ok(())
+                }
+                (result, expected) => Err(format!("{result:?}, expected error type {expected:?}")),
+            }
+        });
+    }
+
+    fn same_records(plan: &Plan<'_>, expected: &Value) -> Result<(), String> {
+        let expected = expected.as_array().ok_or("no records")?;
+        let same = plan.records.len() == expected.len()
+            && plan.records.iter().zip(expected).all(|(record, expected)| {
+                let topic_fits = match expected["any_of"].as_array() {
+                    Some(topics) => topics.iter().any(|topic| *topic == *record.target.topic),
+                    None => expected["topic"] == *record.target.topic,
+                };
+                let key = record.key.as_ref().map(|key| key.as_bytes().to_vec());
+                topic_fits
+                    && key == expected["key"].as_str().map(vectors::hex)
+                    && expected["strategy"] == *record.target.strategy
+            });
+        if same { Ok(()) } else { Err(format!("{:?}, expected {expected:?}", plan.records)) }
+    }
+
+    #[test]
+    fn round_robin_starts_at_the_first_topic_and_takes_turns() {
+        let route = Route {
+            pattern: "*".to_owned(),
+            topics: vec!["a".to_owned(), "b".to_owned()],
+            topic_shard_strategy: "roundrobin".to_owned(),
+            ..Route::default()
+        };
+        let config = crate::DynamicConfig { topic_map: vec![route], ..crate::DynamicConfig::default() };
+        let table = config.compile(false).unwrap();
+        let message = MessageRef { dest: "event:x".into(), ..MessageRef::default() };
+        let topics: Vec<_> =
+            (0..3).map(|_| table.plan(&message).unwrap().records[0].target.topic.clone()).collect();
+        assert_eq!(topics, ["a".into(), "b".into(), "a".into()] as [Box<str>; 3]);
+    }
+
+    #[test]
+    fn a_destination_that_is_not_utf8_is_a_validation_error() {
+        let table = crate::DynamicConfig::default().compile(false).unwrap();
+        let message = MessageRef { dest: wrp::Text::new(b"event:\xff"), ..MessageRef::default() };
+        let unroutable = table.plan(&message).unwrap_err();
+        assert_eq!(unroutable.error.error_type(), crate::ErrorType::ValidationError);
+    }
+}
