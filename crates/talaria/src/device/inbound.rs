@@ -131,21 +131,23 @@ fn find_source(source: Text<'_>, device_id: &DeviceId) -> SourceFinding {
     {
         return SourceFinding::Match;
     }
-    let Ok(source) = source.to_str() else {
-        return SourceFinding::ParseError;
-    };
-    if source.trim().is_empty() {
+    if is_blank(source) {
         return SourceFinding::Empty;
     }
-    match source.parse::<DeviceId>() {
-        Ok(id) if id == *device_id => SourceFinding::Match,
-        Ok(_) => SourceFinding::Mismatch,
-        Err(_) => SourceFinding::ParseError,
+    match source.to_str().map(str::parse::<DeviceId>) {
+        Ok(Ok(id)) if id == *device_id => SourceFinding::Match,
+        Ok(Ok(_)) => SourceFinding::Mismatch,
+        Ok(Err(_)) | Err(_) => SourceFinding::ParseError,
     }
 }
 
+/// Whether a text is nothing but white space, which counts as absent.
+fn is_blank(text: Text<'_>) -> bool {
+    text.to_str().is_ok_and(|text| text.trim_start().is_empty())
+}
+
 fn stamp<'a>(message: &mut MessageRef<'a>, stamps: &Stamps<'a>) {
-    if message.content_type.is_empty() {
+    if is_blank(message.content_type) {
         message.content_type = Text::from(OCTET_STREAM);
     }
     message.set_metadata(TIMESTAMP, stamps.timestamp);

@@ -330,3 +330,6 @@ fn grow(bytes: &mut Vec<u8>, more: usize, ceiling: usize) {
         bytes.reserve_exact(target - bytes.len());
     }
 }
+
+#[cfg(test)]
+mod tests;
