@@ -21,7 +21,6 @@ mod message_ref;
 mod message_type;
 mod metadata;
 mod msgpack;
-mod overlay;
 mod qos;
 mod rdr;
 mod scheme;

@@ -173,6 +173,3 @@ impl From<&Violation> for Ending {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;
