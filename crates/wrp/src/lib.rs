@@ -21,6 +21,7 @@ mod message_ref;
 mod message_type;
 mod metadata;
 mod msgpack;
+mod overlay;
 mod qos;
 mod rdr;
 mod scheme;

@@ -64,7 +64,6 @@ pub struct Message {
 
 impl Message {
     /// The same message, borrowed.
-    #[expect(clippy::should_implement_trait, reason = "AsRef cannot return a value that borrows")]
     pub fn as_ref(&self) -> MessageRef<'_> {
         MessageRef {
             msg_type: self.msg_type,

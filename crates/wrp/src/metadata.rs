@@ -1,13 +1,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use smallvec::SmallVec;
-
 use crate::msgpack::walk;
+use crate::overlay::{Overlay, OverlayIter};
 use crate::{Text, TextBuf};
-
-/// How many entries can be set on a message before the heap is asked for room.
-const INLINE: usize = 4;
 
 /// The `metadata` of a message: texts by their names.
 ///
@@ -29,7 +25,7 @@ pub struct Metadata<'a> {
     base: Base<'a>,
     /// How many entries of the base the overlay hides.
     hidden: usize,
-    overlay: SmallVec<[(Text<'a>, Text<'a>); INLINE]>,
+    overlay: Overlay<'a>,
 }
 
 #[derive(Clone, Default)]
@@ -55,30 +51,24 @@ impl<'a> Metadata<'a> {
     }
 
     /// The entries that were set since the message was decoded or borrowed.
-    pub(crate) fn overlay(&self) -> &[(Text<'a>, Text<'a>)] {
-        &self.overlay
+    pub(crate) fn overlay(&self) -> OverlayIter<'_, 'a> {
+        self.overlay.iter()
     }
 
     /// Sets an entry, in place of the one of that key if there is one.
     ///
     /// The first four do not allocate.
     pub fn set(&mut self, key: &'a str, value: impl Into<Text<'a>>) {
-        let (key, value) = (Text::from(key), value.into());
-        if let Some(entry) = self.overlay.iter_mut().find(|entry| entry.0 == key) {
-            entry.1 = value;
-            return;
-        }
-        if self.base.get(key).is_some() {
+        let key = Text::from(key);
+        if self.overlay.set(key, value.into()) && self.base.get(key).is_some() {
             self.hidden += 1;
         }
-        self.overlay.push((key, value));
     }
 
     /// The value of a key. Takes time proportional to the number of entries.
     pub fn get(&self, key: &str) -> Option<Text<'a>> {
         let key = Text::from(key);
-        let set = self.overlay.iter().find(|entry| entry.0 == key).map(|entry| entry.1);
-        set.or_else(|| self.base.get(key))
+        self.overlay.get(key).or_else(|| self.base.get(key))
     }
 
     /// How many entries there are.
@@ -98,7 +88,7 @@ impl<'a> Metadata<'a> {
             Base::Wire(entries) => IterRepr::Wire(entries.iter()),
             Base::Map(map) => IterRepr::Map(map.iter()),
         };
-        let hiding = if self.hidden > 0 { &self.overlay[..] } else { &[] };
+        let hiding = (self.hidden > 0).then_some(&self.overlay);
         MetadataIter { base, hiding, overlay: self.overlay.iter(), left: self.len() }
     }
 
@@ -156,8 +146,8 @@ impl fmt::Debug for Metadata<'_> {
 #[derive(Clone)]
 pub struct MetadataIter<'m, 'a> {
     base: IterRepr<'m, 'a>,
-    hiding: &'m [(Text<'a>, Text<'a>)],
-    overlay: std::slice::Iter<'m, (Text<'a>, Text<'a>)>,
+    hiding: Option<&'m Overlay<'a>>,
+    overlay: OverlayIter<'m, 'a>,
     left: usize,
 }
 
@@ -179,7 +169,7 @@ impl<'a> Iterator for MetadataIter<'_, 'a> {
                 IterRepr::Map(entries) => entries.next().map(|(key, value)| (key.as_text(), value.as_text())),
             };
             let entry = match below {
-                Some(entry) if self.hiding.iter().any(|set| set.0 == entry.0) => continue,
+                Some(entry) if self.hiding.is_some_and(|set| set.get(entry.0).is_some()) => continue,
                 Some(entry) => entry,
                 None => *self.overlay.next()?,
             };

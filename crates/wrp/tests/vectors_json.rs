@@ -39,7 +39,7 @@ fn check(
     encode(&message.as_ref(), &mut text);
     let text = String::from_utf8(text).map_err(|error| error.to_string())?;
     let expected = case.value["text"].as_str().unwrap_or_default();
-    if case.value["exact"] == Value::from(true) {
+    if case.value["exact"] == true {
         return same("text", &format!("{expected}{end}"), &text);
     }
     let parsed = |text: &str| serde_json::from_str::<Value>(text).map_err(|error| error.to_string());

@@ -161,8 +161,14 @@ impl Device {
     /// As [`send`](Device::send), and if the uuid is empty or in use, or the connection ends before the answer.
     pub async fn request(&self, uuid: &str, frame: Bytes, deadline: Instant) -> Result<Bytes, SendError> {
         let pending = self.transactions.register(uuid)?;
-        self.outbox.send(frame, deadline).await?;
-        pending.answer(deadline).await
+        let mut answer = std::pin::pin!(pending.answer(deadline));
+        tokio::select! {
+            biased;
+            // The session's end is heard here even while the write of the request is stuck.
+            early = &mut answer => return early,
+            sent = self.outbox.send(frame, deadline) => sent?,
+        }
+        answer.await
     }
 
     /// Ends the connection; of several reasons the first one counts.

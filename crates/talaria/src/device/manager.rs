@@ -187,7 +187,7 @@ impl Manager {
     }
 
     /// Registers a device on its upgraded connection, tells of it, and starts its session.
-    async fn connect<S>(self: Arc<Self>, mut io: S, read_ahead: Bytes, identity: Identity)
+    pub(super) async fn connect<S>(self: Arc<Self>, mut io: S, read_ahead: Bytes, identity: Identity)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {

@@ -173,3 +173,6 @@ impl From<&Violation> for Ending {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -164,7 +164,7 @@ fn map(entries: &Metadata<'_>, out: &mut Vec<u8>) {
         None => entries.iter().for_each(|entry| pair(entry, out)),
         Some(bytes) => {
             out.extend_from_slice(bytes);
-            entries.overlay().iter().for_each(|entry| pair(*entry, out));
+            entries.overlay().for_each(|entry| pair(*entry, out));
         }
     }
 }

@@ -48,7 +48,7 @@ pub(in crate::device) struct Connection<S> {
     pub(in crate::device) running: Running,
 }
 
-struct Task<S> {
+pub(super) struct Task<S> {
     io: S,
     manager: Arc<Manager>,
     device: Arc<Device>,

@@ -1,0 +1,125 @@
+//! Sessions over an in-memory pipe, with time paused.
+
+mod client;
+mod closing;
+mod exchange;
+mod liveness;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::net::TcpStream;
+use wrp::{Message, MessageRef, MessageType};
+
+use super::run::Task;
+use crate::device::{CloseReason, Config, Device, Events, Identity, Manager};
+use crate::telemetry::metrics::Metrics;
+use client::Client;
+
+const ID: &str = "mac:112233445566";
+
+/// What [`Events`] was told.
+#[derive(Debug, PartialEq)]
+enum Told {
+    Online,
+    Offline(String),
+    Message(Box<Message>),
+}
+
+#[derive(Default)]
+struct Recorder(Mutex<Vec<Told>>);
+
+impl Events for Recorder {
+    fn online(&self, _: &Arc<Device>) {
+        self.0.lock().push(Told::Online);
+    }
+
+    fn offline(&self, _: &Arc<Device>, reason: &CloseReason) {
+        self.0.lock().push(Told::Offline(reason.to_string()));
+    }
+
+    fn message(&self, _: &Arc<Device>, message: &mut MessageRef<'_>) {
+        self.0.lock().push(Told::Message(Box::new(message.to_owned())));
+    }
+}
+
+/// A gateway without a network.
+struct Gateway {
+    manager: Arc<Manager>,
+    events: Arc<Recorder>,
+    metrics: Metrics,
+}
+
+impl Gateway {
+    fn new(config: Config) -> Gateway {
+        let events = Arc::new(Recorder::default());
+        let metrics = Metrics::default();
+        Gateway {
+            manager: Manager::new(config, Arc::clone(&events) as Arc<dyn Events>, &metrics),
+            events,
+            metrics,
+        }
+    }
+
+    /// Connects a device over a pipe that holds so many bytes each way.
+    async fn connect(&self, pipe: usize) -> (Client, Arc<Device>) {
+        self.connect_with(pipe, b"").await
+    }
+
+    async fn connect_with(&self, pipe: usize, read_ahead: &'static [u8]) -> (Client, Arc<Device>) {
+        let (near, far) = tokio::io::duplex(pipe);
+        let identity = Identity::new(ID.parse().unwrap());
+        let id = identity.id.clone();
+        Arc::clone(&self.manager).connect(near, Bytes::from_static(read_ahead), identity).await;
+        (Client::new(far), self.manager.registry().get(&id).unwrap())
+    }
+
+    /// What was told since the last time, once the sessions have had their turn.
+    async fn told(&self) -> Vec<Told> {
+        settle().await;
+        std::mem::take(&mut *self.events.0.lock())
+    }
+
+    fn metric(&self, name: &str) -> String {
+        let text = String::from_utf8(self.metrics.gather_text()).unwrap();
+        let line = text.lines().find(|line| line.starts_with(&format!("talaria_talaria_{name}")));
+        line.and_then(|line| line.rsplit(' ').next()).unwrap_or("absent").to_owned()
+    }
+}
+
+/// Lets every task run that can.
+async fn settle() {
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// An event of the device, as msgpack.
+fn event(dest: &str) -> Vec<u8> {
+    encoded(&Message {
+        msg_type: MessageType::SIMPLE_EVENT,
+        source: ID.into(),
+        dest: dest.into(),
+        ..Message::default()
+    })
+}
+
+fn encoded(message: &Message) -> Vec<u8> {
+    let mut out = Vec::new();
+    message.as_ref().encode_v3(&mut out);
+    out
+}
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+#[test]
+fn the_task_of_a_device_is_small() {
+    let size = size_of::<Task<TcpStream>>();
+    println!("session task: {size} bytes, Device: {} bytes", size_of::<Device>());
+    assert!(size < 300, "{size} bytes");
+    assert!(size_of::<Device>() < 600, "{} bytes", size_of::<Device>());
+}

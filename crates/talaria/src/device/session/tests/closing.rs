@@ -1,0 +1,154 @@
+//! The ends of sessions.
+
+use tokio::time::Instant;
+
+use super::client::{binary, frame};
+use super::*;
+use crate::device::{Reason, SendError};
+
+#[tokio::test(start_paused = true)]
+async fn a_device_that_drops_the_connection_is_told_of_once() {
+    let gateway = Gateway::new(Config::default());
+    let (client, device) = gateway.connect(4096).await;
+    drop(client);
+    let told = gateway.told().await;
+    assert_eq!(told, [Told::Online, Told::Offline("*no error*:readerror".to_owned())]);
+    assert!(gateway.manager.registry().is_empty());
+    device.close(Reason::Drained.into());
+    assert_eq!(device.try_send(Bytes::new()), Err(SendError::Closed));
+    assert_eq!(gateway.told().await, []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_close_is_answered_with_the_same_code() {
+    for (sent, answered) in [(&b"\x03\xe8bye"[..], &b"\x03\xe8"[..]), (b"\x0f\xa1", b"\x0f\xa1"), (b"", b"")]
+    {
+        let gateway = Gateway::new(Config::default());
+        let (mut client, _device) = gateway.connect(4096).await;
+        client.send(&frame(0x88, sent)).await;
+        client.expect(0x88, answered).await;
+        assert_eq!(client.frame().await, None);
+        let told = gateway.told().await;
+        assert_eq!(told, [Told::Online, Told::Offline("*no error*:readerror".to_owned())]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn bad_frames_end_the_connection_with_their_code_and_text() {
+    let limit = 1000;
+    for (bytes, code, text) in [
+        (vec![0x82, 0x01, b'x'], 1002, "bad MASK".to_owned()),
+        (frame(0xc2, b""), 1002, "RSV1 set".to_owned()),
+        (frame(0x83, b""), 1002, "bad opcode 3".to_owned()),
+        (frame(0x09, b""), 1002, "FIN not set on control".to_owned()),
+        (frame(0x89, &[0; 126]), 1002, "len > 125 for control".to_owned()),
+        (frame(0x88, b"\x03\xe7"), 1002, "bad close code 999".to_owned()),
+        (binary(&vec![0; limit + 1]), 1009, format!("message over {limit} bytes")),
+    ] {
+        let gateway = Gateway::new(Config { max_message_size: limit, ..Config::default() });
+        let (mut client, _device) = gateway.connect(4096).await;
+        client.send(&bytes).await;
+        client.expect_close(code, &text).await;
+        let told = gateway.told().await;
+        assert_eq!(told, [Told::Online, Told::Offline(format!("{text}:readerror"))]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_follows_a_close_is_not_heard() {
+    let gateway = Gateway::new(Config::default());
+    let (mut client, _device) = gateway.connect(4096).await;
+    let after = binary(&event("event:iot"));
+    client.send(&[frame(0x88, b"\x03\xe8"), after.clone()].concat()).await;
+    client.expect(0x88, b"\x03\xe8").await;
+    client.send(&after).await;
+    let told = gateway.told().await;
+    assert!(matches!(told[..], [Told::Online, Told::Offline(_)]), "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_that_closes_says_why_and_fails_whoever_waits() {
+    let gateway = Gateway::new(Config::default());
+    let (mut client, device) = gateway.connect(64).await;
+    let deadline = Instant::now() + seconds(60);
+    let waiting: Vec<_> = (0..3)
+        .map(|number| {
+            let device = Arc::clone(&device);
+            tokio::spawn(async move {
+                device.request(&format!("t-{number}"), Bytes::from(vec![1; 20_000]), deadline).await
+            })
+        })
+        .collect();
+    settle().await;
+    device.close(CloseReason::with_error(Reason::RehashError, &"no instances"));
+    device.close(Reason::Drained.into());
+    for request in waiting {
+        assert_eq!(request.await.unwrap(), Err(SendError::Closed));
+    }
+    let request = device.request("late", Bytes::new(), deadline).await;
+    assert_eq!(request, Err(SendError::TransactionsClosed));
+    // The frame that was under way is finished, the two behind it are not sent.
+    client.expect(0x82, vec![1; 20_000]).await;
+    client.expect_close(1001, "rehash-error").await;
+    let told = gateway.told().await;
+    assert_eq!(told, [Told::Online, Told::Offline("no instances:rehash-error".to_owned())]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_that_ignores_the_close_is_dropped_soon() {
+    let gateway = Gateway::new(Config::default());
+    let (client, device) = gateway.connect(64).await;
+    device.try_send(Bytes::from(vec![1; 500])).unwrap();
+    settle().await;
+    device.close(Reason::Drained.into());
+    let started = Instant::now();
+    let left = gateway.manager.registry().wait_until_empty(started + seconds(10)).await;
+    assert_eq!(left, 0);
+    assert!(started.elapsed() < seconds(2), "{:?}", started.elapsed());
+    drop(client);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_device_again_ends_the_old_connection() {
+    let gateway = Gateway::new(Config::default());
+    let (mut first, _) = gateway.connect(4096).await;
+    let (_second, device) = gateway.connect(4096).await;
+    first.expect_close(1008, "duplicate").await;
+    let told = gateway.told().await;
+    assert_eq!(told, [Told::Online, Told::Online, Told::Offline("*no error*:duplicate".to_owned())]);
+    assert!(Arc::ptr_eq(&gateway.manager.registry().get(device.id()).unwrap(), &device));
+    assert_eq!(device.statistics().duplications(), 1);
+    assert_eq!(gateway.metric("duplicate_count"), "1");
+    assert_eq!(gateway.metric("device_count"), "1");
+    assert_eq!(gateway.metric("hardware_model"), "1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn over_the_limit_a_device_is_told_to_try_again() {
+    let gateway = Gateway::new(Config { max_devices: Some(1), ..Config::default() });
+    let (_client, _device) = gateway.connect(4096).await;
+    let (near, far) = tokio::io::duplex(4096);
+    let other = Identity::new("uuid:other".parse().unwrap());
+    Arc::clone(&gateway.manager).connect(near, Bytes::new(), other).await;
+    Client::new(far).expect_close(1013, "device-limit-reached").await;
+    assert_eq!(gateway.told().await, [Told::Online]);
+    assert_eq!(gateway.metric("device_limit_reached_count"), "1");
+    assert_eq!(gateway.metric("disconnect_count"), "1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_says_going_away_and_waits_for_the_offline_events() {
+    let gateway = Gateway::new(Config::default());
+    let (mut client, _device) = gateway.connect(4096).await;
+    let (shutdown, ()) = tokio::join!(gateway.manager.shutdown(seconds(5)), async {
+        client.expect_close(1001, "drained").await;
+        drop(client);
+    });
+    assert_eq!(shutdown, 0);
+    let told = gateway.told().await;
+    assert_eq!(told, [Told::Online, Told::Offline("the gateway is shutting down:drained".to_owned())]);
+    let (near, far) = tokio::io::duplex(4096);
+    Arc::clone(&gateway.manager).connect(near, Bytes::new(), Identity::new(ID.parse().unwrap())).await;
+    Client::new(far).expect_close(1001, "drained").await;
+    assert_eq!(gateway.told().await, []);
+}

@@ -1,0 +1,99 @@
+//! What the codec costs: the whole way of a device's event, and its parts.
+//!
+//! The event is one of 350 bytes, as issue 3 has it, with its keys in the encoders' order.
+
+use std::hint::black_box;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use wrp::{Message, MessageRef, MessageType, OCTET_STREAM, Qos};
+
+const STAMP: &str = "2026-11-24T04:00:00.123456789Z";
+const SESSION: &str = "2ZzF0Zb8h5Q1WkVqR7mT3xYp9Ls";
+const PARTNERS: &[&str] = &["comcast"];
+
+fn event() -> Vec<u8> {
+    let metadata = [
+        ("/boot-time", "1542834188"),
+        ("/last-reconnect-reason", "SSL_Socket_Close"),
+        ("/trust", "1000"),
+        ("/hw-model", "TG1682"),
+    ];
+    let message = Message {
+        msg_type: MessageType::SIMPLE_EVENT,
+        source: "mac:112233445566/iot".into(),
+        dest: "event:device-status/mac:112233445566/fully-manageable".into(),
+        content_type: "application/json".into(),
+        metadata: Some(metadata.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect()),
+        payload: Some(
+            br#"{"device_id":"112233445566","timestamp":1542834188,"state":"on","cause":"reconnected-now"}"#
+                .to_vec(),
+        ),
+        partner_ids: Some(vec!["*".into()]),
+        qos: Qos(30),
+        ..Message::default()
+    };
+    let mut frame = Vec::new();
+    message.as_ref().encode_v3(&mut frame);
+    assert_eq!(frame.len(), 350, "the event of issue 3");
+    frame
+}
+
+/// What the gateway does to an event of a device on its way to both sinks.
+fn both_sinks(frame: &[u8], http: &mut Vec<u8>, kafka: &mut Vec<u8>) {
+    let Ok(mut message) = MessageRef::decode_v3(frame) else { return };
+    if message.check_utf8().is_err() {
+        return;
+    }
+    if message.content_type.is_empty() {
+        message.content_type = OCTET_STREAM.into();
+    }
+    message.set_metadata("/xmidt-timestamp", black_box(STAMP));
+    message.set_partner_ids(black_box(PARTNERS));
+    message.session_id = black_box(SESSION).into();
+    http.clear();
+    message.encode_v3(http);
+
+    message.set_metadata("/account-id", black_box("4711"));
+    message.set_metadata("/hw-deviceid", black_box("mac:112233445566"));
+    kafka.clear();
+    message.encode_v5(kafka);
+}
+
+fn codec(c: &mut Criterion) {
+    let frame = event();
+    let (mut http, mut kafka) = (Vec::new(), Vec::new());
+    c.bench_function("event to both sinks", |b| {
+        b.iter(|| {
+            both_sinks(black_box(&frame), &mut http, &mut kafka);
+            black_box((&http, &kafka));
+        });
+    });
+
+    c.bench_function("decode", |b| b.iter(|| black_box(MessageRef::decode_v3(black_box(&frame)).is_ok())));
+    let Ok(message) = MessageRef::decode_v3(&frame) else { return };
+    c.bench_function("check utf-8", |b| b.iter(|| black_box(black_box(&message).check_utf8().is_ok())));
+    c.bench_function("encode v3", |b| {
+        b.iter(|| {
+            http.clear();
+            black_box(&message).encode_v3(&mut http);
+            black_box(&http);
+        });
+    });
+    c.bench_function("encode v5", |b| {
+        b.iter(|| {
+            kafka.clear();
+            black_box(&message).encode_v5(&mut kafka);
+            black_box(&kafka);
+        });
+    });
+    c.bench_function("encode json v3", |b| {
+        b.iter(|| {
+            http.clear();
+            wrp::json::encode_v3(black_box(&message), &mut http);
+            black_box(&http);
+        });
+    });
+}
+
+criterion_group!(benches, codec);
+criterion_main!(benches);

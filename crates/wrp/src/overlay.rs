@@ -1,0 +1,55 @@
+//! Metadata entries that were set on a message since it was decoded.
+
+use crate::Text;
+
+/// How many entries need no heap.
+const INLINE: usize = 4;
+
+type Entry<'a> = (Text<'a>, Text<'a>);
+
+/// A short list of entries with different keys.
+///
+/// A `SmallVec` would do, but it would make messages invariant in their lifetime, so that two with different ones could
+/// not be compared.
+#[derive(Clone, Default)]
+pub(crate) struct Overlay<'a> {
+    inline: [Entry<'a>; INLINE],
+    used: usize,
+    /// The entries from the fifth on.
+    more: Vec<Entry<'a>>,
+}
+
+/// The entries of an [`Overlay`], in the order in which they were first set.
+pub(crate) type OverlayIter<'m, 'a> =
+    std::iter::Chain<std::slice::Iter<'m, Entry<'a>>, std::slice::Iter<'m, Entry<'a>>>;
+
+impl<'a> Overlay<'a> {
+    /// Sets an entry, and says whether its key is new here.
+    pub(crate) fn set(&mut self, key: Text<'a>, value: Text<'a>) -> bool {
+        let mut entries = self.inline[..self.used].iter_mut().chain(&mut self.more);
+        if let Some(entry) = entries.find(|entry| entry.0 == key) {
+            entry.1 = value;
+            return false;
+        }
+        match self.inline.get_mut(self.used) {
+            Some(free) => {
+                *free = (key, value);
+                self.used += 1;
+            }
+            None => self.more.push((key, value)),
+        }
+        true
+    }
+
+    pub(crate) fn get(&self, key: Text<'_>) -> Option<Text<'a>> {
+        self.iter().find(|entry| entry.0 == key).map(|entry| entry.1)
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.used + self.more.len()
+    }
+
+    pub(crate) fn iter(&self) -> OverlayIter<'_, 'a> {
+        self.inline[..self.used].iter().chain(&self.more)
+    }
+}
