@@ -1,5 +1,7 @@
 //! The XMiDT device gateway: one WebSocket per device, its events to HTTP and Kafka, requests to it by REST.
 
+pub mod api;
+pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod device;

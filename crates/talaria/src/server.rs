@@ -12,6 +12,7 @@ mod address;
 mod body;
 mod connection;
 mod identity;
+pub mod incoming;
 mod metrics;
 pub mod observe;
 pub mod primary;

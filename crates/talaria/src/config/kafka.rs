@@ -1,8 +1,5 @@
 //! The section `kafka` (contract §8).
 
-#[cfg(test)]
-mod tests;
-
 use super::{
     read::{Section, Setting as _},
     tree::Value,

@@ -18,6 +18,7 @@ use super::handshake::{Candidate, Refusal};
 use super::registry::ConnectError;
 use super::session::{self, Connection};
 use super::{Claims, CloseReason, Config, Device, DeviceMetrics, Events, Identity, Reason, Registry, Wheel};
+use crate::server;
 use crate::telemetry::metrics::Metrics;
 use crate::ws::frame::write_close;
 use crate::ws::handshake;
@@ -75,8 +76,8 @@ impl Manager {
     /// Takes a request for `/api/{v2,v3}/device`, of any method, through all checks that need nothing but the request and
     /// the claims of its token. The response is the 101, whose connection then becomes the device's, or a refusal.
     ///
-    /// The request must come from a hyper connection served `with_upgrades` over a `TokioIo<TcpStream>` or a
-    /// `TokioIo<TlsStream<TcpStream>>`.
+    /// The request comes from a [`server`](crate::server), or from a hyper connection served `with_upgrades` over a
+    /// `TokioIo<TcpStream>` or a `TokioIo<TlsStream<TcpStream>>`.
     pub fn accept<R, B>(self: &Arc<Self>, request: Request<R>, claims: Option<Claims>) -> Response<B>
     where
         B: Default + From<String>,
@@ -162,6 +163,10 @@ impl Manager {
             Err(error) => {
                 return debug!(id = %identity.id, %error, "the device left before its handshake was done");
             }
+        };
+        let upgraded = match server::upgrade::take(upgraded) {
+            Ok(taken) => return self.connect(taken.socket, taken.read_ahead, identity).await,
+            Err(upgraded) => upgraded,
         };
         match upgraded.downcast::<TokioIo<TcpStream>>() {
             Ok(parts) => {

@@ -11,8 +11,10 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::accept::told_to_stop;
+use super::incoming::ReadBy;
 use super::stream::{Answering, Stream};
 use super::{Body, Config, Handler, Identity, Peer, Permit};
 
@@ -47,6 +49,8 @@ impl<H: Handler> Door<H> {
         answering: Answering,
     ) -> Response<Body> {
         request.extensions_mut().insert(peer);
+        let read_by = self.config.read_timeout.map(|timeout| Instant::now() + timeout);
+        request.extensions_mut().insert(ReadBy(read_by));
         let mut response = self.handler.handle(request).await;
         self.identity.sign(&mut response);
         response.body_mut().keep(answering);

@@ -1,8 +1,21 @@
 //! What the primary server answers: devices at `/api/{v2,v3}/device`, the other services' REST API beside it.
 
 use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
 
-use http::Method;
+use http::{Method, Request, Response};
+use hyper::body::Incoming;
+
+use super::{Body, Handler, reply};
+use crate::api::Api;
+use crate::device::Manager;
+
+/// The primary server: devices' upgrades, and the API.
+pub struct Primary {
+    devices: Arc<Manager>,
+    api: Api,
+}
 
 /// The two versions of the paths, which differ in some status codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +41,42 @@ pub enum Route<'a> {
     WrongMethod(&'static str),
     /// Everything else.
     Unknown,
+}
+
+impl Primary {
+    /// `devices` answers `/api/{v2,v3}/device`, `api` the rest.
+    pub fn new(devices: Arc<Manager>, api: Api) -> Self {
+        Self { devices, api }
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        // The path is looked at while the request is handed on.
+        let uri = request.uri().clone();
+        let (version, route) = Route::find(request.method(), uri.path());
+        match route {
+            Route::Device => self.devices.accept(request, None),
+            Route::Devices => self.api.devices(version, request.headers()),
+            Route::Stat(id) => self.api.stat(version, &id, request.headers()),
+            Route::Send => self.api.send(version, request).await,
+            Route::WrongMethod(allow) => reply::method_not_allowed(allow),
+            Route::Unknown => reply::not_found(),
+        }
+    }
+}
+
+impl fmt::Debug for Primary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Primary").field("api", &self.api).finish_non_exhaustive()
+    }
+}
+
+impl Handler for Primary {
+    async fn handle(&self, request: Request<Incoming>) -> Response<Body> {
+        let in_flight = self.api.metrics().begin(&request);
+        let mut response = self.answer(request).await;
+        in_flight.answered(&mut response);
+        response
+    }
 }
 
 impl<'a> Route<'a> {

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use futures_util::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
@@ -37,7 +38,12 @@ struct Timeouts {
 
 /// What the connection is waiting for. The stream sees a request begin, the service sees it arrive and be answered.
 #[derive(Debug, Default)]
-pub(super) struct Phase(AtomicU8);
+pub(super) struct Phase {
+    now: AtomicU8,
+    /// The connection's task, if it began to wait while a request was being answered: no deadline runs then, and
+    /// hyper does not look at the socket again on its own once the answer is written.
+    reader: AtomicWaker,
+}
 
 /// Lasts from a request's arrival until its response's body is gone.
 #[derive(Debug)]
@@ -63,17 +69,18 @@ impl Phase {
     }
 
     fn get(&self) -> u8 {
-        self.0.load(Ordering::Relaxed)
+        self.now.load(Ordering::Relaxed)
     }
 
     fn set(&self, phase: u8) {
-        self.0.store(phase, Ordering::Relaxed);
+        self.now.store(phase, Ordering::Relaxed);
     }
 }
 
 impl Drop for Answering {
     fn drop(&mut self) {
         self.0.set(NEXT);
+        self.0.reader.wake();
     }
 }
 
@@ -127,7 +134,13 @@ impl AsyncRead for Stream {
             HEADER => this.timeouts.header,
             // The last bytes of a response may still be waiting for their reader.
             NEXT if !this.writing.is_set() => this.timeouts.idle,
-            _ => None,
+            _ => {
+                this.phase.reader.register(cx.waker());
+                if this.phase.get() != phase {
+                    cx.waker().wake_by_ref();
+                }
+                None
+            }
         };
         ready!(this.reading.poll(cx, phase, timeout));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))

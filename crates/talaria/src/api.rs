@@ -1,0 +1,114 @@
+//! The REST API for the other services: which devices are connected, how one of them is, and messages to them.
+//!
+//! The API knows devices by the [`Registry`] alone; sessions and sockets are none of its business. Every answer is
+//! the reference's to the byte where a client could depend on it (contract §3), except:
+//! - `/devices` is written shard by shard from what is connected while it is read, not cached for 10 s;
+//! - a timeout's 504 has a body and an error header like every other error;
+//! - `Accept: */*` means msgpack, and so does a missing `Content-Type`;
+//! - WRP fields are never read from `X-Xmidt-*` headers.
+
+mod devices;
+mod metrics;
+mod send;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use wrp::DeviceId;
+
+use crate::auth::{BasicKeys, basic};
+use crate::device::Registry;
+use crate::server::primary::ApiVersion;
+use crate::server::{Body, reply};
+
+pub use metrics::{ApiMetrics, InFlight};
+
+/// The API's limits and keys (`inbound` of the configuration).
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Who may use it (`inbound.authKey`); `None` means everybody.
+    pub keys: Option<BasicKeys>,
+    /// How long a message may take to its device, and the device to its answer (`inbound.timeout`).
+    pub timeout: Duration,
+    /// The longest body of `/device/send`, in bytes (`inbound.maxBodyBytes`); a longer one is answered with 413.
+    pub max_body_bytes: usize,
+}
+
+/// The REST API.
+#[derive(Debug)]
+pub struct Api {
+    config: Config,
+    registry: Arc<Registry>,
+    metrics: ApiMetrics,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { keys: None, timeout: Duration::from_secs(120), max_body_bytes: 32 * 1024 * 1024 }
+    }
+}
+
+impl Api {
+    /// An API over these devices.
+    pub fn new(config: Config, registry: Arc<Registry>, metrics: ApiMetrics) -> Self {
+        Self { config, registry, metrics }
+    }
+
+    /// The metrics of its requests.
+    pub fn metrics(&self) -> &ApiMetrics {
+        &self.metrics
+    }
+
+    /// `GET /devices`: all connected devices.
+    pub fn devices(&self, version: ApiVersion, headers: &HeaderMap) -> Response<Body> {
+        match self.authorize(version, headers) {
+            Ok(()) => {
+                let list = devices::list(Arc::clone(&self.registry));
+                reply::with_body(StatusCode::OK, reply::JSON, Body::pieces(list))
+            }
+            Err(refusal) => refusal,
+        }
+    }
+
+    /// `GET /device/{id}/stat`: one device. The id is looked at before the credentials (contract-details §3).
+    pub fn stat(&self, version: ApiVersion, id: &str, headers: &HeaderMap) -> Response<Body> {
+        let Ok(id) = id.parse::<DeviceId>() else {
+            return reply::json_error(
+                StatusCode::BAD_REQUEST,
+                "failed to extract device ID: invalid device name",
+            );
+        };
+        if let Err(refusal) = self.authorize(version, headers) {
+            return refusal;
+        }
+        match self.registry.get(&id) {
+            Some(device) => reply::with_body(StatusCode::OK, reply::JSON, devices::describe(&device)),
+            None => reply::empty(StatusCode::NOT_FOUND),
+        }
+    }
+
+    /// `POST|PATCH /device/send`: a message to a device and, if it is a request, the device's answer.
+    pub async fn send(&self, version: ApiVersion, request: Request<Incoming>) -> Response<Body> {
+        if let Err(refusal) = self.authorize(version, request.headers()) {
+            return refusal;
+        }
+        match send::send(&self.config, &self.registry, request).await {
+            Ok(response) => response,
+            Err(refused) => {
+                if let send::Refused::Routing(error) = &refused {
+                    self.metrics.count_error(*error);
+                }
+                refused.into_response()
+            }
+        }
+    }
+
+    #[expect(clippy::result_large_err, reason = "the error is the response, which is made in any case")]
+    fn authorize(&self, version: ApiVersion, headers: &HeaderMap) -> Result<(), Response<Body>> {
+        let Some(keys) = &self.config.keys else { return Ok(()) };
+        keys.check(headers.get(AUTHORIZATION)).map_err(|refusal| refusal.response(version, basic::CHALLENGE))
+    }
+}

@@ -1,0 +1,169 @@
+//! `/device/send`: from the request's body to the device, and from the device's answer to the response.
+//!
+//! The checks and their order are contract-details §3: content type, decoding, transaction, `Accept`, credentials on
+//! the request, routing.
+
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::{HeaderMap, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use tokio::time::Instant;
+use wrp::{DeviceId, Format, MessageRef, UnknownContentType};
+
+use super::Config;
+use crate::auth::basic;
+use crate::device::{Registry, SendError};
+use crate::server::incoming::{self, ReadError};
+use crate::server::{Body, reply};
+
+const MESSAGE_ERROR: HeaderName = HeaderName::from_static("x-xmidt-message-error");
+
+/// Why a message was not sent, or not answered.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Refused {
+    #[error("failed to determine format of Content-Type header: {0}")]
+    ContentType(UnknownContentType),
+    #[error("failed to determine format of Accept header: {0}")]
+    Accept(UnknownContentType),
+    #[error("compressed bodies are not supported")]
+    Compressed,
+    #[error(transparent)]
+    Unread(ReadError),
+    #[error("failed to decode wrp: unexpected EOF")]
+    Undecodable,
+    /// A request without a transaction_uuid; its body is sent back.
+    #[error("the message needs a transaction_uuid")]
+    NoTransaction(Bytes),
+    #[error("the request has no basic credentials")]
+    NoCredentials,
+    #[error("Could not process device request: {0}")]
+    Routing(SendError),
+}
+
+/// What is to be sent, checked.
+struct Order {
+    dest: Result<DeviceId, SendError>,
+    /// The transaction, if an answer is to be waited for.
+    transaction: Option<Box<str>>,
+    /// The message as the device gets it: v3 msgpack.
+    frame: Bytes,
+}
+
+/// Sends the request's message to the device that it names.
+pub(super) async fn send(
+    config: &Config,
+    registry: &Registry,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Refused> {
+    let deadline = Instant::now() + config.timeout;
+    let format = body_format(request.headers())?;
+    let (head, body) = incoming::read(request, config.max_body_bytes).await.map_err(Refused::Unread)?;
+    let order = Order::read(format, &body)?;
+    let answer_format = answer_format(&head.headers)?;
+    if basic::credentials(head.headers.get(AUTHORIZATION)).is_err() {
+        return Err(Refused::NoCredentials);
+    }
+    let answer = order.carry_out(registry, deadline).await.map_err(Refused::Routing)?;
+    answer.map_or_else(|| Ok(reply::empty(StatusCode::OK)), |answer| response(answer, answer_format))
+}
+
+impl Order {
+    fn read(format: Format, body: &Bytes) -> Result<Self, Refused> {
+        match format {
+            Format::Msgpack => {
+                let message = MessageRef::decode_v3(body).map_err(|_| Refused::Undecodable)?;
+                // The device gets the very bytes, with whatever this gateway does not know.
+                Self::of(&message, body, Bytes::clone)
+            }
+            Format::Json => {
+                let message = wrp::json::decode_v3(body).map_err(|_| Refused::Undecodable)?;
+                let message = message.as_ref();
+                Self::of(&message, body, |_| {
+                    let mut frame = Vec::with_capacity(body.len());
+                    message.encode_v3(&mut frame);
+                    frame.into()
+                })
+            }
+        }
+    }
+
+    fn of(
+        message: &MessageRef<'_>,
+        body: &Bytes,
+        frame: impl FnOnce(&Bytes) -> Bytes,
+    ) -> Result<Self, Refused> {
+        if message.msg_type.requires_transaction() && message.transaction_uuid.is_empty() {
+            return Err(Refused::NoTransaction(body.clone()));
+        }
+        let dest = message.dest.to_str().ok().and_then(|dest| dest.parse().ok());
+        let transaction =
+            message.is_transaction_part().then(|| message.transaction_uuid.to_str_lossy().into());
+        Ok(Self { dest: dest.ok_or(SendError::InvalidDeviceName), transaction, frame: frame(body) })
+    }
+
+    /// The device's answer, if one was asked for: v3 msgpack.
+    async fn carry_out(self, registry: &Registry, deadline: Instant) -> Result<Option<Bytes>, SendError> {
+        let device = registry.get(&self.dest?).ok_or(SendError::NotConnected)?;
+        match self.transaction {
+            Some(uuid) => device.request(&uuid, self.frame, deadline).await.map(Some),
+            None => device.send(self.frame, deadline).await.map(|()| None),
+        }
+    }
+}
+
+impl Refused {
+    pub(super) fn into_response(self) -> Response<Body> {
+        match self {
+            Self::ContentType(_) | Self::Accept(_) | Self::Undecodable => {
+                reply::text(StatusCode::BAD_REQUEST, self.to_string())
+            }
+            Self::Compressed => reply::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, self.to_string()),
+            Self::Unread(error) => error.into_response(),
+            Self::NoTransaction(body) => reply::text(StatusCode::BAD_REQUEST, body),
+            Self::NoCredentials => reply::empty(StatusCode::FORBIDDEN),
+            Self::Routing(error) => {
+                let mut response = reply::json_error(error.status(), &self.to_string());
+                let label = HeaderValue::from_static(error.label());
+                response.headers_mut().insert(MESSAGE_ERROR, label);
+                response
+            }
+        }
+    }
+}
+
+/// The format of the body; without a `Content-Type` it is msgpack.
+fn body_format(headers: &HeaderMap) -> Result<Format, Refused> {
+    if headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+        return Err(Refused::Compressed);
+    }
+    Format::from_content_type(&text(headers, &CONTENT_TYPE)).map_err(Refused::ContentType)
+}
+
+/// The format of the answer: what is accepted, whatever the request was in. "Anything" is msgpack.
+fn answer_format(headers: &HeaderMap) -> Result<Format, Refused> {
+    let accept = text(headers, &ACCEPT);
+    Format::from_content_type(&accept).or_else(|unknown| {
+        let takes_anything = accept.contains("*/*") || accept.contains("application/*");
+        if takes_anything { Ok(Format::default()) } else { Err(Refused::Accept(unknown)) }
+    })
+}
+
+/// The device's answer in the format that was asked for.
+fn response(answer: Bytes, format: Format) -> Result<Response<Body>, Refused> {
+    let content_type = HeaderValue::from_static(format.mime());
+    let body = match format {
+        Format::Msgpack => answer,
+        Format::Json => {
+            let message = MessageRef::decode_v3(&answer).map_err(|_| Refused::Undecodable)?;
+            let mut json = Vec::with_capacity(answer.len() * 2);
+            wrp::json::encode_v3(&message, &mut json);
+            json.into()
+        }
+    };
+    Ok(reply::with_body(StatusCode::OK, content_type, body))
+}
+
+/// The first header of that name, empty if there is none.
+fn text(headers: &HeaderMap, name: &HeaderName) -> String {
+    headers.get(name).map_or_else(String::new, |value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+}

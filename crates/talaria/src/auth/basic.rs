@@ -1,0 +1,176 @@
+//! Basic authentication of the services that use the REST API: `inbound.authKey`.
+
+use std::fmt;
+use std::hint::black_box;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::header::HeaderValue;
+
+use super::Refusal;
+
+/// What a 401 asks for.
+pub const CHALLENGE: &str = "Basic realm=\"talaria\"";
+
+/// The keys that open the API. Never shown: not in logs, not in `Debug`.
+#[derive(Clone)]
+pub struct BasicKeys {
+    /// Each is `user:password`.
+    keys: Box<[Box<[u8]>]>,
+}
+
+/// A configured key that cannot be one. It does not show the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("key number {number} is not the base64 of user:password")]
+pub struct InvalidKey {
+    /// Which one of the configured keys, counted from 1.
+    pub number: usize,
+}
+
+impl BasicKeys {
+    /// Reads `inbound.authKey`: texts that each hold one key or, separated by blanks, several.
+    /// `None` if there are none, and the API is open.
+    ///
+    /// # Errors
+    /// If any key is not the base64 of `user:password` with a user. The reference skips such keys, and leaves the
+    /// API open if no other is left.
+    pub fn parse<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Result<Option<Self>, InvalidKey> {
+        let mut keys = Vec::new();
+        for text in texts {
+            for key in text.as_ref().split_whitespace() {
+                keys.push(decode(key.as_bytes()).ok_or(InvalidKey { number: keys.len() + 1 })?);
+            }
+        }
+        Ok(if keys.is_empty() { None } else { Some(Self { keys: keys.into() }) })
+    }
+
+    /// Checks a request's `Authorization` header against every key, in a time that tells nothing of the keys.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub fn check(&self, authorization: Option<&HeaderValue>) -> Result<(), Refusal> {
+        let given = credentials(authorization)?;
+        let fits = self.keys.iter().fold(false, |fits, key| fits | same(&given, key));
+        if fits { Ok(()) } else { Err(Refusal::Bad) }
+    }
+}
+
+impl fmt::Debug for BasicKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BasicKeys({} hidden)", self.keys.len())
+    }
+}
+
+/// The `user:password` that a request gives, right or wrong.
+///
+/// # Errors
+/// If there is none, or it is of another scheme, or cannot be read.
+pub fn credentials(authorization: Option<&HeaderValue>) -> Result<Box<[u8]>, Refusal> {
+    let header = authorization.filter(|header| !header.is_empty()).ok_or(Refusal::Missing)?;
+    let (scheme, value) =
+        header.to_str().ok().and_then(|header| header.split_once(' ')).ok_or(Refusal::Invalid)?;
+    if scheme.is_empty() || value.is_empty() || value.contains(' ') {
+        return Err(Refusal::Invalid);
+    }
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return Err(Refusal::UnsupportedScheme(scheme.to_owned()));
+    }
+    let given = STANDARD.decode(value).map_err(|_| Refusal::Invalid)?;
+    if given.contains(&b':') { Ok(given.into()) } else { Err(Refusal::Invalid) }
+}
+
+fn decode(key: &[u8]) -> Option<Box<[u8]>> {
+    let key = STANDARD.decode(key).ok()?;
+    let user = key.iter().position(|&byte| byte == b':')?;
+    (user > 0).then(|| key.into())
+}
+
+/// Takes a time that depends on the length of what was given, and on nothing of the key.
+fn same(given: &[u8], key: &[u8]) -> bool {
+    let mut difference = given.len() ^ key.len();
+    for (index, byte) in given.iter().enumerate() {
+        // A key is never empty; the remainder keeps the index inside whatever its length.
+        difference |= usize::from(byte ^ key[index % key.len()]);
+        difference = black_box(difference);
+    }
+    difference == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::primary::ApiVersion::{V2, V3};
+
+    fn basic(text: &str) -> String {
+        format!("Basic {}", STANDARD.encode(text))
+    }
+
+    fn keys() -> BasicKeys {
+        let texts = [format!("{} {}", STANDARD.encode("user:pass"), STANDARD.encode("other:a:b"))];
+        BasicKeys::parse(texts).unwrap().unwrap()
+    }
+
+    /// contract-details §6: the header, the status for v2 and for v3, the body.
+    #[test]
+    fn refusals_have_the_reference_s_codes_and_texts() {
+        let unpadded = "Basic dXNlcjpwYXM";
+        let cases: [(Option<&str>, u16, u16, &str); 14] = [
+            (None, 403, 401, "missing credentials"),
+            (Some(""), 403, 401, "missing credentials"),
+            (Some(&basic("user:wrong")), 403, 401, "bad credentials"),
+            (Some(&basic("wrong:pass")), 403, 401, "bad credentials"),
+            (Some(&basic("user:")), 403, 401, "bad credentials"),
+            (Some(&basic(":")), 403, 401, "bad credentials"),
+            (Some("Basic"), 400, 400, "invalid credentials"),
+            (Some("Basic "), 400, 400, "invalid credentials"),
+            (Some("Basic  dXNlcjpwYXNz"), 400, 400, "invalid credentials"),
+            (Some("Basic dXNlcjpw YXNz"), 400, 400, "invalid credentials"),
+            (Some(unpadded), 400, 400, "invalid credentials"),
+            (Some(&basic("nocolon")), 400, 400, "invalid credentials"),
+            (Some("Basic \u{e9}"), 400, 400, "invalid credentials"),
+            (Some("Bearer abc"), 403, 403, "Unsupported authorization scheme: Bearer"),
+        ];
+        for (header, v2, v3, text) in cases {
+            let value = header.map(|header| HeaderValue::from_bytes(header.as_bytes()).unwrap());
+            let refusal = keys().check(value.as_ref()).unwrap_err();
+            assert_eq!(refusal.to_string(), text, "{header:?}");
+            assert_eq!(refusal.status(V2), v2, "{header:?}");
+            assert_eq!(refusal.status(V3), v3, "{header:?}");
+        }
+    }
+
+    #[test]
+    fn every_key_opens_and_the_scheme_is_written_as_you_like() {
+        for header in [basic("user:pass"), basic("other:a:b"), basic("user:pass").replace("Basic", "bASIC")] {
+            assert_eq!(keys().check(Some(&header.parse().unwrap())), Ok(()), "{header}");
+        }
+    }
+
+    #[test]
+    fn a_401_asks_for_basic_credentials() {
+        let response = Refusal::Missing.response(V3, CHALLENGE);
+        assert_eq!(response.headers()["www-authenticate"], "Basic realm=\"talaria\"");
+        assert!(!Refusal::Missing.response(V2, CHALLENGE).headers().contains_key("www-authenticate"));
+    }
+
+    #[test]
+    fn a_key_that_does_not_decode_is_a_fault_and_never_an_open_api() {
+        let good = STANDARD.encode("user:pass");
+        for bad in ["secret!", &STANDARD.encode("nocolon"), &STANDARD.encode(":nouser")] {
+            let fault = BasicKeys::parse([good.as_str(), bad]).unwrap_err();
+            assert_eq!(fault, InvalidKey { number: 2 });
+            assert!(!fault.to_string().contains(bad), "{fault}");
+        }
+    }
+
+    #[test]
+    fn without_keys_the_api_is_open() {
+        assert!(BasicKeys::parse([""; 1]).unwrap().is_none());
+        assert!(BasicKeys::parse([""; 0]).unwrap().is_none());
+    }
+
+    #[test]
+    fn keys_are_not_shown() {
+        assert_eq!(format!("{:?}", keys()), "BasicKeys(2 hidden)");
+    }
+}
