@@ -15,10 +15,10 @@ use wrp::MessageRef;
 
 use crate::sink::Arrivals;
 
-/// How long the cluster may take to name the topic's partitions and offsets.
-const START_WITHIN: Duration = Duration::from_secs(15);
+/// How long the cluster may take to create the topic.
+const CREATED_WITHIN: Duration = Duration::from_secs(10);
 
-/// How long one question to the cluster may take.
+/// How long the cluster may take to answer a question.
 const ASK_WITHIN: Duration = Duration::from_secs(5);
 
 /// A reader of one topic. Stops when it is dropped.
@@ -78,7 +78,7 @@ impl KafkaReader {
     /// Returns once the reader knows where "now" is.
     ///
     /// # Errors
-    /// If the topic is not there or the cluster does not answer for 15 seconds.
+    /// If the topic is not there, or the cluster does not answer.
     pub async fn start(brokers: &str, topic: &str, arrivals: Arc<dyn Arrivals>) -> Result<Self, ReaderError> {
         let (brokers, topic) = (brokers.to_owned(), topic.to_owned());
         // the client's questions block
@@ -169,7 +169,7 @@ fn consumer(brokers: &str) -> Result<Reader, KafkaError> {
 /// The end of each of the topic's partitions.
 fn ends(consumer: &Reader, brokers: &str, topic: &str) -> Result<TopicPartitionList, ReaderError> {
     let failed = |source| failed(brokers, topic, source);
-    let deadline = Instant::now() + START_WITHIN;
+    let deadline = Instant::now() + CREATED_WITHIN;
     let partitions: Vec<i32> = loop {
         let answer = consumer.fetch_metadata(Some(topic), ASK_WITHIN);
         let found = answer
@@ -181,7 +181,7 @@ fn ends(consumer: &Reader, brokers: &str, topic: &str) -> Result<TopicPartitionL
             found.map(|t| t.partitions().iter().map(|p| p.id()).collect()).unwrap_or_default();
         match answer {
             _ if !found.is_empty() => break found,
-            Err(source) if Instant::now() > deadline => return Err(failed(source)),
+            Err(source) => return Err(failed(source)),
             Ok(_) if Instant::now() > deadline => {
                 return Err(ReaderError::NoTopic { brokers: brokers.to_owned(), topic: topic.to_owned() });
             }

@@ -82,6 +82,10 @@ pub struct Options {
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     pub give_up: Duration,
 
+    /// Seconds that the gateway's memory may take to stop changing before it is read
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    pub settle: Duration,
+
     /// Write the results as JSON to this file and the table to stdout, instead of JSON to stdout and the table to
     /// stderr
     #[arg(long, value_name = "FILE")]

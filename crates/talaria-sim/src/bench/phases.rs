@@ -22,11 +22,8 @@ const WARM_UP_DEVICES: usize = 100;
 /// Events of the warm-up, unless there are few in all.
 const WARM_UP_EVENTS: u64 = 2000;
 
-/// How long the gateway's memory may take to settle.
-const SETTLES_WITHIN: Duration = Duration::from_secs(30);
-
-/// How long to go on looking for duplicates when all has arrived.
-const DUPLICATES_WITHIN: Duration = Duration::from_secs(1);
+/// How long to go on looking for acks and duplicates when all events have arrived.
+const STRAGGLES_WITHIN: Duration = Duration::from_secs(1);
 
 /// How often to look whether all has arrived.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -133,6 +130,7 @@ impl Bench<'_> {
         let Options { size, qos, events, .. } = *self.options;
         let mut traffic = Traffic::new(Arc::clone(&self.fleet), Arc::clone(&self.ledger), size, qos);
         self.send(&mut traffic, warm_up).await?;
+        self.acks().await;
         let (before, unsent) = (self.ledger.counts(), self.fleet.snapshot().unsent);
         let latency = |sink: &Sink| sink.latency().recent();
         // what was recorded up to here is the warm-up's
@@ -142,9 +140,9 @@ impl Bench<'_> {
         let watch = Stopwatch::start(self.process)?;
         self.send(&mut traffic, events).await?;
         let seconds = watch.seconds();
-        self.until(DUPLICATES_WITHIN, || self.ledger.counts().ack.lost_assured() == 0).await;
+        self.acks().await;
         let cpu_us = watch.cpu_us_each(events)?;
-        sleep(DUPLICATES_WITHIN).await;
+        sleep(STRAGGLES_WITHIN).await;
 
         let after = self.ledger.counts();
         let snapshot = self.fleet.snapshot();
@@ -242,9 +240,14 @@ impl Bench<'_> {
         self.until(ARRIVES_WITHIN, || self.far_ends.all(|counts| counts.online >= devices)).await;
     }
 
+    /// Waits a moment for the last acks, which may come after all is done.
+    async fn acks(&self) {
+        self.until(STRAGGLES_WITHIN, || self.ledger.counts().ack.lost_assured() == 0).await;
+    }
+
     async fn settle(&self) -> Result<Settled, BenchError> {
         let _spinner = progress::spinner("waiting for the gateway's memory to settle");
-        self.process.settle(SETTLES_WITHIN).await.map_err(|source| failed(self.process, source))
+        self.process.settle(self.options.settle).await.map_err(|source| failed(self.process, source))
     }
 
     /// Waits for `enough`, but no longer than `within`.

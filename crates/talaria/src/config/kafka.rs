@@ -1,5 +1,8 @@
 //! The section `kafka` (contract §8).
 
+#[cfg(test)]
+mod tests;
+
 use super::{
     read::{Section, Setting as _},
     tree::Value,

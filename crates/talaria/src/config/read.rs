@@ -6,7 +6,7 @@ use std::{cell::RefCell, fmt::Display, path::PathBuf, time::Duration};
 use super::{
     duration,
     fault::{Fault, MASK, Report, is_secret},
-    tree::{Node, Value},
+    tree::{Node, Origin, Value},
 };
 
 /// A value of a configuration in its final type.
@@ -136,18 +136,30 @@ impl<'t> Section<'t> {
 
     /// Reports a fault at a key of this section; the empty key is the section itself.
     pub(super) fn fault(&self, key: &str, problem: impl Into<String>) {
-        let origin = self.get(key).map(|node| &node.origin);
+        let origin = self.origin(key);
         self.report.borrow_mut().fault(self.path_of(key), problem, origin);
     }
 
     /// Reports a warning at a key of this section; the empty key is the section itself.
     pub(super) fn warn(&self, key: &str, problem: impl Into<String>) {
-        let origin = self.get(key).map(|node| &node.origin);
+        let origin = self.origin(key);
         self.report.borrow_mut().warn(self.path_of(key), problem, origin);
     }
 
     fn unexpected(&self, path: &str, node: &Node, expected: &str) {
         self.report.borrow_mut().faults.push(Fault::unexpected(path, node, expected));
+    }
+
+    /// Where a key was written, or what it would be in.
+    fn origin(&self, key: &str) -> Option<&'t Origin> {
+        let mut key = key;
+        loop {
+            match (self.get(key), key.rsplit_once('.')) {
+                (Some(node), _) => return Some(&node.origin),
+                (None, Some((section, _))) => key = section,
+                (None, None) => return self.node.map(|node| &node.origin),
+            }
+        }
     }
 
     /// The value at a key, which may be a path such as `sasl.password`, or empty for the section itself.

@@ -93,7 +93,12 @@ fn every_kind_of_fault_names_its_key_its_value_and_what_is_expected() {
             "talaria.yaml:3: kafka.sasl.password is ********, the mask of a printed configuration; expected the secret itself",
         ),
         (
-            "kafka: {enabled: true, initialDynamicConfig: {topicMap: x}}",
+            "kafka:\n  enabled: true\n  brokers: [a:1]\n  initialDynamicConfig:\n    topicMap:\n    - topic: t\n      pattern: x\n    - pattern: 'a*b*'\n      topic: t\n    - topic: t",
+            r"talaria.yaml:8: kafka.initialDynamicConfig.topicMap[1].pattern `a*b*` has more than one `*`: at most one is allowed that is not escaped as `\*`
+talaria.yaml:10: kafka.initialDynamicConfig.topicMap[2].pattern `` is empty: expected an event type, or `*` for all",
+        ),
+        (
+            "kafka: {enabled: true, brokers: [a:1], initialDynamicConfig: {topicMap: x}}",
             r#"talaria.yaml:1: kafka.initialDynamicConfig.topicMap is "x", expected a list of sections"#,
         ),
         (
@@ -115,7 +120,7 @@ fn every_kind_of_fault_names_its_key_its_value_and_what_is_expected() {
         ),
     ];
     for (text, expected) in cases {
-        assert_eq!(faults(text, &[]), [expected], "{text}");
+        assert_eq!(faults(text, &[]).join("\n"), expected, "{text}");
     }
 }
 

@@ -86,13 +86,25 @@ impl Value {
 }
 
 impl Node {
-    /// The sub-tree at a path of keys such as `["device", "manager"]`; the empty path is the node itself.
+    /// The sub-tree at a path of keys such as `["device", "manager"]`, or `["topicMap[0]", "topic"]`; the empty path
+    /// is the node itself.
     pub fn at<'a>(&self, path: impl IntoIterator<Item = &'a str>) -> Option<&Node> {
-        path.into_iter().try_fold(self, |node, key| node.child(key))
+        path.into_iter().try_fold(self, |node, key| {
+            match key.strip_suffix(']').and_then(|key| key.split_once('[')) {
+                Some((key, number)) => node.child(key)?.item(number.parse().ok()?),
+                None => node.child(key),
+            }
+        })
     }
 
-    /// The value of a key of this section.
-    pub fn child(&self, key: &str) -> Option<&Node> {
+    fn item(&self, number: usize) -> Option<&Node> {
+        match &self.value {
+            Value::List(items) => items.get(number),
+            _ => None,
+        }
+    }
+
+    fn child(&self, key: &str) -> Option<&Node> {
         self.entries().iter().find(|entry| entry.key.eq_ignore_ascii_case(key)).map(|entry| &entry.node)
     }
 

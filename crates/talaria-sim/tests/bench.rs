@@ -1,0 +1,76 @@
+//! The benchmark against a small stand-in for a gateway, whose faults are known.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests may fail them")]
+
+mod stand_in;
+
+use std::sync::atomic::Ordering;
+
+use clap::Parser;
+use stand_in::StandIn;
+use talaria_sim::bench::{self, BenchError, Options, Report};
+
+#[derive(Parser)]
+struct Command {
+    #[command(flatten)]
+    options: Options,
+}
+
+fn options(gateway: &StandIn, further: &[&str]) -> Options {
+    let (device, api, pid) = (gateway.device_url(), gateway.api_url(), std::process::id().to_string());
+    let receiver = gateway.receiver.to_string();
+    let own = ["bench", "--device", &device, "--api", &api, "--pid", &pid, "--receiver-listen", &receiver];
+    Command::try_parse_from(own.iter().chain(further)).unwrap().options
+}
+
+async fn bench(gateway: &StandIn) -> Report {
+    let few = [
+        "--devices",
+        "20",
+        "--events",
+        "300",
+        "--requests",
+        "40",
+        "--window",
+        "20",
+        "--give-up",
+        "1",
+        "--settle",
+        "0",
+    ];
+    bench::run(&options(gateway, &few)).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_faultless_gateway_is_found_clean() {
+    let report = bench(&StandIn::start().await).await;
+    assert!(report.is_clean(), "{report}");
+    assert_eq!((report.connect.devices, report.connect.online_http), (18, Some(20)));
+    assert_eq!((report.events.sent, report.events.http.as_ref().unwrap().received), (300, 300));
+    assert_eq!(report.events.http.as_ref().unwrap().latency.count, 300);
+    assert_eq!((report.events.ack.received, report.events.ack.lost), (300, 0));
+    assert_eq!(report.events.kafka, None);
+    assert_eq!(report.requests.as_ref().unwrap().answered, 40);
+    assert!(report.events.cpu_us > 0.0 && report.connect.cpu_us > 0.0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_gateway_loses_or_repeats_is_counted_exactly() {
+    let gateway = StandIn::start().await;
+    gateway.faults.lose.store(7, Ordering::Relaxed);
+    gateway.faults.repeat.store(3, Ordering::Relaxed);
+    gateway.faults.leave_unacked.store(5, Ordering::Relaxed);
+    let report = bench(&gateway).await;
+    let http = report.events.http.as_ref().unwrap();
+    assert!(!report.is_clean());
+    assert_eq!((http.received, http.lost, http.duplicated), (293, 7, 3), "{report}");
+    assert_eq!((report.events.ack.received, report.events.ack.lost), (295, 5), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_any_device_there_is_nothing_to_find() {
+    let gateway = StandIn::start().await;
+    let options = Options { device: Some("ws://127.0.0.1:1/".parse().unwrap()), ..options(&gateway, &[]) };
+    let error = bench::run(&options).await.unwrap_err();
+    assert!(matches!(&error, BenchError::NoDevices(Some(_))), "{error}");
+}

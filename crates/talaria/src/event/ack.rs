@@ -1,0 +1,160 @@
+//! Acknowledgements: what tells a device the fate of its message (contract §5.3, §15).
+//!
+//! The frame is made when the message comes, for the case that all goes well, which is nearly always; what is kept of
+//! the message until its fate is known is that frame. Only the acknowledgement of a failure is made anew.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use prometheus::{HistogramVec, IntCounterVec};
+use tokio::time::Instant;
+use wrp::{MessageRef, MessageType, Qos, Text};
+
+use super::finalizer::{Finalizer, Settle, Verdict};
+use super::quota::{Quota, Slot};
+use crate::device::Device;
+use crate::telemetry::metrics::Metrics;
+
+/// Seconds, from the message's arrival to its acknowledgement. The reference has a native histogram here.
+const LATENCY_BUCKETS: &[f64] =
+    &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.0625, 0.125, 0.25, 0.5, 1.0, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0];
+
+/// Makes the finalizers of messages that want an acknowledgement.
+#[derive(Debug)]
+pub(super) struct Acks {
+    source: Box<str>,
+    quota: Arc<Quota>,
+    metrics: AckMetrics,
+}
+
+/// The handles of the families `outbound_ack_*`.
+#[derive(Clone, Debug)]
+pub struct AckMetrics {
+    success: IntCounterVec,
+    failure: IntCounterVec,
+    success_latency: HistogramVec,
+    failure_latency: HistogramVec,
+}
+
+/// An acknowledgement that waits for the message's fate.
+struct Pending {
+    acks: Arc<Acks>,
+    slot: Slot,
+    /// Says `rdr` 0.
+    frame: Bytes,
+    since: Instant,
+    qos: Qos,
+}
+
+impl Acks {
+    /// `host` is the name of this gateway's host, `limit` how many messages of one device may wait.
+    pub(super) fn new(host: &str, limit: usize, metrics: AckMetrics) -> Arc<Self> {
+        // The reference's bare host name is not a locator, and strict devices refuse it (contract §14.11).
+        Arc::new(Self { source: format!("dns:{host}").into(), quota: Quota::new(limit), metrics })
+    }
+
+    /// The finalizer of a message that wants an acknowledgement. If the device has too many on their way already, it
+    /// is told at once, and there is none.
+    pub(super) fn finalizer(
+        self: &Arc<Self>,
+        device: &Arc<Device>,
+        message: &MessageRef<'_>,
+    ) -> Option<Finalizer> {
+        let Some(slot) = self.quota.take(device) else {
+            let frame = self.frame(message, Verdict::NotEnqueued);
+            self.send(device, frame, message.qos, Instant::now());
+            return None;
+        };
+        let frame = self.frame(message, Verdict::Delivered);
+        Some(Finalizer::new(Pending {
+            acks: Arc::clone(self),
+            slot,
+            frame,
+            since: Instant::now(),
+            qos: message.qos,
+        }))
+    }
+
+    /// What goes back is what came, without the payload and what describes it (contract-details §5).
+    fn frame(&self, message: &MessageRef<'_>, verdict: Verdict) -> Bytes {
+        let ack = MessageRef {
+            msg_type: MessageType::SIMPLE_EVENT,
+            source: Text::from(&*self.source),
+            dest: message.source,
+            transaction_uuid: message.transaction_uuid,
+            rdr: Some(verdict.rdr()),
+            headers: message.headers,
+            metadata: message.metadata.clone(),
+            partner_ids: message.partner_ids,
+            session_id: message.session_id,
+            qos: message.qos,
+            ..MessageRef::default()
+        };
+        let mut frame = Vec::with_capacity(256);
+        ack.encode_v3(&mut frame);
+        frame.into()
+    }
+
+    fn send(&self, device: &Device, frame: Bytes, qos: Qos, since: Instant) {
+        let sent = device.try_send(frame);
+        let (count, latency) = match sent {
+            Ok(()) => (&self.metrics.success, &self.metrics.success_latency),
+            Err(_) => (&self.metrics.failure, &self.metrics.failure_latency),
+        };
+        let labels = [qos.level().as_str(), device.partner_id(), MessageType::SIMPLE_EVENT.friendly_name()];
+        count.with_label_values(&labels).inc();
+        latency.with_label_values(&labels).observe(since.elapsed().as_secs_f64());
+        if let Err(error) = sent {
+            tracing::debug!(device = %device.id(), %error, "acknowledgement not sent");
+        }
+    }
+}
+
+impl Settle for Pending {
+    fn settle(&mut self, verdict: Verdict) {
+        let mut frame = std::mem::take(&mut self.frame);
+        if verdict != Verdict::Delivered {
+            // Decoding what was encoded here does not fail.
+            if let Ok(mut ack) = MessageRef::decode_v3(&frame) {
+                ack.rdr = Some(verdict.rdr());
+                let mut failed = Vec::with_capacity(frame.len() + 2);
+                ack.encode_v3(&mut failed);
+                frame = failed.into();
+            }
+            tracing::debug!(device = %self.slot.device().id(), %verdict, "message not delivered");
+        }
+        self.acks.send(self.slot.device(), frame, self.qos, self.since);
+    }
+}
+
+impl AckMetrics {
+    /// Registers the families.
+    pub fn register(metrics: &Metrics) -> Self {
+        let bare = metrics.bare();
+        let labels = ["qos_level", "partner_id", "message_type"];
+        Self {
+            success: bare.counter_vec(
+                "outbound_ack_success",
+                "The acknowledgements handed to a device's connection, whatever they say",
+                &labels,
+            ),
+            failure: bare.counter_vec(
+                "outbound_ack_failure",
+                "The acknowledgements that the device's connection did not take",
+                &labels,
+            ),
+            success_latency: bare.histogram_vec(
+                "outbound_ack_success_latency_seconds",
+                "Seconds from a message's arrival to its acknowledgement",
+                &labels,
+                LATENCY_BUCKETS,
+            ),
+            failure_latency: bare.histogram_vec(
+                "outbound_ack_failure_latency_seconds",
+                "Seconds from a message's arrival to an acknowledgement that was not taken",
+                &labels,
+                LATENCY_BUCKETS,
+            ),
+        }
+    }
+}

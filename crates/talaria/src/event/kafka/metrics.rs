@@ -1,0 +1,109 @@
+//! The metrics of the Kafka sink (contract §10): names, labels and buckets are all here.
+
+use prometheus::{Gauge, HistogramVec, IntCounterVec};
+use wrp::QosLevel;
+use wrpkafka::{Buffered, Listener, Outcome, PublishError, PublishEvent};
+
+use crate::event::reason::{DropReason, EventOutcome, NO_STATUS, SchemeLabel};
+use crate::telemetry::metrics::Metrics;
+
+/// Seconds: the reference's.
+const LATENCY_BUCKETS: &[f64] = &[0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 10.0];
+
+/// The `error_type` of a record that was published.
+const SUCCESS: &str = "success";
+
+/// The handles of the families `kafka_*` and `publish_outcome_total`.
+#[derive(Clone, Debug)]
+pub struct KafkaMetrics {
+    events: IntCounterVec,
+    dropped: IntCounterVec,
+    published: IntCounterVec,
+    latency: HistogramVec,
+    utilization: Gauge,
+    outcomes: IntCounterVec,
+}
+
+impl KafkaMetrics {
+    /// Registers the families.
+    pub fn register(metrics: &Metrics) -> Self {
+        let bare = metrics.bare();
+        let record_labels = ["error_type", "topic", "topic_shard_strategy"];
+        Self {
+            events: bare.counter_vec(
+                "kafka_total_outbound_events",
+                "The events for Kafka: acknowledged (success) or lost (failure)",
+                &["scheme", "reason", "outcome"],
+            ),
+            dropped: bare.counter_vec(
+                "kafka_outbound_dropped_messages",
+                "The messages that Kafka did not take",
+                &["scheme", "code", "reason"],
+            ),
+            published: bare.counter_vec(
+                "kafka_messages_published_total",
+                "The records that were acknowledged or lost",
+                &record_labels,
+            ),
+            latency: bare.histogram_vec(
+                "kafka_publish_latency_seconds",
+                "Seconds from a record's submission to its fate",
+                &record_labels,
+                LATENCY_BUCKETS,
+            ),
+            utilization: bare.float_gauge(
+                "kafka_buffer_utilization",
+                "How full the publisher's buffer is, from 0 to 1, by records or by bytes, whichever is more",
+            ),
+            outcomes: bare.counter_vec(
+                "publish_outcome_total",
+                "The messages by what became of them",
+                &["outcome"],
+            ),
+        }
+    }
+
+    /// What became of a message is known.
+    pub(super) fn message_ended(&self, level: QosLevel, error: Option<&PublishError>) {
+        let scheme = SchemeLabel::Event.label();
+        let (reason, outcome) = match error {
+            None => (DropReason::NoError, EventOutcome::Success),
+            Some(_) => (DropReason::KafkaSendFailure, EventOutcome::Failure),
+        };
+        self.events.with_label_values(&[scheme, reason.label(), outcome.label()]).inc();
+        if error.is_some() {
+            self.dropped.with_label_values(&[scheme, NO_STATUS, reason.label()]).inc();
+        }
+        self.outcomes.with_label_values(&[published(level, error.is_none()).as_str()]).inc();
+    }
+
+    pub(super) fn show_buffered(&self, buffered: &Buffered) {
+        let records = share(buffered.records, buffered.max_records);
+        let bytes = share(buffered.bytes, buffered.max_bytes);
+        self.utilization.set(records.max(bytes).min(1.0));
+    }
+}
+
+impl Listener for KafkaMetrics {
+    fn on_publish(&self, event: &PublishEvent<'_>) {
+        let error_type = event.error_type.map_or(SUCCESS, wrpkafka::ErrorType::as_str);
+        let labels = [error_type, event.topic, event.topic_shard_strategy];
+        self.published.with_label_values(&labels).inc();
+        self.latency.with_label_values(&labels).observe(event.duration.as_secs_f64());
+    }
+}
+
+/// The outcome as contract §8 names it for each level.
+fn published(level: QosLevel, is_delivered: bool) -> Outcome {
+    match level {
+        QosLevel::Low => Outcome::Attempted,
+        _ if !is_delivered => Outcome::Failed,
+        QosLevel::Medium | QosLevel::High => Outcome::Queued,
+        QosLevel::Critical => Outcome::Accepted,
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge needs no more than 52 bits")]
+fn share(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
