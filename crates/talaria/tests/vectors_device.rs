@@ -1,7 +1,9 @@
 //! The reference's own cases for what the device side decides: who a device is, and what becomes of its messages up to
 //! the dispatcher.
 
-use http::HeaderMap;
+#![expect(clippy::expect_used, reason = "a test's helpers fail the test")]
+
+use http::{HeaderMap, HeaderValue};
 use serde_json::Value;
 use talaria::device::handshake::{Candidate, Refusal};
 use talaria::device::inbound::{self, Refused, Route, Stamps};
@@ -71,7 +73,8 @@ fn candidate(connect: &Value) -> Result<Candidate, Refusal> {
         ("intermediate_context", "x-intermediate-context"),
     ] {
         if let Some(value) = connect.get(key) {
-            headers.insert(header, vectors::bytes(value).try_into().unwrap());
+            headers
+                .insert(header, HeaderValue::from_bytes(&vectors::bytes(value)).expect("a header's value"));
         }
     }
     Candidate::new(&headers)?.with_claims(claims(&connect["claims"]))

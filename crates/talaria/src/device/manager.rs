@@ -175,29 +175,30 @@ impl Manager {
                 if let Err(error) = socket.set_nodelay(true) {
                     debug!(id = %identity.id, %error, "the socket will not send at once");
                 }
-                self.connect(socket, parts.read_buf, identity).await;
+                self.connect(socket, parts.read_buf, identity);
             }
-            Err(upgraded) => self.take_over_tls(upgraded, identity).await,
+            Err(upgraded) => self.take_over_tls(upgraded, identity),
         }
     }
 
-    async fn take_over_tls(self: Arc<Self>, upgraded: Upgraded, identity: Identity) {
+    /// TLS keeps a good kilobyte of state in its stream, which is boxed so that it is not moved from task to task.
+    fn take_over_tls(self: Arc<Self>, upgraded: Upgraded, identity: Identity) {
         match upgraded.downcast::<TokioIo<TlsStream<TcpStream>>>() {
-            Ok(parts) => self.connect(parts.io.into_inner(), parts.read_buf, identity).await,
+            Ok(parts) => self.connect(Box::new(parts.io.into_inner()), parts.read_buf, identity),
             Err(upgraded) => {
                 warn!(id = %identity.id, "unexpected kind of connection, which will cost more memory");
-                self.connect(TokioIo::new(upgraded), Bytes::new(), identity).await;
+                self.connect(Box::new(TokioIo::new(upgraded)), Bytes::new(), identity);
             }
         }
     }
 
     /// Registers a device on its upgraded connection, tells of it, and starts its session.
-    pub(super) async fn connect<S>(self: Arc<Self>, mut io: S, read_ahead: Bytes, identity: Identity)
+    pub(super) fn connect<S>(self: Arc<Self>, io: S, read_ahead: Bytes, identity: Identity)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         if !self.is_open() {
-            return farewell(&mut io, Reason::Drained).await;
+            return farewell(io, Reason::Drained);
         }
         let device = Device::new(identity, &self.config);
         let running = self.registry.running();
@@ -207,7 +208,7 @@ impl Manager {
                 self.metrics.device_limit_reached_count.inc();
                 self.metrics.disconnect_count.inc();
                 warn!(id = %device.id(), limit, "the device limit is reached, device refused");
-                return farewell(&mut io, Reason::DeviceLimitReached).await;
+                return farewell(io, Reason::DeviceLimitReached);
             }
         };
         if replaced.is_some() {
@@ -241,13 +242,15 @@ fn refuse<B: From<String>>(refusal: Refusal) -> Response<B> {
 }
 
 /// Tells a device that has been upgraded but not registered why it is not wanted.
-async fn farewell<S: AsyncWrite + Unpin>(io: &mut S, reason: Reason) {
-    let mut frame = Vec::new();
-    write_close(&mut frame, Some(reason.close_code()), reason.as_str());
-    let told = async {
-        io.write_all(&frame).await?;
-        io.shutdown().await
-    };
-    // It gets a moment, and is dropped whatever comes of it.
-    let _ = timeout(REFUSAL_TIMEOUT, told).await;
+fn farewell<S: AsyncWrite + Unpin + Send + 'static>(mut io: S, reason: Reason) {
+    tokio::spawn(async move {
+        let mut frame = Vec::new();
+        write_close(&mut frame, Some(reason.close_code()), reason.as_str());
+        let told = async {
+            io.write_all(&frame).await?;
+            io.shutdown().await
+        };
+        // It gets a moment, and is dropped whatever comes of it.
+        let _ = timeout(REFUSAL_TIMEOUT, told).await;
+    });
 }

@@ -160,13 +160,12 @@ impl Decoder {
 
     /// Takes one whole frame out of `input`, or keeps what there is of it.
     fn whole_frame(&mut self, input: &mut Input<'_>) -> Result<Option<(Header, Place)>, Violation> {
-        if self.partial.is_empty() {
-            if let Some(header) = self.header(input.rest())?
-                && header.total() <= input.rest().len()
-            {
-                let frame = input.take(header.total());
-                return Ok(Some((header, Place::Input(frame.start + header.length..frame.end))));
-            }
+        if self.partial.is_empty()
+            && let Some(header) = self.header(input.rest())?
+            && header.total() <= input.rest().len()
+        {
+            let frame = input.take(header.total());
+            return Ok(Some((header, Place::Input(frame.start + header.length..frame.end))));
         }
         loop {
             let header = self.header(&self.partial)?;
@@ -237,7 +236,7 @@ impl Decoder {
         match opcode {
             None => faults.push(format!("bad opcode {}", first & 0x0f)),
             Some(Opcode::Continuation) if self.open.is_none() => {
-                faults.push("continuation after FIN".to_owned())
+                faults.push("continuation after FIN".to_owned());
             }
             Some(Opcode::Text | Opcode::Binary) if self.open.is_some() => {
                 faults.push("data before FIN".to_owned());

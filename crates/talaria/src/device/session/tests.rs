@@ -64,15 +64,15 @@ impl Gateway {
     }
 
     /// Connects a device over a pipe that holds so many bytes each way.
-    async fn connect(&self, pipe: usize) -> (Client, Arc<Device>) {
-        self.connect_with(pipe, b"").await
+    fn connect(&self, pipe: usize) -> (Client, Arc<Device>) {
+        self.connect_with(pipe, b"")
     }
 
-    async fn connect_with(&self, pipe: usize, read_ahead: &'static [u8]) -> (Client, Arc<Device>) {
+    fn connect_with(&self, pipe: usize, read_ahead: &'static [u8]) -> (Client, Arc<Device>) {
         let (near, far) = tokio::io::duplex(pipe);
         let identity = Identity::new(ID.parse().unwrap());
         let id = identity.id.clone();
-        Arc::clone(&self.manager).connect(near, Bytes::from_static(read_ahead), identity).await;
+        Arc::clone(&self.manager).connect(near, Bytes::from_static(read_ahead), identity);
         (Client::new(far), self.manager.registry().get(&id).unwrap())
     }
 

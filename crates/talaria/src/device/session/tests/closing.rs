@@ -9,7 +9,7 @@ use crate::device::{Reason, SendError};
 #[tokio::test(start_paused = true)]
 async fn a_device_that_drops_the_connection_is_told_of_once() {
     let gateway = Gateway::new(Config::default());
-    let (client, device) = gateway.connect(4096).await;
+    let (client, device) = gateway.connect(4096);
     drop(client);
     let told = gateway.told().await;
     assert_eq!(told, [Told::Online, Told::Offline("*no error*:readerror".to_owned())]);
@@ -24,7 +24,7 @@ async fn a_close_is_answered_with_the_same_code() {
     for (sent, answered) in [(&b"\x03\xe8bye"[..], &b"\x03\xe8"[..]), (b"\x0f\xa1", b"\x0f\xa1"), (b"", b"")]
     {
         let gateway = Gateway::new(Config::default());
-        let (mut client, _device) = gateway.connect(4096).await;
+        let (mut client, _device) = gateway.connect(4096);
         client.send(&frame(0x88, sent)).await;
         client.expect(0x88, answered).await;
         assert_eq!(client.frame().await, None);
@@ -46,7 +46,7 @@ async fn bad_frames_end_the_connection_with_their_code_and_text() {
         (binary(&vec![0; limit + 1]), 1009, format!("message over {limit} bytes")),
     ] {
         let gateway = Gateway::new(Config { max_message_size: limit, ..Config::default() });
-        let (mut client, _device) = gateway.connect(4096).await;
+        let (mut client, _device) = gateway.connect(4096);
         client.send(&bytes).await;
         client.expect_close(code, &text).await;
         let told = gateway.told().await;
@@ -57,7 +57,7 @@ async fn bad_frames_end_the_connection_with_their_code_and_text() {
 #[tokio::test(start_paused = true)]
 async fn what_follows_a_close_is_not_heard() {
     let gateway = Gateway::new(Config::default());
-    let (mut client, _device) = gateway.connect(4096).await;
+    let (mut client, _device) = gateway.connect(4096);
     let after = binary(&event("event:iot"));
     client.send(&[frame(0x88, b"\x03\xe8"), after.clone()].concat()).await;
     client.expect(0x88, b"\x03\xe8").await;
@@ -69,7 +69,7 @@ async fn what_follows_a_close_is_not_heard() {
 #[tokio::test(start_paused = true)]
 async fn a_gateway_that_closes_says_why_and_fails_whoever_waits() {
     let gateway = Gateway::new(Config::default());
-    let (mut client, device) = gateway.connect(64).await;
+    let (mut client, device) = gateway.connect(64);
     let deadline = Instant::now() + seconds(60);
     let waiting: Vec<_> = (0..3)
         .map(|number| {
@@ -97,7 +97,7 @@ async fn a_gateway_that_closes_says_why_and_fails_whoever_waits() {
 #[tokio::test(start_paused = true)]
 async fn a_device_that_ignores_the_close_is_dropped_soon() {
     let gateway = Gateway::new(Config::default());
-    let (client, device) = gateway.connect(64).await;
+    let (client, device) = gateway.connect(64);
     device.try_send(Bytes::from(vec![1; 500])).unwrap();
     settle().await;
     device.close(Reason::Drained.into());
@@ -111,8 +111,8 @@ async fn a_device_that_ignores_the_close_is_dropped_soon() {
 #[tokio::test(start_paused = true)]
 async fn the_same_device_again_ends_the_old_connection() {
     let gateway = Gateway::new(Config::default());
-    let (mut first, _) = gateway.connect(4096).await;
-    let (_second, device) = gateway.connect(4096).await;
+    let (mut first, _) = gateway.connect(4096);
+    let (_second, device) = gateway.connect(4096);
     first.expect_close(1008, "duplicate").await;
     let told = gateway.told().await;
     assert_eq!(told, [Told::Online, Told::Online, Told::Offline("*no error*:duplicate".to_owned())]);
@@ -126,10 +126,10 @@ async fn the_same_device_again_ends_the_old_connection() {
 #[tokio::test(start_paused = true)]
 async fn over_the_limit_a_device_is_told_to_try_again() {
     let gateway = Gateway::new(Config { max_devices: Some(1), ..Config::default() });
-    let (_client, _device) = gateway.connect(4096).await;
+    let (_client, _device) = gateway.connect(4096);
     let (near, far) = tokio::io::duplex(4096);
     let other = Identity::new("uuid:other".parse().unwrap());
-    Arc::clone(&gateway.manager).connect(near, Bytes::new(), other).await;
+    Arc::clone(&gateway.manager).connect(near, Bytes::new(), other);
     Client::new(far).expect_close(1013, "device-limit-reached").await;
     assert_eq!(gateway.told().await, [Told::Online]);
     assert_eq!(gateway.metric("device_limit_reached_count"), "1");
@@ -139,7 +139,7 @@ async fn over_the_limit_a_device_is_told_to_try_again() {
 #[tokio::test(start_paused = true)]
 async fn a_shutdown_says_going_away_and_waits_for_the_offline_events() {
     let gateway = Gateway::new(Config::default());
-    let (mut client, _device) = gateway.connect(4096).await;
+    let (mut client, _device) = gateway.connect(4096);
     let (shutdown, ()) = tokio::join!(gateway.manager.shutdown(seconds(5)), async {
         client.expect_close(1001, "drained").await;
         drop(client);
@@ -148,7 +148,7 @@ async fn a_shutdown_says_going_away_and_waits_for_the_offline_events() {
     let told = gateway.told().await;
     assert_eq!(told, [Told::Online, Told::Offline("the gateway is shutting down:drained".to_owned())]);
     let (near, far) = tokio::io::duplex(4096);
-    Arc::clone(&gateway.manager).connect(near, Bytes::new(), Identity::new(ID.parse().unwrap())).await;
+    Arc::clone(&gateway.manager).connect(near, Bytes::new(), Identity::new(ID.parse().unwrap()));
     Client::new(far).expect_close(1001, "drained").await;
     assert_eq!(gateway.told().await, []);
 }

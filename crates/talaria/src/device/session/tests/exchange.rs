@@ -10,7 +10,7 @@ use crate::device::{OutboxLimit, Reason, SendError};
 #[tokio::test(start_paused = true)]
 async fn a_message_is_stamped_and_told() {
     let gateway = Gateway::new(Config::default());
-    let (mut client, device) = gateway.connect(4096).await;
+    let (mut client, device) = gateway.connect(4096);
     let sent = event("event:iot");
     client.send(&binary(&sent)).await;
     let told = gateway.told().await;
@@ -28,7 +28,7 @@ async fn a_message_is_stamped_and_told() {
 #[tokio::test(start_paused = true)]
 async fn bad_messages_are_counted_and_the_connection_is_kept() {
     let gateway = Gateway::new(Config::default());
-    let (mut client, device) = gateway.connect(4096).await;
+    let (mut client, device) = gateway.connect(4096);
     for bad in [&b""[..], b"not a message", b"\x82\xa8msg_type\x04\xa6source\xa1\xff"] {
         client.send(&binary(bad)).await;
     }
@@ -45,7 +45,7 @@ async fn bad_messages_are_counted_and_the_connection_is_kept() {
 async fn what_was_read_with_the_handshake_counts() {
     let gateway = Gateway::new(Config::default());
     let early: &'static [u8] = binary(&event("event:iot")).leak();
-    let (mut client, _) = gateway.connect_with(4096, early).await;
+    let (mut client, _) = gateway.connect_with(4096, early);
     assert!(matches!(gateway.told().await[..], [Told::Online, Told::Message(_)]));
     let (torn, rest) = early.split_at(20);
     client.send(torn).await;
@@ -57,7 +57,7 @@ async fn what_was_read_with_the_handshake_counts() {
 #[tokio::test(start_paused = true)]
 async fn a_request_is_answered_by_the_message_of_its_uuid() {
     let gateway = Gateway::new(Config::default());
-    let (mut client, device) = gateway.connect(4096).await;
+    let (mut client, device) = gateway.connect(4096);
     let request = tokio::spawn({
         let device = Arc::clone(&device);
         async move { device.request("t-1", Bytes::from_static(b"request"), Instant::now() + seconds(5)).await }
@@ -89,7 +89,7 @@ async fn a_request_is_answered_by_the_message_of_its_uuid() {
 async fn a_sender_waits_for_room_until_its_own_deadline_and_until_its_message_is_written() {
     let outbox = OutboxLimit { messages: 1, bytes: 1 << 20 };
     let gateway = Gateway::new(Config { outbox, ..Config::default() });
-    let (mut client, device) = gateway.connect(64).await;
+    let (mut client, device) = gateway.connect(64);
     // The first message fills the pipe and is stuck in it; the second one fills the queue.
     let payload = Bytes::from(vec![7; 1000]);
     device.try_send(payload.clone()).unwrap();
@@ -116,7 +116,7 @@ async fn a_sender_waits_for_room_until_its_own_deadline_and_until_its_message_is
 #[tokio::test(start_paused = true)]
 async fn a_message_whose_sender_gave_up_is_not_sent() {
     let gateway = Gateway::new(Config::default());
-    let (mut client, device) = gateway.connect(64).await;
+    let (mut client, device) = gateway.connect(64);
     device.try_send(Bytes::from(vec![1; 500])).unwrap();
     settle().await;
     let given_up = device.send(Bytes::from_static(b"given up"), Instant::now() + seconds(1)).await;
@@ -130,7 +130,7 @@ async fn a_message_whose_sender_gave_up_is_not_sent() {
 async fn the_queue_is_bounded_in_bytes_but_takes_one_message_of_any_size() {
     let outbox = OutboxLimit { messages: 100, bytes: 1000 };
     let gateway = Gateway::new(Config { outbox, ..Config::default() });
-    let (mut client, device) = gateway.connect(64).await;
+    let (mut client, device) = gateway.connect(64);
     device.try_send(Bytes::from(vec![1; 500])).unwrap();
     settle().await;
     device.try_send(Bytes::from(vec![2; 5000])).unwrap();
@@ -143,7 +143,7 @@ async fn the_queue_is_bounded_in_bytes_but_takes_one_message_of_any_size() {
 #[tokio::test(start_paused = true)]
 async fn a_device_that_does_not_read_is_still_read_from() {
     let gateway = Gateway::new(Config::default());
-    let (mut client, device) = gateway.connect(256).await;
+    let (mut client, device) = gateway.connect(256);
     device.try_send(Bytes::from(vec![1; 10_000])).unwrap();
     settle().await;
     for _ in 0..50 {
@@ -157,7 +157,7 @@ async fn a_device_that_does_not_read_is_still_read_from() {
 #[tokio::test(start_paused = true)]
 async fn a_long_message_comes_in_many_reads_and_leaves_no_memory() {
     let gateway = Gateway::new(Config::default());
-    let (mut client, _) = gateway.connect(1024).await;
+    let (mut client, _) = gateway.connect(1024);
     let payload = vec![b'x'; 3_000_000];
     let message = Message {
         msg_type: MessageType::SIMPLE_EVENT,
@@ -175,7 +175,7 @@ async fn a_long_message_comes_in_many_reads_and_leaves_no_memory() {
 #[tokio::test(start_paused = true)]
 async fn pings_are_answered_with_their_payload_and_a_flood_of_them_costs_one_pong() {
     let gateway = Gateway::new(Config::default());
-    let (mut client, device) = gateway.connect(256).await;
+    let (mut client, device) = gateway.connect(256);
     client.send(&frame(0x89, b"are you there")).await;
     client.expect(0x8a, b"are you there").await;
     device.try_send(Bytes::from(vec![1; 1000])).unwrap();

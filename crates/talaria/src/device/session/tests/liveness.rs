@@ -17,7 +17,7 @@ fn config() -> Config {
 #[tokio::test(start_paused = true)]
 async fn every_ping_period_the_device_is_pinged_with_its_id() {
     let gateway = Gateway::new(config());
-    let (mut client, _device) = gateway.connect(4096).await;
+    let (mut client, _device) = gateway.connect(4096);
     let started = Instant::now();
     for periods in 1..=10 {
         client.expect(0x89, ID).await;
@@ -34,7 +34,7 @@ async fn every_ping_period_the_device_is_pinged_with_its_id() {
 #[tokio::test(start_paused = true)]
 async fn a_device_that_never_pongs_is_closed_after_the_idle_period() {
     let gateway = Gateway::new(config());
-    let (mut client, _device) = gateway.connect(4096).await;
+    let (mut client, _device) = gateway.connect(4096);
     let started = Instant::now();
     client.expect(0x89, ID).await;
     client.expect(0x89, ID).await;
@@ -48,7 +48,7 @@ async fn a_device_that_never_pongs_is_closed_after_the_idle_period() {
 #[tokio::test(start_paused = true)]
 async fn messages_keep_a_device_alive_that_never_pongs() {
     let gateway = Gateway::new(config());
-    let (mut client, device) = gateway.connect(65_536).await;
+    let (mut client, device) = gateway.connect(65_536);
     for _ in 0..10 {
         sleep(seconds(20)).await;
         client.send(&binary(&event("event:iot"))).await;
@@ -61,7 +61,7 @@ async fn messages_keep_a_device_alive_that_never_pongs() {
 #[tokio::test(start_paused = true)]
 async fn half_a_message_keeps_nobody_alive() {
     let gateway = Gateway::new(config());
-    let (mut client, _device) = gateway.connect(65_536).await;
+    let (mut client, _device) = gateway.connect(65_536);
     let message = binary(&event("event:iot"));
     for byte in &message[..28] {
         sleep(seconds(1)).await;
@@ -76,7 +76,7 @@ async fn half_a_message_keeps_nobody_alive() {
 #[tokio::test(start_paused = true)]
 async fn a_write_that_gets_stuck_ends_the_connection_after_the_write_timeout() {
     let gateway = Gateway::new(config());
-    let (_client, device) = gateway.connect(64).await;
+    let (_client, device) = gateway.connect(64);
     let started = Instant::now();
     let sent = device.send(Bytes::from(vec![1; 1000]), started + seconds(60)).await;
     assert_eq!(sent, Err(crate::device::SendError::Closed));
@@ -89,7 +89,7 @@ async fn a_write_that_gets_stuck_ends_the_connection_after_the_write_timeout() {
 #[tokio::test(start_paused = true)]
 async fn slow_writes_that_finish_in_time_are_no_fault_however_many() {
     let gateway = Gateway::new(config());
-    let (mut client, device) = gateway.connect(64).await;
+    let (mut client, device) = gateway.connect(64);
     for _ in 0..20 {
         device.try_send(Bytes::from(vec![1; 200])).unwrap();
         client.send(&frame(0x8a, b"")).await;
@@ -105,7 +105,7 @@ async fn slow_writes_that_finish_in_time_are_no_fault_however_many() {
 async fn periods_longer_than_a_turn_of_the_wheel_are_kept() {
     let long = Config { ping_period: seconds(1000), idle_period: seconds(2500), ..Config::default() };
     let gateway = Gateway::new(long);
-    let (mut client, _device) = gateway.connect(4096).await;
+    let (mut client, _device) = gateway.connect(4096);
     let started = Instant::now();
     client.expect(0x89, ID).await;
     assert_eq!(started.elapsed().as_secs(), 1000);
