@@ -2,21 +2,19 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test's helpers fail the test")]
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
-use http_body_util::Full;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use http::{Request, Response};
+use hyper::body::Incoming;
 use talaria::device::{CloseReason, Config, Device, Events, Manager};
+use talaria::server::{self, Address, Body, ConnectionMetrics, Handler, Identity, Running, Server};
 use talaria::telemetry::metrics::Metrics;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
@@ -56,30 +54,38 @@ impl Events for Recorder {
 }
 
 struct Gateway {
-    address: SocketAddr,
+    server: Running,
     manager: Arc<Manager>,
     told: UnboundedReceiver<Told>,
 }
 
+struct Devices(Arc<Manager>);
+
+impl Handler for Devices {
+    async fn handle(&self, request: Request<Incoming>) -> Response<Body> {
+        self.0.accept(request, None)
+    }
+}
+
 impl Gateway {
-    async fn start(config: Config) -> Gateway {
+    fn start(config: Config) -> Gateway {
         let (sender, told) = unbounded_channel();
-        let manager = Manager::new(config, Arc::new(Recorder(sender)), &Metrics::default());
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("the port");
-        let serving = Arc::clone(&manager);
-        tokio::spawn(async move {
-            while let Ok((socket, _)) = listener.accept().await {
-                let manager = Arc::clone(&serving);
-                let service = service_fn(move |request| {
-                    let response = manager.accept::<_, Full<Bytes>>(request, None);
-                    async move { Ok::<_, Infallible>(response) }
-                });
-                let connection = http1::Builder::new().serve_connection(TokioIo::new(socket), service);
-                tokio::spawn(connection.with_upgrades());
-            }
-        });
-        Gateway { address, manager, told }
+        let metrics = Metrics::default();
+        let manager = Manager::new(config, Arc::new(Recorder(sender)), &metrics);
+        let listen = server::Config { address: Address::loopback(0), ..server::Config::on_port(0) };
+        let identity = Identity::new("1", "here", "east", "mint", jiff::Timestamp::UNIX_EPOCH);
+        let server = Server::bind(
+            "primary",
+            listen,
+            identity.expect("an identity"),
+            &ConnectionMetrics::register(&metrics),
+        );
+        let server = server.expect("a free port").start(Devices(Arc::clone(&manager)));
+        Gateway { server, manager, told }
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.server.local_addr()
     }
 
     async fn next(&mut self) -> Told {
@@ -113,7 +119,7 @@ impl Gateway {
 
     /// Sends bytes on a new connection and reads all that comes back; half-closes first, so that there is an end.
     async fn raw(&self, request: &str) -> String {
-        let mut socket = TcpStream::connect(self.address).await.expect("connects");
+        let mut socket = TcpStream::connect(self.address()).await.expect("connects");
         socket.write_all(request.as_bytes()).await.expect("is written");
         socket.shutdown().await.expect("is half-closed");
         let mut response = Vec::new();
@@ -123,11 +129,11 @@ impl Gateway {
 
     async fn client(&self) -> tokio_tungstenite::WebSocketStream<TcpStream> {
         let mut request =
-            format!("ws://{}/api/v2/device", self.address).into_client_request().expect("a request");
+            format!("ws://{}/api/v2/device", self.address()).into_client_request().expect("a request");
         request
             .headers_mut()
             .insert("x-webpa-device-name", "MAC:11:22:33:44:55:66/parodus".parse().expect("a value"));
-        let socket = TcpStream::connect(self.address).await.expect("connects");
+        let socket = TcpStream::connect(self.address()).await.expect("connects");
         let (client, response) = tokio_tungstenite::client_async(request, socket).await.expect("is upgraded");
         let mut names: Vec<&str> = response.headers().keys().map(http::HeaderName::as_str).collect();
         names.retain(|name| *name != "date");
@@ -155,7 +161,7 @@ const UPGRADE: &str = "GET /api/v2/device HTTP/1.1\r\nHost: talaria\r\nConnectio
 
 #[tokio::test]
 async fn what_is_no_device_or_no_handshake_is_refused_as_the_reference_refuses() {
-    let gateway = Gateway::start(Config::default()).await;
+    let gateway = Gateway::start(Config::default());
     let named = format!("X-Webpa-Device-Name: {ID}\r\n");
     let bad = "{\"code\": 400, \"message\": \"failed to extract device ID: ";
     for (request, status, body) in [
@@ -202,7 +208,7 @@ async fn what_is_no_device_or_no_handshake_is_refused_as_the_reference_refuses()
 
 #[tokio::test]
 async fn a_websocket_client_connects_talks_and_leaves() {
-    let mut gateway = Gateway::start(Config::default()).await;
+    let mut gateway = Gateway::start(Config::default());
     let mut client = gateway.client().await;
     let device = gateway.online().await;
     assert_eq!(device.id().as_str(), ID);
@@ -228,7 +234,7 @@ async fn a_websocket_client_connects_talks_and_leaves() {
 
 #[tokio::test]
 async fn twenty_megabytes_go_both_ways() {
-    let mut gateway = Gateway::start(Config::default()).await;
+    let mut gateway = Gateway::start(Config::default());
     let mut client = gateway.client().await;
     let device = gateway.online().await;
     let payload: Vec<u8> = (0..20_000_000_u32).map(|at| at as u8).collect();
@@ -249,13 +255,13 @@ async fn twenty_megabytes_go_both_ways() {
 
 #[tokio::test]
 async fn a_frame_sent_with_the_handshake_is_not_lost() {
-    let mut gateway = Gateway::start(Config::default()).await;
+    let mut gateway = Gateway::start(Config::default());
     let message = event(b"early".to_vec());
     let mut bytes = format!("{UPGRADE}X-Webpa-Device-Name: {ID}\r\n\r\n").into_bytes();
     // Masked with zeros: as it is.
     bytes.extend([0x82, 0x80 | message.len() as u8, 0, 0, 0, 0]);
     bytes.extend(message);
-    let mut socket = TcpStream::connect(gateway.address).await.expect("connects");
+    let mut socket = TcpStream::connect(gateway.address()).await.expect("connects");
     socket.write_all(&bytes).await.expect("is written");
     gateway.online().await;
     assert_eq!(gateway.message().await.payload.as_deref(), Some(&b"early"[..]));
@@ -263,13 +269,13 @@ async fn a_frame_sent_with_the_handshake_is_not_lost() {
 
 #[tokio::test]
 async fn an_unmasked_frame_is_answered_with_a_protocol_error_and_others_are_unharmed() {
-    let mut gateway = Gateway::start(Config::default()).await;
-    let mut good = TcpStream::connect(gateway.address).await.expect("connects");
+    let mut gateway = Gateway::start(Config::default());
+    let mut good = TcpStream::connect(gateway.address()).await.expect("connects");
     good.write_all(format!("{UPGRADE}X-Webpa-Device-Name: uuid:good\r\n\r\n").as_bytes())
         .await
         .expect("is written");
     gateway.online().await;
-    let mut bad = TcpStream::connect(gateway.address).await.expect("connects");
+    let mut bad = TcpStream::connect(gateway.address()).await.expect("connects");
     let request = format!("{UPGRADE}X-Webpa-Device-Name: {ID}\r\n\r\n");
     bad.write_all(&[request.as_bytes(), &[0x82, 0x01, b'x']].concat()).await.expect("is written");
     gateway.online().await;
@@ -286,7 +292,7 @@ async fn an_unmasked_frame_is_answered_with_a_protocol_error_and_others_are_unha
 
 #[tokio::test]
 async fn a_client_hears_why_the_gateway_closes() {
-    let mut gateway = Gateway::start(Config::default()).await;
+    let mut gateway = Gateway::start(Config::default());
     let mut client = gateway.client().await;
     gateway.online().await;
     let closing = tokio::spawn({

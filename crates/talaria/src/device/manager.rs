@@ -5,13 +5,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, UPGRADE};
 use http::{HeaderValue, Request, Response, StatusCode};
-use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
-use tokio_rustls::server::TlsStream;
 use tracing::{debug, warn};
 
 use super::handshake::{Candidate, Refusal};
@@ -76,8 +74,8 @@ impl Manager {
     /// Takes a request for `/api/{v2,v3}/device`, of any method, through all checks that need nothing but the request and
     /// the claims of its token. The response is the 101, whose connection then becomes the device's, or a refusal.
     ///
-    /// The request comes from a [`server`](crate::server), or from a hyper connection served `with_upgrades` over a
-    /// `TokioIo<TcpStream>` or a `TokioIo<TlsStream<TcpStream>>`.
+    /// The request comes from a [`Server`](crate::server::Server); over any other connection a device costs HTTP's
+    /// buffers as well.
     pub fn accept<R, B>(self: &Arc<Self>, request: Request<R>, claims: Option<Claims>) -> Response<B>
     where
         B: Default + From<String>,
@@ -164,29 +162,10 @@ impl Manager {
                 return debug!(id = %identity.id, %error, "the device left before its handshake was done");
             }
         };
-        let upgraded = match server::upgrade::take(upgraded) {
-            Ok(taken) => return self.connect(taken.socket, taken.read_ahead, identity).await,
-            Err(upgraded) => upgraded,
-        };
-        match upgraded.downcast::<TokioIo<TcpStream>>() {
-            Ok(parts) => {
-                let socket = parts.io.into_inner();
-                // Acks are small and answered at once: none may wait for another.
-                if let Err(error) = socket.set_nodelay(true) {
-                    debug!(id = %identity.id, %error, "the socket will not send at once");
-                }
-                self.connect(socket, parts.read_buf, identity);
-            }
-            Err(upgraded) => self.take_over_tls(upgraded, identity),
-        }
-    }
-
-    /// TLS keeps a good kilobyte of state in its stream, which is boxed so that it is not moved from task to task.
-    fn take_over_tls(self: Arc<Self>, upgraded: Upgraded, identity: Identity) {
-        match upgraded.downcast::<TokioIo<TlsStream<TcpStream>>>() {
-            Ok(parts) => self.connect(Box::new(parts.io.into_inner()), parts.read_buf, identity),
+        match server::upgrade::take(upgraded) {
+            Ok(taken) => self.connect(taken.socket, taken.read_ahead, identity),
             Err(upgraded) => {
-                warn!(id = %identity.id, "unexpected kind of connection, which will cost more memory");
+                warn!(id = %identity.id, "not a connection of this gateway's server, which will cost more memory");
                 self.connect(Box::new(TokioIo::new(upgraded)), Bytes::new(), identity);
             }
         }

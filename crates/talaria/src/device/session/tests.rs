@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tokio::net::TcpStream;
 use wrp::{Message, MessageRef, MessageType};
 
 use super::run::Task;
 use crate::device::{CloseReason, Config, Device, Events, Identity, Manager};
+use crate::server::upgrade::Socket;
 use crate::telemetry::metrics::Metrics;
 use client::Client;
 
@@ -118,7 +118,7 @@ fn seconds(seconds: u64) -> Duration {
 
 #[test]
 fn the_task_of_a_device_is_small() {
-    let size = size_of::<Task<TcpStream>>();
+    let size = size_of::<Task<Socket>>();
     println!("session task: {size} bytes, Device: {} bytes", size_of::<Device>());
     assert!(size < 300, "{size} bytes");
     assert!(size_of::<Device>() < 600, "{} bytes", size_of::<Device>());
