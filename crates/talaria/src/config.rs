@@ -10,6 +10,7 @@ pub mod duration;
 mod environment;
 mod fault;
 pub mod file;
+mod inbound;
 mod kafka;
 mod known;
 mod log;
@@ -53,6 +54,8 @@ pub struct Config {
     pub log: crate::telemetry::log::Config,
     /// How devices are treated.
     pub device: crate::device::Config,
+    /// The API.
+    pub api: crate::api::Config,
     /// Events by HTTP.
     pub event: crate::event::Config,
     /// Events by Kafka; none if that is not enabled.
@@ -178,6 +181,7 @@ impl Config {
             metrics: log::read_metrics(root),
             log: log::read(&root.section("zap")),
             device: device::read(&root.section("device.manager")),
+            api: inbound::read(&root.section("inbound")),
             event: outbound::read(&root.section("device.outbound")),
             kafka: kafka::read(&root.section("kafka")),
         }

@@ -2,10 +2,19 @@
 
 use std::process::ExitCode;
 
-use talaria::cli::{self, Cli, Command};
+use talaria::{
+    cli::{self, Cli, Command},
+    process,
+};
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// What jemalloc is told at its start. A gateway holds very many small things for very long, and gives back what a
+/// storm of connections took: unused pages go back to the system after a second, by a thread that no request waits for.
+#[expect(unsafe_code, reason = "jemalloc looks for its options under this name")]
+#[unsafe(export_name = "_rjem_malloc_conf")]
+static ALLOCATOR_OPTIONS: &[u8; 60] = b"background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0\0";
 
 fn main() -> ExitCode {
     let cli = match Cli::of_process() {
@@ -15,6 +24,13 @@ fn main() -> ExitCode {
     match cli.command {
         _ if cli.version => cli::print(&cli::version()),
         Some(Command::Config(options)) => cli::show_config(cli.file, options),
-        Some(Command::Demo(_)) | None => ExitCode::from(cli::EXIT_FAILED),
+        Some(Command::Demo(_)) => {
+            cli::complain("talaria: the demo is not there yet\n");
+            ExitCode::from(cli::EXIT_FAILED)
+        }
+        None => match cli::load(cli.file) {
+            Ok(loaded) => process::run(loaded),
+            Err(code) => code,
+        },
     }
 }

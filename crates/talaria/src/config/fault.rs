@@ -86,9 +86,9 @@ fn shown(key: &str, value: &Value) -> String {
     const LONGEST: usize = 80;
     match value {
         Value::Null => "empty".to_owned(),
+        _ if is_secret(key) => "a hidden value".to_owned(),
         Value::List(_) => "a list".to_owned(),
         Value::Map(_) => "a section".to_owned(),
-        _ if is_secret(key) => "a hidden value".to_owned(),
         Value::Bool(value) => value.to_string(),
         Value::Number(text) => text.clone(),
         Value::Text(text) if text.chars().count() > LONGEST => {

@@ -1,5 +1,8 @@
 //! The section `device.outbound` (contract §5): how events leave by HTTP.
 
+#[cfg(test)]
+mod tests;
+
 use http::Method;
 
 use super::{

@@ -98,6 +98,10 @@ fn every_kind_of_fault_names_its_key_its_value_and_what_is_expected() {
 talaria.yaml:10: kafka.initialDynamicConfig.topicMap[2].pattern `` is empty: expected an event type, or `*` for all",
         ),
         (
+            "inbound:\n  authKey: [dTpw, nonsense]",
+            "talaria.yaml:2: inbound.authKey is a hidden value, expected base64 of user:password, one or a list",
+        ),
+        (
             "kafka: {enabled: true, brokers: [a:1], initialDynamicConfig: {topicMap: x}}",
             r#"talaria.yaml:1: kafka.initialDynamicConfig.topicMap is "x", expected a list of sections"#,
         ),
@@ -260,14 +264,14 @@ fn a_printed_configuration_reads_back_as_the_same_one() {
 
 #[test]
 fn a_printed_configuration_tells_where_its_values_come_from_and_keeps_secrets() {
-    let text = "inbound: {authKey: [c2VjcmV0MQ==]}\ndevice: {outbound: {authKey: c2VjcmV0Mg==, eventEndpoints: {default: 'https://u:secret3@h/x'}}}\nkafka:\n  sasl: {password: secret4}\n";
+    let text = "inbound: {authKey: [dTpzZWNyZXQx]}\ndevice: {outbound: {authKey: dTpzZWNyZXQy, eventEndpoints: {default: 'https://u:secret3@h/x'}}}\nkafka:\n  sasl: {password: secret4}\n";
     let loaded = load_text(text, &[("TALARIA_SERVER", "t-1")]).unwrap();
     let printed = print(&loaded.tree);
     assert!(printed.contains("server: t-1                              # [environment TALARIA_SERVER] X-Talaria-Server of every response\n"), "{printed}");
-    for hidden in ["secret3", "secret4", "c2VjcmV0"] {
+    for hidden in ["secret3", "secret4", "dTpzZWNyZXQ"] {
         assert!(!printed.contains(hidden), "{printed}");
     }
-    for hidden in ["secret4", "c2VjcmV0"] {
+    for hidden in ["secret4", "dTpzZWNyZXQ"] {
         assert!(!format!("{:?}", loaded.config).contains(hidden));
     }
     assert!(printed.contains("https://u:********@h/x"), "{printed}");
@@ -289,6 +293,7 @@ fn the_defaults_are_the_components_own() {
     assert_eq!(config.primary, crate::server::Config::on_port(8080));
     assert_eq!(config.health, crate::server::Config::on_port(8081));
     assert_eq!(config.metric, crate::server::Config::on_port(8082));
+    assert_eq!(format!("{:?}", config.api), format!("{:?}", crate::api::Config::default()));
     assert_eq!(config.log, crate::telemetry::log::Config::default());
     assert_eq!(config.metrics, crate::telemetry::metrics::MetricsConfig::default());
     assert!(config.kafka.is_none());

@@ -141,7 +141,9 @@ impl Manager {
         &*self.events
     }
 
-    pub(super) fn metrics(&self) -> &DeviceMetrics {
+    /// Its metrics, for `/health`.
+    #[must_use]
+    pub fn metrics(&self) -> &DeviceMetrics {
         &self.metrics
     }
 

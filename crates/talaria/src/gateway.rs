@@ -1,0 +1,235 @@
+//! The whole gateway: its parts put together, started, and stopped in the order that loses nothing.
+//!
+//! A gateway is [built](Gateway::build) from its configuration, [bound](Gateway::bind) to its addresses, and
+//! [run](Bound::run) until it is told to stop. Nothing here is global, so that several can run in one process, as the
+//! demo and the tests do; what belongs to the process (log, signals, exit code) is in [`process`](crate::process).
+//!
+//! A stop goes: accept nobody → close the devices, whose offline events are told → drain both sinks → end the servers.
+//! Health and metrics are served to the last.
+
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+use tracing::{error, info};
+use wrpkafka::Publisher;
+
+use crate::{
+    api::{Api, ApiMetrics},
+    config::Config,
+    device::{Manager, Registry},
+    event::Dispatcher,
+    server::{
+        BindError, ConnectionMetrics, Identity, InvalidIdentity, Running, Server,
+        observe::{HealthPage, MetricsPage},
+        primary::Primary,
+    },
+    telemetry::{
+        health::{self, Health},
+        metrics::Metrics,
+    },
+};
+
+/// How long requests that are under way get at a stop once all devices are gone.
+const LAST_REQUESTS: Duration = Duration::from_secs(1);
+
+/// The part of a stop's time that devices may take to read their close frames. A device that does not read must not
+/// keep the sinks from being drained.
+const DEVICES_SHARE: u32 = 4;
+
+/// A gateway with all its parts, bound to nothing yet.
+pub struct Gateway {
+    config: Config,
+    identity: Identity,
+    metrics: Arc<Metrics>,
+    connections: ConnectionMetrics,
+    publisher: Publisher,
+    dispatcher: Arc<Dispatcher>,
+    manager: Arc<Manager>,
+    api: Api,
+    health: Arc<Health>,
+}
+
+/// A gateway that listens on its addresses; whoever connects waits until it runs.
+pub struct Bound {
+    gateway: Gateway,
+    primary: Server,
+    health: Server,
+    metric: Server,
+}
+
+/// Where a gateway listens, with the ports that the system chose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Addresses {
+    /// Devices and the API.
+    pub primary: SocketAddr,
+    /// `/health`.
+    pub health: SocketAddr,
+    /// `/metrics`.
+    pub metric: SocketAddr,
+}
+
+/// What a stopped gateway leaves behind. All zero: nothing was lost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Left {
+    /// Devices whose sessions had not ended in time: their offline events are missing.
+    pub sessions: usize,
+    /// Events that no receiver took, one for each URL.
+    pub http: u64,
+    /// Records that Kafka did not acknowledge.
+    pub kafka: u64,
+}
+
+/// What no start gets past although every key by itself is right.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The Kafka publisher cannot be made, for instance because a certificate cannot be read.
+    #[error(transparent)]
+    Kafka(#[from] wrpkafka::ConfigError),
+    /// The texts that every response carries cannot be headers.
+    #[error(transparent)]
+    Identity(#[from] InvalidIdentity),
+}
+
+/// Why a gateway cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address is not free, or is none of this host's.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The Kafka client cannot be started. An unreachable broker is no such error.
+    #[error("the Kafka publisher cannot start: {0}")]
+    Kafka(#[from] wrpkafka::StartError),
+}
+
+impl Gateway {
+    /// Puts a gateway together. Needs a tokio runtime; opens no socket.
+    ///
+    /// # Errors
+    /// [`BuildError`].
+    pub fn build(config: Config) -> Result<Self, BuildError> {
+        let names = &config.identity;
+        let start = jiff::Timestamp::now();
+        let identity = Identity::new(&names.build, &names.server, &names.region, &names.flavor, start)?;
+        let publisher = match &config.kafka {
+            Some(kafka) => Publisher::new(kafka.clone())?,
+            None => {
+                info!("Kafka publisher not configured, using no-op publisher");
+                Publisher::disabled()
+            }
+        };
+        let metrics = Arc::new(Metrics::new(&config.metrics));
+        let dispatcher = Arc::new(Dispatcher::start(&config.event, publisher.clone(), &metrics));
+        let manager = Manager::new(config.device.clone(), Arc::clone(&dispatcher) as _, &metrics);
+        let api_metrics = ApiMetrics::register(&metrics);
+        let health = Arc::new(Health::new(health_sources(&manager, &api_metrics)));
+        let api = Api::new(config.api.clone(), Arc::clone(manager.registry()), api_metrics);
+        let connections = ConnectionMetrics::register(&metrics);
+        Ok(Gateway { config, identity, metrics, connections, publisher, dispatcher, manager, api, health })
+    }
+
+    /// Listens on all addresses.
+    ///
+    /// # Errors
+    /// [`BindError`], for the first address that is not to be had.
+    pub fn bind(self) -> Result<Bound, BindError> {
+        let bind = |name, config: &crate::server::Config| {
+            Server::bind(name, config.clone(), self.identity.clone(), &self.connections)
+        };
+        Ok(Bound {
+            primary: bind("primary", &self.config.primary)?,
+            health: bind("health", &self.config.health)?,
+            metric: bind("metric", &self.config.metric)?,
+            gateway: self,
+        })
+    }
+
+    /// The connected devices.
+    #[must_use]
+    pub fn registry(&self) -> &Arc<Registry> {
+        self.manager.registry()
+    }
+
+    /// Every metric.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+}
+
+impl Bound {
+    /// Where it listens.
+    #[must_use]
+    pub fn addresses(&self) -> Addresses {
+        Addresses {
+            primary: self.primary.local_addr(),
+            health: self.health.local_addr(),
+            metric: self.metric.local_addr(),
+        }
+    }
+
+    /// The gateway that listens.
+    #[must_use]
+    pub fn gateway(&self) -> &Gateway {
+        &self.gateway
+    }
+
+    /// Runs until `stop` is ready, then stops in order, within `shutdownTimeout`.
+    ///
+    /// # Errors
+    /// [`StartError`], before anybody is served.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<Left, StartError> {
+        let Bound { gateway, primary, health, metric } = self;
+        if gateway.publisher.is_enabled() {
+            gateway.publisher.start()?;
+        }
+        let health = health.start(HealthPage(gateway.health));
+        let metric = metric.start(MetricsPage(gateway.metrics));
+        // Tokens are not checked yet: a configuration that asks for it is refused (`config::known`).
+        let primary = primary.start(Primary::new(Arc::clone(&gateway.manager), gateway.api));
+
+        stop.await;
+
+        let deadline = Instant::now() + gateway.config.shutdown_timeout;
+        let left = drain(&primary, &gateway.manager, &gateway.dispatcher, deadline).await;
+        let last = LAST_REQUESTS.min(deadline.saturating_duration_since(Instant::now()));
+        tokio::join!(primary.stop(last), health.stop(last), metric.stop(last));
+        left.log();
+        Ok(left)
+    }
+}
+
+/// Lets go of the devices and delivers what they said.
+async fn drain(primary: &Running, manager: &Manager, dispatcher: &Dispatcher, deadline: Instant) -> Left {
+    let remaining = || deadline.saturating_duration_since(Instant::now());
+    primary.stop_accepting();
+    info!(devices = manager.registry().len(), "stopping: closing devices");
+    let sessions = manager.shutdown(remaining() / DEVICES_SHARE).await;
+    info!("stopping: delivering what is left");
+    let undelivered = dispatcher.flush(remaining()).await;
+    Left { sessions, http: undelivered.http, kafka: undelivered.kafka }
+}
+
+/// What `/health` tells is read from the metrics themselves.
+fn health_sources(manager: &Manager, api: &ApiMetrics) -> health::Sources {
+    let devices = manager.metrics();
+    health::Sources {
+        devices: devices.device_count.clone(),
+        connects: devices.connect_count.clone(),
+        disconnects: devices.disconnect_count.clone(),
+        pings: devices.ping_count.clone(),
+        pongs: devices.pong_count.clone(),
+        request_responses: devices.request_response_count.clone(),
+        requests: Arc::clone(api.tally()),
+    }
+}
+
+impl Left {
+    fn log(self) {
+        if self == Left::default() {
+            info!("stopped, everything is delivered");
+        } else {
+            let Left { sessions, http, kafka } = self;
+            error!(sessions, http, kafka, "stopped, not everything could be delivered in time");
+        }
+    }
+}
