@@ -20,9 +20,27 @@ pub enum Problem {
     /// The bytes end, or the input cannot hold as much as a length prefix claims.
     #[error("the message is cut short")]
     Truncated,
-    /// A value of another type than the field has.
-    #[error("expected {0}")]
-    Expected(&'static str),
+    /// The whole is no map, or no JSON object.
+    #[error("expected a map")]
+    ExpectedMessage,
+    /// A text is something else.
+    #[error("expected text")]
+    ExpectedText,
+    /// An integer is something else.
+    #[error("expected an integer")]
+    ExpectedInteger,
+    /// A bool is something else.
+    #[error("expected a bool")]
+    ExpectedBool,
+    /// A payload is neither binary nor, where that will do, text.
+    #[error("expected a payload")]
+    ExpectedPayload,
+    /// Headers, partner ids or spans are something else.
+    #[error("expected a list")]
+    ExpectedList,
+    /// Metadata is something else.
+    #[error("expected a map of texts")]
+    ExpectedMetadata,
     /// A number that the field cannot hold.
     #[error("the number does not fit into 64 bits with a sign")]
     OutOfRange,

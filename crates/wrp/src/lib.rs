@@ -44,3 +44,8 @@ pub use scheme::Scheme;
 pub use spans::{Spans, SpansIter};
 pub use strings::{Strings, StringsIter};
 pub use text::{Text, TextBuf};
+
+/// The examples of the README are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

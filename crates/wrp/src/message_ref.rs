@@ -99,8 +99,9 @@ impl<'a> MessageRef<'a> {
     /// Names the first field that is not.
     pub fn check_utf8(&self) -> Result<(), NotUtf8> {
         for (field, text) in self.texts() {
-            if let Err(source) = text.to_str() {
-                return Err(NotUtf8 { field, source });
+            // Nearly all are ASCII, which is told faster.
+            if !text.as_bytes().is_ascii() {
+                text.to_str().map_err(|source| NotUtf8 { field, source })?;
             }
         }
         Ok(())

@@ -102,7 +102,7 @@ impl<'a> Base<'a> {
     fn get(&self, key: Text<'_>) -> Option<Text<'a>> {
         match self {
             Base::Empty => None,
-            Base::Wire(entries) => entries.iter().find(|entry| entry.0 == key).map(|entry| entry.1),
+            Base::Wire(entries) => entries.get(key),
             Base::Map(map) => map.get(key.as_bytes()).map(TextBuf::as_text),
         }
     }

@@ -43,7 +43,7 @@ impl<'a, const V5: bool> Decoder<'a, V5> {
         match self.reader.peek()? {
             b'n' => self.reader.word(b"null"),
             b'{' => self.fields(),
-            _ => Err(Problem::Expected("an object")),
+            _ => Err(Problem::ExpectedMessage),
         }
     }
 
@@ -136,7 +136,7 @@ fn clear<const V5: bool>(message: &mut Message, field: Field) {
 fn integer<const V5: bool>(reader: &mut Reader<'_, V5>) -> Result<i64, Problem> {
     let quoted = reader.peek()? == b'"';
     let integer = match quoted {
-        true if V5 => return Err(Problem::Expected("an integer")),
+        true if V5 => return Err(Problem::ExpectedInteger),
         true => match reader.raw_text()?.0 {
             [] => Some(0),
             text => any_integer(text),
@@ -144,14 +144,14 @@ fn integer<const V5: bool>(reader: &mut Reader<'_, V5>) -> Result<i64, Problem> 
         false if V5 => plain_integer(reader.number()?),
         false => any_integer(reader.number()?),
     };
-    integer.ok_or(Problem::Expected("an integer"))
+    integer.ok_or(Problem::ExpectedInteger)
 }
 
 fn boolean<const V5: bool>(reader: &mut Reader<'_, V5>) -> Result<bool, Problem> {
     match reader.peek()? {
         b't' => reader.word(b"true").map(|()| true),
         b'f' => reader.word(b"false").map(|()| false),
-        _ => Err(Problem::Expected("a bool")),
+        _ => Err(Problem::ExpectedBool),
     }
 }
 
@@ -160,10 +160,10 @@ fn text<const V5: bool>(reader: &mut Reader<'_, V5>) -> Result<TextBuf, Problem>
     let text = match reader.peek()? {
         b'"' => reader.text()?,
         b'n' => reader.word(b"null").map(|()| Cow::default())?,
-        _ if V5 => return Err(Problem::Expected("text")),
+        _ if V5 => return Err(Problem::ExpectedText),
         b't' => reader.word(b"true").map(|()| Cow::Borrowed(&b"true"[..]))?,
         b'f' => reader.word(b"false").map(|()| Cow::Borrowed(&b"false"[..]))?,
-        _ => Cow::Borrowed(reader.number().map_err(|_| Problem::Expected("text"))?),
+        _ => Cow::Borrowed(reader.number().map_err(|_| Problem::ExpectedText)?),
     };
     Ok(text.into_owned().into())
 }
@@ -185,7 +185,7 @@ fn list<const V5: bool, T>(
             items.push(item(reader)?);
             Ok(())
         })?,
-        _ => return Err(Problem::Expected("a list")),
+        _ => return Err(Problem::ExpectedList),
     }
     Ok(items)
 }
@@ -200,7 +200,7 @@ fn metadata<const V5: bool>(
     entries: &mut BTreeMap<TextBuf, TextBuf>,
 ) -> Result<(), Problem> {
     if reader.peek()? != b'{' {
-        return Err(Problem::Expected("an object"));
+        return Err(Problem::ExpectedMetadata);
     }
     reader.each(b'{', |reader| {
         let key = reader.text()?.into_owned();
@@ -219,7 +219,7 @@ fn payload<const V5: bool>(reader: &mut Reader<'_, V5>) -> Result<Vec<u8>, Probl
             (text, false) => Cow::Borrowed(text),
         },
         b'[' => return list(reader, byte),
-        _ => return Err(Problem::Expected("base64")),
+        _ => return Err(Problem::ExpectedPayload),
     };
     let is_break = |byte: &u8| matches!(byte, b'\r' | b'\n');
     let encoded = match encoded.iter().any(is_break) {

@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::read::{Bytes, Collection, Reader};
-use super::walk::{self, Entries, Items, Lists};
+use super::walk::{self, Entries, Items, Keys, Lists};
 use crate::{DecodeError, Field, MessageRef, MessageType, Metadata, Problem, Qos, Spans, Strings, Text};
 
 /// Metadata of more entries than these are searched for repeated keys with the help of the heap.
@@ -11,44 +11,50 @@ const INLINE_ENTRIES: usize = 32;
 
 /// Decodes a v3 message as leniently as contract §1 says.
 pub(crate) fn decode_v3(bytes: &[u8]) -> Result<MessageRef<'_>, DecodeError> {
-    decode::<false>(bytes).map(|(message, _)| message)
+    let mut message = MessageRef::default();
+    decode::<false>(bytes, &mut message)?;
+    Ok(message)
 }
 
 /// Decodes a v5 message, and returns what follows it.
 pub(crate) fn decode_v5(bytes: &[u8]) -> Result<(MessageRef<'_>, &[u8]), DecodeError> {
-    decode::<true>(bytes)
+    let mut message = MessageRef::default();
+    let rest = decode::<true>(bytes, &mut message)?;
+    Ok((message, rest))
 }
 
-fn decode<const V5: bool>(bytes: &[u8]) -> Result<(MessageRef<'_>, &[u8]), DecodeError> {
+/// Fills a message in, and returns what follows it.
+fn decode<'a, const V5: bool>(
+    bytes: &'a [u8],
+    message: &mut MessageRef<'a>,
+) -> Result<&'a [u8], DecodeError> {
     if u32::try_from(bytes.len()).is_err() {
         return Err(DecodeError { problem: Problem::TooLarge, field: None, offset: 0 });
     }
-    let mut decoder =
-        Decoder::<'_, V5> { reader: Reader { rest: bytes }, message: MessageRef::default(), at: None };
-    match decoder.message() {
-        Ok(()) => Ok((decoder.message, decoder.reader.rest)),
-        Err(problem) => {
-            let offset = bytes.len() - decoder.reader.rest.len();
-            Err(DecodeError { problem, field: decoder.at, offset })
-        }
-    }
+    let mut decoder = Decoder::<'_, '_, V5> { reader: Reader { rest: bytes }, message, at: None };
+    decoder.message().map_err(|problem| DecodeError {
+        problem,
+        field: decoder.at,
+        offset: bytes.len() - decoder.reader.rest.len(),
+    })?;
+    Ok(decoder.reader.rest)
 }
 
-struct Decoder<'a, const V5: bool> {
+struct Decoder<'m, 'a, const V5: bool> {
     reader: Reader<'a>,
-    message: MessageRef<'a>,
+    message: &'m mut MessageRef<'a>,
     /// The field whose value is being read.
     at: Option<Field>,
 }
 
-impl<'a, const V5: bool> Decoder<'a, V5> {
+impl<'a, const V5: bool> Decoder<'_, 'a, V5> {
     fn message(&mut self) -> Result<(), Problem> {
-        match self.reader.collection("a map")? {
+        match self.reader.collection(Problem::ExpectedMessage)? {
             Collection::Map(pairs) => (0..pairs).try_for_each(|_| self.pair()),
             // The reference's v3 codec takes an array for the fields in their order, and nil for an empty message.
             Collection::Array(values) if !V5 => self.positional(values),
             Collection::Nil if !V5 => Ok(()),
-            _ => Err(Problem::Expected("a map")),
+            _ => Err(Problem::ExpectedMessage),
         }
     }
 
@@ -179,57 +185,39 @@ impl<'a, const V5: bool> Decoder<'a, V5> {
 
     /// How many values a list has; none if it is nil. v3 takes a map for the list of its keys and values.
     fn list_header(&mut self) -> Result<Option<usize>, Problem> {
-        let count = match self.reader.collection("a list of texts")? {
+        let count = match self.reader.collection(Problem::ExpectedList)? {
             Collection::Array(count) => count,
             Collection::Map(pairs) if !V5 => pairs.saturating_mul(2),
             Collection::Nil if !V5 => return Ok(None),
-            _ => return Err(Problem::Expected("a list of texts")),
+            _ => return Err(Problem::ExpectedList),
         };
         if count > self.reader.rest.len() { Err(Problem::Truncated) } else { Ok(Some(count)) }
     }
 
     fn metadata(&mut self) -> Result<Option<Metadata<'a>>, Problem> {
-        let count = match self.reader.collection("a map of texts")? {
+        let count = match self.reader.collection(Problem::ExpectedMetadata)? {
             Collection::Map(count) => count,
             Collection::Nil if !V5 => return Ok(None),
-            _ => return Err(Problem::Expected("a map of texts")),
+            _ => return Err(Problem::ExpectedMetadata),
         };
         let start = self.reader.rest;
         let mut canonical = true;
-        let mut seen = Seen::default();
+        let mut keys = Keys::default();
         let mut perhaps_repeated = false;
         for _ in 0..count {
             let key = self.bytes()?;
             let value = self.bytes()?;
             canonical &= key.canonical & value.canonical;
-            perhaps_repeated |= seen.insert(key.bytes);
+            perhaps_repeated |= keys.insert(key.bytes);
         }
         let bytes = self.since(start);
         let live = if perhaps_repeated { last_of_each_key(bytes, count) } else { None };
-        Ok(Some(Metadata::wire(Entries { count, bytes, canonical, live })))
+        Ok(Some(Metadata::wire(Entries { count, bytes, canonical, keys, live })))
     }
 
     /// What has been read since `start` was what was left.
     fn since(&self, start: &'a [u8]) -> &'a [u8] {
         &start[..start.len() - self.reader.rest.len()]
-    }
-}
-
-/// A set of keys that may err on the side of having seen one.
-#[derive(Default)]
-struct Seen([u64; 4]);
-
-impl Seen {
-    /// Whether the key may have been inserted before.
-    #[inline]
-    fn insert(&mut self, key: &[u8]) -> bool {
-        let middle = key.get(key.len() / 2).copied().unwrap_or_default();
-        let last = key.last().copied().unwrap_or_default();
-        let hash = key.len().wrapping_mul(37) ^ usize::from(middle).wrapping_mul(11) ^ usize::from(last);
-        let (word, bit) = ((hash >> 6) & 3, 1 << (hash & 63));
-        let seen = self.0[word] & bit != 0;
-        self.0[word] |= bit;
-        seen
     }
 }
 

@@ -169,6 +169,7 @@ fn map(entries: &Metadata<'_>, out: &mut Vec<u8>) {
     }
 }
 
+#[inline]
 fn pair((key, value): (Text<'_>, Text<'_>), out: &mut Vec<u8>) {
     str(key, out);
     str(value, out);

@@ -30,16 +30,18 @@ impl<'a> Reader<'a> {
     /// A str.
     #[inline]
     pub(super) fn str(&mut self) -> Result<Bytes<'a>, Problem> {
-        let marker = self.byte()?;
-        if let 0xa0..=0xbf = marker {
-            return Ok(Bytes { bytes: self.take(usize::from(marker & 0x1f))?, canonical: true });
+        if let [marker @ 0xa0..=0xbf, rest @ ..] = self.rest {
+            let (bytes, rest) =
+                rest.split_at_checked(usize::from(marker & 0x1f)).ok_or(Problem::Truncated)?;
+            self.rest = rest;
+            return Ok(Bytes { bytes, canonical: true });
         }
-        let (len, shortest) = match marker {
+        let (len, shortest) = match self.byte()? {
             0xd9 => (self.number::<1>()?, 0x20),
             0xda => (self.number::<2>()?, 0x100),
             0xdb => (self.number::<4>()?, 0x1_0000),
             0xc1 => return Err(Problem::Reserved),
-            _ => return Err(Problem::Expected("text")),
+            _ => return Err(Problem::ExpectedText),
         };
         Ok(Bytes { bytes: self.take(len)?, canonical: len >= shortest })
     }
@@ -64,7 +66,7 @@ impl<'a> Reader<'a> {
             0xc5 => self.number::<2>()?,
             0xc6 => self.number::<4>()?,
             0xc1 => return Err(Problem::Reserved),
-            _ => return Err(Problem::Expected("a payload")),
+            _ => return Err(Problem::ExpectedPayload),
         };
         self.take(len)
     }
@@ -87,7 +89,7 @@ impl<'a> Reader<'a> {
             0xca if LENIENT => whole(f64::from(f32::from_be_bytes(self.array()?)))?,
             0xcb if LENIENT => whole(f64::from_be_bytes(self.array()?))?,
             0xc1 => return Err(Problem::Reserved),
-            _ => return Err(Problem::Expected("an integer")),
+            _ => return Err(Problem::ExpectedInteger),
         })
     }
 
@@ -97,7 +99,7 @@ impl<'a> Reader<'a> {
             0xc3 | 0x01 => Ok(true),
             0xc2 | 0x00 => Ok(false),
             0xc1 => Err(Problem::Reserved),
-            _ => Err(Problem::Expected("a bool")),
+            _ => Err(Problem::ExpectedBool),
         }
     }
 
@@ -115,7 +117,7 @@ impl<'a> Reader<'a> {
 
     /// The header of an array, a map, or a nil.
     #[inline]
-    pub(super) fn collection(&mut self, expected: &'static str) -> Result<Collection, Problem> {
+    pub(super) fn collection(&mut self, expected: Problem) -> Result<Collection, Problem> {
         Ok(match self.byte()? {
             small @ 0x80..=0x8f => Collection::Map(usize::from(small & 0x0f)),
             small @ 0x90..=0x9f => Collection::Array(usize::from(small & 0x0f)),
@@ -125,7 +127,7 @@ impl<'a> Reader<'a> {
             0xdd => Collection::Array(self.number::<4>()?),
             0xc0 => Collection::Nil,
             0xc1 => return Err(Problem::Reserved),
-            _ => return Err(Problem::Expected(expected)),
+            _ => return Err(expected),
         })
     }
 
@@ -202,5 +204,5 @@ impl<'a> Reader<'a> {
 #[expect(clippy::cast_possible_truncation, reason = "the range has just been checked")]
 fn whole(float: f64) -> Result<i64, Problem> {
     let fits = (1.0..4_503_599_627_370_496.0).contains(&float.abs()) && float.fract() == 0.0;
-    if fits || float.to_bits() == 0 { Ok(float as i64) } else { Err(Problem::Expected("a whole number")) }
+    if fits || float.to_bits() == 0 { Ok(float as i64) } else { Err(Problem::ExpectedInteger) }
 }

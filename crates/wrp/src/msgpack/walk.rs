@@ -83,6 +83,7 @@ pub(crate) struct Entries<'a> {
     pub(crate) count: usize,
     pub(crate) bytes: &'a [u8],
     pub(crate) canonical: bool,
+    pub(crate) keys: Keys,
     /// Where the entries that count begin, if some keys are there twice. The last of each counts.
     pub(crate) live: Option<Box<[u32]>>,
 }
@@ -94,6 +95,13 @@ impl<'a> Entries<'a> {
 
     pub(crate) fn verbatim(&self) -> Option<&'a [u8]> {
         (self.canonical && self.live.is_none()).then_some(self.bytes)
+    }
+
+    pub(crate) fn get(&self, key: Text<'_>) -> Option<Text<'a>> {
+        if !self.keys.may_contain(key.as_bytes()) {
+            return None;
+        }
+        self.iter().find(|entry| entry.0 == key).map(|entry| entry.1)
     }
 
     pub(crate) fn iter(&self) -> EntriesIter<'_, 'a> {
@@ -130,7 +138,38 @@ impl<'a> Iterator for EntriesIter<'_, 'a> {
     }
 }
 
+/// A set of keys that may err on the side of holding one: it tells quickly that a key is not there.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Keys([u64; 4]);
+
+impl Keys {
+    /// Whether the key may have been inserted before.
+    #[inline]
+    pub(crate) fn insert(&mut self, key: &[u8]) -> bool {
+        let (word, bit) = Self::place(key);
+        let known = self.0[word] & bit != 0;
+        self.0[word] |= bit;
+        known
+    }
+
+    #[inline]
+    fn may_contain(&self, key: &[u8]) -> bool {
+        let (word, bit) = Self::place(key);
+        self.0[word] & bit != 0
+    }
+
+    /// Which bit of which word stands for the key: by its length, its middle and its end.
+    #[inline]
+    fn place(key: &[u8]) -> (usize, u64) {
+        let middle = key.get(key.len() / 2).copied().unwrap_or_default();
+        let last = key.last().copied().unwrap_or_default();
+        let hash = key.len().wrapping_mul(37) ^ usize::from(middle).wrapping_mul(11) ^ usize::from(last);
+        ((hash >> 6) & 3, 1 << (hash & 63))
+    }
+}
+
 /// Takes a text off the front: a str, a bin, a nil or an empty array.
+#[inline]
 pub(crate) fn split_text(bytes: &[u8]) -> Option<(Text<'_>, &[u8])> {
     let (&marker, rest) = bytes.split_first()?;
     let (len, rest) = match marker {
