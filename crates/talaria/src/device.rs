@@ -11,6 +11,7 @@
 //!
 //! What happens is told to [`Events`]; sinks, queues and acks are none of this module's business.
 
+mod budget;
 pub mod claims;
 mod config;
 pub mod convey;

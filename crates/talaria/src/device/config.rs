@@ -17,6 +17,9 @@ pub struct Config {
     pub write_timeout: Duration,
     /// The longest message taken from a device, in bytes (`maxMessageSize`); a longer one ends its connection.
     pub max_message_size: usize,
+    /// What the unfinished messages of all devices together may take, in bytes (`maxUnfinishedBytes`): a device that
+    /// sends the next piece of a long one when there is no room ends its connection, and may try again.
+    pub max_unfinished_bytes: usize,
     /// What happens to messages whose source is not the device (`wrpSourceCheck.type`).
     pub source_check: SourceCheck,
 }
@@ -50,6 +53,7 @@ impl Default for Config {
             write_timeout: Duration::from_secs(60),
             // The reference has no limit; it was seen to deliver 20 MB (contract-details §2).
             max_message_size: 32 * 1024 * 1024,
+            max_unfinished_bytes: 1024 * 1024 * 1024,
             source_check: SourceCheck::Monitor,
         }
     }

@@ -100,6 +100,15 @@ impl Refused {
 }
 
 impl SourceVerdict {
+    /// How many verdicts there are.
+    pub const COUNT: usize = 8;
+
+    /// The verdict's number, below [`COUNT`](SourceVerdict::COUNT).
+    #[must_use]
+    pub fn index(self) -> usize {
+        2 * self.finding as usize + usize::from(self.is_rejected)
+    }
+
     /// The label `outcome`.
     #[must_use]
     pub fn outcome(self) -> &'static str {

@@ -12,6 +12,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
 use tracing::{debug, warn};
 
+use super::budget::Budget;
 use super::handshake::{Candidate, Refusal};
 use super::registry::ConnectError;
 use super::session::{self, Connection};
@@ -31,6 +32,7 @@ pub struct Manager {
     wheel: Arc<Wheel>,
     events: Arc<dyn Events>,
     metrics: DeviceMetrics,
+    unfinished: Budget,
     is_open: AtomicBool,
     wheel_task: AbortHandle,
 }
@@ -48,6 +50,7 @@ impl Manager {
             wheel,
             events,
             metrics,
+            unfinished: Budget::new(config.max_unfinished_bytes),
             is_open: AtomicBool::new(true),
             wheel_task: tokio::spawn(async move { turning.run().await }).abort_handle(),
             config,
@@ -145,6 +148,10 @@ impl Manager {
     #[must_use]
     pub fn metrics(&self) -> &DeviceMetrics {
         &self.metrics
+    }
+
+    pub(super) fn unfinished(&self) -> &Budget {
+        &self.unfinished
     }
 
     /// A session has ended: nothing reaches the device any more, and everybody who waits for it hears so.

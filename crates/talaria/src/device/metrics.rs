@@ -1,3 +1,5 @@
+use std::sync::OnceLock;
+
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
 use super::Device;
@@ -27,6 +29,8 @@ pub struct DeviceMetrics {
     pub device_limit_reached_count: IntCounter,
     hardware_model: IntGaugeVec,
     wrp_source_check: IntCounterVec,
+    /// The series of `wrp_source_check` that have been touched: one is counted for every message.
+    source_verdicts: [OnceLock<IntCounter>; SourceVerdict::COUNT],
     refused_messages: IntCounterVec,
 }
 
@@ -54,6 +58,7 @@ impl DeviceMetrics {
                 "wrp_source_check",
                 &["outcome", "reason"],
             ),
+            source_verdicts: Default::default(),
             refused_messages: family.counter_vec(
                 "device_refused_messages",
                 "messages from devices that went nowhere, by what was wrong with them",
@@ -76,7 +81,8 @@ impl DeviceMetrics {
 
     /// Counts a source check's verdict.
     pub fn count_source(&self, verdict: SourceVerdict) {
-        self.wrp_source_check.with_label_values(&[verdict.outcome(), verdict.reason()]).inc();
+        let series = || self.wrp_source_check.with_label_values(&[verdict.outcome(), verdict.reason()]);
+        self.source_verdicts[verdict.index()].get_or_init(series).inc();
     }
 
     /// Counts a message that went nowhere.

@@ -158,6 +158,16 @@ impl Ending {
         Ending { reason: Reason::ReadError.into(), farewell: Some(Farewell { code, text: String::new() }) }
     }
 
+    /// All devices' unfinished messages together are over their limit in bytes, and this device's has just grown.
+    #[must_use]
+    pub fn out_of_memory(limit: usize) -> Ending {
+        let error = format!("unfinished messages over {limit} bytes");
+        Ending {
+            reason: CloseReason::with_error(Reason::ReadError, &error),
+            farewell: Some(Farewell { code: Some(CloseCode::TRY_AGAIN_LATER), text: error }),
+        }
+    }
+
     /// Nobody is there any more to hear of it.
     #[must_use]
     pub fn unheard(reason: CloseReason) -> Ending {

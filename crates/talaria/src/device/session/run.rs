@@ -57,6 +57,8 @@ pub(super) struct Task<S> {
     unsent: Option<Box<Batch>>,
     phase: Phase,
     needs_flush: bool,
+    /// The session's share of the memory for unfinished messages.
+    kept: usize,
     model: IntGauge,
     _running: Running,
 }
@@ -85,6 +87,7 @@ where
         unsent: None,
         phase: Phase::Open,
         needs_flush: false,
+        kept: 0,
         model: connection.model,
         _running: connection.running,
     };
@@ -180,7 +183,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
         let mut input = Input::new(bytes);
         loop {
             match self.session.next(&mut input) {
-                Step::NeedMore | Step::Ended => return,
+                Step::NeedMore | Step::Ended => break,
                 Step::Message(frame) => receive::binary(&self.manager, &self.device, frame),
                 Step::Text(length) => receive::text(&self.manager, &self.device, length),
                 Step::Ping => {}
@@ -189,6 +192,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
                     self.manager.wheel().heard(&self.device);
                 }
             }
+        }
+        let kept = self.session.kept();
+        let is_affordable = self.manager.unfinished().change(self.kept, kept);
+        self.kept = kept;
+        if !is_affordable {
+            self.session.end(Ending::out_of_memory(self.manager.unfinished().limit()));
         }
     }
 
@@ -319,6 +328,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
             return matches!(Pin::new(&mut self.io).poll_shutdown(cx), Poll::Ready(Err(_)));
         }
         false
+    }
+}
+
+impl<S> Drop for Task<S> {
+    fn drop(&mut self) {
+        self.manager.unfinished().change(self.kept, 0);
     }
 }
 

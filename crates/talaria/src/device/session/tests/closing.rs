@@ -55,6 +55,26 @@ async fn bad_frames_end_the_connection_with_their_code_and_text() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn halves_of_messages_that_are_too_much_together_end_the_one_that_grows() {
+    let gateway = Gateway::new(Config { max_unfinished_bytes: 13_000, ..Config::default() });
+    let (mut early, device) = gateway.connect(65_536);
+    let message = binary(&[0; 12_000]);
+    early.send(&message[..6000]).await;
+    settle().await;
+    let (near, far) = tokio::io::duplex(65_536);
+    Arc::clone(&gateway.manager).connect(near, Bytes::new(), Identity::new("uuid:late".parse().unwrap()));
+    let mut late = Client::new(far);
+    late.send(&binary(&[0; 16_000])[..8000]).await;
+    late.expect_close(1013, "unfinished messages over 13000 bytes").await;
+    drop(late);
+    settle().await;
+    early.send(&message[6000..]).await;
+    settle().await;
+    assert_eq!(device.statistics().messages_received(), 1);
+    assert_eq!(gateway.manager.registry().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_follows_a_close_is_not_heard() {
     let gateway = Gateway::new(Config::default());
     let (mut client, _device) = gateway.connect(4096);
