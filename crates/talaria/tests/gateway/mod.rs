@@ -1,0 +1,160 @@
+//! A gateway's primary server without sinks, the requests to it, and devices that are connected to it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::{SinkExt as _, StreamExt as _};
+use talaria::api::{self, Api, ApiMetrics};
+use talaria::auth::BasicKeys;
+use talaria::device::{self, CloseReason, Device, Events, Manager};
+use talaria::server::primary::Primary;
+use talaria::server::{Address, Config, ConnectionMetrics, Identity, Running, Server};
+use talaria::telemetry::metrics::Metrics;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio_tungstenite::tungstenite::Message as Frame;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+use wrp::{Message, MessageRef, MessageType};
+
+use crate::http::{Response, request};
+
+pub(crate) const MAC: &str = "mac:112233445566";
+pub(crate) const UUID: &str = "546514d4-9cb6-41c9-88ca-ccd4c130c525";
+
+pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// Tells the test when a device is registered: that is after its 101.
+struct Online(mpsc::UnboundedSender<()>);
+
+impl Events for Online {
+    fn online(&self, _: &Arc<Device>) {
+        let _ = self.0.send(());
+    }
+
+    fn offline(&self, _: &Arc<Device>, _: &CloseReason) {}
+
+    fn message(&self, _: &Arc<Device>, _: &mut MessageRef<'_>) {}
+}
+
+pub(crate) struct Gateway {
+    pub(crate) server: Running,
+    pub(crate) metrics: Metrics,
+    pub(crate) online: mpsc::UnboundedReceiver<()>,
+}
+
+impl Gateway {
+    pub(crate) fn open() -> Self {
+        Self::with(api::Config::default())
+    }
+
+    /// Takes `user:pass`.
+    pub(crate) fn locked() -> Self {
+        let keys = BasicKeys::parse([STANDARD.encode("user:pass")]).unwrap();
+        Self::with(api::Config { keys, ..api::Config::default() })
+    }
+
+    pub(crate) fn with(config: api::Config) -> Self {
+        let metrics = Metrics::default();
+        let (sender, online) = mpsc::unbounded_channel();
+        let manager = Manager::new(device::Config::default(), Arc::new(Online(sender)), &metrics);
+        let api = Api::new(config, Arc::clone(manager.registry()), ApiMetrics::register(&metrics));
+        let identity = Identity::new("1.2", "host", "east", "mint", jiff::Timestamp::UNIX_EPOCH).unwrap();
+        let config = Config { address: Address::loopback(0), ..Config::on_port(0) };
+        let server =
+            Server::bind("primary", config, identity, &ConnectionMetrics::register(&metrics)).unwrap();
+        Self { server: server.start(Primary::new(manager, api)), metrics, online }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.server.local_addr()
+    }
+
+    pub(crate) async fn ask(&self, bytes: impl AsRef<[u8]>) -> Response {
+        request(self.address(), bytes).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Response {
+        self.ask(format!("GET {path} HTTP/1.1\r\nHost: t\r\n\r\n")).await
+    }
+
+    pub(crate) async fn device(&mut self, name: &str) -> Socket {
+        let mut request = format!("ws://{}/api/v2/device", self.address()).into_client_request().unwrap();
+        request.headers_mut().insert("X-Webpa-Device-Name", name.parse().unwrap());
+        let (socket, _) = Box::pin(tokio_tungstenite::connect_async(request)).await.unwrap();
+        self.online.recv().await.unwrap();
+        socket
+    }
+
+    pub(crate) fn metric(&self, series: &str) -> f64 {
+        let text = String::from_utf8(self.metrics.gather_text()).unwrap();
+        let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        value.map_or(0.0, |value| value.parse().unwrap())
+    }
+}
+
+pub(crate) fn basic(text: &str) -> String {
+    format!("Authorization: Basic {}\r\n", STANDARD.encode(text))
+}
+
+/// A request to send this body; `headers` end with a line feed each.
+pub(crate) fn send(headers: &str, body: &[u8]) -> Vec<u8> {
+    let length = body.len();
+    let head =
+        format!("POST /api/v2/device/send HTTP/1.1\r\nHost: t\r\n{headers}Content-Length: {length}\r\n\r\n");
+    [head.as_bytes(), body].concat()
+}
+
+pub(crate) fn event() -> Message {
+    Message {
+        msg_type: MessageType::SIMPLE_EVENT,
+        source: "dns:api".into(),
+        dest: MAC.into(),
+        ..Message::default()
+    }
+}
+
+pub(crate) fn question() -> Message {
+    Message {
+        msg_type: MessageType::SIMPLE_REQUEST_RESPONSE,
+        source: "dns:api".into(),
+        dest: format!("{MAC}/config").as_str().into(),
+        transaction_uuid: UUID.into(),
+        payload: Some(b"what?".to_vec()),
+        ..Message::default()
+    }
+}
+
+pub(crate) fn msgpack(message: &Message) -> Vec<u8> {
+    let mut frame = Vec::new();
+    message.as_ref().encode_v3(&mut frame);
+    frame
+}
+
+pub(crate) fn json(message: &Message) -> Vec<u8> {
+    let mut text = Vec::new();
+    wrp::json::encode_v3(&message.as_ref(), &mut text);
+    text
+}
+
+/// The next WRP message that the device gets.
+pub(crate) async fn received(device: &mut Socket) -> Vec<u8> {
+    loop {
+        if let Frame::Binary(frame) = device.next().await.unwrap().unwrap() {
+            return frame.to_vec();
+        }
+    }
+}
+
+/// Answers the next request with its own payload, turned round.
+pub(crate) async fn answer(device: &mut Socket) {
+    let frame = received(device).await;
+    let mut answer = MessageRef::decode_v3(&frame).unwrap().to_owned();
+    std::mem::swap(&mut answer.source, &mut answer.dest);
+    if let Some(payload) = &mut answer.payload {
+        payload.reverse();
+    }
+    device.send(Frame::binary(msgpack(&answer))).await.unwrap();
+}

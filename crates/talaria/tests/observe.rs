@@ -1,0 +1,67 @@
+//! The health and the metric servers (contract §10).
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
+
+mod http;
+
+use std::sync::Arc;
+
+use http::{Response, request};
+use talaria::device::DeviceMetrics;
+use talaria::server::observe::{HealthPage, MetricsPage};
+use talaria::server::{Address, Config, ConnectionMetrics, Handler, Identity, Server};
+use talaria::telemetry::health::{Health, Sources};
+use talaria::telemetry::metrics::Metrics;
+
+async fn ask(handler: impl Handler, line: &str) -> Response {
+    let config = Config { address: Address::loopback(0), ..Config::on_port(0) };
+    let identity = Identity::new("1.2", "host", "east", "mint", jiff::Timestamp::UNIX_EPOCH).unwrap();
+    let connections = ConnectionMetrics::register(&Metrics::default());
+    let server = Server::bind("health", config, identity, &connections).unwrap().start(handler);
+    request(server.local_addr(), format!("{line} HTTP/1.1\r\nHost: t\r\n\r\n")).await
+}
+
+fn health(devices: &DeviceMetrics) -> HealthPage {
+    HealthPage(Arc::new(Health::new(Sources {
+        devices: devices.device_count.clone(),
+        connects: devices.connect_count.clone(),
+        disconnects: devices.disconnect_count.clone(),
+        pings: devices.ping_count.clone(),
+        pongs: devices.pong_count.clone(),
+        request_responses: devices.request_response_count.clone(),
+        requests: Arc::default(),
+    })))
+}
+
+#[tokio::test]
+async fn health_is_a_json_object_of_counters_that_count_for_any_method() {
+    let devices = DeviceMetrics::register(&Metrics::default());
+    devices.device_count.set(3);
+    devices.pong_count.inc_by(5);
+    for method in ["GET", "POST"] {
+        let response = ask(health(&devices), &format!("{method} /health")).await;
+        assert_eq!((response.status, response.header("content-type")), (200, Some("application/json")));
+        assert_eq!(response.header("x-talaria-server"), Some("host"));
+        assert_eq!(response.json()["DeviceCount"], 3);
+        assert_eq!(response.json()["TotalPongMessagesReceived"], 5);
+    }
+}
+
+#[tokio::test]
+async fn metrics_are_prometheus_text() {
+    let metrics = Arc::new(Metrics::default());
+    DeviceMetrics::register(&metrics).device_count.set(3);
+    let response = ask(MetricsPage(metrics), "GET /metrics").await;
+    let content_type = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores";
+    assert_eq!((response.status, response.header("content-type")), (200, Some(content_type)));
+    assert!(response.text().contains("\ntalaria_talaria_device_count 3\n"));
+    assert!(response.text().contains("\ntalaria_process_resident_memory_bytes "));
+}
+
+#[tokio::test]
+async fn each_server_has_its_one_path() {
+    let metrics = Arc::new(Metrics::default());
+    let devices = DeviceMetrics::register(&metrics);
+    assert_eq!(ask(health(&devices), "GET /metrics").await.status, 404);
+    assert_eq!(ask(MetricsPage(metrics), "GET /health").await.status, 404);
+}
