@@ -1,6 +1,6 @@
 //! The configuration: a file, the environment over it, the defaults under it.
 //!
-//! Each layer becomes a [tree](tree) of values that know where they were written; the layers are laid over one another
+//! Each layer becomes a [`tree`] of values that know where they were written; the layers are laid over one another
 //! and read into the typed, checked structs that the components own. All faults are found in one go, each in a line
 //! that names the key, its value (never a secret) and what is expected. The lowest layer is the sample, `talaria.yaml`:
 //! what is not in it is no key.

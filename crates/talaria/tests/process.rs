@@ -1,6 +1,6 @@
 //! The gateway as a process: started with a file, used over the network, ended by a signal.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test's helpers fail the test")]
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
 use std::{
     env, fs,

@@ -15,6 +15,7 @@ pub(super) fn read(section: &Section<'_>) -> device::Config {
     section.read_period("idlePeriod", &mut config.idle_period);
     section.read_period("writeTimeout", &mut config.write_timeout);
     section.read_count("maxMessageSize", &mut config.max_message_size);
+    section.read_count("maxUnfinishedBytes", &mut config.max_unfinished_bytes);
 
     let mut check = String::new();
     section.read("wrpSourceCheck.type", &mut check);

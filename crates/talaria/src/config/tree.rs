@@ -149,7 +149,7 @@ impl Node {
 
     /// Lays another tree over this one. A section is merged key by key, any other value replaces the one below.
     /// A null changes nothing, and neither does a value of the wrong shape (a text where a section is due): that is
-    /// a fault, reported by [`known`](super::known), and the tree stays readable for finding the others.
+    /// a fault, reported by `config::known`, and the tree stays readable for finding the others.
     pub fn overlay(&mut self, above: Node) {
         match (&mut self.value, above.value) {
             (_, Value::Null) => {}
