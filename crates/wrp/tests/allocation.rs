@@ -1,5 +1,7 @@
 //! Decoding takes no more memory than a small multiple of what is decoded, whatever the bytes claim.
 
+#![expect(clippy::unwrap_used, reason = "a test's helpers may fail the test")]
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 

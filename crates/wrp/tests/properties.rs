@@ -1,5 +1,7 @@
 //! What must hold for every message and for any bytes.
 
+#![expect(clippy::unwrap_used, reason = "a test's helpers may fail the test")]
+
 use std::collections::BTreeMap;
 
 use proptest::collection::{btree_map, vec};
@@ -122,6 +124,8 @@ fn damaged() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
     #[test]
     fn v3_msgpack_gives_back_what_it_took(message in message()) {
         let frame = encoded(|out| message.as_ref().encode_v3(out));
@@ -252,7 +256,7 @@ proptest! {
         text in "(mac|UUID|dns|Serial|event|self):[ 0-9a-fA-F:.,-]{0,20}(/ ?[a-z/ \n]{0,6})?",
     ) {
         if let Ok(id) = text.parse::<wrp::DeviceId>() {
-            prop_assert_eq!(id.as_str().parse::<wrp::DeviceId>().unwrap(), id.clone());
+            prop_assert_eq!(&id.as_str().parse::<wrp::DeviceId>().unwrap(), &id);
             prop_assert_eq!(format!("{}:{}", id.scheme(), id.id()), id.as_str());
         }
         if let Ok(locator) = wrp::Locator::parse_v5(&text) {

@@ -71,8 +71,10 @@ impl<'a, const V5: bool> Decoder<'_, 'a, V5> {
     }
 
     /// A key: a str, or a bin in its place; v3 also takes nil for an empty one.
+    #[inline]
     fn key(&mut self) -> Result<&'a [u8], Problem> {
         match self.reader.rest.first() {
+            Some(0xa0..=0xbf) => Ok(self.reader.str()?.bytes),
             Some(0xc4..=0xc6) => self.reader.bin(),
             Some(0xc0) if !V5 => Ok(self.reader.str_or_bin()?.bytes),
             _ => Ok(self.reader.str()?.bytes),

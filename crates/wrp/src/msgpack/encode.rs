@@ -164,7 +164,9 @@ fn map(entries: &Metadata<'_>, out: &mut Vec<u8>) {
         None => entries.iter().for_each(|entry| pair(entry, out)),
         Some(bytes) => {
             out.extend_from_slice(bytes);
-            entries.overlay().for_each(|entry| pair(*entry, out));
+            for entry in entries.overlay() {
+                pair(*entry, out);
+            }
         }
     }
 }

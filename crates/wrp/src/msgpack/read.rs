@@ -30,13 +30,33 @@ impl<'a> Reader<'a> {
     /// A str.
     #[inline]
     pub(super) fn str(&mut self) -> Result<Bytes<'a>, Problem> {
-        if let [marker @ 0xa0..=0xbf, rest @ ..] = self.rest {
-            let (bytes, rest) =
-                rest.split_at_checked(usize::from(marker & 0x1f)).ok_or(Problem::Truncated)?;
-            self.rest = rest;
-            return Ok(Bytes { bytes, canonical: true });
+        match self.short_str() {
+            Some(bytes) => Ok(Bytes { bytes, canonical: true }),
+            None => self.long_str(),
         }
+    }
+
+    /// A str, a bin, a nil or an empty array, where v3 takes each for the other.
+    #[inline]
+    pub(super) fn str_or_bin(&mut self) -> Result<Bytes<'a>, Problem> {
+        match self.short_str() {
+            Some(bytes) => Ok(Bytes { bytes, canonical: true }),
+            None => self.long_str_or_bin(),
+        }
+    }
+
+    /// A str of less than 32 bytes with the header that is meant for those, as most are.
+    #[inline]
+    fn short_str(&mut self) -> Option<&'a [u8]> {
+        let [marker @ 0xa0..=0xbf, rest @ ..] = self.rest else { return None };
+        let (bytes, rest) = rest.split_at_checked(usize::from(marker & 0x1f))?;
+        self.rest = rest;
+        Some(bytes)
+    }
+
+    fn long_str(&mut self) -> Result<Bytes<'a>, Problem> {
         let (len, shortest) = match self.byte()? {
+            0xa0..=0xbf => return Err(Problem::Truncated), // or it would have been a short one
             0xd9 => (self.number::<1>()?, 0x20),
             0xda => (self.number::<2>()?, 0x100),
             0xdb => (self.number::<4>()?, 0x1_0000),
@@ -46,16 +66,14 @@ impl<'a> Reader<'a> {
         Ok(Bytes { bytes: self.take(len)?, canonical: len >= shortest })
     }
 
-    /// A str, a bin, a nil or an empty array, where v3 takes each for the other.
-    #[inline]
-    pub(super) fn str_or_bin(&mut self) -> Result<Bytes<'a>, Problem> {
+    fn long_str_or_bin(&mut self) -> Result<Bytes<'a>, Problem> {
         match self.rest.first() {
             Some(0xc4..=0xc6) => Ok(Bytes { bytes: self.bin()?, canonical: false }),
             Some(0xc0 | 0x90) => {
                 self.take(1)?;
                 Ok(Bytes { bytes: &[], canonical: false })
             }
-            _ => self.str(),
+            _ => self.long_str(),
         }
     }
 
