@@ -17,8 +17,11 @@ mod reason;
 mod status;
 mod throttle;
 
+#[cfg(test)]
+mod tests;
+
 pub use ack::AckMetrics;
-pub use config::{AuthKey, Config, QueueLimit, Transport};
+pub use config::{AuthKey, AuthKeyError, Config, ConfigFault, QueueLimit, Transport};
 pub use dispatcher::{Dispatcher, Undelivered};
 pub use finalizer::{Finalizer, Settle, Share, Sink, Verdict};
 pub use reason::{DropReason, EventOutcome, NO_STATUS, SchemeLabel};

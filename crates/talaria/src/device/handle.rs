@@ -176,6 +176,12 @@ impl Device {
         self.outbox.close(reason);
     }
 
+    /// The next message that waits to be written: for tests without a session.
+    #[cfg(test)]
+    pub(crate) fn take_frame(&self) -> Option<Bytes> {
+        self.outbox.pop().map(|outgoing| outgoing.frame)
+    }
+
     pub(super) fn outbox(&self) -> &Outbox {
         &self.outbox
     }

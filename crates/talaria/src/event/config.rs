@@ -65,6 +65,35 @@ impl Default for Config {
     }
 }
 
+/// A value of the section that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{key}: {problem}")]
+pub struct ConfigFault {
+    /// The key below `device.outbound`.
+    pub key: &'static str,
+    /// What is wrong, and what to do.
+    pub problem: String,
+}
+
+impl Config {
+    /// Looks for values that do not go together. Values that cannot be at all are refused where they are parsed.
+    ///
+    /// # Errors
+    /// All faults.
+    pub fn check(&self) -> Result<(), Vec<ConfigFault>> {
+        let mut faults = Vec::new();
+        if !self.allowed_schemes.contains(&self.default_scheme) {
+            let allowed = self.allowed_schemes.join(", ");
+            let problem = format!(
+                "expected a scheme of allowedSchemes ({allowed}), found {}: add it there, or choose one of them",
+                self.default_scheme
+            );
+            faults.push(ConfigFault { key: "defaultScheme", problem });
+        }
+        if faults.is_empty() { Ok(()) } else { Err(faults) }
+    }
+}
+
 /// The bound of a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueLimit {

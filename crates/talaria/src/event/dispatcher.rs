@@ -42,13 +42,15 @@ pub struct Undelivered {
 impl Dispatcher {
     /// Starts the sinks. Needs a tokio runtime. The publisher may be started before or after; until then it refuses.
     pub fn start(config: &Config, publisher: Publisher, metrics: &Metrics) -> Self {
+        let http = HttpSink::start(config, HttpMetrics::register(metrics));
+        let kafka = KafkaSink::new(publisher, KafkaMetrics::register(metrics));
+        Self::new(config, http, kafka, metrics)
+    }
+
+    pub(super) fn new(config: &Config, http: HttpSink, kafka: KafkaSink, metrics: &Metrics) -> Self {
         let limit = config.max_unacknowledged_per_device;
-        Self {
-            source: config.source.as_str().into(),
-            http: HttpSink::start(config, HttpMetrics::register(metrics)),
-            kafka: KafkaSink::new(publisher, KafkaMetrics::register(metrics)),
-            acks: Acks::new(&config.host, limit, AckMetrics::register(metrics)),
-        }
+        let acks = Acks::new(&config.host, limit, AckMetrics::register(metrics));
+        Self { source: config.source.as_str().into(), http, kafka, acks }
     }
 
     /// Drains both sinks at the same time, for at most so long, and stops them. What comes later is refused.

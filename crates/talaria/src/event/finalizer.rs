@@ -135,7 +135,7 @@ pub enum Verdict {
     NotEnqueued,
     /// 102: a message of a higher level took its place.
     Displaced,
-    /// 150: nothing is configured that takes messages for this destination.
+    /// 150: the destination leads nowhere: it does not parse, or nothing is configured that takes messages for it.
     NoRoute,
     /// 151: the event receiver answered, but not with 202.
     ReceiverRefused,
@@ -197,6 +197,7 @@ impl From<DropReason> for Verdict {
             DropReason::Non202 => Self::ReceiverRefused,
             DropReason::KafkaSendFailure => Self::KafkaFailed,
             DropReason::UnroutableDestination
+            | DropReason::Unknown
             | DropReason::UnsupportedEvent
             | DropReason::NoEndpoint
             | DropReason::SchemeNotAllowed
@@ -211,8 +212,7 @@ impl From<DropReason> for Verdict {
             | DropReason::ConnectionClosed
             | DropReason::Network
             | DropReason::UnknownNetwork
-            | DropReason::UnexpectedEof
-            | DropReason::Unknown => Self::ReceiverUnreachable,
+            | DropReason::UnexpectedEof => Self::ReceiverUnreachable,
         }
     }
 }

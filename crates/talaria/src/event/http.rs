@@ -7,19 +7,19 @@
 
 mod alarm;
 mod connection;
-mod dial;
+pub(super) mod dial;
 pub mod endpoints;
 mod exchange;
 mod failure;
 mod metrics;
 mod pool;
 mod queue;
-mod routes;
+pub(super) mod routes;
 pub mod target;
 mod worker;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -90,7 +90,7 @@ impl HttpSink {
         Self::start_with(config, metrics, Box::new(Network::default()))
     }
 
-    fn start_with(config: &Config, metrics: HttpMetrics, dial: Box<dyn Dial>) -> Self {
+    pub(super) fn start_with(config: &Config, metrics: HttpMetrics, dial: Box<dyn Dial>) -> Self {
         for (event_type, url) in config.endpoints.iter() {
             match url.as_ref().map(|target| (target.url(), target.address())) {
                 Ok((_, Ok(_))) => {}

@@ -36,7 +36,7 @@ pub enum DropReason {
     UnknownNetwork,
     /// An answer to a request that nobody waits for (any more).
     UnsupportedEvent,
-    /// A destination that does not parse, or a failure that has no other name.
+    /// A destination that does not parse, or redirects that lead nowhere.
     Unknown,
     /// No endpoint is configured for this event type, and there is no default.
     NoEndpoint,

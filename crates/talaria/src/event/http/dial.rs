@@ -16,15 +16,16 @@ use super::failure::Failure;
 use super::target::Origin;
 
 /// A byte stream to a receiver.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(in crate::event) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 /// What [`Dial::dial`] gives: boxed, as one is made per connection and not per event.
-pub(super) type Dialing<'a> = Pin<Box<dyn Future<Output = Result<Box<dyn Stream>, Failure>> + Send + 'a>>;
+pub(in crate::event) type Dialing<'a> =
+    Pin<Box<dyn Future<Output = Result<Box<dyn Stream>, Failure>> + Send + 'a>>;
 
 /// Makes connections. A trait so that tests can do without a network.
-pub(super) trait Dial: Send + Sync {
+pub(in crate::event) trait Dial: Send + Sync {
     /// Connects to a receiver.
     fn dial<'a>(&'a self, origin: &'a Origin) -> Dialing<'a>;
 }

@@ -15,7 +15,7 @@ const SCHEME_END: &str = "://";
 
 /// The URLs of every destination.
 #[derive(Debug)]
-pub(super) struct Routes {
+pub(in crate::event) struct Routes {
     endpoints: Endpoints,
     default_scheme: Box<str>,
     allowed_schemes: Box<[String]>,
@@ -23,14 +23,14 @@ pub(super) struct Routes {
 
 /// The URLs of one destination.
 #[derive(Debug)]
-pub(super) struct Route<'a> {
-    pub(super) scheme: SchemeLabel,
+pub(in crate::event) struct Route<'a> {
+    pub(in crate::event) scheme: SchemeLabel,
     /// At least one.
-    pub(super) urls: Cow<'a, [Result<Arc<Target>, Malformed>]>,
+    pub(in crate::event) urls: Cow<'a, [Result<Arc<Target>, Malformed>]>,
 }
 
 impl Routes {
-    pub(super) fn new(config: &Config) -> Self {
+    pub(in crate::event) fn new(config: &Config) -> Self {
         Self {
             endpoints: config.endpoints.clone(),
             default_scheme: config.default_scheme.as_str().into(),
@@ -42,7 +42,7 @@ impl Routes {
     ///
     /// # Errors
     /// Why it goes to none.
-    pub(super) fn resolve(&self, dest: &Locator<'_>) -> Result<Route<'_>, DropReason> {
+    pub(in crate::event) fn resolve(&self, dest: &Locator<'_>) -> Result<Route<'_>, DropReason> {
         match dest.scheme {
             Scheme::Event => {
                 let urls = self.endpoints.get(dest.event_type()).ok_or(DropReason::NoEndpoint)?;

@@ -393,7 +393,7 @@ async fn redirects_that_never_end_are_given_up() {
     bench.send("event:iot/x", "body");
     bench.drained().await;
     assert_eq!(receiver.requests().len(), 11);
-    assert_eq!(bench.verdicts(), [Verdict::ReceiverUnreachable]);
+    assert_eq!(bench.verdicts(), [Verdict::NoRoute]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -48,6 +48,8 @@ pub(crate) struct Received {
     pub(crate) at: Instant,
     /// The number of the connection it came over.
     pub(crate) connection: usize,
+    /// What was dialled, if that was in memory.
+    pub(crate) origin: Option<Origin>,
 }
 
 /// Decides on an answer; the number is that of the request.
@@ -86,7 +88,7 @@ impl Receiver {
         let receiver = self.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(receiver.clone().serve(stream));
+                tokio::spawn(receiver.clone().serve(stream, None));
             }
         });
         address
@@ -111,26 +113,28 @@ impl Receiver {
         }
     }
 
-    async fn serve(self, mut stream: impl AsyncRead + AsyncWrite + Unpin) {
+    async fn serve(self, mut stream: impl AsyncRead + AsyncWrite + Unpin, origin: Option<Origin>) {
         let connection = {
             let mut connections = self.0.connections.lock();
             *connections += 1;
             *connections
         };
         // An error ends the connection, as it does everywhere.
-        let _ = self.converse(&mut stream, connection).await;
+        let _ = self.converse(&mut stream, connection, origin).await;
     }
 
     async fn converse(
         &self,
         stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
         connection: usize,
+        origin: Option<Origin>,
     ) -> io::Result<()> {
         let mut buffer = Vec::new();
         loop {
-            let Some(request) = read_request(stream, &mut buffer, connection).await? else {
+            let Some(mut request) = read_request(stream, &mut buffer, connection).await? else {
                 return Ok(());
             };
+            request.origin.clone_from(&origin);
             let number = {
                 let mut requests = self.0.requests.lock();
                 requests.push(request.clone());
@@ -164,18 +168,18 @@ impl Receiver {
     }
 }
 
-/// Dials receivers in memory, by host name.
+/// Dials receivers in memory, by host name; `*` stands for every host without its own.
 #[derive(Default)]
 pub(crate) struct Memory(pub(crate) HashMap<&'static str, Receiver>);
 
 impl Dial for Memory {
     fn dial<'a>(&'a self, origin: &'a Origin) -> Dialing<'a> {
         Box::pin(async move {
-            let Some(receiver) = self.0.get(&*origin.host) else {
+            let Some(receiver) = self.0.get(&*origin.host).or_else(|| self.0.get("*")) else {
                 return Err(Failure::Connect(io::ErrorKind::ConnectionRefused.into()));
             };
             let (near, far) = tokio::io::duplex(64 * 1024);
-            tokio::spawn(receiver.clone().serve(far));
+            tokio::spawn(receiver.clone().serve(far, Some(origin.clone())));
             let stream: Box<dyn crate::event::http::dial::Stream> = Box::new(near);
             Ok(stream)
         })
@@ -206,6 +210,7 @@ async fn read_request(
                     body: buffer[head..head + length].to_vec(),
                     at: Instant::now(),
                     connection,
+                    origin: None,
                 };
                 buffer.drain(..head + length);
                 return Ok(Some(request));

@@ -1,0 +1,238 @@
+//! What one sink does when the other cannot, and what the device is told.
+
+use wrp::{MessageType, Qos, Text};
+use wrpkafka::Publisher;
+use wrpkafka::mock::MockKafka;
+
+use super::*;
+use crate::device::{Events as _, OutboxLimit};
+use crate::event::config::QueueLimit;
+use crate::event::dispatcher::Undelivered;
+use crate::event::finalizer::Verdict;
+
+/// Sends an event of this quality of service as a device's session does.
+fn send(gateway: &Gateway, device: &Arc<Device>, dest: &str, qos: i64) {
+    let mut message = MessageRef {
+        msg_type: MessageType::SIMPLE_EVENT,
+        source: Text::from(device.id().as_str()),
+        dest: Text::from(dest),
+        payload: Some(b"hello"),
+        qos: Qos(qos),
+        ..MessageRef::default()
+    };
+    gateway.dispatcher.message(device, &mut message);
+}
+
+fn some_device() -> Arc<Device> {
+    device("mac:112233445566", &json!({"partner-id": "comcast", "accountID": "acc"}))
+}
+
+/// A publisher whose broker is not there.
+fn publisher_without_broker(delivery_timeout: Duration) -> Publisher {
+    let config = wrpkafka::Config {
+        brokers: vec!["127.0.0.1:1".to_owned()],
+        record_delivery_timeout: delivery_timeout,
+        ..wrpkafka::Config::default()
+    };
+    let publisher = Publisher::new(config).unwrap();
+    publisher.start().unwrap();
+    publisher
+}
+
+async fn rdr(device: &Device) -> Option<i64> {
+    sent_to(device).await.rdr
+}
+
+#[tokio::test]
+async fn an_event_goes_to_both_sinks_and_is_acknowledged_when_both_have_it() {
+    let (receiver, kafka) = (Receiver::answering(Answer::Status(202)), MockKafka::start(4).unwrap());
+    let gateway = Gateway::start(&config(), publisher(&kafka), &receiver);
+    let device = some_device();
+    for qos in [0, 25, 50, 75] {
+        send(&gateway, &device, "event:iot/x", qos);
+    }
+    for _ in 0..3 {
+        assert_eq!(rdr(&device).await, Some(0));
+    }
+    receiver.received(4).await;
+    let records = kafka.records("wrp-events", 4, PATIENCE).unwrap();
+    assert_eq!(records.len(), 4);
+    assert!(records.iter().all(|record| record.key.as_deref() == Some(b"mac:112233445566")));
+    let success = r#"kafka_total_outbound_events{outcome="success",reason="no_err",scheme="event"} 4"#;
+    eventually("all four are counted", || gateway.has_metric(success).then_some(())).await;
+    for line in [
+        r#"publish_outcome_total{outcome="Attempted"} 1"#,
+        r#"publish_outcome_total{outcome="Queued"} 2"#,
+        r#"publish_outcome_total{outcome="Accepted"} 1"#,
+        r#"kafka_messages_published_total{error_type="success",topic="wrp-events",topic_shard_strategy=""} 4"#,
+        r#"outbound_ack_success{message_type="SimpleEvent",partner_id="comcast",qos_level="High"} 1"#,
+    ] {
+        assert!(gateway.has_metric(line), "no {line}");
+    }
+}
+
+#[tokio::test]
+async fn online_and_offline_events_go_to_both_sinks() {
+    let (receiver, kafka) = (Receiver::answering(Answer::Status(202)), MockKafka::start(1).unwrap());
+    let gateway = Gateway::start(&config(), publisher(&kafka), &receiver);
+    let device = some_device();
+    gateway.dispatcher.online(&device);
+    gateway.dispatcher.offline(&device, &crate::device::Reason::Drained.into());
+    assert_eq!(gateway.dispatcher.flush(PATIENCE).await, Undelivered::default());
+    let dests =
+        ["event:device-status/mac:112233445566/online", "event:device-status/mac:112233445566/offline"];
+    let mut posted: Vec<Message> =
+        receiver.requests().iter().map(|got| MessageRef::decode_v3(&got.body).unwrap().to_owned()).collect();
+    posted.sort_by_key(|message| message.dest != dests[0]);
+    let published: Vec<Message> = kafka
+        .records("wrp-events", 2, PATIENCE)
+        .unwrap()
+        .iter()
+        .map(|record| MessageRef::decode_v5(&record.value).unwrap().0.to_owned())
+        .collect();
+    assert_eq!(posted.iter().map(|message| message.dest.to_string()).collect::<Vec<_>>(), dests);
+    assert_eq!(posted, published);
+}
+
+#[tokio::test]
+async fn a_kafka_without_brokers_does_not_touch_http() {
+    let receiver = Receiver::answering(Answer::Status(202));
+    let gateway = Gateway::start(&config(), publisher_without_broker(Duration::ZERO), &receiver);
+    let device = some_device();
+    for _ in 0..100 {
+        send(&gateway, &device, "event:iot/x", 50);
+    }
+    receiver.received(100).await;
+    assert!(device.take_frame().is_none(), "kafka has nothing yet, so nothing is acknowledged");
+    let undelivered = gateway.dispatcher.flush(Duration::from_millis(100)).await;
+    assert_eq!(undelivered, Undelivered { http: 0, kafka: 100 });
+    for _ in 0..100 {
+        assert_eq!(rdr(&device).await, Some(Verdict::ShuttingDown.rdr()));
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_kafka_gives_up_is_told_and_counted() {
+    let receiver = Receiver::answering(Answer::Status(202));
+    let gateway = Gateway::start(&config(), publisher_without_broker(Duration::from_secs(1)), &receiver);
+    let device = some_device();
+    send(&gateway, &device, "event:iot/x", 75);
+    assert_eq!(rdr(&device).await, Some(Verdict::KafkaFailed.rdr()));
+    for line in [
+        r#"kafka_outbound_dropped_messages{code="message_dropped",reason="kafka_send_failure",scheme="event"} 1"#,
+        r#"kafka_total_outbound_events{outcome="failure",reason="kafka_send_failure",scheme="event"} 1"#,
+        r#"publish_outcome_total{outcome="Failed"} 1"#,
+    ] {
+        assert!(gateway.has_metric(line), "no {line}");
+    }
+}
+
+#[tokio::test]
+async fn a_receiver_that_never_answers_does_not_touch_kafka() {
+    let (receiver, kafka) = (Receiver::answering(Answer::Silence), MockKafka::start(1).unwrap());
+    let config = Config { workers: 1, queue: QueueLimit { messages: 1, bytes: 1000 }, ..config() };
+    let gateway = Gateway::start(&config, publisher(&kafka), &receiver);
+    let device = some_device();
+    for _ in 0..50 {
+        send(&gateway, &device, "event:iot/x", 30);
+    }
+    assert_eq!(kafka.records("wrp-events", 50, PATIENCE).unwrap().len(), 50);
+    // What HTTP had no room for is safe with Kafka, so it is acknowledged; what HTTP still tries is not yet.
+    for _ in 0..49 {
+        assert_eq!(rdr(&device).await, Some(0));
+    }
+    assert!(device.take_frame().is_none());
+}
+
+#[tokio::test]
+async fn without_kafka_the_receiver_decides_the_acknowledgement() {
+    for (answer, verdict) in [
+        (Answer::Status(202), Verdict::Delivered),
+        (Answer::Status(500), Verdict::ReceiverRefused),
+        (Answer::Close, Verdict::ReceiverUnreachable),
+    ] {
+        let receiver = Receiver::answering(answer);
+        let gateway = Gateway::start(&config(), Publisher::disabled(), &receiver);
+        let device = some_device();
+        send(&gateway, &device, "event:iot/x", 25);
+        assert_eq!(rdr(&device).await, Some(verdict.rdr()));
+    }
+}
+
+#[tokio::test]
+async fn a_message_for_a_host_is_http_s_even_with_kafka() {
+    let (receiver, kafka) = (Receiver::answering(Answer::Status(500)), MockKafka::start(1).unwrap());
+    let gateway = Gateway::start(&config(), publisher(&kafka), &receiver);
+    let device = some_device();
+    send(&gateway, &device, "dns:http://h/x", 25);
+    assert_eq!(rdr(&device).await, Some(Verdict::ReceiverRefused.rdr()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_message_too_many_of_a_device_is_refused_at_once_and_no_other_device_suffers() {
+    let receiver = Receiver::answering(Answer::Silence);
+    let config = Config { max_unacknowledged_per_device: 2, ..config() };
+    let gateway = Gateway::start(&config, Publisher::disabled(), &receiver);
+    let (one, other) = (some_device(), device("mac:112233445567", &Value::Null));
+    for _ in 0..3 {
+        send(&gateway, &one, "event:iot/x", 25);
+    }
+    send(&gateway, &other, "event:iot/x", 25);
+    assert_eq!(rdr(&one).await, Some(Verdict::NotEnqueued.rdr()));
+    receiver.received(3).await;
+    assert!(one.take_frame().is_none() && other.take_frame().is_none());
+    assert!(gateway.has_metric(
+        r#"outbound_dropped_messages{code="message_dropped",reason="full outbound queue",scheme="unknown"} 1"#
+    ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_nobody_waits_for_goes_nowhere() {
+    let receiver = Receiver::answering(Answer::Status(202));
+    let gateway = Gateway::start(&config(), Publisher::disabled(), &receiver);
+    let mut message = MessageRef {
+        msg_type: MessageType::SIMPLE_REQUEST_RESPONSE,
+        dest: Text::from("event:iot/x"),
+        transaction_uuid: Text::from("uuid"),
+        qos: Qos(75),
+        ..MessageRef::default()
+    };
+    let device = some_device();
+    gateway.dispatcher.message(&device, &mut message);
+    assert_eq!(gateway.dispatcher.flush(PATIENCE).await, Undelivered::default());
+    assert!(receiver.requests().is_empty() && device.take_frame().is_none());
+    for line in [
+        r#"outbound_dropped_messages{code="message_dropped",reason="unsupported event",scheme="unknown"} 1"#,
+        r#"total_outbound_events{outcome="failure",reason="unsupported event",scheme="unknown"} 1"#,
+    ] {
+        assert!(gateway.has_metric(line), "no {line}");
+    }
+}
+
+#[tokio::test]
+async fn an_acknowledgement_that_the_device_does_not_take_is_counted_as_failed() {
+    let receiver = Receiver::answering(Answer::Status(202));
+    let gateway = Gateway::start(&config(), Publisher::disabled(), &receiver);
+    let limits =
+        crate::device::Config { outbox: OutboxLimit { messages: 1, bytes: 1 }, ..Default::default() };
+    let device = Device::new(Identity::new("mac:112233445566".parse().unwrap()), &limits);
+    for _ in 0..2 {
+        send(&gateway, &device, "event:iot/x", 25);
+    }
+    let line =
+        r#"outbound_ack_failure{message_type="SimpleEvent",partner_id="unknown",qos_level="Medium"} 1"#;
+    eventually("the failure is counted", || gateway.has_metric(line).then_some(())).await;
+}
+
+#[tokio::test]
+async fn how_full_kafka_s_buffer_is_can_be_seen() {
+    let receiver = Receiver::answering(Answer::Status(202));
+    let gateway = Gateway::start(&config(), publisher_without_broker(Duration::ZERO), &receiver);
+    let device = some_device();
+    for _ in 0..100 {
+        send(&gateway, &device, "event:iot/x", 50);
+    }
+    // A hundred of ten thousand records.
+    let line = "kafka_buffer_utilization 0.01";
+    eventually("the gauge moves", || gateway.has_metric(line).then_some(())).await;
+}
