@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use talaria::{
     cli::{self, Cli, Command},
-    process,
+    demo, process,
 };
 
 #[global_allocator]
@@ -24,10 +24,7 @@ fn main() -> ExitCode {
     match cli.command {
         _ if cli.version => cli::print(&cli::version()),
         Some(Command::Config(options)) => cli::show_config(cli.file, options),
-        Some(Command::Demo(_)) => {
-            cli::complain("talaria: the demo is not there yet\n");
-            ExitCode::from(cli::EXIT_FAILED)
-        }
+        Some(Command::Demo(options)) => demo::run(options),
         None => match cli::load(cli.file) {
             Ok(loaded) => process::run(loaded),
             Err(code) => code,
