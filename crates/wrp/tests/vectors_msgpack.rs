@@ -81,6 +81,8 @@ fn vectors_convert_v3_to_v5() {
     let otherwise = [
         ("decode: source as array of integers", ARRAY_FOR_BYTES),
         ("decode: dest as array of integers", ARRAY_FOR_BYTES),
+        ("decode: content_type as array of integers", ARRAY_FOR_BYTES),
+        ("decode: payload as array of integers", ARRAY_FOR_BYTES),
         ("decode: duplicated metadata", MERGED),
     ];
     vectors::run_except("convert_v3_to_v5.json", &otherwise, |case| {
