@@ -6,6 +6,10 @@
 mod fate;
 mod port;
 mod room;
+#[cfg(test)]
+pub(crate) mod scripted;
+#[cfg(test)]
+mod tests;
 pub(crate) mod worker;
 
 use std::sync::Arc;
@@ -208,6 +212,7 @@ impl Engine {
 
     /// Takes messages from now on.
     pub(crate) fn open(&self) {
+        self.reopen();
         self.phase.store(Phase::Running as u8, Ordering::Relaxed);
     }
 

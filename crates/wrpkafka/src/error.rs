@@ -147,7 +147,7 @@ impl fmt::Display for ErrorType {
 /// Why [`Publisher::start`](crate::Publisher::start) failed. An unreachable broker is not among the reasons.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// It was started before, and a publisher starts once.
+    /// It was started before and not stopped since.
     #[error("the kafka publisher is already started")]
     AlreadyStarted,
     /// The Kafka client refuses its settings, for example a certificate file that cannot be read.

@@ -159,7 +159,7 @@ impl Field {
                 }
             }
             Field::Headers => {
-                message.headers.into_iter().flatten().for_each(|line| out.push_text(name, line))
+                message.headers.into_iter().flatten().for_each(|line| out.push_text(name, line));
             }
             Field::Path => out.push_text(name, message.path),
             Field::ServiceName => out.push_text(name, message.service_name),

@@ -13,7 +13,7 @@ use crate::error::{PublishError, StartError};
 use crate::listener::{Listener, ListenerId};
 use crate::outcome::Outcome;
 use crate::record::{Record, RecordRef};
-use crate::route::{PlannedRecord, Unroutable};
+use crate::route::{self, PlannedRecord, Unroutable};
 use crate::scratch;
 use crate::stats::ClientStats;
 use crate::ticket::{Share, Ticket};
@@ -27,7 +27,7 @@ pub type Receipt = Box<dyn FnOnce(Result<Outcome, PublishError>) + Send>;
 
 /// Publishes WRP messages to Kafka. Cheap to clone: all clones are the same publisher.
 ///
-/// It is made ([`new`](Publisher::new)), started and stopped once. Messages are published with
+/// It is made ([`new`](Publisher::new)), started and stopped. Messages are published with
 /// [`submit`](Publisher::submit), which never waits and reports to a [`Receipt`], or with
 /// [`publish`](Publisher::publish), which waits as the message's quality of service asks.
 #[derive(Clone)]
@@ -39,15 +39,15 @@ pub struct Publisher {
 struct Shared {
     config: Config,
     engine: Arc<Engine>,
+    connect: Arc<Connect>,
     life: Mutex<Life>,
 }
 
 /// Where a publisher is in its life.
 enum Life {
-    New(Connect),
+    Idle,
     /// The client's thread ends when the sender is dropped, too.
     Running(std::sync::mpsc::Sender<StopRequest>),
-    Stopped,
 }
 
 /// What [`Publisher::stop`] leaves behind.
@@ -89,8 +89,8 @@ impl Publisher {
     pub(crate) fn with_client(config: Config, connect: Connect) -> Result<Publisher, ConfigError> {
         let routes = config.compile().map_err(ConfigError)?;
         let engine = Arc::new(Engine::new(&config, routes));
-        let life = Mutex::new(Life::New(connect));
-        Ok(Publisher { shared: Some(Arc::new(Shared { config, engine, life })) })
+        let (connect, life) = (Arc::new(connect), Mutex::new(Life::Idle));
+        Ok(Publisher { shared: Some(Arc::new(Shared { config, engine, connect, life })) })
     }
 
     /// A publisher that takes every message silently and sends none.
@@ -112,17 +112,13 @@ impl Publisher {
     pub fn start(&self) -> Result<(), StartError> {
         let Some(shared) = &self.shared else { return Ok(()) };
         let mut life = shared.life.lock();
-        let connect = match std::mem::replace(&mut *life, Life::Stopped) {
-            Life::New(connect) => connect,
-            other => {
-                *life = other;
-                return Err(StartError::AlreadyStarted);
-            }
-        };
+        if matches!(*life, Life::Running(_)) {
+            return Err(StartError::AlreadyStarted);
+        }
         shared.announce();
         let (control, requests) = std::sync::mpsc::channel();
-        let worker =
-            Worker::new(Arc::clone(&shared.engine), connect, requests).map_err(StartError::Client)?;
+        let (engine, connect) = (Arc::clone(&shared.engine), Arc::clone(&shared.connect));
+        let worker = Worker::new(engine, connect, requests).map_err(StartError::Client)?;
         std::thread::Builder::new()
             .name("wrpkafka".to_owned())
             .spawn(move || worker.run())
@@ -135,10 +131,11 @@ impl Publisher {
 
     /// Refuses new messages, waits at most `within` for what is buffered to be acknowledged, then fails what is left.
     ///
-    /// Needs no particular runtime. A second stop, or one of a publisher that was never started, does nothing.
+    /// Needs no particular runtime. A second stop, or one of a publisher that was never started, does nothing. A stopped
+    /// publisher may be started again.
     pub async fn stop(&self, within: Duration) -> Stopped {
         let Some(shared) = &self.shared else { return Stopped { undelivered: 0 } };
-        let life = std::mem::replace(&mut *shared.life.lock(), Life::Stopped);
+        let life = std::mem::replace(&mut *shared.life.lock(), Life::Idle);
         shared.engine.refuse_new();
         let mut undelivered = 0;
         if let Life::Running(control) = life {
@@ -295,7 +292,7 @@ impl Shared {
         let engine = &*self.engine;
         let submitted = Instant::now();
         let routes = engine.routes.load();
-        let plan = match self.running().and_then(|()| routes.plan(message)) {
+        let plan = match self.running(message).and_then(|()| routes.plan(message)) {
             Ok(plan) => plan,
             Err(Unroutable { event_type, error }) => {
                 engine.refuse(&event_type, &error, submitted, message.dest);
@@ -318,7 +315,7 @@ impl Shared {
                     Ok(()) if level == QosLevel::Low => Outcome::Attempted,
                     Ok(()) => Outcome::Queued,
                     Err(Refusal { ticket, error }) => {
-                        engine.finish(ticket, Err(error), Origin::Call(message.dest));
+                        engine.finish(*ticket, Err(error), Origin::Call(message.dest));
                         if level == QosLevel::Low { Outcome::Attempted } else { Outcome::Failed }
                     }
                 };
@@ -337,7 +334,7 @@ impl Shared {
             let share = Share::default();
             let ticket = Ticket::new(Arc::clone(&record.target), &event_type, level, submitted, share);
             if let Err(Refusal { ticket, error }) = self.engine.enter(record, ticket).await {
-                self.engine.finish(ticket, Err(error.clone()), Origin::Call(message.dest));
+                self.engine.finish(*ticket, Err(error.clone()), Origin::Call(message.dest));
                 if error == PublishError::Stopped {
                     return Err(error);
                 }
@@ -356,7 +353,7 @@ impl Shared {
             let ticket =
                 Ticket::new(Arc::clone(&record.target), &event_type, QosLevel::Critical, submitted, share);
             if let Err(Refusal { ticket, error }) = self.engine.enter(record, ticket).await {
-                self.engine.finish(ticket, Err(error), Origin::Call(message.dest));
+                self.engine.finish(*ticket, Err(error), Origin::Call(message.dest));
             }
             fate.await.unwrap_or(Err(PublishError::Stopped))?;
         }
@@ -367,7 +364,7 @@ impl Shared {
     fn records(&self, message: &MessageRef<'_>) -> Result<(String, Instant, Vec<Record>), PublishError> {
         let submitted = Instant::now();
         let routes = self.engine.routes.load();
-        let plan = match self.running().and_then(|()| routes.plan(message)) {
+        let plan = match self.running(message).and_then(|()| routes.plan(message)) {
             Ok(plan) => plan,
             Err(Unroutable { event_type, error }) => {
                 self.engine.refuse(&event_type, &error, submitted, message.dest);
@@ -387,8 +384,11 @@ impl Shared {
         Ok((plan.event_type.into_owned(), submitted, records))
     }
 
-    fn running(&self) -> Result<(), Unroutable> {
-        self.engine.accepts().map_err(|error| Unroutable { event_type: String::new(), error })
+    fn running(&self, message: &MessageRef<'_>) -> Result<(), Unroutable> {
+        self.engine.accepts().map_err(|error| {
+            let event_type = route::event_type(message).unwrap_or_default().into_owned();
+            Unroutable { event_type, error }
+        })
     }
 }
 

@@ -113,7 +113,7 @@ impl RouteTable {
 }
 
 /// The authority of the destination, of whatever scheme.
-fn event_type<'a>(message: &MessageRef<'a>) -> Result<Cow<'a, str>, Unroutable> {
+pub(crate) fn event_type<'a>(message: &MessageRef<'a>) -> Result<Cow<'a, str>, Unroutable> {
     let invalid = |problem: String| Unroutable {
         event_type: String::new(),
         error: PublishError::InvalidDestination {

@@ -34,8 +34,8 @@ impl Engine {
     ) {
         self.buffer.release(ticket.bytes);
         match fate {
-            Ok(()) => self.finish(ticket, Ok(()), Origin::Client),
-            Err(Failure::Final(error)) => self.finish(ticket, Err(error), Origin::Client),
+            Ok(()) => self.finish(*ticket, Ok(()), Origin::Client),
+            Err(Failure::Final(error)) => self.finish(*ticket, Err(error), Origin::Client),
             Err(Failure::Transient(error)) => self.send_again(ticket, record, error),
             Err(Failure::Gone) => {
                 let error = PublishError::Broker {
@@ -47,9 +47,8 @@ impl Engine {
         }
         if self.waits.load(Ordering::SeqCst) {
             self.pump();
-        } else {
-            self.room_freed.notify_waiters();
         }
+        self.room_freed.notify_waiters();
     }
 
     /// Sends a record again, in its old place, unless its time or its retries are over: then it fails with the error.
@@ -61,20 +60,20 @@ impl Engine {
     ) {
         if self.is_closed() {
             self.undelivered.fetch_add(1, Ordering::Relaxed);
-            return self.finish(ticket, Err(PublishError::Stopped), Origin::Client);
+            return self.finish(*ticket, Err(PublishError::Stopped), Origin::Client);
         }
         let late = self.limits.delivery_timeout.is_some_and(|timeout| ticket.submitted.elapsed() >= timeout);
         let tired = ticket.level == QosLevel::Low && ticket.attempts > self.limits.low_retries;
         if late || tired {
             let error = if late { PublishError::Timeout } else { error };
-            return self.finish(ticket, Err(error), Origin::Client);
+            return self.finish(*ticket, Err(error), Origin::Client);
         }
         let record = record(Arc::clone(&ticket.target));
         self.put_back(Waiting { record, ticket });
     }
 
     /// Tells the listeners and the receipt what became of a record.
-    pub(crate) fn finish(&self, ticket: Box<Ticket>, result: Result<(), PublishError>, origin: Origin<'_>) {
+    pub(crate) fn finish(&self, ticket: Ticket, result: Result<(), PublishError>, origin: Origin<'_>) {
         let (topic, error) = (&*ticket.target.topic, result.as_ref().err());
         self.listeners.on_publish(&PublishEvent {
             event_type: ticket.event_type(),

@@ -34,35 +34,35 @@ impl Room {
 impl Engine {
     /// Lets a record wait, or gives it back with the reason.
     pub(super) fn admit(&self, mut waiting: Waiting, door: Door) -> Result<(), (Waiting, PublishError)> {
-        let admission = {
+        let displaced = {
             let mut room = self.room.lock();
             if room.closed {
                 return Err((waiting, PublishError::Stopped));
             }
-            // Raised before the pump looks for room: either it finds some, or the next delivery sees the flag.
-            self.waits.store(true, SeqCst);
             if door == Door::Polite && !room.queue.has_room(waiting.ticket.bytes) {
-                Admission::Full(waiting)
-            } else {
-                waiting.ticket.sequence = self.sequence.fetch_add(1, Ordering::Relaxed);
-                room.queue.admit(waiting)
+                return Err((waiting, PublishError::BufferFull));
+            }
+            waiting.ticket.sequence = self.sequence.fetch_add(1, Ordering::Relaxed);
+            match room.queue.admit(waiting) {
+                Admission::Full(waiting) => return Err((waiting, PublishError::BufferFull)),
+                Admission::Admitted(displaced) => {
+                    // Raised before the pump looks for room: either it finds some, or the next delivery sees the flag.
+                    self.waits.store(true, SeqCst);
+                    displaced
+                }
             }
         };
         self.pump();
-        match admission {
-            Admission::Full(waiting) => Err((waiting, PublishError::BufferFull)),
-            Admission::Admitted(displaced) => {
-                for waiting in displaced {
-                    self.finish(waiting.ticket, Err(PublishError::Displaced), Origin::Client);
-                }
-                Ok(())
-            }
+        for waiting in displaced {
+            self.finish(*waiting.ticket, Err(PublishError::Displaced), Origin::Client);
         }
+        Ok(())
     }
 
     /// Moves records that wait into the client, in their order, as far as there is room.
     pub(super) fn pump(&self) {
         let mut refused = Vec::new();
+        let mut moved = false;
         {
             let mut room = self.room.lock();
             while !room.held {
@@ -74,6 +74,7 @@ impl Engine {
                     break;
                 }
                 let Some(Waiting { record, ticket }) = room.queue.pop_first() else { break };
+                moved = true;
                 match self.send(record.as_ref(), ticket) {
                     Ok(()) => {}
                     Err(Turned::Away(refusal)) => refused.push(refusal),
@@ -84,9 +85,11 @@ impl Engine {
                 }
             }
         }
-        self.room_freed.notify_waiters();
+        if moved {
+            self.room_freed.notify_waiters();
+        }
         for Refusal { ticket, error } in refused {
-            self.finish(ticket, Err(error), Origin::Client);
+            self.finish(*ticket, Err(error), Origin::Client);
         }
     }
 
@@ -109,8 +112,9 @@ impl Engine {
             return;
         }
         let late = self.room.lock().queue.pop_while(|ticket| now >= ticket.submitted + timeout);
+        self.room_freed.notify_waiters();
         for waiting in late {
-            self.finish(waiting.ticket, Err(PublishError::Timeout), Origin::Client);
+            self.finish(*waiting.ticket, Err(PublishError::Timeout), Origin::Client);
         }
     }
 
@@ -131,6 +135,14 @@ impl Engine {
     pub(super) fn release(&self) {
         self.room.lock().held = false;
         self.pump();
+        self.room_freed.notify_waiters();
+    }
+
+    /// Lets everybody in and out, as at the beginning.
+    pub(super) fn reopen(&self) {
+        let mut room = self.room.lock();
+        (room.held, room.closed) = (false, false);
+        self.waits.store(false, SeqCst);
     }
 
     /// Lets nothing in any more, and fails what waits. Returns how many that were.
@@ -144,7 +156,7 @@ impl Engine {
         self.room_freed.notify_waiters();
         let count = left.len() as u64;
         for waiting in left {
-            self.finish(waiting.ticket, Err(PublishError::Stopped), Origin::Client);
+            self.finish(*waiting.ticket, Err(PublishError::Stopped), Origin::Client);
         }
         count
     }

@@ -29,7 +29,7 @@ pub(crate) struct StopRequest {
 
 pub(crate) struct Worker {
     engine: Arc<Engine>,
-    connect: Connect,
+    connect: Arc<Connect>,
     control: Receiver<StopRequest>,
     clients: u64,
     replacement: Option<Replacement>,
@@ -51,7 +51,7 @@ impl Worker {
     /// The client library's text: it refuses a setting.
     pub(crate) fn new(
         engine: Arc<Engine>,
-        connect: Connect,
+        connect: Arc<Connect>,
         control: Receiver<StopRequest>,
     ) -> Result<Worker, String> {
         let client = connect(Port::new(&engine, 0))?;
@@ -144,6 +144,6 @@ impl Worker {
             }
         }
         self.retired.clear();
-        waited + self.engine.undelivered.load(Ordering::Relaxed)
+        waited + self.engine.undelivered.swap(0, Ordering::Relaxed)
     }
 }
