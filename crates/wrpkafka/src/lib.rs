@@ -1,5 +1,8 @@
 //! Publishes WRP messages to Kafka: routes, keys, headers and the delivery that a message's QoS asks for.
 
+#[cfg(feature = "mock")]
+#[doc(hidden)]
+pub mod bench;
 mod buffer;
 mod client;
 mod complaint;

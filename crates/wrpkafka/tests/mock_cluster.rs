@@ -1,13 +1,19 @@
-//! The publisher against librdkafka's mock cluster: real sockets, real protocol.
+//! The publisher against librdkafka's mock cluster: real sockets, real protocol, in process.
 
-use std::sync::mpsc;
-use std::time::Duration;
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests are not recognized as tests")]
 
-use wrp::{Message, MessageType, Qos};
-use wrpkafka::mock::MockKafka;
-use wrpkafka::{Config, Outcome, Publisher};
+use std::collections::HashMap;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+use wrp::{Message, MessageRef, MessageType, Qos};
+use wrpkafka::mock::{MockKafka, RDKafkaApiKey, RDKafkaRespErr};
+use wrpkafka::{Config, ErrorType, Outcome, PublishError, Publisher, Route};
+
+type Fates = Receiver<Result<Outcome, PublishError>>;
+
+/// How long a test waits for what must come. Reached only by a test that fails.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 fn event(device: u32, qos: i64) -> Message {
     let id = format!("mac:{device:012x}");
@@ -21,23 +27,243 @@ fn event(device: u32, qos: i64) -> Message {
     }
 }
 
-#[tokio::test]
-async fn an_event_arrives_as_v5_under_its_device_id() {
-    let kafka = MockKafka::start(4).unwrap();
-    let publisher = Publisher::new(Config { brokers: vec![kafka.brokers()], ..Config::default() }).unwrap();
+fn config(kafka: &MockKafka) -> Config {
+    Config { brokers: vec![kafka.brokers()], ..Config::default() }
+}
+
+fn started(config: Config) -> Publisher {
+    let publisher = Publisher::new(config).unwrap();
     publisher.start().unwrap();
+    publisher
+}
+
+fn submit(publisher: &Publisher, message: &Message) -> Fates {
+    let (told, fates) = channel();
+    let receipt = Box::new(move |fate| drop(told.send(fate)));
+    publisher.submit(&message.as_ref(), Some(receipt)).unwrap();
+    fates
+}
+
+fn fate(fates: &Fates) -> Result<Outcome, PublishError> {
+    fates.recv_timeout(PATIENCE).expect("a receipt is told")
+}
+
+#[tokio::test]
+async fn an_event_arrives_as_v5_under_its_device_id_with_its_headers() {
+    let kafka = MockKafka::start(4).unwrap();
+    let mut config = config(&kafka);
+    config.dynamic.headers = vec![
+        ("X-Source".to_owned(), vec!["wrp.Source".to_owned()]),
+        ("x-fixed".to_owned(), vec!["one".to_owned(), "".to_owned()]),
+    ];
+    let publisher = started(config);
     let message = event(1, 75);
     assert_eq!(publisher.publish(&message.as_ref()).await, Ok(Outcome::Accepted));
-    let (told, receipt) = mpsc::channel();
-    let submitted =
-        publisher.submit(&event(2, 50).as_ref(), Some(Box::new(move |fate| told.send(fate).unwrap())));
-    assert_eq!(submitted, Ok(Outcome::Queued));
-    assert_eq!(receipt.recv_timeout(PATIENCE), Ok(Ok(Outcome::Accepted)));
+    assert_eq!(fate(&submit(&publisher, &event(2, 50))), Ok(Outcome::Accepted));
     assert_eq!(publisher.stop(PATIENCE).await.undelivered, 0);
 
     let records = kafka.records("wrp-events", 2, PATIENCE).unwrap();
     assert_eq!(records.len(), 2);
     let first = records.iter().find(|record| record.key.as_deref() == Some(b"mac:000000000001")).unwrap();
-    let (decoded, rest) = wrp::MessageRef::decode_v5(&first.value).unwrap();
+    let (decoded, rest) = MessageRef::decode_v5(&first.value).unwrap();
     assert_eq!((decoded.to_owned(), rest), (message, &[][..]));
+    let header = |name: &str, value: &str| (name.to_owned(), value.as_bytes().to_vec());
+    assert_eq!(
+        first.headers,
+        [header("X-Source", "mac:000000000001"), header("x-fixed", "one"), header("x-fixed", "")]
+    );
+}
+
+#[tokio::test]
+async fn keyed_records_go_where_a_java_producer_would_send_them() {
+    let partitions = 16;
+    let kafka = MockKafka::start(partitions).unwrap();
+    let mut config = config(&kafka);
+    config.dynamic.topic_map = vec![Route {
+        pattern: "*".to_owned(),
+        topic: "wrp-events".to_owned(),
+        hash_key: "metadata/key".to_owned(),
+        ..Route::default()
+    }];
+    let publisher = started(config);
+    let mut expected = HashMap::new();
+    for case in vectors::cases("partitions.json") {
+        let key = vectors::hex(case.value["key"].as_str().unwrap());
+        let chosen = case.value["partitions"].as_array().unwrap().iter().find(|pair| pair[0] == partitions);
+        // An empty text is no key; the others are texts that a device may have.
+        let (Some(chosen), false) = (chosen, key.is_empty()) else { continue };
+        let message = Message {
+            dest: "event:x".into(),
+            metadata: Some([("key".into(), key.clone().into())].into()),
+            qos: Qos(25),
+            ..Message::default()
+        };
+        publisher.submit(&message.as_ref(), None).unwrap();
+        expected.insert(key, i32::try_from(chosen[1].as_u64().unwrap()).unwrap());
+    }
+    assert_eq!(publisher.stop(PATIENCE).await.undelivered, 0);
+    let records = kafka.records("wrp-events", expected.len(), PATIENCE).unwrap();
+    println!("partitions read back: {}", records.len());
+    let read: HashMap<_, _> =
+        records.into_iter().map(|record| (record.key.unwrap(), record.partition)).collect();
+    assert_eq!(read, expected);
+}
+
+#[tokio::test]
+async fn what_waits_for_a_broker_is_delivered_when_it_comes_back_in_order_and_once() {
+    let kafka = MockKafka::start(1).unwrap();
+    let mut config = config(&kafka);
+    config.max_buffered_records = 8;
+    let publisher = started(config);
+    assert_eq!(fate(&submit(&publisher, &event(0, 25))), Ok(Outcome::Accepted));
+    kafka.broker_down().unwrap();
+    let mut fates = Vec::new();
+    for i in 0..40 {
+        let mut message = event(1, 25);
+        message.session_id = format!("{i}").as_str().into();
+        fates.push(submit(&publisher, &message));
+    }
+    assert_eq!(fate(&submit(&publisher, &event(2, 0))), Err(PublishError::BufferFull));
+    let buffered = publisher.buffered();
+    assert_eq!((buffered.records, buffered.waiting_records), (8, 32));
+    kafka.broker_up().unwrap();
+    for fates in &fates {
+        assert_eq!(fate(fates), Ok(Outcome::Accepted));
+    }
+    assert_eq!(publisher.stop(PATIENCE).await.undelivered, 0);
+    let records = kafka.records("wrp-events", 42, Duration::from_secs(2)).unwrap();
+    let sessions: Vec<String> = records
+        .iter()
+        .map(|record| MessageRef::decode_v5(&record.value).unwrap().0.session_id.to_string())
+        .filter(|session| !session.is_empty())
+        .collect();
+    assert_eq!(sessions, (0..40).map(|i| i.to_string()).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_publisher_starts_without_a_broker_and_its_stop_is_bounded() {
+    let kafka = MockKafka::start(1).unwrap();
+    kafka.broker_down().unwrap();
+    let publisher = started(config(&kafka));
+    let fates = submit(&publisher, &event(1, 75));
+    let begun = Instant::now();
+    assert_eq!(publisher.stop(Duration::from_millis(50)).await.undelivered, 1);
+    assert!(begun.elapsed() < PATIENCE);
+    assert_eq!(fate(&fates), Err(PublishError::Stopped));
+}
+
+#[tokio::test]
+async fn a_delivery_timeout_ends_the_wait() {
+    let kafka = MockKafka::start(1).unwrap();
+    kafka.broker_down().unwrap();
+    let mut config = config(&kafka);
+    config.record_delivery_timeout = Duration::from_secs(1);
+    let publisher = started(config);
+    assert_eq!(publisher.publish(&event(1, 75).as_ref()).await, Err(PublishError::Timeout));
+}
+
+#[tokio::test]
+async fn what_a_broker_refuses_for_good_is_a_broker_error() {
+    let kafka = MockKafka::start(1).unwrap();
+    let publisher = started(config(&kafka));
+    for (error, text) in [
+        (
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
+            "MessageSizeTooLarge: Broker: Message size too large",
+        ),
+        (
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+            "TopicAuthorizationFailed: Broker: Topic authorization failed",
+        ),
+    ] {
+        kafka.fail_requests(RDKafkaApiKey::Produce, &[error]).unwrap();
+        let refused = publisher.publish(&event(1, 75).as_ref()).await.unwrap_err();
+        assert_eq!(refused.error_type(), ErrorType::BrokerError);
+        assert_eq!(refused.to_string(), text);
+    }
+}
+
+#[tokio::test]
+async fn what_a_broker_refuses_for_now_is_sent_again() {
+    let kafka = MockKafka::start(1).unwrap();
+    let publisher = started(config(&kafka));
+    let errors = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS; 5];
+    kafka.fail_requests(RDKafkaApiKey::Produce, &errors).unwrap();
+    assert_eq!(publisher.publish(&event(1, 75).as_ref()).await, Ok(Outcome::Accepted));
+    assert_eq!(publisher.stop(PATIENCE).await.undelivered, 0);
+    assert_eq!(kafka.records("wrp-events", 2, Duration::from_secs(2)).unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_fan_out_ends_with_its_last_record() {
+    let kafka = MockKafka::start(1).unwrap();
+    kafka.create_topic("second", 1).unwrap();
+    let mut config = config(&kafka);
+    let route = |topic: &str| Route { pattern: "*".to_owned(), topic: topic.to_owned(), ..Route::default() };
+    config.dynamic.topic_map = vec![route("wrp-events"), route("second")];
+    let publisher = started(config);
+    assert_eq!(fate(&submit(&publisher, &event(1, 75))), Ok(Outcome::Accepted));
+    assert_eq!(publisher.publish(&event(2, 75).as_ref()).await, Ok(Outcome::Accepted));
+    assert_eq!(publisher.stop(PATIENCE).await.undelivered, 0);
+    for topic in ["wrp-events", "second"] {
+        assert_eq!(kafka.records(topic, 2, PATIENCE).unwrap().len(), 2, "{topic}");
+    }
+}
+
+#[tokio::test]
+async fn every_setting_makes_a_client_that_delivers() {
+    let kafka = MockKafka::start(1).unwrap();
+    for compression in ["none", "gzip", "snappy", "lz4", "zstd"] {
+        for acks in ["all", "leader", "none"] {
+            let mut config = config(&kafka);
+            config.dynamic.compression = compression.to_owned();
+            config.dynamic.acks = acks.to_owned();
+            config.dynamic.linger = Duration::from_micros(500);
+            config.dynamic.batch_max_bytes = 4096;
+            let publisher = started(config);
+            assert_eq!(
+                fate(&submit(&publisher, &event(1, 75))),
+                Ok(Outcome::Accepted),
+                "{compression}, {acks}"
+            );
+            publisher.stop(PATIENCE).await;
+        }
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named_at_the_start() {
+    let mut config = Config { brokers: vec!["localhost:1".to_owned()], ..Config::default() };
+    config.tls.enabled = true;
+    config.tls.ca_file = "/nonexistent/ca.pem".to_owned();
+    config.sasl.mechanism = "PLAIN".to_owned();
+    config.sasl.username = "someone".to_owned();
+    config.sasl.password = "hunter2".into();
+    let error = Publisher::new(config).unwrap().start().unwrap_err().to_string();
+    assert!(error.contains("/nonexistent/ca.pem") && !error.contains("hunter2"), "{error}");
+}
+
+#[tokio::test]
+async fn the_client_counts_what_it_does() {
+    let kafka = MockKafka::start(1).unwrap();
+    let mut config = config(&kafka);
+    config.statistics_interval = Duration::from_secs(1);
+    let publisher = started(config);
+    assert_eq!(publisher.publish(&event(1, 75).as_ref()).await, Ok(Outcome::Accepted));
+    let (told, reports) = channel();
+    struct Reports(std::sync::Mutex<std::sync::mpsc::Sender<wrpkafka::ClientStats>>);
+    impl wrpkafka::Listener for Reports {
+        fn on_publish(&self, _: &wrpkafka::PublishEvent<'_>) {}
+        fn on_client_stats(&self, stats: &wrpkafka::ClientStats) {
+            drop(self.0.lock().unwrap().send(stats.clone()));
+        }
+    }
+    publisher.add_listener(std::sync::Arc::new(Reports(std::sync::Mutex::new(told))));
+    let stats = reports.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(stats, publisher.client_stats());
+    let topic = stats.topics.iter().find(|topic| topic.topic == "wrp-events").unwrap();
+    assert_eq!((topic.node_id.as_str(), topic.produced_records, topic.produced_batches), ("1", 1, 1));
+    assert!(topic.produced_bytes > 0);
+    let node = stats.nodes.iter().find(|node| node.node_id == "1").unwrap();
+    assert!(node.write_bytes > 0 && node.read_bytes > 0, "{node:?}");
 }

@@ -13,7 +13,7 @@ use rdkafka::producer::{
 use rdkafka::statistics::Statistics;
 
 use super::{Client, Failure, Refused, properties};
-use crate::config::Config;
+use crate::config::{Config, Tls};
 use crate::engine::{ClientError, Port};
 use crate::error::PublishError;
 use crate::header::HeaderBlock;
@@ -22,7 +22,20 @@ use crate::ticket::Ticket;
 
 /// Creates a client for a checked configuration. It connects in the background.
 pub(crate) fn connect(config: &Config, port: Port) -> Result<Box<dyn Client>, String> {
+    check_files(&config.tls)?;
     create(&properties::client_config(config), port)
+}
+
+/// Names the file that can't be read, which the client's own text does not.
+fn check_files(tls: &Tls) -> Result<(), String> {
+    let files =
+        [("tls.caFile", &tls.ca_file), ("tls.certFile", &tls.cert_file), ("tls.keyFile", &tls.key_file)];
+    for (key, path) in files {
+        if tls.enabled && !path.is_empty() {
+            std::fs::metadata(path).map_err(|error| format!("{key}: cannot read `{path}`: {error}"))?;
+        }
+    }
+    Ok(())
 }
 
 fn create(config: &ClientConfig, port: Port) -> Result<Box<dyn Client>, String> {
@@ -99,7 +112,10 @@ fn failure(error: &KafkaError) -> Failure {
 }
 
 fn broker_error(code: Code) -> PublishError {
-    PublishError::Broker { code: format!("{code:?}").into(), reason: code.to_string().into() }
+    // The crate prints `Name (description)`.
+    let text = code.to_string();
+    let reason = text.split_once(" (").map_or(text.as_str(), |(_, reason)| reason.trim_end_matches(')'));
+    PublishError::Broker { code: format!("{code:?}").into(), reason: reason.into() }
 }
 
 /// What the client calls back: fates, statistics, errors and log lines.

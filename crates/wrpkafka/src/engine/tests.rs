@@ -249,7 +249,7 @@ fn a_record_that_is_too_large_fails_at_once() {
     config.dynamic.batch_max_bytes = 512;
     let (publisher, _script) = started(config);
     let mut message = event("1", 75);
-    message.payload = Some(vec![0; 512].into());
+    message.payload = Some(vec![0; 512]);
     let (told, fates) = channel();
     let outcome = publisher.submit(&message.as_ref(), Some(Box::new(move |fate| told.send(fate).unwrap())));
     assert_eq!(outcome, Ok(Outcome::Failed));
@@ -319,8 +319,7 @@ fn a_message_that_no_route_takes_is_refused_as_a_whole() {
 fn other_routes_and_headers_hold_from_the_next_message_on() {
     let (publisher, script) = started(config(10));
     let events = listen(&publisher);
-    let mut dynamic = crate::DynamicConfig::default();
-    dynamic.acks = "some".to_owned();
+    let mut dynamic = crate::DynamicConfig { acks: "some".to_owned(), ..crate::DynamicConfig::default() };
     assert!(publisher.update_config(dynamic.clone()).is_err());
     dynamic.acks.clear();
     dynamic.topic_map =
