@@ -3,6 +3,7 @@
 //! What each record's way is (routes, keys, retries, the log lines) is the publisher's; what it means for the gateway
 //! is here: a message's verdict, and the metrics per message and per record.
 
+mod client;
 mod metrics;
 
 use std::sync::Arc;

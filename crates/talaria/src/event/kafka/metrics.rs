@@ -1,9 +1,12 @@
 //! The metrics of the Kafka sink (contract §10): names, labels and buckets are all here.
 
+use std::sync::Arc;
+
 use prometheus::{Gauge, HistogramVec, IntCounterVec};
 use wrp::QosLevel;
-use wrpkafka::{Buffered, Listener, Outcome, PublishError, PublishEvent};
+use wrpkafka::{Buffered, ClientStats, Listener, Outcome, PublishError, PublishEvent};
 
+use super::client::ClientMetrics;
 use crate::event::reason::{DropReason, EventOutcome, NO_STATUS, SchemeLabel};
 use crate::telemetry::metrics::Metrics;
 
@@ -13,7 +16,7 @@ const LATENCY_BUCKETS: &[f64] = &[0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.
 /// The `error_type` of a record that was published.
 const SUCCESS: &str = "success";
 
-/// The handles of the families `kafka_*` and `publish_outcome_total`.
+/// The handles of the families `kafka_*`, `publish_outcome_total` and those of the client.
 #[derive(Clone, Debug)]
 pub struct KafkaMetrics {
     events: IntCounterVec,
@@ -22,6 +25,7 @@ pub struct KafkaMetrics {
     latency: HistogramVec,
     utilization: Gauge,
     outcomes: IntCounterVec,
+    client: Arc<ClientMetrics>,
 }
 
 impl KafkaMetrics {
@@ -60,6 +64,7 @@ impl KafkaMetrics {
                 "The messages by what became of them",
                 &["outcome"],
             ),
+            client: Arc::new(ClientMetrics::register(metrics)),
         }
     }
 
@@ -81,6 +86,7 @@ impl KafkaMetrics {
         let records = share(buffered.records, buffered.max_records);
         let bytes = share(buffered.bytes, buffered.max_bytes);
         self.utilization.set(records.max(bytes).min(1.0));
+        self.client.show_buffered(buffered);
     }
 }
 
@@ -90,6 +96,10 @@ impl Listener for KafkaMetrics {
         let labels = [error_type, event.topic, event.topic_shard_strategy];
         self.published.with_label_values(&labels).inc();
         self.latency.with_label_values(&labels).observe(event.duration.as_secs_f64());
+    }
+
+    fn on_client_stats(&self, stats: &ClientStats) {
+        self.client.add(stats);
     }
 }
 
