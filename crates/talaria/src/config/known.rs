@@ -15,6 +15,12 @@ pub(super) const ALIASES: [(&str, &str); 2] = [
 /// Sections whose keys are the user's: event types, header names.
 pub(super) const OPEN: [&str; 2] = ["device.outbound.eventEndpoints", "kafka.initialDynamicConfig.headers"];
 
+/// How like two names are, from 0 to 1, if one may be meant by a key that nobody knows.
+const SIMILAR: f64 = 0.6;
+
+/// The same, if one must be meant although the key is one of the Go gateway's.
+const MISSPELT: f64 = 0.85;
+
 /// What becomes of a key that the Go gateway reads and this one does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Foreign {
@@ -150,7 +156,15 @@ impl Check<'_> {
         let path = join(section, key);
         match foreign(&path) {
             _ if node.value.is_blank() => {}
-            Some((_, Foreign::Meaningless)) => {}
+            Some((_, Foreign::Meaningless)) => {
+                // Probably a key of ours after all.
+                let names = sample.entries().iter().map(|entry| entry.key.as_str());
+                if let Some(near) = alike(key, names, MISSPELT) {
+                    let problem =
+                        format!("means nothing here and is ignored; did you mean {}?", join(section, near));
+                    self.report.warn(path, problem, Some(&node.origin));
+                }
+            }
             Some((name, Foreign::Ignored(problem))) => self.report.warn(name, problem, Some(&node.origin)),
             Some((name, Foreign::Refused(problem))) => self.report.fault(name, problem, Some(&node.origin)),
             None => {
@@ -173,11 +187,14 @@ impl Check<'_> {
 
 /// The name most like the given one, if any is alike enough to be meant.
 pub(super) fn closest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    const ALIKE: f64 = 0.6;
+    alike(name, names, SIMILAR)
+}
+
+fn alike<'a>(name: &str, names: impl Iterator<Item = &'a str>, at_least: f64) -> Option<&'a str> {
     let name = name.to_ascii_lowercase();
     names
         .map(|known| (strsim::normalized_damerau_levenshtein(&name, &known.to_ascii_lowercase()), known))
-        .filter(|(likeness, _)| *likeness >= ALIKE)
+        .filter(|(likeness, _)| *likeness >= at_least)
         .max_by(|(one, _), (other, _)| one.total_cmp(other))
         .map(|(_, known)| known)
 }

@@ -156,6 +156,10 @@ fn a_misspelt_key_is_warned_of_with_the_nearest_one() {
             "maxDevices: 5",
             "talaria.yaml:1: maxDevices is not a known key and is ignored; did you mean device.manager.maxDevices?",
         ),
+        (
+            "metric: {metricsOptions: {namespce: x, pedantic: true}}",
+            "talaria.yaml:1: metric.metricsOptions.namespce means nothing here and is ignored; did you mean metric.metricsOptions.namespace?",
+        ),
         ("nonsense: 5", "talaria.yaml:1: nonsense is not a known key and is ignored"),
         (
             "kafka: {initialDynamicConfig: {topicMap: [{patern: '*', topic: t}]}}",
