@@ -13,11 +13,12 @@ import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
 /**
- * An independent look at a topic, with Kafka's own Java client: {@code ReadTopic BOOTSTRAP TOPIC [--count N] [--within SECONDS]}.
+ * An independent look at a topic, with Kafka's own Java client: {@code ReadTopic BOOTSTRAP TOPIC [--key-prefix TEXT]
+ * [--count N] [--within SECONDS]}.
  *
  * <p>Prints every record from the beginning to the present end as one JSON object a line, partition by partition in order of offset
  * within each. With {@code --count} it goes on until that many records were seen, and then to the end that the topic has at that moment,
- * so that a record too many is seen as well. When the time is over (default 60 s) it prints nothing more and leaves with 2.
+ * so that a record too many is seen as well. With {@code --key-prefix} other records are neither printed nor counted. When the time is over (default 60 s) it prints nothing more and leaves with 2.
  *
  * <p>{@code expected_partition} is where a Java producer would have put the record's key; null for a record without a key.
  */
@@ -25,10 +26,12 @@ public final class ReadTopic {
     public static void main(String[] args) {
         String bootstrap = args[0];
         String topic = args[1];
+        String prefix = null;
         long count = 0;
         long seconds = 60;
         for (int i = 2; i < args.length; i += 2) {
             switch (args[i]) {
+                case "--key-prefix" -> prefix = args[i + 1];
                 case "--count" -> count = Long.parseLong(args[i + 1]);
                 case "--within" -> seconds = Long.parseLong(args[i + 1]);
                 default -> throw new IllegalArgumentException("unknown option " + args[i]);
@@ -52,8 +55,10 @@ public final class ReadTopic {
                     System.exit(2);
                 }
                 for (var record : consumer.poll(Duration.ofMillis(100))) {
-                    out.append(line(record, partitions.size())).append('\n');
-                    seen++;
+                    if (hasPrefix(record.key(), prefix)) {
+                        out.append(line(record, partitions.size())).append('\n');
+                        seen++;
+                    }
                 }
                 if (ends == null && seen >= count) {
                     ends = consumer.endOffsets(partitions);
@@ -66,6 +71,10 @@ public final class ReadTopic {
 
     private static boolean reached(KafkaConsumer<?, ?> consumer, Map<TopicPartition, Long> ends) {
         return ends.entrySet().stream().allMatch(end -> consumer.position(end.getKey()) >= end.getValue());
+    }
+
+    private static boolean hasPrefix(byte[] key, String prefix) {
+        return prefix == null || key != null && new String(key, StandardCharsets.UTF_8).startsWith(prefix);
     }
 
     private static String line(ConsumerRecord<byte[], byte[]> record, int partitions) {

@@ -1,0 +1,103 @@
+//! A device: one WebSocket to the gateway, spoken by tungstenite.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use parking_lot::Mutex;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio_tungstenite::tungstenite;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+use wrp::{Message, MessageRef};
+
+/// A connected device. Dropped or [closed](Device::close), it leaves with a close frame.
+pub(crate) struct Device {
+    id: String,
+    outgoing: mpsc::UnboundedSender<Message>,
+    seen: Arc<Seen>,
+}
+
+/// What came from the gateway.
+#[derive(Default)]
+struct Seen {
+    messages: Mutex<Vec<Message>>,
+    has_ended: AtomicBool,
+}
+
+impl Device {
+    /// Connects as `id` (`mac:112233445566`).
+    pub(crate) async fn connect(gateway: SocketAddr, id: &str) -> Device {
+        let mut request =
+            format!("ws://{gateway}/api/v2/device").into_client_request().expect("an address makes a URL");
+        request.headers_mut().insert("X-Webpa-Device-Name", id.parse().expect("an id is a header value"));
+        let handshake = Box::pin(tokio_tungstenite::connect_async(request));
+        let (socket, _) = handshake.await.expect("the gateway lets the device in");
+        let (outgoing, queue) = mpsc::unbounded_channel();
+        let seen = Arc::new(Seen::default());
+        tokio::spawn(run(socket, queue, Arc::clone(&seen)));
+        Device { id: id.to_owned(), outgoing, seen }
+    }
+
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Sends a message, as v3 msgpack.
+    pub(crate) fn send(&self, message: Message) {
+        self.outgoing.send(message).expect("the device is connected");
+    }
+
+    /// How many messages came, which are acknowledgements in these tests, and the worst `rdr` among them.
+    pub(crate) fn acks(&self) -> (usize, i64) {
+        let messages = self.seen.messages.lock();
+        (
+            messages.len(),
+            messages.iter().map(|ack| ack.rdr.unwrap_or(-1)).max_by_key(|rdr| rdr.abs()).unwrap_or(0),
+        )
+    }
+
+    /// Whether the connection still stands.
+    pub(crate) fn is_connected(&self) -> bool {
+        !self.seen.has_ended.load(Ordering::Acquire)
+    }
+
+    /// Leaves, after what was sent before.
+    pub(crate) fn close(self) {}
+}
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+async fn run(mut socket: Socket, mut outgoing: mpsc::UnboundedReceiver<Message>, seen: Arc<Seen>) {
+    loop {
+        tokio::select! {
+            message = outgoing.recv() => {
+                let Some(message) = message else {
+                    _ = socket.close(None).await;
+                    continue_until_closed(&mut socket).await;
+                    break;
+                };
+                let mut frame = Vec::new();
+                message.as_ref().encode_v3(&mut frame);
+                if socket.send(tungstenite::Message::binary(frame)).await.is_err() {
+                    break;
+                }
+            }
+            received = socket.next() => match received {
+                Some(Ok(tungstenite::Message::Binary(frame))) => {
+                    let message = MessageRef::decode_v3(&frame).expect("the gateway sends WRP").to_owned();
+                    seen.messages.lock().push(message);
+                }
+                Some(Ok(_)) => {} // a ping: tungstenite answers it
+                Some(Err(_)) | None => break,
+            }
+        }
+    }
+    seen.has_ended.store(true, Ordering::Release);
+}
+
+async fn continue_until_closed(socket: &mut Socket) {
+    while let Some(Ok(_)) = socket.next().await {}
+}

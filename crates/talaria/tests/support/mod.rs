@@ -1,0 +1,55 @@
+//! What the integration tests stand on: a real broker, the gateway as its own process, devices and an event receiver.
+//!
+//! Nothing here is the project's own client code: devices speak through tungstenite, topics are read by Kafka's Java client.
+
+pub(crate) mod device;
+pub(crate) mod event;
+pub(crate) mod gateway;
+pub(crate) mod kafka;
+pub(crate) mod receiver;
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The root of the repository.
+pub(crate) fn repository() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Looks again and again until `condition` holds.
+///
+/// # Panics
+/// When it does not within `bound`, naming `what` was waited for.
+pub(crate) async fn eventually(what: &str, bound: Duration, mut condition: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + bound;
+    while !condition().await {
+        assert!(Instant::now() < deadline, "not within {bound:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Kills another process when this one ends, however it ends; dropped, it lets go.
+pub(crate) struct Leash(Child);
+
+impl Leash {
+    pub(crate) fn on(pid: u32) -> Leash {
+        let child = Command::new("bash")
+            .args(["-c", "tail --pid=\"$1\" -f /dev/null; kill -KILL \"$2\"", "leash"])
+            .args([std::process::id().to_string(), pid.to_string()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("bash starts");
+        Leash(child)
+    }
+}
+
+impl Drop for Leash {
+    fn drop(&mut self) {
+        // Its `tail` ends by itself when this process does.
+        _ = self.0.kill();
+        _ = self.0.wait();
+    }
+}
