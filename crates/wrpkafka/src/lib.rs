@@ -1,4 +1,19 @@
 //! Publishes WRP messages to Kafka: routes, keys, headers and the delivery that a message's QoS asks for.
+//!
+//! A [`Publisher`] is made from a [`Config`], of which the brokers are all that is needed, and started. A message is
+//! published with [`Publisher::publish`], which waits as the message's quality of service asks, or with
+//! [`Publisher::submit`], which never waits and reports to a [`Receipt`]. [`Listener`]s hear of every record.
+//!
+//! Inside, from the caller to the broker:
+//!
+//! - `config` checks what was written, all faults at once, and compiles it: `route`, `pattern`, `key`, `shard`, `header`.
+//!   Nothing is parsed while messages are published.
+//! - `publisher` plans a message's records and encodes it once, into a buffer of the thread.
+//! - `engine` takes each record into the client if there is room (`buffer`), else into the waiting room (`waiting`), and
+//!   brings its fate to the receipt (`ticket`) and the listeners. It knows no librdkafka.
+//! - `client` is librdkafka behind a small interface. One thread serves its events (`engine::worker`).
+//!
+//! It knows nothing of gateways and devices, and needs no particular async runtime.
 
 #[cfg(feature = "mock")]
 #[doc(hidden)]
@@ -31,3 +46,8 @@ pub use listener::{Listener, ListenerId, PublishEvent};
 pub use outcome::Outcome;
 pub use publisher::{Buffered, Publisher, Receipt, Stopped};
 pub use stats::{ClientStats, NodeStats, TopicStats};
+
+/// The README's example is kept compiling.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -23,7 +23,8 @@ use crate::ticket::Ticket;
 /// Creates a client for a checked configuration. It connects in the background.
 pub(crate) fn connect(config: &Config, port: Port) -> Result<Box<dyn Client>, String> {
     check_files(&config.tls)?;
-    create(&properties::client_config(config), port)
+    let client = create(&properties::client_config(config), port)?;
+    Ok(Box::new(client))
 }
 
 /// Names the file that can't be read, which the client's own text does not.
@@ -38,10 +39,10 @@ fn check_files(tls: &Tls) -> Result<(), String> {
     Ok(())
 }
 
-fn create(config: &ClientConfig, port: Port) -> Result<Box<dyn Client>, String> {
+fn create(config: &ClientConfig, port: Port) -> Result<Librdkafka, String> {
     let context = Context { port, last_error: Mutex::new(None) };
     match config.create_with_context::<_, BaseProducer<Context>>(context) {
-        Ok(producer) => Ok(Box::new(Librdkafka { producer })),
+        Ok(producer) => Ok(Librdkafka { producer }),
         // The client's own text names the property and the file, and never a password.
         Err(error) => Err(error.to_string()),
     }
@@ -188,3 +189,6 @@ fn headers_of(message: &rdkafka::message::BorrowedMessage<'_>) -> HeaderBlock {
     }
     block
 }
+
+#[cfg(all(test, feature = "mock"))]
+mod tests;
