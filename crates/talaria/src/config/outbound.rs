@@ -44,9 +44,8 @@ pub(super) fn read(section: &Section<'_>) -> event::Config {
         );
         section.warn("source", problem);
     }
-    if !config.allowed_schemes.contains(&config.default_scheme) {
-        let problem = format!("is {:?}, expected one of allowedSchemes", config.default_scheme);
-        section.fault("defaultScheme", problem);
+    for fault in config.check().err().unwrap_or_default() {
+        section.fault(fault.key, format!("is wrong: {}", fault.problem));
     }
     config
 }
@@ -56,7 +55,7 @@ fn read_endpoints(section: &Section<'_>, endpoints: &mut Endpoints) {
         Ok(parsed) => *endpoints = parsed,
         Err(faults) => {
             for fault in faults {
-                section.fault(&fault.key, fault.problem);
+                section.fault(&fault.key, format!("is wrong: {}", fault.problem));
             }
         }
     }

@@ -82,7 +82,7 @@ fn every_kind_of_fault_names_its_key_its_value_and_what_is_expected() {
         ),
         (
             "device: {outbound: {allowedSchemes: [http]}}",
-            r#"device.outbound.defaultScheme is "https", expected one of allowedSchemes"#,
+            "device.outbound.defaultScheme is wrong: expected a scheme of allowedSchemes (http), found https: add it there, or choose one of them",
         ),
         (
             "device:\n  outbound:\n    authKey: \"a\\nb\"",
