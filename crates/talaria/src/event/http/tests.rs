@@ -1,6 +1,7 @@
 //! The HTTP sink as the receivers, the metrics and the acknowledgements see it.
 
 pub(crate) mod receiver;
+mod threads;
 
 use std::collections::HashMap;
 
