@@ -1,3 +1,7 @@
+import java.io.BufferedOutputStream;
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
+import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.HexFormat;
@@ -39,7 +43,7 @@ public final class ReadTopic {
         }
         long deadline = System.nanoTime() + Duration.ofSeconds(seconds).toNanos();
         var config = Map.<String, Object>of("bootstrap.servers", bootstrap, "enable.auto.commit", "false", "allow.auto.create.topics", "false");
-        var out = new StringBuilder();
+        var out = new PrintStream(new BufferedOutputStream(new FileOutputStream(FileDescriptor.out), 1 << 16), false, StandardCharsets.UTF_8);
         try (var consumer = new KafkaConsumer<>(config, new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
             List<TopicPartition> partitions =
                     consumer.partitionsFor(topic).stream().map(p -> new TopicPartition(topic, p.partition())).toList();
@@ -49,14 +53,13 @@ public final class ReadTopic {
             Map<TopicPartition, Long> ends = count == 0 ? consumer.endOffsets(partitions) : null;
             while (ends == null || !reached(consumer, ends)) {
                 if (System.nanoTime() > deadline) {
-                    System.out.print(out);
-                    System.out.flush();
+                    out.flush();
                     System.err.println("only " + seen + " records within " + seconds + " s");
                     System.exit(2);
                 }
                 for (var record : consumer.poll(Duration.ofMillis(100))) {
                     if (hasPrefix(record.key(), prefix)) {
-                        out.append(line(record, partitions.size())).append('\n');
+                        out.print(line(record, partitions.size()) + '\n');
                         seen++;
                     }
                 }
@@ -65,8 +68,7 @@ public final class ReadTopic {
                 }
             }
         }
-        System.out.print(out);
-        System.out.flush();
+        out.flush();
     }
 
     private static boolean reached(KafkaConsumer<?, ?> consumer, Map<TopicPartition, Long> ends) {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{ClientContext, Message, Offset, TopicPartitionList};
 use wrp::MessageRef;
 
@@ -191,10 +191,32 @@ fn ends(consumer: &Reader, brokers: &str, topic: &str) -> Result<TopicPartitionL
     };
     let mut ends = TopicPartitionList::with_capacity(partitions.len());
     for partition in partitions {
-        let (_, end) = consumer.fetch_watermarks(topic, partition, ASK_WITHIN).map_err(failed)?;
+        let end = end(consumer, topic, partition, deadline).map_err(failed)?;
         ends.add_partition_offset(topic, partition, Offset::Offset(end)).map_err(failed)?;
     }
     Ok(ends)
+}
+
+/// The end of a partition. One that has just been created has no leader for a moment, so that is asked again.
+fn end(consumer: &Reader, topic: &str, partition: i32, deadline: Instant) -> Result<i64, KafkaError> {
+    loop {
+        match consumer.fetch_watermarks(topic, partition, ASK_WITHIN) {
+            Ok((_, end)) => return Ok(end),
+            Err(error) if Instant::now() > deadline || !is_without_leader(&error) => return Err(error),
+            Err(_) => thread::sleep(Duration::from_millis(100)),
+        }
+    }
+}
+
+fn is_without_leader(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::NotLeaderForPartition
+                | RDKafkaErrorCode::LeaderNotAvailable
+                | RDKafkaErrorCode::UnknownTopicOrPartition
+        )
+    )
 }
 
 fn read(consumer: &Reader, shared: &Shared, arrivals: &dyn Arrivals) {
