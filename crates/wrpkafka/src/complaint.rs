@@ -10,7 +10,10 @@ const PERIOD: Duration = Duration::from_secs(60);
 
 /// When each type of error was logged last, and how many were not.
 #[derive(Debug, Default)]
-pub(crate) struct Complaints(Mutex<[Complaint; ErrorType::ALL.len()]>);
+pub(crate) struct Complaints {
+    records: Mutex<[Complaint; ErrorType::ALL.len()]>,
+    unreachable: Mutex<Complaint>,
+}
 
 #[derive(Debug, Default, Clone, Copy)]
 struct Complaint {
@@ -19,16 +22,25 @@ struct Complaint {
 }
 
 impl Complaints {
-    /// Whether an error of this type is to be logged now; then, how many were not since the last one.
+    /// Whether a record's error of this type is to be logged now; then, how many were not since the last one.
     pub(crate) fn due(&self, error_type: ErrorType, now: Instant) -> Option<u64> {
-        let mut all = self.0.lock();
-        let complaint = &mut all[error_type as usize];
-        if complaint.last.is_some_and(|last| now.saturating_duration_since(last) < PERIOD) {
-            complaint.suppressed += 1;
+        self.records.lock()[error_type as usize].due(now)
+    }
+
+    /// The same for the client's word that no broker can be reached, which it gives twice a second.
+    pub(crate) fn unreachable_due(&self, now: Instant) -> Option<u64> {
+        self.unreachable.lock().due(now)
+    }
+}
+
+impl Complaint {
+    fn due(&mut self, now: Instant) -> Option<u64> {
+        if self.last.is_some_and(|last| now.saturating_duration_since(last) < PERIOD) {
+            self.suppressed += 1;
             return None;
         }
-        complaint.last = Some(now);
-        Some(std::mem::take(&mut complaint.suppressed))
+        self.last = Some(now);
+        Some(std::mem::take(&mut self.suppressed))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 use rdkafka::statistics::Statistics;
 
@@ -57,7 +58,11 @@ impl Port {
                 tracing::warn!(error, reason, "kafka client is beyond use, another takes over its records");
                 self.ask_for_replacement(&engine);
             }
-            ClientError::AllBrokersDown => tracing::warn!(reason, "no kafka broker can be reached"),
+            ClientError::AllBrokersDown => {
+                if let Some(suppressed) = engine.complaints.unreachable_due(Instant::now()) {
+                    tracing::warn!(reason, suppressed, "no kafka broker can be reached");
+                }
+            }
             ClientError::Other => {
                 // The client's own log line says it already.
                 tracing::debug!(error, reason, "kafka client error");
