@@ -178,13 +178,13 @@ async fn a_kept_connection_is_closed_after_its_idle_timeout() {
 
 #[tokio::test]
 async fn an_answer_that_takes_longer_than_every_timeout_is_given() {
-    let soon = Some(Duration::from_millis(20));
+    let soon = Some(Duration::from_millis(300));
     let mut fixture =
         start(Config { read_header_timeout: soon, read_timeout: soon, idle_timeout: soon, ..config() });
     let mut client = fixture.client().await;
     client.send("GET /wait HTTP/1.1\r\nHost: t\r\n\r\n").await;
     fixture.asked.recv().await;
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    tokio::time::sleep(Duration::from_millis(600)).await;
     fixture.let_answer.notify_one();
     assert_eq!(client.response().await.text(), "waited");
 }
