@@ -85,32 +85,31 @@ async fn a_broker_that_dies_and_comes_back_costs_no_event_that_matters_and_http_
     sent.run(&devices, Duration::from_secs(2)).await;
     let before = sent.latencies(&receiver);
     kafka.kill();
-    sent.run(&devices, Duration::from_secs(1)).await;
-    let acks_at_first = acks(&devices);
+    let killed = Instant::now();
     sent.run(&devices, outage.length).await;
-    assert_eq!(acks(&devices), acks_at_first, "nothing is acknowledged while there is no broker");
+    for ack in devices.iter().flat_map(|device| device.acks().clone()) {
+        let event = number(&ack).expect("an acknowledgement names its event");
+        assert!(sent.times[&event] < killed, "{event:?} is acknowledged although there is no broker");
+    }
     let (already, events) = (before.len(), sent.times.len());
-    eventually("HTTP has all although the broker is away", Duration::from_secs(5), async || {
+    eventually("HTTP has all although the broker is away", Duration::from_secs(20), async || {
         receiver.count() >= events - already
     })
     .await;
     let during = sent.latencies(&receiver);
     println!("HTTP latency before: {}; without the broker: {}", quantiles(&before), quantiles(&during));
-    assert!(
-        during.last() < Some(&Duration::from_secs(2)),
-        "HTTP waits for no broker: {}",
-        quantiles(&during)
-    );
+    assert!(during.last() < Some(&outage.length), "HTTP waits for no broker: {}", quantiles(&during));
 
     tokio::task::block_in_place(|| kafka.restart());
     sent.run(&devices, Duration::from_secs(1)).await;
     let matter = sent.qos.values().filter(|qos| **qos >= 25).count();
-    eventually("all events that matter are acknowledged", Duration::from_secs(60), async || {
+    eventually("all events that matter are acknowledged", Duration::from_secs(90), async || {
         acks(&devices) == matter
     })
     .await;
     assert!(devices.iter().all(Device::is_connected), "no device was disconnected");
-    assert!(devices.iter().all(|device| device.acks().1 == 0), "each was acknowledged as delivered");
+    let all_delivered = devices.iter().all(|device| device.acks().iter().all(|ack| ack.rdr == Some(0)));
+    assert!(all_delivered, "each was acknowledged as delivered");
     let dropped =
         gateway.metric("kafka_messages_published_total", &["error_type=\"buffer_full\""]).await as usize;
     assert!(gateway.terminate().await.success());
@@ -214,7 +213,7 @@ async fn connect(gateway: &Gateway, test: &str, count: usize) -> Vec<Device> {
 }
 
 fn acks(devices: &[Device]) -> usize {
-    devices.iter().map(|device| device.acks().0).sum()
+    devices.iter().map(|device| device.acks().len()).sum()
 }
 
 /// Events of one device that matter are in the topic in the order in which they were sent.
@@ -239,7 +238,8 @@ struct Outage {
 }
 
 impl Outage {
-    /// Short for every day; `TALARIA_OUTAGE_SECONDS` and `TALARIA_OUTAGE_RATE` make it long and hard.
+    /// Short for every day; `TALARIA_OUTAGE_SECONDS=30 TALARIA_OUTAGE_RATE=2000` make it long and hard, best with an optimised
+    /// gateway (`TALARIA_BINARY`).
     fn from_environment() -> Outage {
         let number = |name, default| std::env::var(name).map_or(default, |text| text.parse().unwrap());
         Outage {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite;
@@ -50,13 +50,9 @@ impl Device {
         self.outgoing.send(message).expect("the device is connected");
     }
 
-    /// How many messages came, which are acknowledgements in these tests, and the worst `rdr` among them.
-    pub(crate) fn acks(&self) -> (usize, i64) {
-        let messages = self.seen.messages.lock();
-        (
-            messages.len(),
-            messages.iter().map(|ack| ack.rdr.unwrap_or(-1)).max_by_key(|rdr| rdr.abs()).unwrap_or(0),
-        )
+    /// The messages that came, which are acknowledgements in these tests.
+    pub(crate) fn acks(&self) -> MutexGuard<'_, Vec<Message>> {
+        self.seen.messages.lock()
     }
 
     /// Whether the connection still stands.

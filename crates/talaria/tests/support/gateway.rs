@@ -33,7 +33,10 @@ impl Gateway {
         );
         fs::write(&file, servers + sections).expect("the test's folder can be written to");
         let log = File::create(folder.join("gateway.log")).expect("the test's folder can be written to");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_talaria"));
+        // Another binary can be put to the same tests: an optimised one, or yesterday's.
+        let binary =
+            std::env::var_os("TALARIA_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_talaria").into());
+        let mut command = Command::new(binary);
         for (name, _) in
             std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"TALARIA_"))
         {
