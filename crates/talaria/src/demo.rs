@@ -144,13 +144,18 @@ async fn leave(mut stage: Stage, last: Moment) -> Result<Summary, DemoError> {
     };
     until(DRAINS_WITHIN, told).await;
     spinner.finish_and_clear();
-    Ok(Summary {
+    let summary = Summary {
         http: stage.http.latency().total(),
         kafka: stage.kafka.latency().total(),
         acks: stage.fleet.ack_latency(),
         last: stage.look(last.elapsed, &last),
         left,
-    })
+    };
+    if summary.nothing_lost() {
+        // of no more use; if it cannot be removed, it is in the system's place for such files
+        let _ = std::fs::remove_file(&stage.gateway.log);
+    }
+    Ok(summary)
 }
 
 async fn until(within: Duration, enough: impl Fn() -> bool) {

@@ -5,8 +5,8 @@ use std::io::{self, IsTerminal, Write};
 
 use super::moment::{Flow, Moment};
 
-/// Moves the cursor up to the panel's first line and clears what is below.
-const REDRAW: &str = "\x1b[J";
+/// Clears the screen from the cursor on (ECMA-48, ED).
+const CLEAR_BELOW: &str = "\x1b[J";
 
 /// Where the flow is shown.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl View {
             return writeln!(out, "{}", Line(moment));
         }
         if self.drawn > 0 {
-            write!(out, "\x1b[{}A{REDRAW}", self.drawn)?;
+            write!(out, "\x1b[{}A{CLEAR_BELOW}", self.drawn)?;
         }
         let panel = Panel(moment).to_string();
         self.drawn = panel.lines().count();
