@@ -98,13 +98,18 @@ pub fn run_except(
         failed += 1;
         let _ = writeln!(report, "  {}: {failure}", case.name);
     }
-    tell(format_args!("vectors {file}: {} cases", cases.len()));
+    announce(file, &cases);
     if listed > 0 {
         tell(format_args!("vectors {file}: {listed} of them decided otherwise"));
     }
     if failed > 0 {
         panic!("vectors {file}: {failed} of {} cases failed\n{report}", cases.len());
     }
+}
+
+/// Says how many cases of a file a test holds: for those that cannot be run one after the other by [`run`].
+pub fn announce(file: &str, cases: &[Case]) {
+    tell(format_args!("vectors {file}: {} cases", cases.len()));
 }
 
 /// Says a line on stdout, past the test runner, which keeps to itself what passing tests print.

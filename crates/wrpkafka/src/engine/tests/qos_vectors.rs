@@ -26,7 +26,7 @@ async fn vectors_qos() {
         };
         failures.extend(checked.err().map(|failure| format!("{}: {failure}", case.name)));
     }
-    println!("vectors qos.json: {} cases", cases.len());
+    vectors::announce("qos.json", &cases);
     assert!(failures.is_empty(), "{} failed\n{}", failures.len(), failures.join("\n"));
 }
 

@@ -56,7 +56,7 @@ struct Sent {
 
 async fn device_messages(file: &str, read: impl Fn(&Value) -> Sent) {
     let cases = vectors::cases(file);
-    println!("vectors {file}: {} cases", cases.len());
+    vectors::announce(file, &cases);
     let (receiver, kafka) = (Receiver::answering(Answer::Status(202)), MockKafka::start(1).unwrap());
     let with_kafka = Gateway::start(&config(), publisher(&kafka), &receiver);
     let without = Gateway::start(&config(), Publisher::disabled(), &receiver);

@@ -22,7 +22,7 @@ fn lower_cased(dest: &str) -> String {
 async fn vectors_http_dispatch() {
     let mut cases = vectors::cases("http_dispatch.json");
     let mut failures = Vec::new();
-    println!("vectors http_dispatch.json: {} cases", cases.len());
+    vectors::announce("http_dispatch.json", &cases);
     for case in &mut cases {
         if let Err(failure) = http_dispatch(&case.value).await {
             failures.push(format!("{}: {failure}", case.name));

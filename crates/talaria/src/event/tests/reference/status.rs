@@ -27,7 +27,7 @@ async fn vectors_offline_event() {
 /// The event that is made, and for online events also the request that it becomes.
 async fn status_events(file: &str, make: impl Fn(&str, &Device, &Value) -> Message) {
     let cases = vectors::cases(file);
-    println!("vectors {file}: {} cases", cases.len());
+    vectors::announce(file, &cases);
     let mut failures = Vec::new();
     for case in cases.iter().filter(|case| case.value["refused"].is_null()) {
         let connect = &case.value["connect"];
