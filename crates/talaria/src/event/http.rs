@@ -92,10 +92,10 @@ impl HttpSink {
 
     pub(super) fn start_with(config: &Config, metrics: HttpMetrics, dial: Box<dyn Dial>) -> Self {
         for (event_type, url) in config.endpoints.iter() {
-            match url.as_ref().map(|target| (target.url(), target.address())) {
+            match url.as_ref().map(|target| (target, target.address())) {
                 Ok((_, Ok(_))) => {}
                 Ok((url, Err(problem))) => {
-                    tracing::warn!(event_type, url, %problem, "an event endpoint that no request can be made to");
+                    tracing::warn!(event_type, %url, %problem, "an event endpoint that no request can be made to");
                 }
                 Err(problem) => tracing::warn!(event_type, %problem, "an event endpoint that is not a url"),
             }
@@ -208,13 +208,13 @@ impl Shared {
             share.finish(Verdict::from(reason));
         }
         if let Some(similar) = self.losses.admit() {
-            let (url, attempts) = (job.target.url(), job.attempts);
+            let (url, attempts) = (&job.target, job.attempts);
             match posted {
                 Ok(status) => {
-                    tracing::error!(url, attempts, status = status.as_u16(), %reason, similar, "event lost by http");
+                    tracing::error!(%url, attempts, status = status.as_u16(), %reason, similar, "event lost by http");
                 }
                 Err(error) => {
-                    tracing::error!(url, attempts, code = NO_STATUS, %reason, %error, similar, "event lost by http");
+                    tracing::error!(%url, attempts, code = NO_STATUS, %reason, %error, similar, "event lost by http");
                 }
             }
         }

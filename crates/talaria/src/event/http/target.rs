@@ -5,7 +5,7 @@
 //! can be made to (another scheme, no host) is a [`Target`] whose [`address`](Target::address) says why, so that it
 //! is found out when it is sent to, as there.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use ::http::{HeaderValue, Uri};
 use base64::Engine as _;
@@ -28,7 +28,7 @@ pub enum Unusable {
 }
 
 /// A URL to post to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Target {
     url: Box<str>,
     address: Result<Address, Unusable>,
@@ -103,6 +103,24 @@ impl Target {
             format!("{folder}{location}")
         };
         Self::parse(&format!("{scheme}://{authority}{}", without_dot_segments(&path)))
+    }
+}
+
+/// The URL as it may be logged: without its user and password.
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let authority = Split::new(&self.url).ok().and_then(|split| split.authority);
+        let user = authority.and_then(|authority| authority.rsplit_once('@')).map(|(user, _)| user);
+        match (user, self.url.split_once("//")) {
+            (Some(user), Some((scheme, rest))) => write!(f, "{scheme}//***{}", &rest[user.len()..]),
+            _ => f.write_str(&self.url),
+        }
+    }
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Target({self})")
     }
 }
 
@@ -394,6 +412,19 @@ mod tests {
             ("http:x", Unusable::Host),
         ] {
             assert_eq!(Target::parse(url).unwrap().address(), Err(unusable), "{url}");
+        }
+    }
+
+    #[test]
+    fn no_password_of_a_url_is_ever_shown() {
+        for (url, shown) in [
+            ("http://http:secret@h:1/a@b", "http://***@h:1/a@b"),
+            ("https://token@h/", "https://***@h/"),
+            ("http://h/a@b", "http://h/a@b"),
+        ] {
+            let target = Target::parse(url).unwrap();
+            assert_eq!(target.to_string(), shown);
+            assert_eq!(format!("{target:?}"), format!("Target({shown})"));
         }
     }
 

@@ -63,7 +63,7 @@ impl Held<'_> {
             return;
         };
         if matches!(posted, Ok(StatusCode::ACCEPTED)) {
-            tracing::debug!(url = job.target.url(), attempts = job.attempts, "event receiver took the event");
+            tracing::debug!(url = %job.target, attempts = job.attempts, "event receiver took the event");
             if let Some(share) = job.share.take() {
                 share.finish(Verdict::Delivered);
             }
