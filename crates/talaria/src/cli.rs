@@ -98,9 +98,9 @@ pub fn version() -> String {
     format!(
         "talaria:\n  version: \t{}\n  rust version: \t{}\n  built time: \t{}\n  git commit: \t{}\n  os/arch: \t{}/{}\n",
         env!("CARGO_PKG_VERSION"),
-        or_undefined(option_env!("TALARIA_RUSTC")),
-        or_undefined(option_env!("TALARIA_BUILT")),
-        or_undefined(option_env!("TALARIA_COMMIT")),
+        or_undefined(option_env!("BUILD_RUSTC")),
+        or_undefined(option_env!("BUILD_TIME")),
+        or_undefined(option_env!("BUILD_COMMIT")),
         std::env::consts::OS,
         go_architecture(std::env::consts::ARCH),
     )
