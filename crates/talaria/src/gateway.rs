@@ -23,10 +23,7 @@ use crate::{
         observe::{HealthPage, MetricsPage},
         primary::Primary,
     },
-    telemetry::{
-        health::{self, Health},
-        metrics::Metrics,
-    },
+    telemetry::{health::Health, metrics::Metrics},
 };
 
 /// How long requests that are under way get at a stop once all devices are gone.
@@ -121,7 +118,7 @@ impl Gateway {
         let dispatcher = Arc::new(Dispatcher::start(&config.event, publisher.clone(), &metrics));
         let manager = Manager::new(config.device.clone(), Arc::clone(&dispatcher) as _, &metrics);
         let api_metrics = ApiMetrics::register(&metrics);
-        let health = Arc::new(Health::new(health_sources(&manager, &api_metrics)));
+        let health = Arc::new(Health::new(manager.metrics().health_sources(Arc::clone(api_metrics.tally()))));
         let api = Api::new(config.api.clone(), Arc::clone(manager.registry()), api_metrics);
         let connections = ConnectionMetrics::register(&metrics);
         Ok(Gateway { config, identity, metrics, connections, publisher, dispatcher, manager, api, health })
@@ -207,20 +204,6 @@ async fn drain(primary: &Running, manager: &Manager, dispatcher: &Dispatcher, de
     info!("stopping: delivering what is left");
     let undelivered = dispatcher.flush(remaining()).await;
     Left { sessions, http: undelivered.http, kafka: undelivered.kafka }
-}
-
-/// What `/health` tells is read from the metrics themselves.
-fn health_sources(manager: &Manager, api: &ApiMetrics) -> health::Sources {
-    let devices = manager.metrics();
-    health::Sources {
-        devices: devices.device_count.clone(),
-        connects: devices.connect_count.clone(),
-        disconnects: devices.disconnect_count.clone(),
-        pings: devices.ping_count.clone(),
-        pongs: devices.pong_count.clone(),
-        request_responses: devices.request_response_count.clone(),
-        requests: Arc::clone(api.tally()),
-    }
 }
 
 impl Left {

@@ -10,7 +10,7 @@ use http::{Response, request};
 use talaria::device::DeviceMetrics;
 use talaria::server::observe::{HealthPage, MetricsPage};
 use talaria::server::{Address, Config, ConnectionMetrics, Handler, Identity, Server};
-use talaria::telemetry::health::{Health, Sources};
+use talaria::telemetry::health::Health;
 use talaria::telemetry::metrics::Metrics;
 
 async fn ask(handler: impl Handler, line: &str) -> Response {
@@ -22,15 +22,7 @@ async fn ask(handler: impl Handler, line: &str) -> Response {
 }
 
 fn health(devices: &DeviceMetrics) -> HealthPage {
-    HealthPage(Arc::new(Health::new(Sources {
-        devices: devices.device_count.clone(),
-        connects: devices.connect_count.clone(),
-        disconnects: devices.disconnect_count.clone(),
-        pings: devices.ping_count.clone(),
-        pongs: devices.pong_count.clone(),
-        request_responses: devices.request_response_count.clone(),
-        requests: Arc::default(),
-    })))
+    HealthPage(Arc::new(Health::new(devices.health_sources(Arc::default()))))
 }
 
 #[tokio::test]

@@ -1,9 +1,10 @@
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
 use super::Device;
 use super::inbound::{Refused, SourceVerdict};
+use crate::telemetry::health::{RequestTally, Sources};
 use crate::telemetry::metrics::Metrics;
 
 /// The metrics of devices (contract §10), all of them prefixed.
@@ -35,6 +36,20 @@ pub struct DeviceMetrics {
 }
 
 impl DeviceMetrics {
+    /// What `/health` reads: these very metrics, and the tally of the API's requests.
+    #[must_use]
+    pub fn health_sources(&self, requests: Arc<RequestTally>) -> Sources {
+        Sources {
+            devices: self.device_count.clone(),
+            connects: self.connect_count.clone(),
+            disconnects: self.disconnect_count.clone(),
+            pings: self.ping_count.clone(),
+            pongs: self.pong_count.clone(),
+            request_responses: self.request_response_count.clone(),
+            requests,
+        }
+    }
+
     /// Registers the families. Their help texts are their names, as in the reference.
     #[must_use]
     pub fn register(metrics: &Metrics) -> DeviceMetrics {
