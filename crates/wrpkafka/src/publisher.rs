@@ -1,3 +1,6 @@
+mod publish;
+mod submit;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,16 +10,13 @@ use wrp::{MessageRef, QosLevel};
 
 use crate::client::{Connect, librdkafka};
 use crate::config::{Config, ConfigError, DynamicConfig};
+use crate::engine::Engine;
 use crate::engine::worker::{StopRequest, Worker};
-use crate::engine::{Engine, Origin, Refusal};
 use crate::error::{PublishError, StartError};
 use crate::listener::{Listener, ListenerId};
 use crate::outcome::Outcome;
-use crate::record::{Record, RecordRef};
-use crate::route::{self, PlannedRecord, Unroutable};
-use crate::scratch;
+use crate::route::{self, Unroutable};
 use crate::stats::ClientStats;
-use crate::ticket::{Share, Ticket};
 
 /// Told the fate of a whole message, exactly once: `Ok` ([`Outcome::Accepted`]) when the brokers have acknowledged every
 /// record of it, else why not. With several records the first that failed says why.
@@ -281,107 +281,6 @@ impl Shared {
         if config.tls.enabled && config.tls.insecure_skip_verify {
             tracing::warn!("kafka brokers' certificates are not verified: tls.insecureSkipVerify is set");
         }
-    }
-
-    fn submit(
-        &self,
-        message: &MessageRef<'_>,
-        level: QosLevel,
-        receipt: Option<Receipt>,
-    ) -> Result<Outcome, PublishError> {
-        let engine = &*self.engine;
-        let submitted = Instant::now();
-        let routes = engine.routes.load();
-        let plan = match self.running(message).and_then(|()| routes.plan(message)) {
-            Ok(plan) => plan,
-            Err(Unroutable { event_type, error }) => {
-                engine.refuse(&event_type, &error, submitted, message.dest);
-                if let Some(receipt) = receipt {
-                    receipt(Err(error.clone()));
-                }
-                return Err(error);
-            }
-        };
-        scratch::with(|scratch| {
-            message.encode_v5(&mut scratch.value);
-            routes.headers.render(message, &mut scratch.headers);
-            let mut outcome = optimistic(level);
-            let shares = Share::split(receipt, plan.records.len());
-            for (PlannedRecord { target, key }, share) in plan.records.iter().zip(shares) {
-                let ticket = Ticket::new(Arc::clone(target), &plan.event_type, level, submitted, share);
-                let key = key.as_ref().map(|key| key.as_bytes());
-                let record = RecordRef { target, key, value: &scratch.value, headers: &scratch.headers };
-                outcome = match engine.dispatch(record, ticket) {
-                    Ok(()) if level == QosLevel::Low => Outcome::Attempted,
-                    Ok(()) => Outcome::Queued,
-                    Err(Refusal { ticket, error }) => {
-                        engine.finish(*ticket, Err(error), Origin::Call(message.dest));
-                        if level == QosLevel::Low { Outcome::Attempted } else { Outcome::Failed }
-                    }
-                };
-            }
-            Ok(outcome)
-        })
-    }
-
-    async fn publish_queued(
-        &self,
-        message: &MessageRef<'_>,
-        level: QosLevel,
-    ) -> Result<Outcome, PublishError> {
-        let (event_type, submitted, records) = self.records(message)?;
-        for record in records {
-            let share = Share::default();
-            let ticket = Ticket::new(Arc::clone(&record.target), &event_type, level, submitted, share);
-            if let Err(Refusal { ticket, error }) = self.engine.enter(record, ticket).await {
-                self.engine.finish(*ticket, Err(error.clone()), Origin::Call(message.dest));
-                if error == PublishError::Stopped {
-                    return Err(error);
-                }
-            }
-        }
-        Ok(Outcome::Queued)
-    }
-
-    async fn publish_acknowledged(&self, message: &MessageRef<'_>) -> Result<Outcome, PublishError> {
-        let (event_type, submitted, records) = self.records(message)?;
-        for record in records {
-            let (told, fate) = oneshot::channel();
-            // The caller may have given up.
-            let receipt: Receipt = Box::new(move |result| drop(told.send(result)));
-            let share = Share::split(Some(receipt), 1).next().unwrap_or_default();
-            let ticket =
-                Ticket::new(Arc::clone(&record.target), &event_type, QosLevel::Critical, submitted, share);
-            if let Err(Refusal { ticket, error }) = self.engine.enter(record, ticket).await {
-                self.engine.finish(*ticket, Err(error), Origin::Call(message.dest));
-            }
-            fate.await.unwrap_or(Err(PublishError::Stopped))?;
-        }
-        Ok(Outcome::Accepted)
-    }
-
-    /// The records of a message, copied, for calls that wait.
-    fn records(&self, message: &MessageRef<'_>) -> Result<(String, Instant, Vec<Record>), PublishError> {
-        let submitted = Instant::now();
-        let routes = self.engine.routes.load();
-        let plan = match self.running(message).and_then(|()| routes.plan(message)) {
-            Ok(plan) => plan,
-            Err(Unroutable { event_type, error }) => {
-                self.engine.refuse(&event_type, &error, submitted, message.dest);
-                return Err(error);
-            }
-        };
-        let records = scratch::with(|scratch| {
-            message.encode_v5(&mut scratch.value);
-            routes.headers.render(message, &mut scratch.headers);
-            let record = |planned: &PlannedRecord<'_>| {
-                let key = planned.key.as_ref().map(|key| key.as_bytes());
-                let (value, headers) = (scratch.value.as_slice(), &scratch.headers);
-                RecordRef { target: &planned.target, key, value, headers }.to_record()
-            };
-            plan.records.iter().map(record).collect()
-        });
-        Ok((plan.event_type.into_owned(), submitted, records))
     }
 
     fn running(&self, message: &MessageRef<'_>) -> Result<(), Unroutable> {

@@ -1,0 +1,81 @@
+//! The calls that wait, for room or for the brokers' acknowledgement.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::oneshot;
+use wrp::{MessageRef, QosLevel};
+
+use super::{Receipt, Shared};
+use crate::engine::{Origin, Refusal};
+use crate::error::PublishError;
+use crate::outcome::Outcome;
+use crate::record::{Record, RecordRef};
+use crate::route::{PlannedRecord, Unroutable};
+use crate::scratch;
+use crate::ticket::{Share, Ticket};
+
+impl Shared {
+    pub(super) async fn publish_queued(
+        &self,
+        message: &MessageRef<'_>,
+        level: QosLevel,
+    ) -> Result<Outcome, PublishError> {
+        let (event_type, submitted, records) = self.records(message)?;
+        for record in records {
+            let share = Share::default();
+            let ticket = Ticket::new(Arc::clone(&record.target), &event_type, level, submitted, share);
+            if let Err(Refusal { ticket, error }) = self.engine.enter(record, ticket).await {
+                self.engine.finish(*ticket, Err(error.clone()), Origin::Call(message.dest));
+                if error == PublishError::Stopped {
+                    return Err(error);
+                }
+            }
+        }
+        Ok(Outcome::Queued)
+    }
+
+    pub(super) async fn publish_acknowledged(
+        &self,
+        message: &MessageRef<'_>,
+    ) -> Result<Outcome, PublishError> {
+        let (event_type, submitted, records) = self.records(message)?;
+        for record in records {
+            let (told, fate) = oneshot::channel();
+            // The caller may have given up.
+            let receipt: Receipt = Box::new(move |result| drop(told.send(result)));
+            let share = Share::split(Some(receipt), 1).next().unwrap_or_default();
+            let ticket =
+                Ticket::new(Arc::clone(&record.target), &event_type, QosLevel::Critical, submitted, share);
+            if let Err(Refusal { ticket, error }) = self.engine.enter(record, ticket).await {
+                self.engine.finish(*ticket, Err(error), Origin::Call(message.dest));
+            }
+            fate.await.unwrap_or(Err(PublishError::Stopped))?;
+        }
+        Ok(Outcome::Accepted)
+    }
+
+    /// The records of a message, copied, for calls that wait.
+    fn records(&self, message: &MessageRef<'_>) -> Result<(String, Instant, Vec<Record>), PublishError> {
+        let submitted = Instant::now();
+        let routes = self.engine.routes.load();
+        let plan = match self.running(message).and_then(|()| routes.plan(message)) {
+            Ok(plan) => plan,
+            Err(Unroutable { event_type, error }) => {
+                self.engine.refuse(&event_type, &error, submitted, message.dest);
+                return Err(error);
+            }
+        };
+        let records = scratch::with(|scratch| {
+            message.encode_v5(&mut scratch.value);
+            routes.headers.render(message, &mut scratch.headers);
+            let record = |planned: &PlannedRecord<'_>| {
+                let key = planned.key.as_ref().map(|key| key.as_bytes());
+                let (value, headers) = (scratch.value.as_slice(), &scratch.headers);
+                RecordRef { target: &planned.target, key, value, headers }.to_record()
+            };
+            plan.records.iter().map(record).collect()
+        });
+        Ok((plan.event_type.into_owned(), submitted, records))
+    }
+}

@@ -1,0 +1,58 @@
+//! The call that never waits.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use wrp::{MessageRef, QosLevel};
+
+use super::{Receipt, Shared, optimistic};
+use crate::engine::{Origin, Refusal};
+use crate::error::PublishError;
+use crate::outcome::Outcome;
+use crate::record::RecordRef;
+use crate::route::{PlannedRecord, Unroutable};
+use crate::scratch;
+use crate::ticket::{Share, Ticket};
+
+impl Shared {
+    pub(super) fn submit(
+        &self,
+        message: &MessageRef<'_>,
+        level: QosLevel,
+        receipt: Option<Receipt>,
+    ) -> Result<Outcome, PublishError> {
+        let engine = &*self.engine;
+        let submitted = Instant::now();
+        let routes = engine.routes.load();
+        let plan = match self.running(message).and_then(|()| routes.plan(message)) {
+            Ok(plan) => plan,
+            Err(Unroutable { event_type, error }) => {
+                engine.refuse(&event_type, &error, submitted, message.dest);
+                if let Some(receipt) = receipt {
+                    receipt(Err(error.clone()));
+                }
+                return Err(error);
+            }
+        };
+        scratch::with(|scratch| {
+            message.encode_v5(&mut scratch.value);
+            routes.headers.render(message, &mut scratch.headers);
+            let mut outcome = optimistic(level);
+            let shares = Share::split(receipt, plan.records.len());
+            for (PlannedRecord { target, key }, share) in plan.records.iter().zip(shares) {
+                let ticket = Ticket::new(Arc::clone(target), &plan.event_type, level, submitted, share);
+                let key = key.as_ref().map(|key| key.as_bytes());
+                let record = RecordRef { target, key, value: &scratch.value, headers: &scratch.headers };
+                outcome = match engine.dispatch(record, ticket) {
+                    Ok(()) if level == QosLevel::Low => Outcome::Attempted,
+                    Ok(()) => Outcome::Queued,
+                    Err(Refusal { ticket, error }) => {
+                        engine.finish(*ticket, Err(error), Origin::Call(message.dest));
+                        if level == QosLevel::Low { Outcome::Attempted } else { Outcome::Failed }
+                    }
+                };
+            }
+            Ok(outcome)
+        })
+    }
+}
