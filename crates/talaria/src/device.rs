@@ -1,6 +1,6 @@
 //! Connected devices: how they get in, what the gateway knows of each, and the one task that each of them is.
 //!
-//! - [`Manager`] takes a request for `GET /api/{v2,v3}/device` through the checks of contract §2, upgrades it, and runs
+//! - [`handshake`] is who may connect; [`Manager`] upgrades the request of a device that may, and runs
 //!   the device's session until it ends.
 //! - [`Device`] is what the rest of the gateway holds of a connected device: its identity, its statistics, and ways to
 //!   send to it and to close it. It owns no socket.

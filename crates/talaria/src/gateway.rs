@@ -21,7 +21,7 @@ use crate::{
     server::{
         BindError, ConnectionMetrics, Identity, InvalidIdentity, Running, Server,
         observe::{HealthPage, MetricsPage},
-        primary::Primary,
+        primary::{Admission, Primary},
     },
     telemetry::{health::Health, metrics::Metrics},
 };
@@ -181,8 +181,8 @@ impl Bound {
         }
         let health = health.start(HealthPage(gateway.health));
         let metric = metric.start(MetricsPage(gateway.metrics));
-        // Tokens are not checked yet: a configuration that asks for it is refused (`config::known`).
-        let primary = primary.start(Primary::new(Arc::clone(&gateway.manager), gateway.api));
+        let devices = Admission::new(Arc::clone(&gateway.manager));
+        let primary = primary.start(Primary::new(devices, gateway.api));
 
         stop.await;
 

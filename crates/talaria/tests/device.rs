@@ -11,6 +11,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use talaria::device::{CloseReason, Config, Device, Events, Manager};
+use talaria::server::primary::{Admission, ApiVersion};
 use talaria::server::{self, Address, Body, ConnectionMetrics, Handler, Identity, Running, Server};
 use talaria::telemetry::metrics::Metrics;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -59,11 +60,11 @@ struct Gateway {
     told: UnboundedReceiver<Told>,
 }
 
-struct Devices(Arc<Manager>);
+struct Devices(Admission);
 
 impl Handler for Devices {
     async fn handle(&self, request: Request<Incoming>) -> Response<Body> {
-        self.0.accept(request, None)
+        self.0.admit(ApiVersion::V2, request).await
     }
 }
 
@@ -80,7 +81,7 @@ impl Gateway {
             identity.expect("an identity"),
             &ConnectionMetrics::register(&metrics),
         );
-        let server = server.expect("a free port").start(Devices(Arc::clone(&manager)));
+        let server = server.expect("a free port").start(Devices(Admission::new(Arc::clone(&manager))));
         Gateway { server, manager, told }
     }
 

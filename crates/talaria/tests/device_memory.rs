@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use http::{Request, Response};
 use hyper::body::Incoming;
+use talaria::device::handshake::Candidate;
 use talaria::device::{Claims, CloseReason, Config, Device, Events, Manager};
 use talaria::server::{self, Address, Body, ConnectionMetrics, Handler, Identity, Server};
 use talaria::telemetry::metrics::Metrics;
@@ -69,7 +70,9 @@ struct Devices {
 
 impl Handler for Devices {
     async fn handle(&self, request: Request<Incoming>) -> Response<Body> {
-        self.manager.accept(request, Some(self.claims.clone()))
+        let candidate = Candidate::new(request.headers()).expect("a device's name");
+        let candidate = candidate.with_claims(Some(self.claims.clone())).expect("good claims");
+        self.manager.upgrade(request, candidate)
     }
 }
 

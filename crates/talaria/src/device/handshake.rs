@@ -1,8 +1,9 @@
 //! Who may connect: the checks of contract §2 on a request for `GET /api/{v2,v3}/device`, in their order.
 //!
 //! The checks are steps, so that what needs more than the request (a token's signature, the hash ring, the filters) goes
-//! between them: [`Candidate::new`] is the device's name, [`Candidate::with_claims`] the token's; then
-//! [`Manager::upgrade`](super::Manager::upgrade) is the WebSocket handshake. Each refusal knows its response.
+//! between them (`server::primary::Admission` has the whole sequence): [`Candidate::new`] is the device's name,
+//! [`Candidate::with_claims`] the token's; then [`Manager::upgrade`](super::Manager::upgrade) is the WebSocket handshake.
+//! Each refusal knows its response.
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};

@@ -16,7 +16,7 @@ use super::budget::Budget;
 use super::handshake::{Candidate, Refusal};
 use super::registry::ConnectError;
 use super::session::{self, Connection};
-use super::{Claims, CloseReason, Config, Device, DeviceMetrics, Events, Identity, Reason, Registry, Wheel};
+use super::{CloseReason, Config, Device, DeviceMetrics, Events, Identity, Reason, Registry, Wheel};
 use crate::server;
 use crate::telemetry::metrics::Metrics;
 use crate::ws::frame::write_close;
@@ -74,25 +74,6 @@ impl Manager {
         self.is_open.load(Ordering::Acquire)
     }
 
-    /// Takes a request for `/api/{v2,v3}/device`, of any method, through all checks that need nothing but the request and
-    /// the claims of its token. The response is the 101, whose connection then becomes the device's, or a refusal.
-    ///
-    /// The request comes from a [`Server`](crate::server::Server); over any other connection a device costs HTTP's
-    /// buffers as well.
-    pub fn accept<R, B>(self: &Arc<Self>, request: Request<R>, claims: Option<Claims>) -> Response<B>
-    where
-        B: Default + From<String>,
-    {
-        let candidate = self
-            .check_open()
-            .and_then(|()| Candidate::new(request.headers()))
-            .and_then(|candidate| candidate.with_claims(claims));
-        match candidate {
-            Ok(candidate) => self.upgrade(request, candidate),
-            Err(refusal) => refuse(refusal),
-        }
-    }
-
     /// The first check: whether devices are taken at all.
     ///
     /// # Errors
@@ -101,14 +82,18 @@ impl Manager {
         if self.is_open() { Ok(()) } else { Err(Refusal::Closed) }
     }
 
-    /// The last check: the WebSocket handshake. The device is registered once its 101 has been sent.
+    /// The last check: the WebSocket handshake. The response is the 101, whose connection then becomes the device's, or
+    /// a refusal. The device is registered once its 101 has been sent.
+    ///
+    /// The request comes from a [`Server`](crate::server::Server); over any other connection a device costs HTTP's
+    /// buffers as well.
     pub fn upgrade<R, B>(self: &Arc<Self>, mut request: Request<R>, candidate: Candidate) -> Response<B>
     where
         B: Default + From<String>,
     {
         let accept = match handshake::check(request.method(), request.headers()) {
             Ok(accept) => accept,
-            Err(no_upgrade) => return refuse(no_upgrade.into()),
+            Err(no_upgrade) => return Refusal::from(no_upgrade).response(),
         };
         let mut response = Response::new(B::default());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -222,11 +207,6 @@ impl Drop for Manager {
     fn drop(&mut self) {
         self.wheel_task.abort();
     }
-}
-
-fn refuse<B: From<String>>(refusal: Refusal) -> Response<B> {
-    debug!(%refusal, status = refusal.status().as_u16(), "device refused");
-    refusal.response()
 }
 
 /// Tells a device that has been upgraded but not registered why it is not wanted.

@@ -1,19 +1,21 @@
 //! What the primary server answers: devices at `/api/{v2,v3}/device`, the other services' REST API beside it.
 
+mod admission;
+
 use std::borrow::Cow;
-use std::fmt;
-use std::sync::Arc;
 
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
 
 use super::{Body, Handler, reply};
 use crate::api::Api;
-use crate::device::Manager;
+
+pub use admission::Admission;
 
 /// The primary server: devices' upgrades, and the API.
+#[derive(Debug)]
 pub struct Primary {
-    devices: Arc<Manager>,
+    devices: Admission,
     api: Api,
 }
 
@@ -45,7 +47,7 @@ pub enum Route<'a> {
 
 impl Primary {
     /// `devices` answers `/api/{v2,v3}/device`, `api` the rest.
-    pub fn new(devices: Arc<Manager>, api: Api) -> Self {
+    pub fn new(devices: Admission, api: Api) -> Self {
         Self { devices, api }
     }
 
@@ -54,19 +56,13 @@ impl Primary {
         let uri = request.uri().clone();
         let (version, route) = Route::find(request.method(), uri.path());
         match route {
-            Route::Device => self.devices.accept(request, None),
+            Route::Device => self.devices.admit(version, request).await,
             Route::Devices => self.api.devices(version, request.headers()),
             Route::Stat(id) => self.api.stat(version, &id, request.headers()),
             Route::Send => self.api.send(version, request).await,
             Route::WrongMethod(allow) => reply::method_not_allowed(allow),
             Route::Unknown => reply::not_found(),
         }
-    }
-}
-
-impl fmt::Debug for Primary {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Primary").field("api", &self.api).finish_non_exhaustive()
     }
 }
 

@@ -9,7 +9,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use talaria::api::{self, Api, ApiMetrics};
 use talaria::auth::BasicKeys;
 use talaria::device::{self, CloseReason, Device, Events, Manager};
-use talaria::server::primary::Primary;
+use talaria::server::primary::{Admission, Primary};
 use talaria::server::{Address, Config, ConnectionMetrics, Identity, Running, Server};
 use talaria::telemetry::metrics::Metrics;
 use tokio::net::TcpStream;
@@ -65,7 +65,7 @@ impl Gateway {
         let config = Config { address: Address::loopback(0), ..Config::on_port(0) };
         let server =
             Server::bind("primary", config, identity, &ConnectionMetrics::register(&metrics)).unwrap();
-        Self { server: server.start(Primary::new(manager, api)), metrics, online }
+        Self { server: server.start(Primary::new(Admission::new(manager), api)), metrics, online }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

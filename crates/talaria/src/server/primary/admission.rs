@@ -1,0 +1,74 @@
+//! How a device gets in: the checks of contract §2 on a request for `/api/{v2,v3}/device`, in their order.
+//!
+//! gate → name → token → the token's claims → filters → WebSocket handshake. Each check is a line of
+//! [`Admission::candidate`]; what it looks at, and how it refuses, is its own module's matter.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::{Request, Response};
+use tracing::debug;
+
+use super::ApiVersion;
+use crate::device::Manager;
+use crate::device::handshake::{Candidate, Refusal};
+use crate::server::Body;
+
+/// The door of the devices.
+pub struct Admission {
+    devices: Arc<Manager>,
+}
+
+/// Why a device is not let in. Each refusal knows its answer.
+#[derive(Debug)]
+enum Denied {
+    /// By what it says of itself, or because no devices are taken.
+    Device(Refusal),
+}
+
+impl Admission {
+    /// Lets devices in to this manager.
+    pub fn new(devices: Arc<Manager>) -> Self {
+        Self { devices }
+    }
+
+    /// Takes a request, of any method, through all checks. The response is the 101, whose connection then becomes the
+    /// device's, or a refusal.
+    pub async fn admit<R>(&self, version: ApiVersion, request: Request<R>) -> Response<Body> {
+        match self.candidate(version, &request).await {
+            Ok(candidate) => self.devices.upgrade(request, candidate),
+            Err(denied) => denied.response(),
+        }
+    }
+
+    #[expect(clippy::unused_async, reason = "the token's key may have to be fetched")]
+    async fn candidate<R>(&self, _version: ApiVersion, request: &Request<R>) -> Result<Candidate, Denied> {
+        self.devices.check_open()?;
+        let candidate = Candidate::new(request.headers())?;
+        let candidate = candidate.with_claims(None)?;
+        Ok(candidate)
+    }
+}
+
+impl fmt::Debug for Admission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admission").finish_non_exhaustive()
+    }
+}
+
+impl From<Refusal> for Denied {
+    fn from(refusal: Refusal) -> Self {
+        Self::Device(refusal)
+    }
+}
+
+impl Denied {
+    fn response(self) -> Response<Body> {
+        match self {
+            Self::Device(refusal) => {
+                debug!(%refusal, status = refusal.status().as_u16(), "device refused");
+                refusal.response()
+            }
+        }
+    }
+}
