@@ -41,7 +41,7 @@ fmt-check:
 
 # Clippy on everything that compiles, scripts included
 lint:
-    for script in scripts/kafka scripts/prepare .ci/run; do bash -n "$script"; done
+    for script in scripts/kafka scripts/registry scripts/jvm.sh scripts/prepare .ci/run; do bash -n "$script"; done
     cargo clippy --workspace --all-targets --all-features -- {{ deny_warnings }}
 
 # The documentation, warnings and broken links are errors
@@ -67,6 +67,10 @@ smoke:
 # A real Apache Kafka: `just kafka start --topic wrp-events:12`, `just kafka read wrp-events`, `just kafka stop`
 kafka *args:
     scripts/kafka "$@"
+
+# A real schema registry: `just registry start`, `just registry read localhost:9092 wrp-events --format avro`, `just registry stop`
+registry *args:
+    scripts/registry "$@"
 
 # Install what the recipes need beside Rust and a C and C++ toolchain
 prepare:

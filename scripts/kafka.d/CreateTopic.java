@@ -1,14 +1,19 @@
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
+import java.util.concurrent.TimeUnit;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
 
-/** Creates a topic with one replica: {@code CreateTopic BOOTSTRAP NAME PARTITIONS}. */
+/**
+ * Creates a topic: {@code CreateTopic BOOTSTRAP NAME PARTITIONS}. It has as many replicas as there are brokers, three at most, and a
+ * record is acknowledged once all but one of them have it.
+ */
 public final class CreateTopic {
     public static void main(String[] args) throws Exception {
-        var topic = new NewTopic(args[1], Optional.of(Integer.parseInt(args[2])), Optional.empty());
         try (var admin = Admin.create(Map.of("bootstrap.servers", args[0], "default.api.timeout.ms", "30000"))) {
+            int replicas = Math.min(3, admin.describeCluster().nodes().get(30, TimeUnit.SECONDS).size());
+            var topic = new NewTopic(args[1], Integer.parseInt(args[2]), (short) replicas)
+                    .configs(Map.of("min.insync.replicas", Integer.toString(Math.max(1, replicas - 1))));
             admin.createTopics(List.of(topic)).all().get();
         }
     }

@@ -14,11 +14,12 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
+use realkafka::{Kafka, Record};
 use support::device::Device;
 use support::event::{event, number, text};
 use support::eventually;
 use support::gateway::Gateway;
-use support::kafka::{Kafka, Record, broker};
+use support::kafka::{TOPIC, broker, message};
 use support::receiver::Receiver;
 
 /// Levels of quality of service, one of each kind: the first may be lost when there is no room, the others may not.
@@ -49,10 +50,10 @@ async fn every_event_is_in_the_topic_as_wrp_v5_under_its_device_where_java_would
     .await;
     assert!(gateway.terminate().await.success());
 
-    let records = kafka.read("mac:0a", DEVICES * (2 + EVENTS));
+    let records = kafka.read(TOPIC, "mac:0a", DEVICES * (2 + EVENTS));
     let mut found = BTreeMap::<String, usize>::new();
     for record in &records {
-        let message = record.message();
+        let message = message(record);
         let device = record.key.as_deref().expect("a key");
         assert_eq!(Some(record.partition), record.expected_partition, "the partition of {device}");
         assert!(text(&message.dest).contains(device), "{} is under {device}", text(&message.dest));
@@ -115,10 +116,10 @@ async fn a_broker_that_dies_and_comes_back_costs_no_event_that_matters_and_http_
     assert!(gateway.terminate().await.success());
 
     let low = sent.qos.len() - matter;
-    let records = kafka.read("mac:0b", DEVICES * 2 + matter + low - dropped);
+    let records = kafka.read(TOPIC, "mac:0b", DEVICES * 2 + matter + low - dropped);
     let mut counts = HashMap::<(String, usize), usize>::new();
     for record in &records {
-        if let Some(event) = number(&record.message()) {
+        if let Some(event) = number(&message(record)) {
             *counts.entry(event).or_default() += 1;
         }
     }
@@ -154,8 +155,8 @@ async fn a_gateway_that_starts_without_its_broker_serves_and_delivers_when_the_b
     eventually("all are acknowledged", Duration::from_secs(60), async || acks(&devices) == DEVICES * EVENTS)
         .await;
     assert!(gateway.terminate().await.success());
-    let records = kafka.read("mac:0c", DEVICES * (2 + EVENTS));
-    let found: BTreeSet<_> = records.iter().filter_map(|record| number(&record.message())).collect();
+    let records = kafka.read(TOPIC, "mac:0c", DEVICES * (2 + EVENTS));
+    let found: BTreeSet<_> = records.iter().filter_map(|record| number(&message(record))).collect();
     assert_eq!((found.len(), records.len()), (DEVICES * EVENTS, DEVICES * (2 + EVENTS)));
 }
 
@@ -178,7 +179,7 @@ async fn an_event_receiver_that_takes_its_time_holds_up_neither_kafka_nor_a_devi
     })
     .await;
     assert!(devices.iter().all(Device::is_connected), "no device was disconnected");
-    assert_eq!(kafka.read("mac:0d", RECORDS).len(), RECORDS);
+    assert_eq!(kafka.read(TOPIC, "mac:0d", RECORDS).len(), RECORDS);
     drop(gateway); // killed: it would wait for the receiver
 }
 
@@ -220,7 +221,7 @@ fn acks(devices: &[Device]) -> usize {
 fn assert_in_order(records: &[Record], qos: &HashMap<(String, usize), i64>) {
     let mut order = HashMap::<String, Vec<(i64, usize)>>::new();
     for record in records {
-        if let Some(event) = number(&record.message()).filter(|event| qos[event] >= 25) {
+        if let Some(event) = number(&message(record)).filter(|event| qos[event] >= 25) {
             order.entry(event.0).or_default().push((record.offset, event.1));
         }
     }

@@ -8,14 +8,8 @@ pub(crate) mod gateway;
 pub(crate) mod kafka;
 pub(crate) mod receiver;
 
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-
-/// The root of the repository.
-pub(crate) fn repository() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
 
 /// Looks again and again until `condition` holds.
 ///

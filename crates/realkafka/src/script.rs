@@ -1,0 +1,50 @@
+//! Runs `scripts/kafka` and `scripts/registry`.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// One of the two scripts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Script(pub(crate) &'static str);
+
+impl Script {
+    /// Whether what the script needs is there. Where it is not, that is said loudly.
+    ///
+    /// # Panics
+    /// When it is not although `TALARIA_REQUIRE_KAFKA` is set.
+    pub(crate) fn is_possible(self) -> bool {
+        let Err(missing) = checked(&self.output(["fetch"])) else { return true };
+        assert!(std::env::var_os("TALARIA_REQUIRE_KAFKA").is_none(), "nothing real to test with: {missing}");
+        // Straight to the file: the test harness would keep what a macro prints of a test that passes.
+        _ = writeln!(std::io::stderr(), "\nSKIPPED: the tests with a real {}: {missing}", self.0);
+        false
+    }
+
+    /// Runs it and returns what it printed.
+    ///
+    /// # Panics
+    /// When it fails, with its reason.
+    pub(crate) fn run<'a>(self, arguments: impl IntoIterator<Item = &'a str>) -> String {
+        checked(&self.output(arguments)).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    pub(crate) fn output<'a>(self, arguments: impl IntoIterator<Item = &'a str>) -> Output {
+        let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts");
+        Command::new(scripts.join(self.0)).args(arguments).output().expect("the script can be run")
+    }
+}
+
+/// A name that no other instance of this machine has: `kind` tells those of one process apart.
+pub(crate) fn instance(kind: &str) -> String {
+    static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    format!("{kind}-{}-{number}", std::process::id())
+}
+
+fn checked(output: &Output) -> Result<String, String> {
+    match output.status.success() {
+        true => Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned()),
+        false => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+    }
+}
