@@ -3,9 +3,12 @@
 //! Nothing here touches Kafka or a file: certificates are read when the client is built.
 
 mod check;
+mod schema;
 
 use std::fmt;
 use std::time::Duration;
+
+pub use schema::{DeadLetter, SchemaFormat, SchemaRegistry, SubjectStrategy, UnknownName, WhenDown};
 
 /// A publisher's configuration as it was written. [`Config::default`] holds every default of contract §8,
 /// so that setting [`brokers`](Config::brokers) is enough: every message goes to the topic `wrp-events`.
@@ -38,6 +41,10 @@ pub struct Config {
     pub sasl: Sasl,
     /// How often the client's statistics are brought up to date (5 s); zero: never.
     pub statistics_interval: Duration,
+    /// The registry that knows the schemas of record values; none by default.
+    pub schema_registry: SchemaRegistry,
+    /// Where records go that can never be delivered; nowhere by default.
+    pub dead_letter: DeadLetter,
     /// What may change while the publisher runs.
     pub dynamic: DynamicConfig,
 }
@@ -58,6 +65,8 @@ impl Default for Config {
             tls: Tls::default(),
             sasl: Sasl::default(),
             statistics_interval: Duration::from_secs(5),
+            schema_registry: SchemaRegistry::default(),
+            dead_letter: DeadLetter::default(),
             dynamic: DynamicConfig::default(),
         }
     }

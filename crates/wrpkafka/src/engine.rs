@@ -3,7 +3,9 @@
 //! Callers share nothing but atomics and the client's own locks, until the client is full: then they meet at the
 //! waiting room's lock. Receipts and listeners are called with no lock held, so that they may publish.
 
+mod dead_letter;
 mod fate;
+mod gate;
 mod port;
 mod room;
 #[cfg(test)]
@@ -32,10 +34,12 @@ use crate::error::PublishError;
 use crate::listener::Listeners;
 use crate::publisher::Buffered;
 use crate::record::{Record, RecordRef};
-use crate::route::RouteTable;
+use crate::route::{RouteTable, Target};
+use crate::schema::{Frame, Schemas};
 use crate::stats::{Accumulator, ClientStats};
 use crate::ticket::Ticket;
 use crate::waiting::Waiting;
+use gate::Gate;
 use room::{Door, Room};
 
 /// The largest record of a client that is not told another size, in bytes.
@@ -60,6 +64,12 @@ pub(crate) struct Engine {
     /// Records that the stop left behind.
     undelivered: AtomicU64,
     complaints: Complaints,
+    /// None without a registry.
+    pub(crate) schemas: Option<Arc<Schemas>>,
+    /// Whether the record that is next waits for its schema's id.
+    waits_for_schema: AtomicBool,
+    /// Where dead letters go, if anywhere.
+    dead_letters: Option<Arc<Target>>,
     stats: Mutex<Accumulator>,
 }
 
@@ -106,6 +116,10 @@ impl Engine {
         let batch = config.dynamic.batch_max_bytes;
         let record_bytes = if batch == 0 { DEFAULT_RECORD_BYTES } else { batch };
         let timeout = config.record_delivery_timeout;
+        let schemas = Schemas::new(&config.schema_registry).map(Arc::new);
+        if let Some(schemas) = &schemas {
+            schemas.subjects.assign(&routes);
+        }
         Engine {
             routes: ArcSwap::from_pointee(routes),
             listeners: Listeners::default(),
@@ -126,8 +140,19 @@ impl Engine {
             replace: AtomicBool::new(false),
             undelivered: AtomicU64::new(0),
             complaints: Complaints::default(),
+            schemas,
+            waits_for_schema: AtomicBool::new(false),
+            dead_letters: dead_letter::target(&config.dead_letter),
             stats: Mutex::default(),
         }
+    }
+
+    /// Takes up other routes, from the next message on.
+    pub(crate) fn take_up(&self, routes: RouteTable) {
+        if let Some(schemas) = &self.schemas {
+            schemas.subjects.assign(&routes);
+        }
+        self.routes.store(Arc::new(routes));
     }
 
     /// Sends a record, or lets it wait if its level is above low. Never waits itself.
@@ -137,7 +162,7 @@ impl Engine {
             Err(Turned::Away(refusal)) => return Err(refusal),
             Err(Turned::NoRoom(ticket)) => ticket,
         };
-        if ticket.level == QosLevel::Low {
+        if ticket.level == QosLevel::Low && !self.is_held_by_schema(&ticket) {
             return Err(Refusal { ticket, error: PublishError::BufferFull });
         }
         let waiting = Waiting { record: record.to_record(), ticket };
@@ -172,13 +197,28 @@ impl Engine {
         ticket.bytes = record.size();
         let (size, limit) = (ticket.bytes, self.limits.record_bytes);
         if size > limit {
-            return Err(Turned::Away(Refusal { ticket, error: PublishError::TooLarge { size, limit } }));
+            return Err(self.turn_away(record, ticket, PublishError::TooLarge { size, limit }));
+        }
+        if ticket.frame == Frame::Open {
+            return Err(match self.gate(&ticket.target) {
+                Gate::Never(error) => self.turn_away(record, ticket, error),
+                Gate::Open(_) | Gate::Shut => Turned::NoRoom(ticket),
+            });
         }
         if self.waits.load(SeqCst) || !self.buffer.reserve(size) {
             return Err(Turned::NoRoom(ticket));
         }
         ticket.sequence = self.sequence.fetch_add(1, Ordering::Relaxed);
-        self.send(record, ticket)
+        match self.send(record, ticket) {
+            Err(Turned::Away(Refusal { ticket, error })) => Err(self.turn_away(record, ticket, error)),
+            result => result,
+        }
+    }
+
+    /// Refuses a record for good.
+    fn turn_away(&self, record: RecordRef<'_>, ticket: Box<Ticket>, error: PublishError) -> Turned {
+        self.bury(record, &ticket, &error);
+        Turned::Away(Refusal { ticket, error })
     }
 
     /// Hands a record to the client. Its room has been taken, and is given back if the client refuses.

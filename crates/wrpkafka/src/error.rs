@@ -1,6 +1,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::dead_letter::DeadLetterReason;
+
 /// Why a message, or one record of it, was not published.
 ///
 /// Cheap to clone: the same error goes to the caller, to the receipt and to the listeners.
@@ -52,6 +54,24 @@ pub enum PublishError {
         /// The limit it exceeds, in bytes.
         limit: usize,
     },
+    /// The schema registry refuses: the schema, the subject, or who asks. It is asked again once a minute.
+    #[error("the schema registry refuses the schema of subject `{subject}`: {status}: {reason}")]
+    SchemaRefused {
+        /// The subject of the record's schema.
+        subject: Arc<str>,
+        /// The status of the registry's answer: 401 or 403 who asks, 404 not there, 409 incompatible, 422 invalid.
+        status: u16,
+        /// Its own words.
+        reason: Arc<str>,
+    },
+    /// The schema registry cannot be reached, the schema's id is not known yet, and the policy is not to wait.
+    #[error(
+        "the id of the schema of subject `{subject}` is not known: the schema registry cannot be reached"
+    )]
+    SchemaUnknown {
+        /// The subject of the record's schema.
+        subject: Arc<str>,
+    },
     /// The brokers, or the client on their behalf, refused the record for good.
     #[error("{code}: {reason}")]
     Broker {
@@ -73,6 +93,9 @@ impl PublishError {
             }
             PublishError::NoTopicMatch { .. } => ErrorType::NoTopicMatch,
             PublishError::EmptyTopic => ErrorType::Unknown,
+            PublishError::SchemaRefused { .. } | PublishError::SchemaUnknown { .. } => {
+                ErrorType::EncodingError
+            }
             PublishError::BufferFull | PublishError::Displaced => ErrorType::BufferFull,
             PublishError::Timeout => ErrorType::Timeout,
             PublishError::TooLarge { .. } | PublishError::Broker { .. } => ErrorType::BrokerError,
@@ -80,10 +103,24 @@ impl PublishError {
     }
 }
 
+impl PublishError {
+    /// Why the record is a dead letter; none if it could have been delivered at another time.
+    #[must_use]
+    pub fn dead_letter_reason(&self) -> Option<DeadLetterReason> {
+        match self {
+            PublishError::TooLarge { .. } => Some(DeadLetterReason::TooLarge),
+            PublishError::SchemaRefused { .. } => Some(DeadLetterReason::SchemaRefused),
+            PublishError::SchemaUnknown { .. } => Some(DeadLetterReason::SchemaUnknown),
+            PublishError::Broker { code, .. } => Some(DeadLetterReason::of_code(code)),
+            _ => None,
+        }
+    }
+}
+
 /// The classes of errors that publish events and the metric label `error_type` tell apart (contract §8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorType {
-    /// The message could not be written as WRP v5. Ours always can: the label is the contract's.
+    /// The message could not be written: the schema registry does not let us. As WRP v5 it always can.
     EncodingError,
     /// No route matched.
     NoTopicMatch,
@@ -156,6 +193,10 @@ pub enum StartError {
     /// The operating system gives no thread.
     #[error("the kafka client's thread cannot be started: {0}")]
     Thread(#[source] std::io::Error),
+    /// The schema registry's settings cannot be used, for example a file that cannot be read. One that does not answer is
+    /// no such error.
+    #[error("the schema registry cannot be used: {0}")]
+    SchemaRegistry(String),
 }
 
 impl StartError {
@@ -164,7 +205,9 @@ impl StartError {
     pub fn error_type(&self) -> ErrorType {
         match self {
             StartError::AlreadyStarted => ErrorType::AlreadyStarted,
-            StartError::Client(_) | StartError::Thread(_) => ErrorType::Unknown,
+            StartError::Client(_) | StartError::Thread(_) | StartError::SchemaRegistry(_) => {
+                ErrorType::Unknown
+            }
         }
     }
 }

@@ -233,7 +233,7 @@ impl HeaderBlock {
         }
     }
 
-    fn push_display(&mut self, name: &str, value: impl std::fmt::Display) {
+    pub(crate) fn push_display(&mut self, name: &str, value: impl std::fmt::Display) {
         // The longest is `MessageType(-9223372036854775808)`.
         let mut text = [0; 48];
         let mut rest = &mut text[..];
@@ -242,6 +242,12 @@ impl HeaderBlock {
         if fits {
             self.push(name, &text[..text.len() - left]);
         }
+    }
+
+    /// Appends all headers of another block.
+    pub(crate) fn append(&mut self, other: &HeaderBlock) {
+        self.bytes.extend_from_slice(&other.bytes);
+        self.count += other.count;
     }
 
     pub(crate) fn clear(&mut self) {

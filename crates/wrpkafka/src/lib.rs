@@ -9,6 +9,7 @@
 //! - `config` checks what was written, all faults at once, and compiles it: `route`, `pattern`, `key`, `shard`, `header`.
 //!   Nothing is parsed while messages are published.
 //! - `publisher` plans a message's records and encodes it once, into a buffer of the thread.
+//! - `schema` writes values under the schemas of a registry, and asks it for their ids from a thread of its own.
 //! - `engine` takes each record into the client if there is room (`buffer`), else into the waiting room (`waiting`), and
 //!   brings its fate to the receipt (`ticket`) and the listeners. It knows no librdkafka.
 //! - `client` is librdkafka behind a small interface. One thread serves its events (`engine::worker`).
@@ -22,6 +23,7 @@ mod buffer;
 mod client;
 mod complaint;
 pub mod config;
+mod dead_letter;
 mod engine;
 mod error;
 mod header;
@@ -34,6 +36,7 @@ mod pattern;
 mod publisher;
 mod record;
 mod route;
+mod schema;
 mod scratch;
 mod shard;
 mod stats;
@@ -41,10 +44,12 @@ mod ticket;
 mod waiting;
 
 pub use config::{Config, ConfigError, DynamicConfig, Fault, Route};
+pub use dead_letter::{DeadLetterOutcome, DeadLetterReason};
 pub use error::{ErrorType, PublishError, StartError};
 pub use listener::{Listener, ListenerId, PublishEvent};
 pub use outcome::Outcome;
 pub use publisher::{Buffered, Publisher, Receipt, Stopped};
+pub use schema::SchemaStats;
 pub use stats::{ClientStats, NodeStats, TopicStats};
 
 /// The README's example is kept compiling.

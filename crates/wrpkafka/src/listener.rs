@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
+use crate::dead_letter::{DeadLetterOutcome, DeadLetterReason};
 use crate::error::{ErrorType, PublishError};
 use crate::stats::ClientStats;
 
@@ -14,6 +15,12 @@ pub trait Listener: Send + Sync {
     /// Called from the client's thread, or from the publishing one when the record goes nowhere: must be quick and
     /// must not wait.
     fn on_publish(&self, event: &PublishEvent<'_>);
+
+    /// Told of every record that could never be delivered, when the fate of its dead letter is final: after, and beside,
+    /// its [`on_publish`](Listener::on_publish). To be as quick as that.
+    fn on_dead_letter(&self, reason: DeadLetterReason, outcome: DeadLetterOutcome) {
+        let _ = (reason, outcome);
+    }
 
     /// Called from the client's thread every [`Config::statistics_interval`](crate::Config::statistics_interval) with
     /// what the client has counted since the publisher started.
@@ -68,6 +75,12 @@ impl Listeners {
     pub(crate) fn on_publish(&self, event: &PublishEvent<'_>) {
         for (_, listener) in self.all.load().iter() {
             listener.on_publish(event);
+        }
+    }
+
+    pub(crate) fn on_dead_letter(&self, reason: DeadLetterReason, outcome: DeadLetterOutcome) {
+        for (_, listener) in self.all.load().iter() {
+            listener.on_dead_letter(reason, outcome);
         }
     }
 

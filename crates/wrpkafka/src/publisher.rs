@@ -1,3 +1,4 @@
+mod encode;
 mod publish;
 mod submit;
 
@@ -16,6 +17,7 @@ use crate::error::{PublishError, StartError};
 use crate::listener::{Listener, ListenerId};
 use crate::outcome::Outcome;
 use crate::route::{self, Unroutable};
+use crate::schema::{Registrar, SchemaStats};
 use crate::stats::ClientStats;
 
 /// Told the fate of a whole message, exactly once: `Ok` ([`Outcome::Accepted`]) when the brokers have acknowledged every
@@ -47,7 +49,15 @@ struct Shared {
 enum Life {
     Idle,
     /// The client's thread ends when the sender is dropped, too.
-    Running(std::sync::mpsc::Sender<StopRequest>),
+    Running(Running),
+}
+
+/// The threads of a publisher that runs.
+struct Running {
+    /// The client's, which ends when this is dropped, too.
+    control: std::sync::mpsc::Sender<StopRequest>,
+    /// The schema registry's, if there is one.
+    registrar: Option<Registrar>,
 }
 
 /// What [`Publisher::stop`] leaves behind.
@@ -116,6 +126,11 @@ impl Publisher {
             return Err(StartError::AlreadyStarted);
         }
         shared.announce();
+        let registry = &shared.config.schema_registry;
+        let registrar = shared.engine.schemas.as_ref().map(|schemas| {
+            Registrar::start(&shared.engine, schemas, registry).map_err(StartError::SchemaRegistry)
+        });
+        let registrar = registrar.transpose()?;
         let (control, requests) = std::sync::mpsc::channel();
         let (engine, connect) = (Arc::clone(&shared.engine), Arc::clone(&shared.connect));
         let worker = Worker::new(engine, connect, requests).map_err(StartError::Client)?;
@@ -123,7 +138,7 @@ impl Publisher {
             .name("wrpkafka".to_owned())
             .spawn(move || worker.run())
             .map_err(StartError::Thread)?;
-        *life = Life::Running(control);
+        *life = Life::Running(Running { control, registrar });
         shared.engine.open();
         tracing::info!("Kafka publisher started successfully");
         Ok(())
@@ -138,7 +153,7 @@ impl Publisher {
         let life = std::mem::replace(&mut *shared.life.lock(), Life::Idle);
         shared.engine.refuse_new();
         let mut undelivered = 0;
-        if let Life::Running(control) = life {
+        if let Life::Running(Running { control, registrar }) = life {
             let (reply, answer) = oneshot::channel();
             let now = Instant::now();
             // A deadline too far away to be expressed is none.
@@ -146,6 +161,8 @@ impl Publisher {
             if control.send(StopRequest { deadline, reply }).is_ok() {
                 undelivered = answer.await.unwrap_or_default();
             }
+            // Kept so long, as records may have waited for it.
+            drop(registrar);
         }
         if undelivered > 0 {
             tracing::error!(undelivered, "Kafka publisher stopped");
@@ -219,7 +236,10 @@ impl Publisher {
         let Some(shared) = &self.shared else { return Ok(()) };
         let routes =
             dynamic.compile_within_limits(shared.config.deny_nil_partition_key).map_err(ConfigError)?;
-        shared.engine.routes.store(Arc::new(routes));
+        shared.engine.take_up(routes);
+        if let Life::Running(Running { registrar: Some(registrar), .. }) = &*shared.life.lock() {
+            registrar.look_again();
+        }
         tracing::info!("kafka routes and headers updated");
         let created = &shared.config.dynamic;
         let unchanged = DynamicConfig {
@@ -244,6 +264,13 @@ impl Publisher {
     #[must_use]
     pub fn client_stats(&self) -> ClientStats {
         self.shared.as_ref().map(|shared| shared.engine.client_stats()).unwrap_or_default()
+    }
+
+    /// What there has been to do with the schema registry. All zero without one.
+    #[must_use]
+    pub fn schema_stats(&self) -> SchemaStats {
+        let schemas = self.shared.as_ref().and_then(|shared| shared.engine.schemas.as_ref());
+        schemas.map(|schemas| schemas.stats()).unwrap_or_default()
     }
 
     /// Adds one who is told of every record. A disabled publisher has nothing to tell.

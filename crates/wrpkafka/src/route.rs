@@ -3,7 +3,7 @@
 //! Everything is parsed once, when the configuration is; routing a message compares bytes and hashes them.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use smallvec::SmallVec;
 use wrp::{Locator, MessageRef};
@@ -13,6 +13,7 @@ use crate::error::PublishError;
 use crate::header::HeaderTemplates;
 use crate::key::{HashKey, Key};
 use crate::pattern::Pattern;
+use crate::schema::Subject;
 use crate::shard::{Sharding, Strategy};
 
 /// The topic of a publisher whose configuration names none.
@@ -44,11 +45,19 @@ enum Topics {
 }
 
 /// Where a record goes, and how events and metrics name that.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Target {
     pub(crate) topic: Box<str>,
     /// As configured; empty for a route with a single topic.
     pub(crate) strategy: Box<str>,
+    /// The subject of its values' schema, if there is a registry.
+    pub(crate) subject: OnceLock<Arc<Subject>>,
+}
+
+impl Target {
+    pub(crate) fn new(topic: &str, strategy: &str) -> Arc<Target> {
+        Arc::new(Target { topic: topic.into(), strategy: strategy.into(), subject: OnceLock::new() })
+    }
 }
 
 /// The records that a message becomes.
@@ -82,6 +91,11 @@ impl RouteTable {
         deny_nil_key: bool,
     ) -> RouteTable {
         RouteTable { routes: routes.into(), headers, deny_nil_key }
+    }
+
+    /// Every target that a message may have.
+    pub(crate) fn targets(&self) -> impl Iterator<Item = &Arc<Target>> {
+        self.routes.iter().flat_map(|route| route.topics.all())
     }
 
     /// Plans the records of a message: one for every route that matches.
@@ -136,8 +150,7 @@ impl CompiledRoute {
 
     /// A route to one topic.
     pub(crate) fn single(pattern: Pattern, key: HashKey, topic: &str) -> CompiledRoute {
-        let target = Target { topic: topic.into(), strategy: "".into() };
-        CompiledRoute { pattern, key, topics: Topics::Single(Arc::new(target)) }
+        CompiledRoute { pattern, key, topics: Topics::Single(Target::new(topic, "")) }
     }
 
     /// A route to one of several topics; `name` is the strategy as it was written.
@@ -148,14 +161,20 @@ impl CompiledRoute {
         strategy: Strategy,
         name: &str,
     ) -> CompiledRoute {
-        let target =
-            |topic: &String| Arc::new(Target { topic: topic.as_str().into(), strategy: name.into() });
+        let target = |topic: &String| Target::new(topic, name);
         let topics = Topics::Sharded(topics.iter().map(target).collect(), Sharding::new(strategy));
         CompiledRoute { pattern, key, topics }
     }
 }
 
 impl Topics {
+    fn all(&self) -> &[Arc<Target>] {
+        match self {
+            Topics::Single(target) => std::slice::from_ref(target),
+            Topics::Sharded(targets, _) => targets,
+        }
+    }
+
     fn choose(&self, message: &MessageRef<'_>, key: Option<&Key<'_>>) -> &Arc<Target> {
         match self {
             Topics::Single(target) => target,

@@ -8,10 +8,12 @@ use parking_lot::Mutex;
 use smallvec::SmallVec;
 use wrp::QosLevel;
 
+use crate::dead_letter::DeadLetterReason;
 use crate::error::PublishError;
 use crate::outcome::Outcome;
 use crate::publisher::Receipt;
 use crate::route::Target;
+use crate::schema::Frame;
 
 /// An event type, without the heap for all that occur in practice.
 type EventType = SmallVec<[u8; 32]>;
@@ -29,6 +31,10 @@ pub(crate) struct Ticket {
     /// How often it was handed to a client.
     pub(crate) attempts: u64,
     pub(crate) submitted: Instant,
+    /// What the record's value still lacks.
+    pub(crate) frame: Frame,
+    /// Why this record is a dead letter, if it is one.
+    pub(crate) dead_letter: Option<DeadLetterReason>,
     share: Share,
 }
 
@@ -48,6 +54,8 @@ impl Ticket {
             sequence: 0,
             attempts: 0,
             submitted,
+            frame: Frame::Closed,
+            dead_letter: None,
             share,
         })
     }

@@ -83,9 +83,10 @@ impl WaitingRoom {
         queue.insert(place, waiting);
     }
 
-    /// The size of the record that came first.
-    pub(crate) fn first_size(&self) -> Option<usize> {
-        Some(self.queues[self.first_level()?].front()?.ticket.bytes)
+    /// The record that came first.
+    pub(crate) fn first_mut(&mut self) -> Option<&mut Waiting> {
+        let level = self.first_level()?;
+        self.queues[level].front_mut()
     }
 
     /// Takes out the record that came first.
@@ -142,7 +143,7 @@ mod tests {
     use crate::ticket::Share;
 
     fn waiting(sequence: u64, level: QosLevel, bytes: usize) -> Waiting {
-        let target = Arc::new(Target { topic: "t".into(), strategy: "".into() });
+        let target = Target::new("t", "");
         let mut ticket = Ticket::new(Arc::clone(&target), "x", level, Instant::now(), Share::default());
         (ticket.sequence, ticket.bytes) = (sequence, bytes);
         let record =

@@ -38,6 +38,8 @@ impl Config {
         self.check_buffer(&mut faults);
         self.check_times(&mut faults);
         self.check_security(&mut faults);
+        self.schema_registry.check(&mut faults);
+        self.dead_letter.check(&mut faults);
         self.dynamic.check_limits(&mut faults);
         let table = self.dynamic.compile_into(self.deny_nil_partition_key, &mut faults);
         faults.or(table)
@@ -242,10 +244,10 @@ fn dynamic(key: &str) -> String {
 
 /// The faults found so far.
 #[derive(Default)]
-struct Faults(Vec<Fault>);
+pub(super) struct Faults(Vec<Fault>);
 
 impl Faults {
-    fn add(&mut self, key: impl Into<String>, problem: impl Into<String>) {
+    pub(super) fn add(&mut self, key: impl Into<String>, problem: impl Into<String>) {
         self.0.push(Fault { key: key.into(), problem: problem.into() });
     }
 

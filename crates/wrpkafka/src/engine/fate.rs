@@ -35,7 +35,12 @@ impl Engine {
         self.buffer.release(ticket.bytes);
         match fate {
             Ok(()) => self.finish(*ticket, Ok(()), Origin::Client),
-            Err(Failure::Final(error)) => self.finish(*ticket, Err(error), Origin::Client),
+            Err(Failure::Final(error)) => {
+                if error.dead_letter_reason().is_some() {
+                    self.bury(record(Arc::clone(&ticket.target)).as_ref(), &ticket, &error);
+                }
+                self.finish(*ticket, Err(error), Origin::Client);
+            }
             Err(Failure::Transient(error)) => self.send_again(ticket, record, error),
             Err(Failure::Gone) => {
                 let error = PublishError::Broker {
@@ -74,6 +79,9 @@ impl Engine {
 
     /// Tells the listeners and the receipt what became of a record.
     pub(crate) fn finish(&self, ticket: Ticket, result: Result<(), PublishError>, origin: Origin<'_>) {
+        if let Some(reason) = ticket.dead_letter {
+            return self.letter_ended(reason, result);
+        }
         let (topic, error) = (&*ticket.target.topic, result.as_ref().err());
         self.listeners.on_publish(&PublishEvent {
             event_type: ticket.event_type(),
@@ -102,11 +110,10 @@ impl Engine {
         self.complain(error, "", Origin::Call(dest));
     }
 
-    /// Logs a loss, once a minute for each type of error.
+    /// Logs a loss, once a minute for each kind of error.
     fn complain(&self, error: &PublishError, topic: &str, origin: Origin<'_>) {
-        let error_type = error.error_type();
-        let Some(suppressed) = self.complaints.due(error_type, Instant::now()) else { return };
-        let error_type = error_type.as_str();
+        let Some(suppressed) = self.complaints.due(error, Instant::now()) else { return };
+        let error_type = error.error_type().as_str();
         match origin {
             Origin::Call(destination) => tracing::error!(
                 %destination, %error, topic, errorType = error_type, suppressed,

@@ -3,6 +3,7 @@
 use std::sync::atomic::{Ordering, Ordering::SeqCst};
 use std::time::Instant;
 
+use super::gate::Gate;
 use super::{Engine, Origin, Refusal, Turned};
 use crate::config::WaitingLimit;
 use crate::error::PublishError;
@@ -66,10 +67,21 @@ impl Engine {
         {
             let mut room = self.room.lock();
             while !room.held {
-                let Some(bytes) = room.queue.first_size() else {
+                let Some(first) = room.queue.first_mut() else {
                     self.waits.store(false, SeqCst);
                     break;
                 };
+                match self.pass_gate(first) {
+                    Gate::Open(()) => {}
+                    Gate::Shut => break,
+                    Gate::Never(error) => {
+                        moved = true;
+                        let waiting = room.queue.pop_first();
+                        refused.extend(waiting.map(|waiting| (waiting, error)));
+                        continue;
+                    }
+                }
+                let bytes = first.ticket.bytes;
                 if !self.buffer.reserve(bytes) {
                     break;
                 }
@@ -77,7 +89,9 @@ impl Engine {
                 moved = true;
                 match self.send(record.as_ref(), ticket) {
                     Ok(()) => {}
-                    Err(Turned::Away(refusal)) => refused.push(refusal),
+                    Err(Turned::Away(Refusal { ticket, error })) => {
+                        refused.push((Waiting { record, ticket }, error));
+                    }
                     Err(Turned::NoRoom(ticket)) => {
                         room.queue.put_back(Waiting { record, ticket });
                         break;
@@ -88,7 +102,8 @@ impl Engine {
         if moved {
             self.room_freed.notify_waiters();
         }
-        for Refusal { ticket, error } in refused {
+        for (Waiting { record, ticket }, error) in refused {
+            self.bury(record.as_ref(), &ticket, &error);
             self.finish(*ticket, Err(error), Origin::Client);
         }
     }

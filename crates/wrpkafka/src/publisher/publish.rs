@@ -10,10 +10,14 @@ use super::{Receipt, Shared};
 use crate::engine::{Origin, Refusal};
 use crate::error::PublishError;
 use crate::outcome::Outcome;
-use crate::record::{Record, RecordRef};
+use crate::record::Record;
 use crate::route::{PlannedRecord, Unroutable};
+use crate::schema::Frame;
 use crate::scratch;
 use crate::ticket::{Share, Ticket};
+
+/// A message's event type, when it was published, and its records with what their values still lack.
+type Records = (String, Instant, Vec<(Record, Frame)>);
 
 impl Shared {
     pub(super) async fn publish_queued(
@@ -22,9 +26,10 @@ impl Shared {
         level: QosLevel,
     ) -> Result<Outcome, PublishError> {
         let (event_type, submitted, records) = self.records(message)?;
-        for record in records {
+        for (record, frame) in records {
             let share = Share::default();
-            let ticket = Ticket::new(Arc::clone(&record.target), &event_type, level, submitted, share);
+            let mut ticket = Ticket::new(Arc::clone(&record.target), &event_type, level, submitted, share);
+            ticket.frame = frame;
             if let Err(Refusal { ticket, error }) = self.engine.enter(record, ticket).await {
                 self.engine.finish(*ticket, Err(error.clone()), Origin::Call(message.dest));
                 if error == PublishError::Stopped {
@@ -40,13 +45,14 @@ impl Shared {
         message: &MessageRef<'_>,
     ) -> Result<Outcome, PublishError> {
         let (event_type, submitted, records) = self.records(message)?;
-        for record in records {
+        for (record, frame) in records {
             let (told, fate) = oneshot::channel();
             // The caller may have given up.
             let receipt: Receipt = Box::new(move |result| drop(told.send(result)));
             let share = Share::split(Some(receipt), 1).next().unwrap_or_default();
-            let ticket =
+            let mut ticket =
                 Ticket::new(Arc::clone(&record.target), &event_type, QosLevel::Critical, submitted, share);
+            ticket.frame = frame;
             if let Err(Refusal { ticket, error }) = self.engine.enter(record, ticket).await {
                 self.engine.finish(*ticket, Err(error), Origin::Call(message.dest));
             }
@@ -56,7 +62,7 @@ impl Shared {
     }
 
     /// The records of a message, copied, for calls that wait.
-    fn records(&self, message: &MessageRef<'_>) -> Result<(String, Instant, Vec<Record>), PublishError> {
+    fn records(&self, message: &MessageRef<'_>) -> Result<Records, PublishError> {
         let submitted = Instant::now();
         let routes = self.engine.routes.load();
         let plan = match self.running(message).and_then(|()| routes.plan(message)) {
@@ -67,12 +73,9 @@ impl Shared {
             }
         };
         let records = scratch::with(|scratch| {
-            message.encode_v5(&mut scratch.value);
-            routes.headers.render(message, &mut scratch.headers);
+            self.encode(message, &routes, scratch);
             let record = |planned: &PlannedRecord<'_>| {
-                let key = planned.key.as_ref().map(|key| key.as_bytes());
-                let (value, headers) = (scratch.value.as_slice(), &scratch.headers);
-                RecordRef { target: &planned.target, key, value, headers }.to_record()
+                self.with_record(message, planned, scratch, |record, frame| (record.to_record(), frame))
             };
             plan.records.iter().map(record).collect()
         });

@@ -9,8 +9,7 @@ use super::{Receipt, Shared, optimistic};
 use crate::engine::{Origin, Refusal};
 use crate::error::PublishError;
 use crate::outcome::Outcome;
-use crate::record::RecordRef;
-use crate::route::{PlannedRecord, Unroutable};
+use crate::route::Unroutable;
 use crate::scratch;
 use crate::ticket::{Share, Ticket};
 
@@ -35,15 +34,17 @@ impl Shared {
             }
         };
         scratch::with(|scratch| {
-            message.encode_v5(&mut scratch.value);
-            routes.headers.render(message, &mut scratch.headers);
+            self.encode(message, &routes, scratch);
             let mut outcome = optimistic(level);
             let shares = Share::split(receipt, plan.records.len());
-            for (PlannedRecord { target, key }, share) in plan.records.iter().zip(shares) {
-                let ticket = Ticket::new(Arc::clone(target), &plan.event_type, level, submitted, share);
-                let key = key.as_ref().map(|key| key.as_bytes());
-                let record = RecordRef { target, key, value: &scratch.value, headers: &scratch.headers };
-                outcome = match engine.dispatch(record, ticket) {
+            for (planned, share) in plan.records.iter().zip(shares) {
+                let target = Arc::clone(&planned.target);
+                let mut ticket = Ticket::new(target, &plan.event_type, level, submitted, share);
+                let dispatched = self.with_record(message, planned, scratch, |record, frame| {
+                    ticket.frame = frame;
+                    engine.dispatch(record, ticket)
+                });
+                outcome = match dispatched {
                     Ok(()) if level == QosLevel::Low => Outcome::Attempted,
                     Ok(()) => Outcome::Queued,
                     Err(Refusal { ticket, error }) => {

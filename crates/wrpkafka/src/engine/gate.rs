@@ -1,0 +1,74 @@
+//! The gate that a record passes when its schema's id is known.
+//!
+//! Records that wait for it stay in the waiting room, and all others behind them, so that order is kept.
+
+use std::sync::atomic::Ordering;
+
+use super::Engine;
+use crate::config::WhenDown;
+use crate::error::PublishError;
+use crate::route::Target;
+use crate::schema::{FRAME, Frame};
+use crate::ticket::Ticket;
+use crate::waiting::Waiting;
+
+/// Whether a record may go out.
+pub(super) enum Gate<T> {
+    Open(T),
+    /// Later.
+    Shut,
+    /// The registry will not have it, or nobody is to wait for the registry.
+    Never(PublishError),
+}
+
+impl Engine {
+    /// The frame for a target's values.
+    pub(super) fn gate(&self, target: &Target) -> Gate<[u8; FRAME]> {
+        let Some((schemas, subject)) = self.schemas.as_ref().zip(target.subject.get()) else {
+            return Gate::Shut;
+        };
+        match (subject.frame(), subject.refusal()) {
+            (Some(frame), _) => Gate::Open(frame),
+            (None, Some(error)) => Gate::Never(error),
+            (None, None) if schemas.when_down == WhenDown::DeadLetter => {
+                Gate::Never(PublishError::SchemaUnknown { subject: subject.name.as_ref().into() })
+            }
+            (None, None) => Gate::Shut,
+        }
+    }
+
+    /// Completes the value of the record that is next, if that is possible.
+    pub(super) fn pass_gate(&self, next: &mut Waiting) -> Gate<()> {
+        if next.ticket.frame != Frame::Open {
+            self.waits_for_schema.store(false, Ordering::Relaxed);
+            return Gate::Open(());
+        }
+        let gate = self.gate(&next.record.target);
+        self.waits_for_schema.store(matches!(gate, Gate::Shut), Ordering::Relaxed);
+        match gate {
+            Gate::Open(frame) => {
+                if let Some(place) = next.record.value.first_chunk_mut() {
+                    *place = frame;
+                }
+                next.ticket.frame = Frame::Closed;
+                if let Some(schemas) = &self.schemas {
+                    schemas.counts.framed.fetch_add(1, Ordering::Relaxed);
+                }
+                Gate::Open(())
+            }
+            Gate::Shut => Gate::Shut,
+            Gate::Never(error) => Gate::Never(error),
+        }
+    }
+
+    /// Whether a record waits for a schema's id, its own or that of one before it. Then it waits whatever its level:
+    /// it is not for want of room.
+    pub(super) fn is_held_by_schema(&self, ticket: &Ticket) -> bool {
+        ticket.frame == Frame::Open || self.waits_for_schema.load(Ordering::Relaxed)
+    }
+
+    /// The registry has said something about a subject.
+    pub(crate) fn subject_decided(&self) {
+        self.pump();
+    }
+}

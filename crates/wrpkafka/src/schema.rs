@@ -1,0 +1,177 @@
+//! Record values under a schema that a registry keeps (the "Confluent wire format").
+//!
+//! A value is encoded once a message, with room for the frame in front; the id of each record's subject is written into
+//! it just before the record goes out. Ids are asked for by a thread of its own ([`registrar`]), for all topics that the
+//! routes can choose, and never while somebody publishes.
+
+mod avro;
+mod registrar;
+mod registry;
+mod subject;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use wrp::MessageRef;
+
+pub(crate) use registrar::Registrar;
+pub(crate) use subject::{FRAME, Subject, Subjects};
+
+use crate::config::{SchemaFormat, SchemaRegistry, WhenDown};
+use crate::route::Target;
+
+/// The media type of a WRP message in msgpack.
+pub(crate) const MSGPACK: &str = "application/msgpack";
+
+/// A schema as it is registered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Schema {
+    /// The registry's name of the schema's language.
+    pub(crate) language: &'static str,
+    pub(crate) text: &'static str,
+    /// The full name of the record it describes.
+    record: &'static str,
+    /// The media type of what it describes.
+    content_type: &'static str,
+}
+
+/// How the values of a publisher with a registry are written.
+#[derive(Debug)]
+pub(crate) struct Schemas {
+    format: SchemaFormat,
+    pub(crate) schema: Schema,
+    pub(crate) when_down: WhenDown,
+    pub(crate) subjects: Subjects,
+    pub(crate) counts: Counts,
+}
+
+/// What a record's value still lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Frame {
+    /// Nothing.
+    Closed,
+    /// The schema's id: the frame's bytes are there, but empty.
+    Open,
+    /// A value without a frame is to be sent instead.
+    Bare,
+}
+
+/// What has been counted since the publisher was made.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) answers: AtomicU64,
+    pub(crate) refusals: AtomicU64,
+    pub(crate) failures: AtomicU64,
+    pub(crate) framed: AtomicU64,
+    pub(crate) raw: AtomicU64,
+    pub(crate) held: AtomicU64,
+}
+
+/// What a publisher has had to do with its schema registry.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SchemaStats {
+    /// Requests that the registry answered with an id.
+    pub answers: u64,
+    /// Requests that it refused: the schema, the user, the subject.
+    pub refusals: u64,
+    /// Requests that it did not answer, or with an error of its own.
+    pub failures: u64,
+    /// Records whose value was framed with a schema's id.
+    pub framed: u64,
+    /// Records that went out without a frame because no registry could be reached ([`WhenDown::Raw`]).
+    pub raw: u64,
+    /// Records that waited for a schema's id ([`WhenDown::Buffer`]).
+    pub held: u64,
+    /// Subjects whose id is not known now.
+    pub unknown_subjects: u64,
+}
+
+impl Schema {
+    const fn of(format: SchemaFormat) -> Schema {
+        match format {
+            SchemaFormat::Avro => Schema {
+                language: "AVRO",
+                text: include_str!("../schemas/wrp.avsc"),
+                record: "xmidt.wrp.Message",
+                content_type: "avro/binary",
+            },
+            SchemaFormat::Json => Schema {
+                language: "JSON",
+                text: include_str!("../schemas/wrp.schema.json"),
+                record: "xmidt.wrp.Message",
+                content_type: "application/json",
+            },
+            SchemaFormat::Raw => Schema {
+                language: "AVRO",
+                text: include_str!("../schemas/wrp-raw.avsc"),
+                record: "xmidt.wrp.RawMessage",
+                content_type: "avro/binary",
+            },
+        }
+    }
+}
+
+impl Schemas {
+    /// None if no registry is configured.
+    pub(crate) fn new(config: &SchemaRegistry) -> Option<Schemas> {
+        let schema = Schema::of(config.format);
+        config.is_enabled().then(|| Schemas {
+            format: config.format,
+            schema,
+            when_down: config.when_down,
+            subjects: Subjects::new(config.subjects, schema.record),
+            counts: Counts::default(),
+        })
+    }
+
+    /// The media type of a value without its frame.
+    pub(crate) fn content_type(&self) -> &'static str {
+        self.schema.content_type
+    }
+
+    /// Appends a message's value, with an empty frame in front.
+    pub(crate) fn encode(&self, message: &MessageRef<'_>, out: &mut Vec<u8>) {
+        out.extend_from_slice(&[0; FRAME]);
+        match self.format {
+            SchemaFormat::Avro => avro::message(message, out),
+            SchemaFormat::Raw => avro::raw_message(message, out),
+            SchemaFormat::Json => {
+                wrp::json::encode_v5(message, out);
+                // The newline after it is for streams of messages.
+                out.pop_if(|last| *last == b'\n');
+            }
+        }
+    }
+
+    /// Writes the id of the target's schema into a value's frame, if it is known.
+    pub(crate) fn frame(&self, target: &Target, value: &mut [u8]) -> Frame {
+        let subject = target.subject.get();
+        match subject.and_then(|subject| subject.frame()).zip(value.first_chunk_mut()) {
+            Some((frame, place)) => {
+                *place = frame;
+                self.counts.framed.fetch_add(1, Ordering::Relaxed);
+                Frame::Closed
+            }
+            None if self.when_down == WhenDown::Raw
+                && subject.is_none_or(|subject| subject.refusal().is_none()) =>
+            {
+                self.counts.raw.fetch_add(1, Ordering::Relaxed);
+                Frame::Bare
+            }
+            None => Frame::Open,
+        }
+    }
+
+    pub(crate) fn stats(&self) -> SchemaStats {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let counts = &self.counts;
+        SchemaStats {
+            answers: count(&counts.answers),
+            refusals: count(&counts.refusals),
+            failures: count(&counts.failures),
+            framed: count(&counts.framed),
+            raw: count(&counts.raw),
+            held: count(&counts.held),
+            unknown_subjects: self.subjects.unknown().len() as u64,
+        }
+    }
+}

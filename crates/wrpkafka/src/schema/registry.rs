@@ -1,0 +1,203 @@
+//! The registry's API, as far as a producer needs it (Confluent Schema Registry, `POST /subjects/…`).
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use ureq::Agent;
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
+
+use super::Schema;
+use crate::config::SchemaRegistry;
+
+/// What the API's bodies are.
+const MEDIA_TYPE: &str = "application/vnd.schemaregistry.v1+json";
+/// The longest answer that is read. One with our own schema in it is a tenth of that.
+const MAX_BODY: u64 = 64 << 10;
+/// As much of a registry's own words as an error tells, in characters.
+const MAX_REASON: usize = 300;
+
+/// Why the registry told no id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum LookupError {
+    /// It will say the same again until somebody changes something.
+    #[error("{status}: {reason}")]
+    Refused { status: u16, reason: String },
+    /// It may answer later.
+    #[error("{0}")]
+    Down(String),
+}
+
+/// The registry, with the credentials and authorities that the files held when it was opened.
+pub(crate) struct Registry {
+    agent: Agent,
+    urls: Vec<String>,
+    /// Looks schemas up rather than registering them.
+    look_up: bool,
+    authorization: Option<String>,
+}
+
+impl Registry {
+    /// Reads the files; connects to nothing.
+    ///
+    /// # Errors
+    /// Which key's file cannot be used, and why.
+    pub(crate) fn open(config: &SchemaRegistry) -> Result<Registry, String> {
+        let mut tls = TlsConfig::builder()
+            .provider(TlsProvider::Rustls)
+            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+        if config.urls.iter().any(|url| url.starts_with("https://")) {
+            tls = tls.root_certs(authorities(&config.ca_file)?);
+        }
+        let agent = Agent::config_builder()
+            .tls_config(tls.build())
+            .timeout_global(Some(config.timeout))
+            .http_status_as_error(false)
+            // The credentials are for this registry only.
+            .max_redirects(0)
+            .proxy(None)
+            .user_agent(concat!("wrpkafka/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .new_agent();
+        let urls = config.urls.iter().map(|url| url.trim_end_matches('/').to_owned()).collect();
+        let authorization = authorization(config)?;
+        Ok(Registry { agent, urls, look_up: !config.auto_register, authorization })
+    }
+
+    /// The id of a schema under a subject, from the first registry that answers.
+    pub(crate) fn id(&self, subject: &str, schema: Schema) -> Result<u32, LookupError> {
+        let mut down = LookupError::Down("no registry is configured".to_owned());
+        for url in &self.urls {
+            match self.ask(url, subject, schema) {
+                Err(error @ LookupError::Down(_)) => down = error,
+                answer => return answer,
+            }
+        }
+        Err(down)
+    }
+
+    fn ask(&self, url: &str, subject: &str, schema: Schema) -> Result<u32, LookupError> {
+        let mut path = format!("{url}/subjects/{}", encoded(subject));
+        if !self.look_up {
+            path.push_str("/versions");
+        }
+        let mut body = json!({ "schema": schema.text });
+        // Registries from before the other languages know no such key.
+        if schema.language != "AVRO" {
+            body["schemaType"] = schema.language.into();
+        }
+        let mut request = self.agent.post(&path).header("accept", MEDIA_TYPE).content_type(MEDIA_TYPE);
+        if let Some(authorization) = &self.authorization {
+            request = request.header("authorization", authorization);
+        }
+        let down = |error: ureq::Error| LookupError::Down(format!("{url}: {error}"));
+        let mut response = request.send(body.to_string()).map_err(down)?;
+        let status = response.status().as_u16();
+        let text = response.body_mut().with_config().limit(MAX_BODY).lossy_utf8(true).read_to_string();
+        let text = text.map_err(down)?;
+        let answer: Value = serde_json::from_str(&text).unwrap_or_default();
+        match status {
+            200 => answer["id"].as_u64().and_then(|id| u32::try_from(id).ok()).ok_or_else(|| {
+                LookupError::Down(format!("{url}: an answer without an id: {}", short(&text)))
+            }),
+            408 | 429 | 300..=399 | 500.. => {
+                Err(LookupError::Down(format!("{url}: {status}: {}", reason(&answer, &text))))
+            }
+            _ => Err(LookupError::Refused { status, reason: reason(&answer, &text) }),
+        }
+    }
+}
+
+/// The authorities that the registry's certificate is checked against.
+fn authorities(ca_file: &str) -> Result<RootCerts, String> {
+    let certificates: Vec<Certificate<'static>> = if ca_file.is_empty() {
+        // Those that cannot be read are as good as not there.
+        let system = rustls_native_certs::load_native_certs().certs;
+        system.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect()
+    } else {
+        let key = "schemaRegistry.caFile";
+        let pem =
+            std::fs::read(ca_file).map_err(|error| format!("{key}: cannot read `{ca_file}`: {error}"))?;
+        let items = parse_pem(&pem).filter_map(|item| match item {
+            Ok(PemItem::Certificate(certificate)) => Some(certificate),
+            _ => None,
+        });
+        let certificates: Vec<_> = items.collect();
+        if certificates.is_empty() {
+            return Err(format!("{key}: `{ca_file}` has no certificate in PEM"));
+        }
+        certificates
+    };
+    Ok(RootCerts::new_with_certs(&certificates))
+}
+
+/// The header of basic authentication (RFC 7617).
+fn authorization(config: &SchemaRegistry) -> Result<Option<String>, String> {
+    if config.username.is_empty() {
+        return Ok(None);
+    }
+    let path = &config.password_file;
+    let from_file;
+    let password = if path.is_empty() {
+        config.password.reveal()
+    } else {
+        from_file = std::fs::read_to_string(path)
+            .map_err(|error| format!("schemaRegistry.passwordFile: cannot read `{path}`: {error}"))?;
+        from_file.trim_end_matches(['\r', '\n'])
+    };
+    Ok(Some(format!("Basic {}", STANDARD.encode(format!("{}:{password}", config.username)))))
+}
+
+/// A segment of a path (RFC 3986 §2.1).
+fn encoded(segment: &str) -> String {
+    let mut out = String::with_capacity(segment.len());
+    for byte in segment.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+/// What the registry says about an error.
+fn reason(answer: &Value, text: &str) -> String {
+    short(answer["message"].as_str().unwrap_or(text))
+}
+
+/// One line of it.
+fn short(text: &str) -> String {
+    let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    line.chars().take(MAX_REASON).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subject_is_one_segment_of_the_path() {
+        assert_eq!(encoded("wrp-events-value"), "wrp-events-value");
+        assert_eq!(encoded("a/b?ü"), "a%2Fb%3F%C3%BC");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_used_is_named_with_its_key() {
+        let missing = SchemaRegistry {
+            urls: vec!["https://localhost".to_owned()],
+            ca_file: "/nonexistent/ca.pem".to_owned(),
+            ..SchemaRegistry::default()
+        };
+        let error = Registry::open(&missing).err().unwrap();
+        assert!(error.starts_with("schemaRegistry.caFile: cannot read `/nonexistent/ca.pem`"), "{error}");
+        let missing = SchemaRegistry {
+            username: "me".to_owned(),
+            password_file: "/nonexistent/password".to_owned(),
+            ..SchemaRegistry::default()
+        };
+        let error = Registry::open(&missing).err().unwrap();
+        assert!(error.starts_with("schemaRegistry.passwordFile: cannot read"), "{error}");
+    }
+}
