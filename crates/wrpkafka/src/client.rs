@@ -1,12 +1,16 @@
 //! The Kafka client as the engine needs it, so that the engine can be tested without one.
 
+mod diagnosis;
 pub(crate) mod librdkafka;
+mod probe;
 mod properties;
 
 use std::time::Duration;
 
+use crate::config::Config;
 use crate::engine::Port;
-use crate::error::PublishError;
+use crate::error::{PublishError, StartError};
+use crate::files::Unreadable;
 use crate::record::RecordRef;
 use crate::ticket::Ticket;
 
@@ -19,10 +23,13 @@ pub(crate) trait Client: Send + Sync {
     /// Serves the client's events for this long.
     fn poll(&self, timeout: Duration);
 
+    /// Sends at once what lingers for company, for as long as this lasts, which is no longer than `within`.
+    fn flush(&self, within: Duration);
+
     /// Records and events that have not been served by [`Client::poll`].
     fn outstanding(&self) -> usize;
 
-    /// Gives up every record: each comes back as [`Failure::Gone`].
+    /// Gives up every record: each comes back as [`Failure::Gone`] or [`Failure::Doubtful`].
     fn purge(&self);
 }
 
@@ -41,7 +48,28 @@ pub(crate) enum Failure {
     Transient(PublishError),
     /// The client had no room, or is beyond use: another one, or this one later, may take the record.
     Gone,
+    /// As [`Failure::Gone`], but the record was on its way: a broker may have written it.
+    Doubtful,
 }
 
-/// Builds a client that reports to this port.
-pub(crate) type Connect = Box<dyn Fn(Port) -> Result<Box<dyn Client>, String> + Send + Sync>;
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BuildError {
+    #[error(transparent)]
+    File(#[from] Unreadable),
+    /// The client library's words: it refuses a setting, for instance a key that does not belong to its certificate.
+    #[error("the kafka client refuses its settings: {0}")]
+    Refused(String),
+}
+
+impl From<BuildError> for StartError {
+    fn from(error: BuildError) -> StartError {
+        match error {
+            BuildError::File(Unreadable { key, path, error }) => StartError::File { key, path, error },
+            BuildError::Refused(text) => StartError::Client(text),
+        }
+    }
+}
+
+/// Builds a client that reports to this port. It connects in the background.
+pub(crate) type Connect = Box<dyn Fn(&Config, Port) -> Result<Box<dyn Client>, BuildError> + Send + Sync>;

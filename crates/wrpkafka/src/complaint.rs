@@ -15,7 +15,6 @@ pub(crate) struct Complaints {
     /// By [`kind`]: those that make no dead letter by their type, the others by their reason.
     records: Mutex<[Complaint; KINDS]>,
     lost_letters: Mutex<Complaint>,
-    unreachable: Mutex<Complaint>,
 }
 
 /// Reasons, rather than types, where there is one: a topic that is unknown must not hide a record that is too large.
@@ -28,8 +27,9 @@ fn kind(error: &PublishError) -> usize {
     }
 }
 
+/// One thing that is complained of.
 #[derive(Debug, Default, Clone, Copy)]
-struct Complaint {
+pub(crate) struct Complaint {
     last: Option<Instant>,
     suppressed: u64,
 }
@@ -44,15 +44,11 @@ impl Complaints {
     pub(crate) fn lost_letter_due(&self, now: Instant) -> Option<u64> {
         self.lost_letters.lock().due(now)
     }
-
-    /// The same for the client's word that no broker can be reached, which it gives twice a second.
-    pub(crate) fn unreachable_due(&self, now: Instant) -> Option<u64> {
-        self.unreachable.lock().due(now)
-    }
 }
 
 impl Complaint {
-    fn due(&mut self, now: Instant) -> Option<u64> {
+    /// Whether it is to be told now; then, how often it was not since the last time.
+    pub(crate) fn due(&mut self, now: Instant) -> Option<u64> {
         if self.last.is_some_and(|last| now.saturating_duration_since(last) < PERIOD) {
             self.suppressed += 1;
             return None;

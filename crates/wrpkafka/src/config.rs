@@ -24,7 +24,8 @@ pub struct Config {
     pub max_buffered_bytes: u64,
     /// The waiting room for records of QoS 25 and above that find the client's buffer full.
     pub waiting: WaitingLimit,
-    /// How often a request other than one with records is repeated (3).
+    /// Without effect: librdkafka has no such setting, and repeats what is no record's request for as long as it is
+    /// needed. Taken because the reference's configuration has it (3).
     pub max_request_retries: u64,
     /// How often a record of low QoS is sent again when its client had to be replaced (3).
     /// Records of QoS 25 and above are never given up while their delivery timeout lasts.
@@ -41,6 +42,8 @@ pub struct Config {
     pub sasl: Sasl,
     /// How often the client's statistics are brought up to date (5 s); zero: never.
     pub statistics_interval: Duration,
+    /// How often certificates, keys and the password's file are looked at for changes (5 s); zero: never.
+    pub file_check_interval: Duration,
     /// The registry that knows the schemas of record values; none by default.
     pub schema_registry: SchemaRegistry,
     /// Where records go that can never be delivered; nowhere by default.
@@ -65,6 +68,7 @@ impl Default for Config {
             tls: Tls::default(),
             sasl: Sasl::default(),
             statistics_interval: Duration::from_secs(5),
+            file_check_interval: Duration::from_secs(5),
             schema_registry: SchemaRegistry::default(),
             dead_letter: DeadLetter::default(),
             dynamic: DynamicConfig::default(),
@@ -102,6 +106,15 @@ pub struct Tls {
     pub ca_file: String,
 }
 
+impl Tls {
+    /// The warning of every start.
+    pub(crate) fn warn_if_unverified(&self) {
+        if self.enabled && self.insecure_skip_verify {
+            tracing::warn!("kafka brokers' certificates are not verified: tls.insecureSkipVerify is set");
+        }
+    }
+}
+
 /// Authentication (`sasl`), none by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sasl {
@@ -111,6 +124,9 @@ pub struct Sasl {
     pub username: String,
     /// The user's password.
     pub password: Secret,
+    /// The file that holds the password instead, without the end of its last line; empty: none. A change of it is taken
+    /// up as that of a certificate is.
+    pub password_file: String,
 }
 
 /// A text that is never shown: [`fmt::Debug`] prints stars.

@@ -15,7 +15,7 @@ mod tests;
 pub(crate) mod worker;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering, Ordering::SeqCst};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -27,11 +27,13 @@ pub(crate) use fate::Origin;
 pub(crate) use port::{ClientError, Port};
 
 use crate::buffer::Buffer;
-use crate::client::{Client, Failure};
+use crate::client::{BuildError, Client, Connect, Failure};
 use crate::complaint::Complaints;
 use crate::config::Config;
 use crate::error::PublishError;
+use crate::files::{self, Fingerprint};
 use crate::listener::Listeners;
+use crate::problem::{ConnectionProblem, Problems};
 use crate::publisher::Buffered;
 use crate::record::{Record, RecordRef};
 use crate::route::{RouteTable, Target};
@@ -61,6 +63,18 @@ pub(crate) struct Engine {
     phase: AtomicU8,
     /// Whether the client that runs is beyond use.
     replace: AtomicBool,
+    /// Whether records of low QoS may wait as well: while a client is replaced, and until what waited then has left or
+    /// the next client is full.
+    low_waits: AtomicBool,
+    /// How many clients were built: the number of the next one.
+    clients: AtomicU64,
+    /// The client that delivered a record last.
+    reached_by: AtomicU64,
+    /// The client that no broker ever let in, while it is replaced.
+    refused: AtomicU64,
+    /// Records that were given up on their way since the replacement began: they may be written twice.
+    doubtful: AtomicU64,
+    problems: Problems,
     /// Records that the stop left behind.
     undelivered: AtomicU64,
     complaints: Complaints,
@@ -76,7 +90,7 @@ pub(crate) struct Engine {
 /// What bounds a record.
 struct Limits {
     /// `batchMaxBytes`, or the whole buffer if that is less.
-    record_bytes: usize,
+    record_bytes: AtomicUsize,
     delivery_timeout: Option<Duration>,
     low_retries: u64,
     /// The configured brokers, by whose order the statistics name them.
@@ -84,10 +98,15 @@ struct Limits {
 }
 
 /// One client, and which of the publisher's clients it is.
-struct Generation {
+pub(crate) struct Generation {
     client: Box<dyn Client>,
     number: u64,
+    /// What the files held that it was built from.
+    files: Fingerprint,
 }
+
+/// No client has this number.
+const NO_CLIENT: u64 = u64::MAX;
 
 /// Whether messages are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,8 +132,6 @@ enum Turned {
 
 impl Engine {
     pub(crate) fn new(config: &Config, routes: RouteTable) -> Engine {
-        let batch = config.dynamic.batch_max_bytes;
-        let record_bytes = if batch == 0 { DEFAULT_RECORD_BYTES } else { batch };
         let timeout = config.record_delivery_timeout;
         let schemas = Schemas::new(&config.schema_registry).map(Arc::new);
         if let Some(schemas) = &schemas {
@@ -124,8 +141,7 @@ impl Engine {
             routes: ArcSwap::from_pointee(routes),
             listeners: Listeners::default(),
             limits: Limits {
-                record_bytes: usize::try_from(record_bytes.min(config.max_buffered_bytes))
-                    .unwrap_or(usize::MAX),
+                record_bytes: AtomicUsize::new(record_bytes(config)),
                 delivery_timeout: (!timeout.is_zero()).then_some(timeout),
                 low_retries: config.max_record_retries,
                 seeds: config.brokers.iter().map(|broker| broker.trim().to_owned()).collect(),
@@ -138,6 +154,12 @@ impl Engine {
             sequence: AtomicU64::new(0),
             phase: AtomicU8::new(Phase::New as u8),
             replace: AtomicBool::new(false),
+            low_waits: AtomicBool::new(false),
+            clients: AtomicU64::new(0),
+            reached_by: AtomicU64::new(NO_CLIENT),
+            refused: AtomicU64::new(NO_CLIENT),
+            doubtful: AtomicU64::new(0),
+            problems: Problems::default(),
             undelivered: AtomicU64::new(0),
             complaints: Complaints::default(),
             schemas,
@@ -162,7 +184,7 @@ impl Engine {
             Err(Turned::Away(refusal)) => return Err(refusal),
             Err(Turned::NoRoom(ticket)) => ticket,
         };
-        if ticket.level == QosLevel::Low && !self.is_held_by_schema(&ticket) {
+        if ticket.level == QosLevel::Low && !self.low_waits.load(SeqCst) && !self.is_held_by_schema(&ticket) {
             return Err(Refusal { ticket, error: PublishError::BufferFull });
         }
         let waiting = Waiting { record: record.to_record(), ticket };
@@ -195,7 +217,7 @@ impl Engine {
 
     fn offer(&self, record: RecordRef<'_>, mut ticket: Box<Ticket>) -> Result<(), Turned> {
         ticket.bytes = record.size();
-        let (size, limit) = (ticket.bytes, self.limits.record_bytes);
+        let (size, limit) = (ticket.bytes, self.limits.record_bytes.load(Ordering::Relaxed));
         if size > limit {
             return Err(self.turn_away(record, ticket, PublishError::TooLarge { size, limit }));
         }
@@ -230,7 +252,7 @@ impl Engine {
             Some(generation) => match generation.client.send(record, ticket) {
                 Ok(()) => return Ok(()),
                 Err(refused) => match refused.failure {
-                    Failure::Gone => Turned::NoRoom(refused.ticket),
+                    Failure::Gone | Failure::Doubtful => Turned::NoRoom(refused.ticket),
                     Failure::Final(error) | Failure::Transient(error) => {
                         Turned::Away(Refusal { ticket: refused.ticket, error })
                     }
@@ -274,10 +296,33 @@ impl Engine {
         self.stats.lock().snapshot()
     }
 
-    /// Takes another client in place of the one that runs, and gives that one back.
-    fn install(&self, client: Box<dyn Client>, number: u64) -> Option<Arc<Generation>> {
-        let old = self.client.swap(Some(Arc::new(Generation { client, number })));
-        self.stats.lock().next_client();
-        old
+    /// Builds another client, which takes no records until it is installed.
+    pub(crate) fn build(
+        self: &Arc<Self>,
+        connect: &Connect,
+        config: &Config,
+    ) -> Result<Arc<Generation>, BuildError> {
+        let number = self.clients.fetch_add(1, Ordering::Relaxed);
+        // Looked at before: what changes meanwhile is seen at the next look.
+        let files = files::fingerprint(config);
+        let client = connect(config, Port::new(self, number))?;
+        Ok(Arc::new(Generation { client, number, files }))
     }
+
+    /// Holds records to the limits of another configuration.
+    pub(crate) fn limit_records(&self, config: &Config) {
+        self.limits.record_bytes.store(record_bytes(config), Ordering::Relaxed);
+    }
+
+    /// What keeps the publisher from its brokers.
+    pub(crate) fn problem(&self) -> Option<ConnectionProblem> {
+        self.problems.current()
+    }
+}
+
+/// The largest record that a client with this configuration takes, in bytes.
+fn record_bytes(config: &Config) -> usize {
+    let batch = config.dynamic.batch_max_bytes;
+    let record = if batch == 0 { DEFAULT_RECORD_BYTES } else { batch };
+    usize::try_from(record.min(config.max_buffered_bytes)).unwrap_or(usize::MAX)
 }

@@ -187,8 +187,19 @@ pub enum StartError {
     /// It was started before and not stopped since.
     #[error("the kafka publisher is already started")]
     AlreadyStarted,
-    /// The Kafka client refuses its settings, for example a certificate file that cannot be read.
-    #[error("the kafka client cannot be created: {0}")]
+    /// A file that the configuration names cannot be read.
+    #[error("{key}: cannot read `{path}`: {error}")]
+    File {
+        /// The key that names it, relative to the `kafka` section: `tls.caFile`.
+        key: &'static str,
+        /// The file.
+        path: String,
+        /// Why it cannot be read.
+        #[source]
+        error: std::io::Error,
+    },
+    /// The Kafka client refuses its settings, for example a key that does not belong to its certificate.
+    #[error("the kafka client refuses its settings: {0}")]
     Client(String),
     /// The operating system gives no thread.
     #[error("the kafka client's thread cannot be started: {0}")]
@@ -200,14 +211,21 @@ pub enum StartError {
 }
 
 impl StartError {
+    /// Whether the configuration, or a file that it names, is at fault.
+    #[must_use]
+    pub fn is_configuration(&self) -> bool {
+        matches!(self, StartError::File { .. } | StartError::Client(_))
+    }
+
     /// The class of the error, as events and metrics tell it.
     #[must_use]
     pub fn error_type(&self) -> ErrorType {
         match self {
             StartError::AlreadyStarted => ErrorType::AlreadyStarted,
-            StartError::Client(_) | StartError::Thread(_) | StartError::SchemaRegistry(_) => {
-                ErrorType::Unknown
-            }
+            StartError::File { .. }
+            | StartError::Client(_)
+            | StartError::Thread(_)
+            | StartError::SchemaRegistry(_) => ErrorType::Unknown,
         }
     }
 }

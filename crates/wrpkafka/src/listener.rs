@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 
 use crate::dead_letter::{DeadLetterOutcome, DeadLetterReason};
 use crate::error::{ErrorType, PublishError};
+use crate::problem::ConnectionProblem;
 use crate::stats::ClientStats;
 
 /// Told of every record once, when its fate is final, and of the client's statistics now and then.
@@ -26,6 +27,13 @@ pub trait Listener: Send + Sync {
     /// what the client has counted since the publisher started.
     fn on_client_stats(&self, stats: &ClientStats) {
         let _ = stats;
+    }
+
+    /// Called from a thread of the client's when a problem with the brokers is logged, which is once a minute at most
+    /// for each: must be quick and must not wait. It is over when [`Publisher::problem`](crate::Publisher::problem)
+    /// says so.
+    fn on_connection_problem(&self, problem: ConnectionProblem) {
+        let _ = problem;
     }
 }
 
@@ -81,6 +89,12 @@ impl Listeners {
     pub(crate) fn on_dead_letter(&self, reason: DeadLetterReason, outcome: DeadLetterOutcome) {
         for (_, listener) in self.all.load().iter() {
             listener.on_dead_letter(reason, outcome);
+        }
+    }
+
+    pub(crate) fn on_connection_problem(&self, problem: ConnectionProblem) {
+        for (_, listener) in self.all.load().iter() {
+            listener.on_connection_problem(problem);
         }
     }
 

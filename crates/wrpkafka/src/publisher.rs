@@ -1,8 +1,12 @@
 mod encode;
+mod live;
 mod publish;
 mod submit;
 
+pub(crate) use live::Settings;
+
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -10,9 +14,9 @@ use tokio::sync::oneshot;
 use wrp::{MessageRef, QosLevel};
 
 use crate::client::{Connect, librdkafka};
-use crate::config::{Config, ConfigError, DynamicConfig};
+use crate::config::{Config, ConfigError};
 use crate::engine::Engine;
-use crate::engine::worker::{StopRequest, Worker};
+use crate::engine::worker::{Order, StopRequest, Worker};
 use crate::error::{PublishError, StartError};
 use crate::listener::{Listener, ListenerId};
 use crate::outcome::Outcome;
@@ -39,7 +43,7 @@ pub struct Publisher {
 }
 
 struct Shared {
-    config: Config,
+    settings: Arc<Settings>,
     engine: Arc<Engine>,
     connect: Arc<Connect>,
     life: Mutex<Life>,
@@ -55,7 +59,7 @@ enum Life {
 /// The threads of a publisher that runs.
 struct Running {
     /// The client's, which ends when this is dropped, too.
-    control: std::sync::mpsc::Sender<StopRequest>,
+    control: Sender<Order>,
     /// The schema registry's, if there is one.
     registrar: Option<Registrar>,
 }
@@ -91,8 +95,7 @@ impl Publisher {
     /// # Errors
     /// Every fault of the configuration.
     pub fn new(config: Config) -> Result<Publisher, ConfigError> {
-        let settings = config.clone();
-        Publisher::with_client(config, Box::new(move |port| librdkafka::connect(&settings, port)))
+        Publisher::with_client(config, Box::new(librdkafka::connect))
     }
 
     /// As [`new`](Publisher::new), with another client.
@@ -100,7 +103,8 @@ impl Publisher {
         let routes = config.compile().map_err(ConfigError)?;
         let engine = Arc::new(Engine::new(&config, routes));
         let (connect, life) = (Arc::new(connect), Mutex::new(Life::Idle));
-        Ok(Publisher { shared: Some(Arc::new(Shared { config, engine, connect, life })) })
+        let settings = Arc::new(Settings::new(config));
+        Ok(Publisher { shared: Some(Arc::new(Shared { settings, engine, connect, life })) })
     }
 
     /// A publisher that takes every message silently and sends none.
@@ -126,14 +130,14 @@ impl Publisher {
             return Err(StartError::AlreadyStarted);
         }
         shared.announce();
-        let registry = &shared.config.schema_registry;
+        let registry = &shared.settings.get().schema_registry;
         let registrar = shared.engine.schemas.as_ref().map(|schemas| {
             Registrar::start(&shared.engine, schemas, registry).map_err(StartError::SchemaRegistry)
         });
         let registrar = registrar.transpose()?;
-        let (control, requests) = std::sync::mpsc::channel();
+        let (control, orders) = std::sync::mpsc::channel();
         let (engine, connect) = (Arc::clone(&shared.engine), Arc::clone(&shared.connect));
-        let worker = Worker::new(engine, connect, requests).map_err(StartError::Client)?;
+        let worker = Worker::new(engine, connect, Arc::clone(&shared.settings), orders)?;
         std::thread::Builder::new()
             .name("wrpkafka".to_owned())
             .spawn(move || worker.run())
@@ -158,7 +162,7 @@ impl Publisher {
             let now = Instant::now();
             // A deadline too far away to be expressed is none.
             let deadline = now.checked_add(within).unwrap_or(now + Duration::from_secs(86_400));
-            if control.send(StopRequest { deadline, reply }).is_ok() {
+            if control.send(Order::Stop(StopRequest { deadline, reply })).is_ok() {
                 undelivered = answer.await.unwrap_or_default();
             }
             // Kept so long, as records may have waited for it.
@@ -225,34 +229,6 @@ impl Publisher {
         result
     }
 
-    /// Validates another dynamic configuration, then takes up its routes and headers, from the next message on.
-    ///
-    /// Compression, linger, batch size and acks are checked, but the client keeps those it was created with; a warning
-    /// says so.
-    ///
-    /// # Errors
-    /// Every fault of it; then the old one stays.
-    pub fn update_config(&self, dynamic: DynamicConfig) -> Result<(), ConfigError> {
-        let Some(shared) = &self.shared else { return Ok(()) };
-        let routes =
-            dynamic.compile_within_limits(shared.config.deny_nil_partition_key).map_err(ConfigError)?;
-        shared.engine.take_up(routes);
-        if let Life::Running(Running { registrar: Some(registrar), .. }) = &*shared.life.lock() {
-            registrar.look_again();
-        }
-        tracing::info!("kafka routes and headers updated");
-        let created = &shared.config.dynamic;
-        let unchanged = DynamicConfig {
-            topic_map: created.topic_map.clone(),
-            headers: created.headers.clone(),
-            ..dynamic
-        };
-        if unchanged != *created {
-            tracing::warn!("other kafka settings take effect at the next start");
-        }
-        Ok(())
-    }
-
     /// How full the publisher is. All zero in a disabled one.
     #[must_use]
     pub fn buffered(&self) -> Buffered {
@@ -292,7 +268,7 @@ impl Publisher {
 
 impl Shared {
     fn announce(&self) {
-        let config = &self.config;
+        let config = &*self.settings.get();
         tracing::info!(
             brokers = ?config.brokers,
             allowAutoTopicCreation = config.allow_auto_topic_creation,
@@ -305,9 +281,7 @@ impl Shared {
             dynamicConfig = ?config.dynamic,
             "Creating Kafka publisher"
         );
-        if config.tls.enabled && config.tls.insecure_skip_verify {
-            tracing::warn!("kafka brokers' certificates are not verified: tls.insecureSkipVerify is set");
-        }
+        config.tls.warn_if_unverified();
     }
 
     fn running(&self, message: &MessageRef<'_>) -> Result<(), Unroutable> {

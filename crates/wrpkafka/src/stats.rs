@@ -58,7 +58,14 @@ pub struct TopicStats {
 #[derive(Debug, Default)]
 pub(crate) struct Accumulator {
     total: ClientStats,
-    /// The latest report of the client that runs, from which the next one's growth is told.
+    clients: HashMap<u64, Told>,
+}
+
+/// The latest report of a client, from which the next one's growth is told.
+#[derive(Debug, Default)]
+struct Told {
+    /// How many reports there were.
+    reports: u64,
     brokers: HashMap<String, Broker>,
     partitions: HashMap<(String, i32), (u64, u64)>,
     /// Connections that failed since then, by node: the report counts them among the opened ones.
@@ -66,17 +73,20 @@ pub(crate) struct Accumulator {
 }
 
 impl Accumulator {
-    /// Takes a report of the client that runs; `seeds` are the configured brokers.
-    pub(crate) fn add(&mut self, report: &Statistics, seeds: &[String]) -> &ClientStats {
+    /// Takes a client's report; `seeds` are the configured brokers.
+    pub(crate) fn add(&mut self, client: u64, report: &Statistics, seeds: &[String]) -> &ClientStats {
+        let Accumulator { total, clients } = self;
+        let told = clients.entry(client).or_default();
+        told.reports += 1;
         for (name, broker) in &report.brokers {
             // The client's own pseudo connections are none.
             if broker.source == "internal" || broker.source == "logical" {
                 continue;
             }
-            let before = self.brokers.insert(name.clone(), broker.clone()).unwrap_or_default();
+            let before = told.brokers.insert(name.clone(), broker.clone()).unwrap_or_default();
             let node_id = node_id(broker, seeds);
-            let failed = self.failed.remove(&node_id).unwrap_or_default();
-            let node = self.total.node(&node_id);
+            let failed = told.failed.remove(&node_id).unwrap_or_default();
+            let node = total.node(&node_id);
             let grown = |now: Option<i64>, before: Option<i64>| {
                 u64::try_from(now.unwrap_or_default() - before.unwrap_or_default()).unwrap_or_default()
             };
@@ -90,12 +100,37 @@ impl Accumulator {
             node.retries += broker.txretries.saturating_sub(before.txretries);
         }
         for topic in report.topics.values() {
-            self.add_topic(topic);
+            told.add_topic(topic, total);
         }
         &self.total
     }
 
-    fn add_topic(&mut self, topic: &Topic) {
+    /// Notes a connection that could not be opened, for the client's next report.
+    pub(crate) fn connect_error(&mut self, client: u64, broker: &str, seeds: &[String]) {
+        let (address, id) = broker.rsplit_once('/').unwrap_or((broker, "bootstrap"));
+        let address = address.split_once("://").map_or(address, |(_, address)| address);
+        let node_id = if id.parse::<i32>().is_ok() { id.to_owned() } else { seed(address, seeds) };
+        *self.clients.entry(client).or_default().failed.entry(node_id).or_default() += 1;
+    }
+
+    /// How many reports a client has given.
+    pub(crate) fn reports(&self, client: u64) -> u64 {
+        self.clients.get(&client).map_or(0, |told| told.reports)
+    }
+
+    /// A client will report no more.
+    pub(crate) fn forget(&mut self, client: u64) {
+        self.clients.remove(&client);
+    }
+
+    /// What was counted up to the latest report.
+    pub(crate) fn snapshot(&self) -> ClientStats {
+        self.total.clone()
+    }
+}
+
+impl Told {
+    fn add_topic(&mut self, topic: &Topic, total: &mut ClientStats) {
         let mut by_node: HashMap<String, (u64, u64)> = HashMap::new();
         for partition in topic.partitions.values().filter(|partition| partition.leader >= 0) {
             let key = (topic.topic.clone(), partition.partition);
@@ -109,29 +144,11 @@ impl Accumulator {
         // The window counts the batches since the previous report.
         let batches = u64::try_from(topic.batchcnt.cnt).unwrap_or_default();
         for (node_id, grown) in by_node.into_iter().filter(|(_, grown)| grown.0 > 0) {
-            let entry = self.total.topic(&topic.topic, &node_id);
+            let entry = total.topic(&topic.topic, &node_id);
             entry.produced_records += grown.0;
             entry.produced_bytes += grown.1;
             entry.produced_batches += (batches * grown.0).div_ceil(records.max(1));
         }
-    }
-
-    /// Notes a connection that could not be opened, for the next report.
-    pub(crate) fn connect_error(&mut self, broker: &str, seeds: &[String]) {
-        let (address, id) = broker.rsplit_once('/').unwrap_or((broker, "bootstrap"));
-        let node_id = if id.parse::<i32>().is_ok() { id.to_owned() } else { seed(address, seeds) };
-        *self.failed.entry(node_id).or_default() += 1;
-    }
-
-    /// Another client begins to count at zero.
-    pub(crate) fn next_client(&mut self) {
-        self.brokers.clear();
-        self.partitions.clear();
-    }
-
-    /// What was counted up to the latest report.
-    pub(crate) fn snapshot(&self) -> ClientStats {
-        self.total.clone()
     }
 }
 
@@ -195,10 +212,11 @@ mod tests {
     fn counters_grow_over_leader_changes_and_clients() {
         let seeds = ["a:1".to_owned(), "b".to_owned()];
         let mut sum = Accumulator::default();
-        sum.add(&report(1, 5, 1, 2), &seeds);
-        sum.add(&report(2, 8, 2, 1), &seeds);
-        sum.next_client();
-        sum.add(&report(1, 4, 2, 4), &seeds);
+        sum.add(0, &report(1, 5, 1, 2), &seeds);
+        sum.add(1, &report(1, 4, 2, 4), &seeds);
+        sum.add(0, &report(2, 8, 2, 1), &seeds);
+        assert_eq!((sum.reports(0), sum.reports(1), sum.reports(2)), (2, 1, 0));
+        sum.forget(0);
         let stats = sum.snapshot();
         assert_eq!(stats.nodes.len(), 1);
         assert_eq!((stats.nodes[0].node_id.as_str(), stats.nodes[0].connects), ("seed_1", 3));
@@ -215,9 +233,9 @@ mod tests {
     fn a_failed_connection_is_not_counted_as_an_opened_one() {
         let seeds = ["b:9092".to_owned()];
         let mut sum = Accumulator::default();
-        sum.connect_error("b:9092/bootstrap", &seeds);
+        sum.connect_error(0, "ssl://b:9092/bootstrap", &seeds);
         assert_eq!(sum.snapshot().nodes.len(), 0, "told with the next report");
-        sum.add(&report(3, 0, 1, 0), &seeds);
+        sum.add(0, &report(3, 0, 1, 0), &seeds);
         let stats = sum.snapshot();
         assert_eq!((stats.nodes[0].connects, stats.nodes[0].connect_errors), (2, 1));
     }

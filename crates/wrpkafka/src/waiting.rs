@@ -3,7 +3,7 @@
 //! It is bounded in records and in bytes. When it is full, the lowest level gives way first, and within a level the
 //! oldest (contract §15). It knows nothing of clients: whoever holds its lock takes records out and sends them.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 
 use wrp::QosLevel;
 
@@ -31,8 +31,9 @@ const LEVELS: usize = 4;
 
 #[derive(Debug)]
 pub(crate) struct WaitingRoom {
-    /// By level; each in the order of the tickets' sequence numbers.
-    queues: [VecDeque<Waiting>; LEVELS],
+    /// By level; each by the tickets' sequence numbers. A map, because a client that is given up brings back thousands
+    /// of records that belong before those that wait.
+    queues: [BTreeMap<u64, Waiting>; LEVELS],
     bytes: [u64; LEVELS],
     limit: WaitingLimit,
 }
@@ -48,7 +49,7 @@ impl WaitingRoom {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.queues.iter().all(VecDeque::is_empty)
+        self.queues.iter().all(BTreeMap::is_empty)
     }
 
     /// Whether a record of this size could wait without another giving way.
@@ -70,7 +71,7 @@ impl WaitingRoom {
         }
         let level = waiting.ticket.level as usize;
         self.bytes[level] += waiting.ticket.bytes as u64;
-        self.queues[level].push_back(waiting);
+        self.queues[level].insert(waiting.ticket.sequence, waiting);
         Admission::Admitted(displaced)
     }
 
@@ -78,15 +79,13 @@ impl WaitingRoom {
     pub(crate) fn put_back(&mut self, waiting: Waiting) {
         let level = waiting.ticket.level as usize;
         self.bytes[level] += waiting.ticket.bytes as u64;
-        let queue = &mut self.queues[level];
-        let place = queue.partition_point(|other| other.ticket.sequence < waiting.ticket.sequence);
-        queue.insert(place, waiting);
+        self.queues[level].insert(waiting.ticket.sequence, waiting);
     }
 
     /// The record that came first.
     pub(crate) fn first_mut(&mut self) -> Option<&mut Waiting> {
         let level = self.first_level()?;
-        self.queues[level].front_mut()
+        Some(self.queues[level].first_entry()?.into_mut())
     }
 
     /// Takes out the record that came first.
@@ -98,7 +97,7 @@ impl WaitingRoom {
     pub(crate) fn pop_while(&mut self, late: impl Fn(&Ticket) -> bool) -> Vec<Waiting> {
         let mut popped = Vec::new();
         for level in 0..LEVELS {
-            while self.queues[level].front().is_some_and(|waiting| late(&waiting.ticket)) {
+            while self.queues[level].first_key_value().is_some_and(|(_, waiting)| late(&waiting.ticket)) {
                 popped.extend(self.pop(level));
             }
         }
@@ -108,13 +107,13 @@ impl WaitingRoom {
     /// Whether the records that would give way to this one leave enough room.
     fn can_make_room(&self, ticket: &Ticket) -> bool {
         let above = ticket.level as usize + 1..;
-        let records: usize = self.queues[above.clone()].iter().map(VecDeque::len).sum();
+        let records: usize = self.queues[above.clone()].iter().map(BTreeMap::len).sum();
         let bytes: u64 = self.bytes[above].iter().sum();
         (records as u64) < self.limit.records && bytes + ticket.bytes as u64 <= self.limit.bytes
     }
 
     fn first_level(&self) -> Option<usize> {
-        let first = |level: &usize| self.queues[*level].front().map(|waiting| waiting.ticket.sequence);
+        let first = |level: &usize| self.queues[*level].first_key_value().map(|(sequence, _)| *sequence);
         (0..LEVELS).filter(|level| !self.queues[*level].is_empty()).min_by_key(first)
     }
 
@@ -123,7 +122,7 @@ impl WaitingRoom {
     }
 
     fn pop(&mut self, level: usize) -> Option<Waiting> {
-        let waiting = self.queues[level].pop_front()?;
+        let waiting = self.queues[level].pop_first()?.1;
         self.bytes[level] -= waiting.ticket.bytes as u64;
         Some(waiting)
     }

@@ -1,50 +1,48 @@
 //! The real client: librdkafka's producer, with our own context and the ticket as each record's opaque pointer.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use rdkafka::ClientContext;
+use rdkafka::bindings::{rd_kafka_flush, rd_kafka_message_status, rd_kafka_msg_status_t};
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
-use rdkafka::message::{Header, Headers as _, Message as _, OwnedHeaders};
+use rdkafka::message::{BorrowedMessage, Header, Headers as _, Message as _, OwnedHeaders};
 use rdkafka::producer::{
     BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext, PurgeConfig,
 };
 use rdkafka::statistics::Statistics;
 
-use super::{Client, Failure, Refused, properties};
+use super::{BuildError, Client, Failure, Refused, diagnosis, probe, properties};
 use crate::config::{Config, Tls};
 use crate::engine::{ClientError, Port};
 use crate::error::PublishError;
+use crate::files;
 use crate::header::HeaderBlock;
+use crate::problem::ConnectionProblem;
 use crate::record::{Record, RecordRef};
 use crate::ticket::Ticket;
 
 /// Creates a client for a checked configuration. It connects in the background.
-pub(crate) fn connect(config: &Config, port: Port) -> Result<Box<dyn Client>, String> {
-    check_files(&config.tls)?;
-    let client = create(&properties::client_config(config), port)?;
+pub(crate) fn connect(config: &Config, port: Port) -> Result<Box<dyn Client>, BuildError> {
+    let config = files::resolve(config)?;
+    let client = create(&properties::client_config(&config), &config.tls, port)?;
     Ok(Box::new(client))
 }
 
-/// Names the file that can't be read, which the client's own text does not.
-fn check_files(tls: &Tls) -> Result<(), String> {
-    let files =
-        [("tls.caFile", &tls.ca_file), ("tls.certFile", &tls.cert_file), ("tls.keyFile", &tls.key_file)];
-    for (key, path) in files {
-        if tls.enabled && !path.is_empty() {
-            std::fs::metadata(path).map_err(|error| format!("{key}: cannot read `{path}`: {error}"))?;
-        }
-    }
-    Ok(())
-}
-
-fn create(config: &ClientConfig, port: Port) -> Result<Librdkafka, String> {
-    let context = Context { port, last_error: Mutex::new(None) };
+fn create(config: &ClientConfig, tls: &Tls, port: Port) -> Result<Librdkafka, BuildError> {
+    let context = Context {
+        port,
+        ca_file: tls.ca_file.clone(),
+        last_error: Mutex::new(None),
+        probing: Arc::new(AtomicBool::new(false)),
+    };
     match config.create_with_context::<_, BaseProducer<Context>>(context) {
         Ok(producer) => Ok(Librdkafka { producer }),
         // The client's own text names the property and the file, and never a password.
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(BuildError::Refused(error.to_string())),
     }
 }
 
@@ -70,6 +68,14 @@ impl Client for Librdkafka {
         self.producer.poll(timeout);
     }
 
+    #[expect(unsafe_code, reason = "the safe wrapper gives the client no time to see that it is to flush")]
+    fn flush(&self, within: Duration) {
+        let within = i32::try_from(within.as_millis()).unwrap_or(i32::MAX);
+        // SAFETY: the client lives as long as the producer, which is borrowed here; the call is thread-safe. That not
+        // everything is sent when the time is over is what its answer tells, and no error.
+        unsafe { rd_kafka_flush(self.producer.client().native_ptr(), within) };
+    }
+
     fn outstanding(&self) -> usize {
         usize::try_from(self.producer.in_flight_count()).unwrap_or_default()
     }
@@ -93,7 +99,8 @@ fn failure(error: &KafkaError) -> Failure {
         });
     };
     match code {
-        Code::QueueFull | Code::Fatal | Code::PurgeQueue | Code::PurgeInflight => Failure::Gone,
+        Code::QueueFull | Code::Fatal | Code::PurgeQueue => Failure::Gone,
+        Code::PurgeInflight => Failure::Doubtful,
         Code::MessageTimedOut => Failure::Final(PublishError::Timeout),
         Code::BrokerTransportFailure
         | Code::AllBrokersDown
@@ -119,15 +126,54 @@ fn broker_error(code: Code) -> PublishError {
     PublishError::Broker { code: format!("{code:?}").into(), reason: reason.into() }
 }
 
-/// What the client calls back: fates, statistics, errors and log lines.
+/// What the client calls back: fates, statistics, errors and log lines. All from the thread that polls it.
 struct Context {
     port: Port,
+    /// For the look at a certificate that does not pass.
+    ca_file: String,
     /// The crate tells every error twice in a row; this remembers the first.
     last_error: Mutex<Option<String>>,
+    /// Whether a thread has a look already: one at a time.
+    probing: Arc<AtomicBool>,
+}
+
+impl Context {
+    /// A connection failed, or ended.
+    fn connection_failed(&self, text: &str) {
+        let Some(problem) = diagnosis::diagnose(text) else { return };
+        let address = diagnosis::address(text);
+        match address {
+            Some(address) if problem == ConnectionProblem::UntrustedCertificate => {
+                self.look_closer(address, text);
+            }
+            _ => self.port.problem(problem, text),
+        }
+    }
+
+    /// Finds out what is wrong with a certificate, in a thread of its own, and tells that.
+    fn look_closer(&self, address: &str, text: &str) {
+        if self.probing.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let (port, probing) = (self.port.clone(), Arc::clone(&self.probing));
+        let (address, text, ca_file) = (address.to_owned(), text.to_owned(), self.ca_file.clone());
+        let look = move || {
+            let found = probe::why_untrusted(&address, &ca_file);
+            port.problem(found.unwrap_or(ConnectionProblem::UntrustedCertificate), &text);
+            probing.store(false, Ordering::Relaxed);
+        };
+        if std::thread::Builder::new().name("wrpkafka-probe".to_owned()).spawn(look).is_err() {
+            self.probing.store(false, Ordering::Relaxed);
+            self.port.problem(ConnectionProblem::UntrustedCertificate, "no thread for a closer look");
+        }
+    }
 }
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        if facility == "FAIL" {
+            self.connection_failed(message);
+        }
         // Even its emergencies lose nothing: a client beyond use is replaced, and its records sent again.
         match level {
             RDKafkaLogLevel::Emerg
@@ -170,7 +216,10 @@ impl ProducerContext for Context {
     fn delivery(&self, result: &DeliveryResult<'_>, ticket: Box<Ticket>) {
         let (message, fate) = match result {
             Ok(message) => (message, Ok(())),
-            Err((error, message)) => (message, Err(failure(error))),
+            Err((error, message)) => match failure(error) {
+                Failure::Gone if was_sent(message) => (message, Err(Failure::Doubtful)),
+                failure => (message, Err(failure)),
+            },
         };
         // The client's copy of the record serves when it has to be sent again.
         self.port.delivered(ticket, fate, |target| Record {
@@ -182,7 +231,15 @@ impl ProducerContext for Context {
     }
 }
 
-fn headers_of(message: &rdkafka::message::BorrowedMessage<'_>) -> HeaderBlock {
+/// Whether a broker may have written a record that the client gives back.
+#[expect(unsafe_code, reason = "the crate has no wrapper for a message's status")]
+fn was_sent(message: &BorrowedMessage<'_>) -> bool {
+    // SAFETY: the message is borrowed from its delivery report, which is alive.
+    let status = unsafe { rd_kafka_message_status(message.ptr()) };
+    status == rd_kafka_msg_status_t::RD_KAFKA_MSG_STATUS_POSSIBLY_PERSISTED
+}
+
+fn headers_of(message: &BorrowedMessage<'_>) -> HeaderBlock {
     let mut block = HeaderBlock::default();
     for header in message.headers().iter().flat_map(|headers| headers.iter()) {
         block.push(header.key, header.value.unwrap_or_default());

@@ -157,8 +157,12 @@ mod tests {
             key_file: "k.pem".to_owned(),
             ca_file: "ca.pem".to_owned(),
         };
-        config.sasl =
-            Sasl { mechanism: "PLAIN".to_owned(), username: "me".to_owned(), password: "pw".into() };
+        config.sasl = Sasl {
+            mechanism: "PLAIN".to_owned(),
+            username: "me".to_owned(),
+            password: "pw".into(),
+            ..Sasl::default()
+        };
         let client = client_config(&config);
         for (key, value) in [
             ("ssl.ca.location", "ca.pem"),

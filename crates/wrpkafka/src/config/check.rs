@@ -97,7 +97,8 @@ impl Config {
         let sasl = &self.sasl;
         match sasl.mechanism.as_str() {
             "" => {
-                if !sasl.username.is_empty() || !sasl.password.reveal().is_empty() {
+                let texts = [&sasl.username, sasl.password.reveal(), &sasl.password_file];
+                if texts.iter().any(|text| !text.is_empty()) {
                     faults.add("sasl.mechanism", format!("is empty: {MECHANISMS}"));
                 }
             }
@@ -108,12 +109,16 @@ impl Config {
             }
             other => faults.add("sasl.mechanism", format!("`{other}` is unknown: {MECHANISMS}")),
         }
+        if !sasl.password_file.is_empty() && !sasl.password.reveal().is_empty() {
+            faults.add("sasl.passwordFile", "excludes password: expected only one of them");
+        }
         for (key, value) in [
             ("tls.certFile", tls.cert_file.as_str()),
             ("tls.keyFile", &tls.key_file),
             ("tls.caFile", &tls.ca_file),
             ("sasl.username", &sasl.username),
             ("sasl.password", sasl.password.reveal()),
+            ("sasl.passwordFile", &sasl.password_file),
         ] {
             if value.contains('\0') {
                 faults.add(key, "contains a zero byte");
@@ -153,14 +158,6 @@ impl DynamicConfig {
 
     pub(crate) fn compile(&self, deny_nil_key: bool) -> Result<RouteTable, Vec<Fault>> {
         let mut faults = Faults::default();
-        let table = self.compile_into(deny_nil_key, &mut faults);
-        faults.or(table)
-    }
-
-    /// As [`compile`](Self::compile), with the limits of the client.
-    pub(crate) fn compile_within_limits(&self, deny_nil_key: bool) -> Result<RouteTable, Vec<Fault>> {
-        let mut faults = Faults::default();
-        self.check_limits(&mut faults);
         let table = self.compile_into(deny_nil_key, &mut faults);
         faults.or(table)
     }
@@ -340,6 +337,18 @@ mod tests {
         config.sasl.password = Secret::from("hunter2\0");
         let shown = format!("{config:?} {:?}", config.check());
         assert!(!shown.contains("hunter2"), "{shown}");
+    }
+
+    #[test]
+    fn a_password_comes_from_one_place() {
+        let mut config = minimal();
+        config.sasl.password_file = "password".to_owned();
+        assert_eq!(keys(&config), ["sasl.mechanism"]);
+        config.sasl.mechanism = "PLAIN".to_owned();
+        config.sasl.username = "me".to_owned();
+        assert_eq!(keys(&config), [""; 0]);
+        config.sasl.password = Secret::from("hunter2");
+        assert_eq!(keys(&config), ["sasl.passwordFile"]);
     }
 
     #[test]

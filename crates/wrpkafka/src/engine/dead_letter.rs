@@ -1,5 +1,7 @@
 //! What becomes of a record that can never be delivered.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -52,7 +54,7 @@ impl Engine {
             told.push(name::CONTENT_TYPE, schemas.content_type().as_bytes());
         }
 
-        let room = self.limits.record_bytes.saturating_sub(told.size() + OVERHEAD);
+        let room = self.limits.record_bytes.load(Relaxed).saturating_sub(told.size() + OVERHEAD);
         let mut key = record.key;
         let mut block = record.headers.clone();
         if key.map_or(0, <[u8]>::len) + block.size() > room / 2 {

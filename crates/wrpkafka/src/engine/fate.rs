@@ -42,7 +42,7 @@ impl Engine {
                 self.finish(*ticket, Err(error), Origin::Client);
             }
             Err(Failure::Transient(error)) => self.send_again(ticket, record, error),
-            Err(Failure::Gone) => {
+            Err(Failure::Gone | Failure::Doubtful) => {
                 let error = PublishError::Broker {
                     code: "ClientGone".into(),
                     reason: "the kafka client was replaced before it delivered the record".into(),

@@ -8,11 +8,13 @@ use rdkafka::statistics::Statistics;
 
 use super::Engine;
 use crate::client::Failure;
+use crate::problem::ConnectionProblem;
 use crate::record::Record;
 use crate::route::Target;
 use crate::ticket::Ticket;
 
 /// Where a client reports to. Weak, because the engine owns the client.
+#[derive(Clone)]
 pub(crate) struct Port {
     engine: Weak<Engine>,
     /// Which of the engine's clients reports.
@@ -33,8 +35,14 @@ impl Port {
     ) {
         // Without an engine nobody listens any more, and the dropped ticket tells its receipt.
         let Some(engine) = self.engine.upgrade() else { return };
-        if fate == Err(Failure::Gone) {
-            self.ask_for_replacement(&engine);
+        match &fate {
+            Ok(()) => self.reached(&engine),
+            Err(Failure::Gone) => self.ask_for_replacement(&engine),
+            Err(Failure::Doubtful) => {
+                engine.doubtful.fetch_add(1, Ordering::Relaxed);
+                self.ask_for_replacement(&engine);
+            }
+            Err(Failure::Final(_) | Failure::Transient(_)) => {}
         }
         engine.delivered(ticket, fate, record);
     }
@@ -44,9 +52,12 @@ impl Port {
         let Some(engine) = self.engine.upgrade() else { return };
         let stats = {
             let mut stats = engine.stats.lock();
-            stats.add(report, &engine.limits.seeds);
+            stats.add(self.number, report, &engine.limits.seeds);
             stats.snapshot()
         };
+        if report.brokers.values().any(|broker| broker.nodeid >= 0 && broker.state == "UP") {
+            self.problem_is_over(&engine);
+        }
         engine.listeners.on_client_stats(&stats);
     }
 
@@ -58,18 +69,41 @@ impl Port {
                 tracing::warn!(error, reason, "kafka client is beyond use, another takes over its records");
                 self.ask_for_replacement(&engine);
             }
-            ClientError::AllBrokersDown => {
-                if let Some(suppressed) = engine.complaints.unreachable_due(Instant::now()) {
-                    tracing::warn!(reason, suppressed, "no kafka broker can be reached");
-                }
-            }
+            ClientError::AllBrokersDown => self.problem(ConnectionProblem::Unreachable, reason),
             ClientError::Other => {
                 // The client's own log line says it already.
                 tracing::debug!(error, reason, "kafka client error");
                 if let Some(broker) = failed_connection(reason) {
-                    engine.stats.lock().connect_error(broker, &engine.limits.seeds);
+                    engine.stats.lock().connect_error(self.number, broker, &engine.limits.seeds);
                 }
             }
+        }
+    }
+
+    /// The client does not get to its brokers; `reason` is in its own words, which never hold a secret.
+    pub(crate) fn problem(&self, problem: ConnectionProblem, reason: &str) {
+        let Some(engine) = self.engine.upgrade() else { return };
+        let Some(suppressed) = engine.problems.met(self.number, problem, Instant::now()) else { return };
+        if problem.is_refusal() {
+            tracing::error!(%problem, reason, suppressed, "kafka brokers do not let the publisher in");
+        } else {
+            tracing::warn!(%problem, reason, suppressed, "no kafka broker can be reached");
+        }
+        engine.listeners.on_connection_problem(problem);
+    }
+
+    /// A broker has answered.
+    fn reached(&self, engine: &Engine) {
+        // Hardly ever another value: then nothing is written that other threads read.
+        if engine.reached_by.load(Ordering::Relaxed) != self.number {
+            engine.reached_by.store(self.number, Ordering::Relaxed);
+        }
+        self.problem_is_over(engine);
+    }
+
+    fn problem_is_over(&self, engine: &Engine) {
+        if let Some(problem) = engine.problems.reached(self.number) {
+            tracing::info!(%problem, "kafka brokers are reached again");
         }
     }
 

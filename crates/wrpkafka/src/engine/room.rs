@@ -1,10 +1,11 @@
 //! The waiting room's door: who gets in, and how those inside get to the client.
 
+use std::sync::Arc;
 use std::sync::atomic::{Ordering, Ordering::SeqCst};
 use std::time::Instant;
 
 use super::gate::Gate;
-use super::{Engine, Origin, Refusal, Turned};
+use super::{Engine, Generation, Origin, Refusal, Turned};
 use crate::config::WaitingLimit;
 use crate::error::PublishError;
 use crate::waiting::{Admission, Waiting, WaitingRoom};
@@ -69,6 +70,7 @@ impl Engine {
             while !room.held {
                 let Some(first) = room.queue.first_mut() else {
                     self.waits.store(false, SeqCst);
+                    self.low_waits.store(false, SeqCst);
                     break;
                 };
                 match self.pass_gate(first) {
@@ -83,6 +85,7 @@ impl Engine {
                 }
                 let bytes = first.ticket.bytes;
                 if !self.buffer.reserve(bytes) {
+                    self.low_waits.store(false, SeqCst);
                     break;
                 }
                 let Some(Waiting { record, ticket }) = room.queue.pop_first() else { break };
@@ -105,6 +108,14 @@ impl Engine {
         for (Waiting { record, ticket }, error) in refused {
             self.bury(record.as_ref(), &ticket, &error);
             self.finish(*ticket, Err(error), Origin::Client);
+        }
+    }
+
+    /// Moves what waits although nothing is on its way whose return would: a record that the client refuses gives its
+    /// room back without anybody looking. For the thread, now and then.
+    pub(super) fn pump_if_waiting(&self) {
+        if self.waits.load(SeqCst) {
+            self.pump();
         }
     }
 
@@ -139,15 +150,22 @@ impl Engine {
         self.room.lock().queue.is_empty() && self.buffer.used().0 == 0
     }
 
-    /// Keeps everything in the room, as while the client is replaced.
-    pub(super) fn hold(&self) {
-        let mut room = self.room.lock();
-        room.held = true;
-        self.waits.store(true, SeqCst);
+    /// Keeps everything in the room, while the client is replaced, and takes the client out of the callers' reach.
+    ///
+    /// A caller may be about to hand it a record: that shows as another owner.
+    pub(super) fn hold(&self) -> Option<Arc<Generation>> {
+        {
+            let mut room = self.room.lock();
+            room.held = true;
+            self.low_waits.store(true, SeqCst);
+            self.waits.store(true, SeqCst);
+        }
+        self.client.swap(None)
     }
 
-    /// Lets records leave again.
-    pub(super) fn release(&self) {
+    /// Lets records leave again, to this client.
+    pub(super) fn release(&self, next: Arc<Generation>) {
+        self.client.store(Some(next));
         self.room.lock().held = false;
         self.pump();
         self.room_freed.notify_waiters();
@@ -158,6 +176,7 @@ impl Engine {
         let mut room = self.room.lock();
         (room.held, room.closed) = (false, false);
         self.waits.store(false, SeqCst);
+        self.low_waits.store(false, SeqCst);
     }
 
     /// Lets nothing in any more, and fails what waits. Returns how many that were.

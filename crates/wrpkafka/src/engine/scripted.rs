@@ -8,7 +8,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::Port;
-use crate::client::{Client, Connect, Failure, Refused};
+use crate::client::{BuildError, Client, Connect, Failure, Refused};
+use crate::files;
 use crate::record::{Record, RecordRef};
 use crate::ticket::Ticket;
 
@@ -51,11 +52,12 @@ impl Script {
     /// Builds clients for a publisher.
     pub(crate) fn connect(&self) -> Connect {
         let script = self.clone();
-        Box::new(move |port| {
+        Box::new(move |config, port| {
+            files::resolve(config)?;
             let mut state = script.0.lock();
             if state.broken > 0 {
                 state.broken -= 1;
-                return Err("cannot read the certificate".to_owned());
+                return Err(BuildError::Refused("cannot use the certificate".to_owned()));
             }
             let (events, received) = channel();
             state.clients += 1;
@@ -140,6 +142,8 @@ impl Client for Scripted {
         let Ok(Event::Deliver(count, fate)) = self.events.lock().recv_timeout(timeout) else { return };
         self.tell_fates(count, &fate);
     }
+
+    fn flush(&self, _within: Duration) {}
 
     fn outstanding(&self) -> usize {
         self.script.held()

@@ -1,6 +1,5 @@
 //! What only a real client can show, and only from within: a fatal error.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::channel;
 
@@ -24,8 +23,8 @@ async fn a_fatal_error_loses_nothing_and_keeps_the_order() {
     let (built, natives) = channel();
     let built = Mutex::new(built);
     let count = Arc::clone(&clients);
-    let connect = move |port| {
-        let client = create(&properties, port)?;
+    let connect = move |config: &Config, port| {
+        let client = create(&properties, &config.tls, port)?;
         count.fetch_add(1, SeqCst);
         built.lock().send(client.producer.client().native_ptr() as usize).unwrap();
         Ok(Box::new(client) as Box<dyn Client>)

@@ -1,0 +1,132 @@
+//! What a broken connection means, told from the client's words, which are all that it gives.
+
+use crate::problem::ConnectionProblem;
+
+/// What the text of a failed connection tells. Texts are librdkafka 2.12's (`rdkafka_broker.c`, `rdkafka_ssl.c`,
+/// `rdkafka_sasl.c`) and OpenSSL 3's, such as
+/// `sasl_ssl://kafka:9093/bootstrap: SASL authentication error: … (after 3ms in state AUTH_REQ)`.
+///
+/// A connection that cannot be opened is no finding: one broker of several may be away. That all are is told otherwise.
+pub(super) fn diagnose(text: &str) -> Option<ConnectionProblem> {
+    let has = |part: &str| text.contains(part);
+    let in_state = |state: &str| text.contains(&format!("in state {state}"));
+    Some(if has("mechanism handshake failed") {
+        // A listener without SASL has no mechanisms, and takes the question for an error.
+        if has("Unsupported SASL mechanism") {
+            ConnectionProblem::Mechanism
+        } else {
+            ConnectionProblem::Protocol
+        }
+    } else if has("SASL authentication error")
+        || has("SASL authentication: ")
+        || has("SASL authentication failed")
+    {
+        ConnectionProblem::Credentials
+    } else if has("certificate verify failed") || has("Failed to verify broker certificate") {
+        ConnectionProblem::UntrustedCertificate
+    } else if has("client SSL authentication might be required") || is_certificate_alert(text) {
+        ConnectionProblem::ClientCertificate
+    } else if has("connecting to a PLAINTEXT broker listener")
+        || has("connecting to a SSL listener")
+        || has("wrong version number")
+        || has("packet length too long")
+        || has("might require SASL authentication")
+        || has("Invalid response size")
+    {
+        ConnectionProblem::Protocol
+    } else if has("SSL handshake failed") {
+        ConnectionProblem::Handshake
+    } else if has("ssl://") && has("Disconnected") && in_state("APIVERSION_QUERY") {
+        // With TLS 1.3 the client is through before the broker has looked at its certificate.
+        ConnectionProblem::ClientCertificate
+    } else if has("Disconnected") && (in_state("AUTH_HANDSHAKE") || in_state("AUTH_REQ")) {
+        ConnectionProblem::Credentials
+    } else {
+        return None;
+    })
+}
+
+/// What a broker says of a client's certificate (RFC 8446 §6.2), in OpenSSL's words.
+fn is_certificate_alert(text: &str) -> bool {
+    text.contains("alert")
+        && [
+            "bad certificate",
+            "certificate required",
+            "unknown ca",
+            "certificate unknown",
+            "certificate expired",
+            "certificate revoked",
+            "unsupported certificate",
+            "access denied",
+        ]
+        .iter()
+        .any(|alert| text.contains(alert))
+}
+
+/// The broker's address in such a text: `kafka:9093` of `ssl://kafka:9093/1: …`.
+pub(super) fn address(text: &str) -> Option<&str> {
+    let (name, _) = text.split_once(": ")?;
+    let (_, name) = name.split_once("://")?;
+    Some(name.split_once('/').map_or(name, |(address, _)| address))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_cause_is_told_from_the_clients_words() {
+        for (text, problem) in [
+            (
+                "sasl_plaintext://h:1/bootstrap: SASL authentication error: Authentication failed: Invalid username or password (after 309ms in state AUTH_REQ)",
+                Some(ConnectionProblem::Credentials),
+            ),
+            (
+                "sasl_plaintext://h:1/bootstrap: SASL PLAIN mechanism handshake failed: Broker: Unsupported SASL mechanism: broker's supported mechanisms: SCRAM-SHA-512 (after 3ms in state AUTH_HANDSHAKE)",
+                Some(ConnectionProblem::Mechanism),
+            ),
+            (
+                "sasl_plaintext://h:1/bootstrap: SASL PLAIN mechanism handshake failed: Broker: Request not valid in current SASL state: broker's supported mechanisms:  (after 3ms in state AUTH_HANDSHAKE)",
+                Some(ConnectionProblem::Protocol),
+            ),
+            (
+                "ssl://h:1/bootstrap: SSL handshake failed: error:0A000086:SSL routines::certificate verify failed: broker certificate could not be verified, verify that ssl.ca.location is correctly configured (after 4ms in state SSL_HANDSHAKE)",
+                Some(ConnectionProblem::UntrustedCertificate),
+            ),
+            (
+                "ssl://h:1/bootstrap: SSL handshake failed: Disconnected: connecting to a PLAINTEXT broker listener? (after 2ms in state SSL_HANDSHAKE)",
+                Some(ConnectionProblem::Protocol),
+            ),
+            (
+                "plaintext://h:1/bootstrap: Disconnected: requesting ApiVersion: might be caused by incorrect security.protocol configuration (connecting to a SSL listener?) or broker version is < 0.10 (see api.version.request) (after 5ms in state APIVERSION_QUERY)",
+                Some(ConnectionProblem::Protocol),
+            ),
+            (
+                "ssl://h:1/bootstrap: Receive failed: error:0A000412:SSL routines::ssl/tls alert bad certificate: SSL alert number 42 (after 2ms in state APIVERSION_QUERY)",
+                Some(ConnectionProblem::ClientCertificate),
+            ),
+            (
+                "ssl://h:1/bootstrap: SSL handshake failed: error:0A00045C:SSL routines::tlsv13 alert certificate required: SSL alert number 116 (after 2ms in state SSL_HANDSHAKE)",
+                Some(ConnectionProblem::ClientCertificate),
+            ),
+            (
+                "ssl://h:1/bootstrap: SSL handshake failed: error:0A000410:SSL routines::ssl/tls alert handshake failure: SSL alert number 40 (after 2ms in state SSL_HANDSHAKE)",
+                Some(ConnectionProblem::Handshake),
+            ),
+            (
+                "plaintext://h:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused (after 0ms in state CONNECT)",
+                None,
+            ),
+            ("plaintext://h:1/1: Disconnected (after 300000ms in state UP)", None),
+        ] {
+            assert_eq!(diagnose(text), problem, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_broker_is_in_the_text() {
+        assert_eq!(address("sasl_ssl://kafka:9093/bootstrap: SSL handshake failed"), Some("kafka:9093"));
+        assert_eq!(address("ssl://[::1]:9093/1: Disconnected"), Some("[::1]:9093"));
+        assert_eq!(address("2/2 brokers are down"), None);
+    }
+}
