@@ -9,7 +9,7 @@ export PATH := justfile_directory() / ".tools/bin:" + env("PATH")
 deny_warnings := "-D warnings"
 
 # What CI checks, in this order: the tests last, so that their summaries end its output.
-ci_recipes := "fmt-check deny lint doc smoke test-all"
+ci_recipes := "fmt-check deny lint doc fuzz smoke test-all"
 
 [private]
 default:
@@ -34,15 +34,18 @@ ci:
 # Format
 fmt:
     cargo fmt --all
+    cargo fmt --manifest-path fuzz/Cargo.toml
 
 # Check the format
 fmt-check:
     cargo fmt --all --check
+    cargo fmt --manifest-path fuzz/Cargo.toml --check
 
 # Clippy on everything that compiles, scripts included
 lint:
-    for script in scripts/kafka scripts/registry scripts/jvm.sh scripts/prepare .ci/run; do bash -n "$script"; done
+    for script in scripts/fuzz scripts/kafka scripts/registry scripts/jvm.sh scripts/prepare .ci/run; do bash -n "$script"; done
     cargo clippy --workspace --all-targets --all-features -- {{ deny_warnings }}
+    cargo clippy --manifest-path fuzz/Cargo.toml --locked --bins --examples -- {{ deny_warnings }}
 
 # The documentation, warnings and broken links are errors
 doc *args:
@@ -55,6 +58,10 @@ deny:
 # All tests, none skipped
 test-all:
     TALARIA_REQUIRE_KAFKA=1 cargo test --workspace --all-features
+
+# Every fuzz target for so many seconds, two at a time; some of them only: `just fuzz 600 websocket`
+fuzz seconds="60" *targets:
+    scripts/fuzz "$@"
 
 # Benchmarks: `just bench --package wrp`
 bench *args:

@@ -1,0 +1,140 @@
+//! Writes the seed corpus: `cargo run --manifest-path fuzz/Cargo.toml --example seeds`.
+//!
+//! Some of the contract's vectors, and what an attacker would try first. Files that are findings of earlier runs are
+//! left alone.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+/// Every file of vectors gives about so many seeds.
+const PER_FILE: usize = 16;
+
+/// Longer seeds only slow the fuzzers down.
+const MAX_LENGTH: usize = 2048;
+
+fn main() {
+    websocket();
+    handshake();
+    messages();
+    locators();
+}
+
+fn write(target: &str, name: &str, bytes: &[u8]) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
+    fs::create_dir_all(&folder).expect("a folder for seeds");
+    fs::write(folder.join(name), bytes).expect("a seed's file");
+}
+
+/// Cases of a file, evenly spread over it, each with its number.
+fn sample(file: &str) -> impl Iterator<Item = (usize, Value)> {
+    let cases = vectors::cases(file);
+    let step = cases.len().div_ceil(PER_FILE);
+    cases.into_iter().enumerate().step_by(step).map(|(number, case)| (number, case.value))
+}
+
+/// Streams of a client; in front of each: how it is cut, and which limit it meets.
+fn websocket() {
+    for (name, stream) in [
+        ("binary", "8283 01020304 000000"),
+        ("binary-of-126", "82fe 007e 01020304 61*126"),
+        ("long-header-of-a-short-message", "82ff 0000000000000080 01020304 61*128"),
+        ("text", "8183 01020304 000000"),
+        ("fragments", "0281 00000000 61 0081 00000000 62 8081 00000000 63"),
+        ("ping-between-fragments", "0281 00000000 61 8981 00000000 70 8081 00000000 63"),
+        ("ping-flood", "8980 00000000 8980 00000000 8980 00000000"),
+        ("empty-fragments", "0280 00000000 0080 00000000 0080 00000000 8080 00000000"),
+        ("close", "8882 00000000 03e8"),
+        ("close-with-reason", "8885 00000000 03e8 627965"),
+        ("close-bad-code", "8882 00000000 03ed"),
+        ("close-one-byte", "8881 00000000 03"),
+        ("close-bad-utf8", "8884 00000000 03e8 ffff"),
+        ("message-after-close", "8880 00000000 8281 00000000 61"),
+        ("unmasked", "8203 616263"),
+        ("reserved-bits", "f281 00000000 61"),
+        ("reserved-opcode", "8381 00000000 61"),
+        ("orphan-continuation", "8081 00000000 61"),
+        ("data-before-fin", "0281 00000000 61 8281 00000000 62"),
+        ("fragmented-ping", "0981 00000000 61"),
+        ("ping-of-126", "89fe 007e 00000000"),
+        ("claims-2-to-the-63", "82ff 8000000000000000 00000000 61"),
+        ("claims-2-to-the-64", "82ff ffffffffffffffff 00000000 61"),
+        ("claims-4-gib", "82ff 0000000100000000 00000000 61"),
+        (
+            "three-fragments-over-the-limit",
+            "02fe 0190 00000000 61*400 00fe 0190 00000000 62*400 80fe 0190 00000000 63*400",
+        ),
+        ("fragments-over-the-limit", "02fe 01ff 00000000 61*511 80fe 01ff 00000000 62*511"),
+    ] {
+        for (limit, which) in [(2, "small"), (3, "large")] {
+            let mut bytes = vec![6, limit];
+            bytes.extend(vectors::hex(stream));
+            write("websocket", &format!("{name}-{which}"), &bytes);
+        }
+    }
+}
+
+/// Header lines.
+fn handshake() {
+    let good = "host: talaria:6200\nconnection: keep-alive, Upgrade\nupgrade: websocket\nsec-websocket-version: 13\n\
+        sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\nx-webpa-device-name: mac:112233445566\n";
+    // {"fw-name":"f","hw-model":"m","boot-time":1}
+    let convey = "x-webpa-convey: eyJmdy1uYW1lIjoiZiIsImh3LW1vZGVsIjoibSIsImJvb3QtdGltZSI6MX0=\n";
+    for (name, text) in [
+        ("good", good.to_owned()),
+        ("convey", format!("{good}{convey}")),
+        ("convey-cut", format!("{good}x-webpa-convey: eyJmdy1uYW1lIjoi\n")),
+        // {"a":[[[[[[[[1]]]]]]]]}
+        ("convey-nested", format!("{good}x-webpa-convey: eyJhIjpbW1tbW1tbWzFdXV1dXV1dXX0=\n")),
+        (
+            "claims",
+            format!("{good}x-claims: {{\"partner-id\":\"p\",\"trust\":\"0x10\",\"device-id\":\"uuid:1\"}}\n"),
+        ),
+        ("bad-claim", format!("{good}x-claims: {{\"device-id\":\"x\\ny\"}}\n")),
+        ("post", format!("POST\n{good}")),
+        ("browser", format!("{good}origin: https://elsewhere.example\n")),
+        ("own-page", format!("{good}origin: https://talaria:6200/x\n")),
+        ("two-names", format!("{good}x-webpa-device-name: serial:1\n")),
+        ("bad-name", "x-webpa-device-name: mac:11223344556\"\n".to_owned()),
+        ("empty", String::new()),
+    ] {
+        write("handshake", name, text.as_bytes());
+    }
+}
+
+fn messages() {
+    for file in ["wrp_v3_decode.json", "wrp_v5_decode.json", "wrp_v3_json.json", "wrp_v5_json.json"] {
+        let kind = file.trim_end_matches(".json");
+        for (number, case) in sample(file) {
+            let input =
+                case["hex"].as_str().map(vectors::hex).unwrap_or_else(|| vectors::bytes(&case["text"]));
+            if (1..=MAX_LENGTH).contains(&input.len()) {
+                write("wrp", &format!("{kind}-{number}"), &input);
+            }
+        }
+    }
+    for (name, frame) in [
+        ("array-of-4g", "81 a7 68656164657273 dd ffffffff"),
+        ("map-of-4g", "df ffffffff a8 6d73675f74797065 04"),
+        ("payload-of-4g", "81 a7 7061796c6f6164 c6 ffffffff 00"),
+        ("text-of-4g", "81 a6 736f75726365 db ffffffff 61"),
+        ("metadata-twice", "81 a8 6d65746164617461 82 a1 61 a1 31 a1 61 a1 32"),
+        ("nested-unknown", "81 a1 78 91*1100 c0"),
+        ("reserved-byte", "81 a1 78 c1"),
+    ] {
+        write("wrp", name, &vectors::hex(frame));
+    }
+}
+
+fn locators() {
+    for file in ["locators_v3.json", "locators_v5.json", "device_ids.json"] {
+        let kind = file.trim_end_matches(".json");
+        for (number, case) in sample(file) {
+            let input = vectors::bytes(&case["input"]);
+            if (1..=MAX_LENGTH).contains(&input.len()) {
+                write("locator", &format!("{kind}-{number}"), &input);
+            }
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! A device's request to connect: any header lines.
+//!
+//! The input: lines of `name: value`, as HTTP/1.1 has them; those that no HTTP parser would let through are left out.
+//! A line without a colon is the method. The header `x-claims` stands for a verified token's claims.
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
+use serde_json::Value;
+use wrp::DeviceId;
+
+use crate::allocation;
+use crate::device::handshake::{Candidate, Refusal};
+use crate::device::{Claims, Compliance};
+use crate::ws::handshake;
+
+/// A `Sec-WebSocket-Accept` is base64 of twenty bytes.
+const ACCEPT_LENGTH: usize = 28;
+
+/// One input.
+pub fn run(data: &[u8]) {
+    let (method, headers) = request(data);
+    match handshake::check(&method, &headers) {
+        Ok(accept) => assert_eq!(accept.len(), ACCEPT_LENGTH),
+        Err(refused) => is_an_answer(refused.into()),
+    }
+    let (candidate, peak) = allocation::peak(|| Candidate::new(&headers));
+    // A convey is decoded once and its values are kept once, in a buffer that grows by doubling.
+    assert!(peak <= 16 * data.len() + 4096, "{peak} bytes for {} of headers", data.len());
+    match candidate.and_then(|candidate| candidate.with_claims(claims(&headers))) {
+        Ok(candidate) => is_well(&candidate),
+        Err(refused) => is_an_answer(refused),
+    }
+}
+
+fn request(data: &[u8]) -> (Method, HeaderMap) {
+    let mut method = Method::GET;
+    let mut headers = HeaderMap::new();
+    for line in data.split(|byte| *byte == b'\n') {
+        let mut parts = line.splitn(2, |byte| *byte == b':');
+        let (name, value) = (parts.next().unwrap_or_default(), parts.next());
+        match value {
+            None => method = Method::from_bytes(name).unwrap_or(method),
+            Some(value) => {
+                if let (Ok(name), Ok(value)) =
+                    (HeaderName::from_bytes(name), HeaderValue::from_bytes(value.trim_ascii()))
+                {
+                    headers.append(name, value);
+                }
+            }
+        }
+    }
+    (method, headers)
+}
+
+fn claims(headers: &HeaderMap) -> Option<Claims> {
+    let Ok(Value::Object(claims)) = serde_json::from_slice(headers.get("x-claims")?.as_bytes()) else {
+        return None;
+    };
+    let kept = Claims::new(&claims);
+    assert_eq!(kept.all(), claims);
+    Some(kept)
+}
+
+fn is_well(candidate: &Candidate) {
+    let identity = candidate.identity();
+    let again: DeviceId = identity.id.as_str().parse().expect("a canonical id is an id");
+    assert_eq!(again, identity.id);
+    assert_eq!(identity.session_id.as_str().len(), 27);
+    let is_read = identity.convey.header_compliance() == Compliance::Full;
+    assert!(is_read || identity.convey.metadata().next().is_none());
+    let model = identity.convey.hardware_model();
+    assert!(model.is_none_or(|model| identity.convey.metadata().any(|entry| entry == ("/hw-model", model))));
+}
+
+/// A refusal is an answer of an HTTP server: an error's status, and a body that is what it claims to be.
+fn is_an_answer(refused: Refusal) {
+    let response: Response<String> = refused.response();
+    assert!(response.status().is_client_error() || response.status().is_server_error());
+    if response.headers().get("content-type").is_some_and(|value| value == "application/json") {
+        let body: Value = serde_json::from_str(response.body()).expect("JSON");
+        assert_eq!(body["code"], response.status().as_u16());
+    }
+}
