@@ -24,4 +24,5 @@ pub use ack::AckMetrics;
 pub use config::{AuthKey, AuthKeyError, Config, ConfigFault, QueueLimit, Transport};
 pub use dispatcher::{Dispatcher, Undelivered};
 pub use finalizer::{Finalizer, Settle, Share, Sink, Verdict};
+pub use kafka::{DeviceKey, InvalidDeviceKey};
 pub use reason::{DropReason, EventOutcome, NO_STATUS, SchemeLabel};

@@ -21,7 +21,7 @@ impl Preparation {
     /// Plans, keys and encodes a message, and renders its headers. Returns the number of records and their bytes.
     #[must_use]
     pub fn prepare(&self, message: &MessageRef<'_>) -> (usize, usize) {
-        let Ok(plan) = self.0.plan(message) else { return (0, 0) };
+        let Ok(plan) = self.0.plan(message, None, |_| {}) else { return (0, 0) };
         scratch::with(|scratch| {
             message.encode_v5(&mut scratch.value);
             self.0.headers.render(message, &mut scratch.headers);

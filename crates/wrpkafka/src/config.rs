@@ -3,11 +3,13 @@
 //! Nothing here touches Kafka or a file: certificates are read when the client is built.
 
 mod check;
+mod filter;
 mod schema;
 
 use std::fmt;
 use std::time::Duration;
 
+pub use filter::{Filter, Number, Relation, Rule, Test};
 pub use schema::{DeadLetter, SchemaFormat, SchemaRegistry, SubjectStrategy, UnknownName, WhenDown};
 
 /// A publisher's configuration as it was written. [`Config::default`] holds every default of contract §8,
@@ -183,14 +185,23 @@ pub struct Route {
     pub pattern: String,
     /// Whether the pattern ignores case.
     pub case_insensitive: bool,
-    /// The one topic of this route; excludes [`topics`](Route::topics).
+    /// The one topic of this route; excludes [`topics`](Route::topics) and [`topic_template`](Route::topic_template).
     pub topic: String,
     /// The topics to choose from; needs a [`topic_shard_strategy`](Route::topic_shard_strategy).
     pub topics: Vec<String>,
     /// `roundrobin`, `deviceid` or `metadata:<field>`.
     pub topic_shard_strategy: String,
+    /// A topic named after the event type, such as `wrp-{event_type}`; needs [`allowed_topics`](Route::allowed_topics).
+    /// An event type is what a device says it is: the list keeps devices from choosing topics at will.
+    pub topic_template: String,
+    /// The topics, by their whole names, that the template may lead to.
+    pub allowed_topics: Vec<String>,
+    /// Where the template leads if its topic is not allowed; empty: nowhere.
+    pub fallback_topic: String,
     /// `metadata/<field>`, `source` or `none`; empty: `metadata/hw-deviceid`.
     pub hash_key: String,
+    /// Whose messages this route takes; empty: everybody's.
+    pub filter: Filter,
 }
 
 /// One fault of a configuration.
@@ -232,6 +243,7 @@ pub(crate) fn dynamic_from_vector(value: &serde_json::Value) -> DynamicConfig {
         topics: texts(&of["topics"]),
         topic_shard_strategy: text(of, "topicShardStrategy"),
         hash_key: text(of, "hashKey"),
+        ..Route::default()
     };
     let linger = text(value, "linger");
     DynamicConfig {

@@ -6,7 +6,8 @@
 //!
 //! Inside, from the caller to the broker:
 //!
-//! - `config` checks what was written, all faults at once, and compiles it: `route`, `pattern`, `key`, `shard`, `header`.
+//! - `config` checks what was written, all faults at once, and compiles it: `route`, `pattern`, `template`,
+//!   `filter`, `key`, `shard`, `header`.
 //!   Nothing is parsed while messages are published.
 //! - `publisher` plans a message's records and encodes it once, into a buffer of the thread.
 //! - `schema` writes values under the schemas of a registry, and asks it for their ids from a thread of its own.
@@ -16,6 +17,7 @@
 //!
 //! It knows nothing of gateways and devices, and needs no particular async runtime.
 
+mod admission;
 #[cfg(feature = "mock")]
 #[doc(hidden)]
 pub mod bench;
@@ -27,6 +29,7 @@ mod dead_letter;
 mod engine;
 mod error;
 mod files;
+mod filter;
 mod header;
 mod key;
 mod listener;
@@ -42,15 +45,18 @@ mod schema;
 mod scratch;
 mod shard;
 mod stats;
+mod template;
 #[cfg(test)]
 mod test_folder;
 mod ticket;
 mod waiting;
 
+pub use admission::{Admission, Sender};
 pub use config::{Config, ConfigError, DynamicConfig, Fault, Route};
 pub use dead_letter::{DeadLetterOutcome, DeadLetterReason};
 pub use error::{ErrorType, PublishError, StartError};
-pub use listener::{Listener, ListenerId, PublishEvent};
+pub use filter::{Attribute, Attributes};
+pub use listener::{Filtered, FilteredBy, Listener, ListenerId, PublishEvent};
 pub use outcome::Outcome;
 pub use problem::ConnectionProblem;
 pub use publisher::{Buffered, Publisher, Receipt, Stopped};

@@ -1,5 +1,6 @@
 //! Those who want to know what became of each record.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -21,6 +22,11 @@ pub trait Listener: Send + Sync {
     /// its [`on_publish`](Listener::on_publish). To be as quick as that.
     fn on_dead_letter(&self, reason: DeadLetterReason, outcome: DeadLetterOutcome) {
         let _ = (reason, outcome);
+    }
+
+    /// Called from the publishing thread for every route that matches a message and does not take it.
+    fn on_filtered(&self, event: &Filtered<'_>) {
+        let _ = event;
     }
 
     /// Called from the client's thread every [`Config::statistics_interval`](crate::Config::statistics_interval) with
@@ -52,6 +58,49 @@ pub struct PublishEvent<'a> {
     pub error_type: Option<ErrorType>,
     /// From the publish call until its fate was final.
     pub duration: Duration,
+}
+
+/// A message that a route matches and does not take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Filtered<'a> {
+    /// The authority of the message's destination.
+    pub event_type: &'a str,
+    /// Where the route leads, as configured: its topic, its topics with commas between them, or its template.
+    pub topic: &'a str,
+    /// What turned the message away.
+    pub by: FilteredBy,
+}
+
+/// The setting of a route that turned a message away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FilteredBy {
+    /// No rule of `filter.allow` holds.
+    Allow,
+    /// A rule of `filter.deny` holds.
+    Deny,
+    /// The topic that the template gives is not among the `allowedTopics`.
+    AllowedTopics,
+}
+
+impl FilteredBy {
+    /// Every setting, in the order of the enum.
+    pub const ALL: [FilteredBy; 3] = [FilteredBy::Allow, FilteredBy::Deny, FilteredBy::AllowedTopics];
+
+    /// The setting's name, and the value of the metric label `rule`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            FilteredBy::Allow => "allow",
+            FilteredBy::Deny => "deny",
+            FilteredBy::AllowedTopics => "allowedTopics",
+        }
+    }
+}
+
+impl fmt::Display for FilteredBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 /// Names a listener, for its removal.
@@ -95,6 +144,12 @@ impl Listeners {
     pub(crate) fn on_connection_problem(&self, problem: ConnectionProblem) {
         for (_, listener) in self.all.load().iter() {
             listener.on_connection_problem(problem);
+        }
+    }
+
+    pub(crate) fn on_filtered(&self, event: &Filtered<'_>) {
+        for (_, listener) in self.all.load().iter() {
+            listener.on_filtered(event);
         }
     }
 

@@ -13,11 +13,14 @@ pub enum Outcome {
     Attempted,
     /// At least one record of a message that asked for an acknowledgement will never get it.
     Failed,
+    /// The filters of all routes that match the message turned its sender away: it goes nowhere, as was configured.
+    Filtered,
 }
 
 impl Outcome {
     /// Every outcome, in the order of the enum: for those who register a metric for each.
-    pub const ALL: [Outcome; 4] = [Outcome::Accepted, Outcome::Queued, Outcome::Attempted, Outcome::Failed];
+    pub const ALL: [Outcome; 5] =
+        [Outcome::Accepted, Outcome::Queued, Outcome::Attempted, Outcome::Failed, Outcome::Filtered];
 
     /// The outcome's name as metrics and logs show it.
     #[must_use]
@@ -27,6 +30,7 @@ impl Outcome {
             Outcome::Queued => "Queued",
             Outcome::Attempted => "Attempted",
             Outcome::Failed => "Failed",
+            Outcome::Filtered => "Filtered",
         }
     }
 }

@@ -6,13 +6,14 @@ mod submit;
 pub(crate) use live::Settings;
 
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use wrp::{MessageRef, QosLevel};
 
+use crate::admission::Sender;
 use crate::client::{Connect, librdkafka};
 use crate::config::{Config, ConfigError};
 use crate::engine::Engine;
@@ -20,7 +21,7 @@ use crate::engine::worker::{Order, StopRequest, Worker};
 use crate::error::{PublishError, StartError};
 use crate::listener::{Listener, ListenerId};
 use crate::outcome::Outcome;
-use crate::route::{self, Unroutable};
+use crate::route::{self, Plan, RouteTable, Unroutable};
 use crate::schema::{Registrar, SchemaStats};
 use crate::stats::ClientStats;
 
@@ -59,7 +60,7 @@ enum Life {
 /// The threads of a publisher that runs.
 struct Running {
     /// The client's, which ends when this is dropped, too.
-    control: Sender<Order>,
+    control: mpsc::Sender<Order>,
     /// The schema registry's, if there is one.
     registrar: Option<Registrar>,
 }
@@ -135,7 +136,7 @@ impl Publisher {
             Registrar::start(&shared.engine, schemas, registry).map_err(StartError::SchemaRegistry)
         });
         let registrar = registrar.transpose()?;
-        let (control, orders) = std::sync::mpsc::channel();
+        let (control, orders) = mpsc::channel();
         let (engine, connect) = (Arc::clone(&shared.engine), Arc::clone(&shared.connect));
         let worker = Worker::new(engine, connect, Arc::clone(&shared.settings), orders)?;
         std::thread::Builder::new()
@@ -193,6 +194,32 @@ impl Publisher {
         message: &MessageRef<'_>,
         receipt: Option<Receipt>,
     ) -> Result<Outcome, PublishError> {
+        self.submit_for(message, None, receipt)
+    }
+
+    /// As [`submit`](Publisher::submit), for a sender that the filters of the routes judge; `submit` itself is for one
+    /// of whom nothing is known.
+    ///
+    /// Where all routes that match turn the sender away, the message goes nowhere, which is no failure: this returns
+    /// [`Outcome::Filtered`], and the receipt is told `Ok` of the same.
+    ///
+    /// # Errors
+    /// As `submit`.
+    pub fn submit_from(
+        &self,
+        message: &MessageRef<'_>,
+        sender: &Sender<'_>,
+        receipt: Option<Receipt>,
+    ) -> Result<Outcome, PublishError> {
+        self.submit_for(message, Some(sender), receipt)
+    }
+
+    fn submit_for(
+        &self,
+        message: &MessageRef<'_>,
+        sender: Option<&Sender<'_>>,
+        receipt: Option<Receipt>,
+    ) -> Result<Outcome, PublishError> {
         let level = message.qos.level();
         let Some(shared) = &self.shared else {
             if let Some(receipt) = receipt {
@@ -200,7 +227,7 @@ impl Publisher {
             }
             return Ok(optimistic(level));
         };
-        let result = shared.submit(message, level, receipt);
+        let result = shared.submit(message, level, sender, receipt);
         if let Ok(outcome) = result {
             tracing::debug!(destination = %message.dest, %outcome, "Published message to Kafka");
         }
@@ -216,12 +243,33 @@ impl Publisher {
     /// # Errors
     /// The message was refused as a whole, or from QoS 75 a record of it was not acknowledged.
     pub async fn publish(&self, message: &MessageRef<'_>) -> Result<Outcome, PublishError> {
+        self.publish_for(message, None).await
+    }
+
+    /// As [`publish`](Publisher::publish), for a sender that the filters of the routes judge.
+    ///
+    /// # Errors
+    /// As `publish`. Where all routes that match turn the sender away it is none: the outcome is
+    /// [`Outcome::Filtered`].
+    pub async fn publish_from(
+        &self,
+        message: &MessageRef<'_>,
+        sender: &Sender<'_>,
+    ) -> Result<Outcome, PublishError> {
+        self.publish_for(message, Some(sender)).await
+    }
+
+    async fn publish_for(
+        &self,
+        message: &MessageRef<'_>,
+        sender: Option<&Sender<'_>>,
+    ) -> Result<Outcome, PublishError> {
         let level = message.qos.level();
         let Some(shared) = &self.shared else { return Ok(optimistic(level)) };
         let result = match level {
-            QosLevel::Low => shared.submit(message, level, None).map(|_| Outcome::Attempted),
-            QosLevel::Medium | QosLevel::High => shared.publish_queued(message, level).await,
-            QosLevel::Critical => shared.publish_acknowledged(message).await,
+            QosLevel::Low => shared.submit(message, level, sender, None),
+            QosLevel::Medium | QosLevel::High => shared.publish_queued(message, level, sender).await,
+            QosLevel::Critical => shared.publish_acknowledged(message, sender).await,
         };
         if let Ok(outcome) = result {
             tracing::debug!(destination = %message.dest, %outcome, "Published message to Kafka");
@@ -284,11 +332,19 @@ impl Shared {
         config.tls.warn_if_unverified();
     }
 
-    fn running(&self, message: &MessageRef<'_>) -> Result<(), Unroutable> {
-        self.engine.accepts().map_err(|error| {
+    /// What becomes of a message, if messages are taken at all. The listeners are told of the routes that filter it.
+    fn plan<'m>(
+        &self,
+        routes: &RouteTable,
+        message: &MessageRef<'m>,
+        sender: Option<&Sender<'_>>,
+    ) -> Result<Plan<'m>, Unroutable> {
+        let engine = &self.engine;
+        engine.accepts().map_err(|error| {
             let event_type = route::event_type(message).unwrap_or_default().into_owned();
             Unroutable { event_type, error }
-        })
+        })?;
+        routes.plan(message, sender, |filtered| engine.listeners.on_filtered(filtered))
     }
 }
 

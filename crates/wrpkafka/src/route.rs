@@ -8,13 +8,17 @@ use std::sync::{Arc, OnceLock};
 use smallvec::SmallVec;
 use wrp::{Locator, MessageRef};
 
+use crate::admission::{Judge, Sender};
 use crate::config::Route;
 use crate::error::PublishError;
+use crate::filter::CompiledFilter;
 use crate::header::HeaderTemplates;
 use crate::key::{HashKey, Key};
+use crate::listener::{Filtered, FilteredBy};
 use crate::pattern::Pattern;
 use crate::schema::Subject;
 use crate::shard::{Sharding, Strategy};
+use crate::template::TemplatedTopics;
 
 /// The topic of a publisher whose configuration names none.
 pub(crate) const DEFAULT_TOPIC: &str = "wrp-events";
@@ -28,20 +32,33 @@ pub(crate) struct RouteTable {
     routes: Box<[CompiledRoute]>,
     pub(crate) headers: HeaderTemplates,
     deny_nil_key: bool,
+    /// None if no route has a filter: then senders are not looked at.
+    judge: Option<Judge>,
 }
 
 /// One entry of the topic map, ready to be applied.
 #[derive(Debug)]
 pub(crate) struct CompiledRoute {
-    pattern: Pattern,
-    key: HashKey,
-    topics: Topics,
+    pub(crate) pattern: Pattern,
+    pub(crate) key: HashKey,
+    pub(crate) topics: Topics,
+    pub(crate) filter: Option<CompiledFilter>,
+}
+
+/// The topics of a route.
+#[derive(Debug)]
+pub(crate) enum Topics {
+    Single(Arc<Target>),
+    Sharded(ShardedTopics),
+    Templated(TemplatedTopics),
 }
 
 #[derive(Debug)]
-enum Topics {
-    Single(Arc<Target>),
-    Sharded(Box<[Arc<Target>]>, Sharding),
+pub(crate) struct ShardedTopics {
+    targets: Box<[Arc<Target>]>,
+    sharding: Sharding,
+    /// All their names.
+    names: Box<str>,
 }
 
 /// Where a record goes, and how events and metrics name that.
@@ -65,7 +82,7 @@ impl Target {
 pub(crate) struct Plan<'a> {
     /// The authority of the message's destination.
     pub(crate) event_type: Cow<'a, str>,
-    /// In the order of the routes; never empty.
+    /// In the order of the routes; none if the filters of all routes turned the message away.
     pub(crate) records: SmallVec<[PlannedRecord<'a>; INLINE_RECORDS]>,
 }
 
@@ -90,7 +107,8 @@ impl RouteTable {
         headers: HeaderTemplates,
         deny_nil_key: bool,
     ) -> RouteTable {
-        RouteTable { routes: routes.into(), headers, deny_nil_key }
+        let judge = Judge::new(routes.iter().map(|route| route.filter.as_ref()));
+        RouteTable { routes: routes.into(), headers, deny_nil_key, judge }
     }
 
     /// Every target that a message may have.
@@ -98,31 +116,53 @@ impl RouteTable {
         self.routes.iter().flat_map(|route| route.topics.all())
     }
 
-    /// Plans the records of a message: one for every route that matches.
-    pub(crate) fn plan<'a>(&self, message: &MessageRef<'a>) -> Result<Plan<'a>, Unroutable> {
+    /// Plans the records of a message: one for every route that matches its event type, and whose filter lets its sender
+    /// pass. `filtered` is told of every route that matches and takes the message not.
+    pub(crate) fn plan<'a>(
+        &self,
+        message: &MessageRef<'a>,
+        sender: Option<&Sender<'_>>,
+        mut filtered: impl FnMut(&Filtered<'_>),
+    ) -> Result<Plan<'a>, Unroutable> {
         let event_type = event_type(message)?;
+        let decision = self.judge.as_ref().map(|judge| judge.decide(sender, self.filters()));
         let mut records = SmallVec::new();
-        for route in &self.routes {
+        let mut is_filtered = false;
+        for (index, route) in self.routes.iter().enumerate() {
             if !route.pattern.matches(&event_type) {
                 continue;
             }
+            let topics = &route.topics;
+            if let Some(by) = decision.as_ref().and_then(|decision| decision.turned_away(index)) {
+                is_filtered = true;
+                filtered(&Filtered { event_type: &event_type, topic: topics.name(), by });
+                continue;
+            }
             let key = route.key.of(message);
+            let Some(target) = topics.choose(&event_type, message, key.as_ref()) else {
+                let by = FilteredBy::AllowedTopics;
+                filtered(&Filtered { event_type: &event_type, topic: topics.name(), by });
+                continue;
+            };
             if key.is_none() && self.deny_nil_key {
                 let error = PublishError::MissingHashKey { hash_key: route.key.to_string().into() };
                 return Err(Unroutable { event_type: event_type.into_owned(), error });
             }
-            let target = route.topics.choose(message, key.as_ref());
             if target.topic.is_empty() {
                 let error = PublishError::EmptyTopic;
                 return Err(Unroutable { event_type: event_type.into_owned(), error });
             }
             records.push(PlannedRecord { target: Arc::clone(target), key });
         }
-        if records.is_empty() {
+        if records.is_empty() && !is_filtered {
             let error = PublishError::NoTopicMatch { event_type: event_type.as_ref().into() };
             return Err(Unroutable { event_type: event_type.into_owned(), error });
         }
         Ok(Plan { event_type, records })
+    }
+
+    fn filters(&self) -> impl Iterator<Item = Option<&CompiledFilter>> {
+        self.routes.iter().map(|route| route.filter.as_ref())
     }
 }
 
@@ -147,40 +187,53 @@ impl CompiledRoute {
     pub(crate) fn catch_all() -> Route {
         Route { pattern: "*".to_owned(), topic: DEFAULT_TOPIC.to_owned(), ..Route::default() }
     }
-
-    /// A route to one topic.
-    pub(crate) fn single(pattern: Pattern, key: HashKey, topic: &str) -> CompiledRoute {
-        CompiledRoute { pattern, key, topics: Topics::Single(Target::new(topic, "")) }
-    }
-
-    /// A route to one of several topics; `name` is the strategy as it was written.
-    pub(crate) fn sharded(
-        pattern: Pattern,
-        key: HashKey,
-        topics: &[String],
-        strategy: Strategy,
-        name: &str,
-    ) -> CompiledRoute {
-        let target = |topic: &String| Target::new(topic, name);
-        let topics = Topics::Sharded(topics.iter().map(target).collect(), Sharding::new(strategy));
-        CompiledRoute { pattern, key, topics }
-    }
 }
 
 impl Topics {
-    fn all(&self) -> &[Arc<Target>] {
+    pub(crate) fn single(topic: &str) -> Topics {
+        Topics::Single(Target::new(topic, ""))
+    }
+
+    /// One of several; `name` is the strategy as it was written.
+    pub(crate) fn sharded(topics: &[String], strategy: Strategy, name: &str) -> Topics {
+        Topics::Sharded(ShardedTopics {
+            targets: topics.iter().map(|topic| Target::new(topic, name)).collect(),
+            sharding: Sharding::new(strategy),
+            names: topics.join(",").into(),
+        })
+    }
+
+    /// Every target that a record may have.
+    fn all(&self) -> Vec<&Arc<Target>> {
         match self {
-            Topics::Single(target) => std::slice::from_ref(target),
-            Topics::Sharded(targets, _) => targets,
+            Topics::Single(target) => vec![target],
+            Topics::Sharded(topics) => topics.targets.iter().collect(),
+            Topics::Templated(topics) => topics.targets().collect(),
         }
     }
 
-    fn choose(&self, message: &MessageRef<'_>, key: Option<&Key<'_>>) -> &Arc<Target> {
+    /// The topic of a record; none if the template leads nowhere.
+    fn choose(
+        &self,
+        event_type: &str,
+        message: &MessageRef<'_>,
+        key: Option<&Key<'_>>,
+    ) -> Option<&Arc<Target>> {
         match self {
-            Topics::Single(target) => target,
-            Topics::Sharded(targets, sharding) => {
-                &targets[sharding.choose(targets.len(), message, key.map(Key::as_bytes))]
+            Topics::Single(target) => Some(target),
+            Topics::Sharded(ShardedTopics { targets, sharding, .. }) => {
+                targets.get(sharding.choose(targets.len(), message, key.map(Key::as_bytes)))
             }
+            Topics::Templated(topics) => topics.choose(event_type),
+        }
+    }
+
+    /// As configured, for messages that never get a topic.
+    fn name(&self) -> &str {
+        match self {
+            Topics::Single(target) => &target.topic,
+            Topics::Sharded(topics) => &topics.names,
+            Topics::Templated(topics) => topics.template(),
         }
     }
 }
@@ -201,7 +254,7 @@ mod tests {
             let table = config.compile(deny).map_err(|faults| format!("refused: {faults:?}"))?;
             let message = vectors::message(&value["message"]);
             let message = message.as_ref();
-            match (table.plan(&message), value["error_type"].as_str()) {
+            match (table.plan(&message, None, |_| {}), value["error_type"].as_str()) {
                 (Ok(plan), None) => same_records(&plan, &value["records"]),
                 (Err(unroutable), Some(expected)) if unroutable.error.error_type().as_str() == expected => {
                     Ok(())
@@ -238,8 +291,9 @@ mod tests {
         let config = crate::DynamicConfig { topic_map: vec![route], ..crate::DynamicConfig::default() };
         let table = config.compile(false).unwrap();
         let message = MessageRef { dest: "event:x".into(), ..MessageRef::default() };
-        let topics: Vec<_> =
-            (0..3).map(|_| table.plan(&message).unwrap().records[0].target.topic.clone()).collect();
+        let topics: Vec<_> = (0..3)
+            .map(|_| table.plan(&message, None, |_| {}).unwrap().records[0].target.topic.clone())
+            .collect();
         assert_eq!(topics, ["a".into(), "b".into(), "a".into()] as [Box<str>; 3]);
     }
 
@@ -247,7 +301,7 @@ mod tests {
     fn a_destination_that_is_not_utf8_is_a_validation_error() {
         let table = crate::DynamicConfig::default().compile(false).unwrap();
         let message = MessageRef { dest: wrp::Text::new(b"event:\xff"), ..MessageRef::default() };
-        let unroutable = table.plan(&message).unwrap_err();
+        let unroutable = table.plan(&message, None, |_| {}).unwrap_err();
         assert_eq!(unroutable.error.error_type(), crate::ErrorType::ValidationError);
     }
 }

@@ -38,6 +38,8 @@ const LAST_RECONNECT: usize = 6;
 /// The second source of `/last-reconnect-reason`: `full` wants both, and the other one's value wins.
 const PLAIN_LAST_RECONNECT: &str = "last-reconnect-reason";
 
+/// Stands for a field's number where the value's key is written beside it.
+const OTHER: u8 = 0x7f;
 /// Marks a value that was a JSON string, beside the field's number.
 const IS_TEXT: u8 = 0x80;
 /// A length from this on is written in four more bytes.
@@ -78,7 +80,7 @@ impl fmt::Display for Compliance {
 /// A device's convey, as far as events need it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Convey {
-    /// For every value: the field's number, the length, the bytes.
+    /// For every value: the field's number (and perhaps its key), the length, the bytes.
     values: Box<[u8]>,
     header: Compliance,
     is_complete: bool,
@@ -88,12 +90,22 @@ impl Convey {
     /// Reads the header: base64 of a JSON object. What follows the object is ignored, be it base64 or not.
     #[must_use]
     pub fn from_header(header: Option<&[u8]>) -> Convey {
+        Convey::keeping(header, &[])
+    }
+
+    /// As [`from_header`](Convey::from_header), and keeps the values of some more keys, which no event carries.
+    #[must_use]
+    pub fn keeping(header: Option<&[u8]>, keys: &[String]) -> Convey {
         let Some(header) = header.filter(|header| !header.is_empty()) else {
             return Convey::without_values(Compliance::Missing);
         };
         let mut printed: [Option<json::Printed>; FIELDS.len()] = Default::default();
         let mut plain_reconnect = None;
+        let mut others: Vec<Option<json::Printed>> = keys.iter().map(|_| None).collect();
         let read = json::read_object(&decode_prefix(header), |key, value| {
+            if let Some(other) = keys.iter().position(|wanted| wanted.as_bytes() == key) {
+                others[other] = Some(value.clone());
+            }
             if let Some(field) = FIELDS.iter().position(|(name, _)| name.as_bytes() == key) {
                 printed[field] = Some(value);
             } else if key == PLAIN_LAST_RECONNECT.as_bytes() {
@@ -107,7 +119,20 @@ impl Convey {
         if printed[LAST_RECONNECT].is_none() {
             printed[LAST_RECONNECT] = plain_reconnect;
         }
-        Convey { values: encode(&printed), header: Compliance::Full, is_complete }
+        let mut values = Vec::new();
+        for (field, value) in printed.iter().enumerate() {
+            encode(&mut values, Key::Field(field), value.as_ref());
+        }
+        for (key, value) in keys.iter().zip(&others) {
+            encode(&mut values, Key::Other(key.as_bytes()), value.as_ref());
+        }
+        Convey { values: values.into_boxed_slice(), header: Compliance::Full, is_complete }
+    }
+
+    /// Whether the value of this key is kept of every device, whatever is asked for.
+    #[must_use]
+    pub fn always_keeps(key: &str) -> bool {
+        FIELDS.iter().any(|(name, _)| *name == key)
     }
 
     /// What the header alone was worth: `Full`, `Missing` or `Invalid`.
@@ -124,7 +149,21 @@ impl Convey {
 
     /// The values that events carry, each with its metadata key. They are as the device sent them, UTF-8 or not.
     pub fn metadata(&self) -> impl Iterator<Item = (&'static str, Text<'_>)> {
-        self.entries().map(|(field, _, value)| (FIELDS[field].1, Text::new(value)))
+        self.entries().filter_map(|(key, _, value)| match key {
+            Key::Field(field) => Some((FIELDS.get(field)?.1, Text::new(value))),
+            Key::Other(_) => None,
+        })
+    }
+
+    /// The value of a key, if it is kept: printed, be it a text or not. That of `webpa-last-reconnect-reason` may be the
+    /// one of `last-reconnect-reason`, as in events.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<Text<'_>> {
+        let is_wanted = |found| match found {
+            Key::Field(field) => FIELDS.get(field).is_some_and(|(name, _)| *name == key),
+            Key::Other(name) => name == key.as_bytes(),
+        };
+        self.entries().find(|(found, ..)| is_wanted(*found)).map(|(_, _, value)| Text::new(value))
     }
 
     /// The hardware's model, if it is a text.
@@ -145,7 +184,7 @@ impl Convey {
 
     fn text(&self, wanted: usize) -> Option<Text<'_>> {
         self.entries()
-            .find(|(field, is_text, _)| *field == wanted && *is_text)
+            .find(|(key, is_text, _)| *key == Key::Field(wanted) && *is_text)
             .map(|(_, _, value)| Text::new(value))
     }
 
@@ -160,43 +199,70 @@ impl fmt::Debug for Convey {
     }
 }
 
-/// Walks [`Convey::values`]: field, whether it was a JSON string, value.
+/// What a kept value is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Key<'a> {
+    /// One of [`FIELDS`], by its number.
+    Field(usize),
+    /// One that a filter asks for.
+    Other(&'a [u8]),
+}
+
+/// Walks [`Convey::values`]: key, whether it was a JSON string, value.
 struct Entries<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Iterator for Entries<'a> {
-    type Item = (usize, bool, &'a [u8]);
+    type Item = (Key<'a>, bool, &'a [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let (&[field, length], rest) = self.rest.split_first_chunk()?;
+        let (&[kind], rest) = self.rest.split_first_chunk()?;
+        self.rest = rest;
+        let field = kind & !IS_TEXT;
+        let key = if field == OTHER { Key::Other(self.part()?) } else { Key::Field(usize::from(field)) };
+        Some((key, kind & IS_TEXT != 0, self.part()?))
+    }
+}
+
+impl<'a> Entries<'a> {
+    /// The bytes behind their length.
+    fn part(&mut self) -> Option<&'a [u8]> {
+        let (&[length], rest) = self.rest.split_first_chunk()?;
         let (length, rest) = if length == LONG {
             let (length, rest) = rest.split_first_chunk()?;
             (u32::from_le_bytes(*length) as usize, rest)
         } else {
             (usize::from(length), rest)
         };
-        let (value, rest) = rest.split_at_checked(length)?;
+        let (part, rest) = rest.split_at_checked(length)?;
         self.rest = rest;
-        Some((usize::from(field & !IS_TEXT), field & IS_TEXT != 0, value))
+        Some(part)
     }
 }
 
-fn encode(printed: &[Option<json::Printed>]) -> Box<[u8]> {
-    let mut out = Vec::new();
-    for (field, value) in printed.iter().enumerate() {
-        let Some(value) = value else { continue };
-        out.push(field as u8 | if value.is_text { IS_TEXT } else { 0 });
-        match u8::try_from(value.bytes.len()) {
-            Ok(short) if short < LONG => out.push(short),
-            _ => {
-                out.push(LONG);
-                out.extend_from_slice(&(value.bytes.len() as u32).to_le_bytes());
-            }
+fn encode(out: &mut Vec<u8>, key: Key<'_>, value: Option<&json::Printed>) {
+    let Some(value) = value else { return };
+    let is_text = if value.is_text { IS_TEXT } else { 0 };
+    match key {
+        Key::Field(field) => out.push(field as u8 | is_text),
+        Key::Other(name) => {
+            out.push(OTHER | is_text);
+            encode_part(out, name);
         }
-        out.extend_from_slice(&value.bytes);
     }
-    out.into_boxed_slice()
+    encode_part(out, &value.bytes);
+}
+
+fn encode_part(out: &mut Vec<u8>, part: &[u8]) {
+    match u8::try_from(part.len()) {
+        Ok(short) if short < LONG => out.push(short),
+        _ => {
+            out.push(LONG);
+            out.extend_from_slice(&(part.len() as u32).to_le_bytes());
+        }
+    }
+    out.extend_from_slice(part);
 }
 
 /// The bytes of as much of `header` as is base64. The reference decodes while it parses, so garbage after the object
@@ -227,6 +293,21 @@ mod tests {
         let convey = convey(&format!(r#"{{"hw-model":"{long}","fw-name":"{}"}}"#, &long[..255]));
         assert_eq!(convey.hardware_model().unwrap(), long.as_str());
         assert_eq!(convey.firmware().unwrap(), &long[..255]);
+    }
+
+    #[test]
+    fn a_value_that_a_filter_asks_for_is_kept_and_no_event_carries_it() {
+        let json = r#"{"slot":"b","n":{"x":1},"fw-name":"f","unwanted":1}"#;
+        let header = BASE64.encode(json);
+        let keys = ["slot", "n", "missing"].map(str::to_owned);
+        let convey = Convey::keeping(Some(header.as_bytes()), &keys);
+        let value = |key| convey.get(key).map(|value| value.to_str_lossy().into_owned());
+        assert_eq!(value("slot").as_deref(), Some("b"));
+        assert_eq!(value("n").as_deref(), Some("map[x:1]"));
+        assert_eq!(value("fw-name").as_deref(), Some("f"));
+        assert_eq!((value("missing"), value("unwanted")), (None, None));
+        assert_eq!(convey.metadata().map(|(key, _)| key).collect::<Vec<_>>(), ["/fw-name"]);
+        assert!(Convey::always_keeps("fw-name") && !Convey::always_keeps("slot"));
     }
 
     #[test]

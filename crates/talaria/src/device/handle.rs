@@ -27,6 +27,7 @@ pub struct Device {
     outbox: Outbox,
     transactions: Transactions,
     vitals: Vitals,
+    admission: wrpkafka::Admission,
     /// Which complaints about this device have been logged, one bit each.
     complaints: AtomicU8,
 }
@@ -67,6 +68,7 @@ impl Device {
             outbox: Outbox::new(config.outbox),
             transactions: Transactions::new(),
             vitals: Vitals::default(),
+            admission: wrpkafka::Admission::default(),
             complaints: AtomicU8::new(0),
         })
     }
@@ -124,6 +126,11 @@ impl Device {
             ("/compliance", Text::from(self.convey.compliance().as_str())),
         ];
         self.convey.metadata().chain(own)
+    }
+
+    /// What the filters of Kafka's routes have decided of it, once a message has met one.
+    pub(crate) fn admission(&self) -> &wrpkafka::Admission {
+        &self.admission
     }
 
     /// What went to and from it.

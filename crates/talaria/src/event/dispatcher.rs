@@ -60,23 +60,23 @@ impl Dispatcher {
     }
 
     /// An event of the gateway's own goes to both sinks.
-    fn status(&self, event: &StatusEvent<'_>) {
+    fn status(&self, device: &Device, event: &StatusEvent<'_>) {
         let message = event.message();
         let dest = locator(&message);
         self.http.send(Maker::Gateway, dest.as_ref(), || encode(&message), None);
         if self.kafka.is_enabled() {
-            self.kafka.send(&message, None);
+            self.kafka.send(&message, device, None);
         }
     }
 }
 
 impl Events for Dispatcher {
     fn online(&self, device: &Arc<Device>) {
-        self.status(&StatusEvent::online(&self.source, device));
+        self.status(device, &StatusEvent::online(&self.source, device));
     }
 
     fn offline(&self, device: &Arc<Device>, reason: &CloseReason) {
-        self.status(&StatusEvent::offline(&self.source, device, reason));
+        self.status(device, &StatusEvent::offline(&self.source, device, reason));
     }
 
     fn message(&self, device: &Arc<Device>, message: &mut MessageRef<'_>) {
@@ -104,7 +104,7 @@ impl Events for Dispatcher {
         }
         self.http.send(Maker::Device, dest.as_ref(), || encode(message), finalizer.as_ref());
         if is_for_kafka {
-            self.kafka.send(&for_kafka(message, device), finalizer.as_ref());
+            self.kafka.send(&for_kafka(message, device), device, finalizer.as_ref());
         }
     }
 }

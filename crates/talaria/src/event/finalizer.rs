@@ -42,7 +42,16 @@ pub struct Finalizer(Arc<Shared<dyn Settle>>);
 pub struct Share {
     shared: Arc<Shared<dyn Settle>>,
     sink: Sink,
-    verdict: Option<Verdict>,
+    end: End,
+}
+
+/// How a share ends when it is dropped.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    /// Nobody has said anything: given up.
+    Open,
+    Finished(Verdict),
+    Withdrawn,
 }
 
 struct Shared<S: Settle + ?Sized> {
@@ -64,20 +73,29 @@ impl Finalizer {
 
     /// A share for one more sink, or one more URL of a sink.
     pub fn share(&self, sink: Sink) -> Share {
-        Share { shared: Arc::clone(&self.0), sink, verdict: None }
+        Share { shared: Arc::clone(&self.0), sink, end: End::Open }
     }
 }
 
 impl Share {
     /// Says what became of the message at this sink.
     pub fn finish(mut self, verdict: Verdict) {
-        self.verdict = Some(verdict);
+        self.end = End::Finished(verdict);
+    }
+
+    /// Says that the message does not go to this sink after all: the others decide.
+    pub fn withdraw(mut self) {
+        self.end = End::Withdrawn;
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        let verdict = self.verdict.unwrap_or(Verdict::Abandoned);
+        let verdict = match self.end {
+            End::Open => Verdict::Abandoned,
+            End::Finished(verdict) => verdict,
+            End::Withdrawn => return,
+        };
         self.shared.votes.lock().add(self.sink, verdict);
     }
 }
@@ -113,10 +131,7 @@ impl fmt::Debug for Finalizer {
 
 impl fmt::Debug for Share {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Share")
-            .field("sink", &self.sink)
-            .field("verdict", &self.verdict)
-            .finish_non_exhaustive()
+        f.debug_struct("Share").field("sink", &self.sink).field("end", &self.end).finish_non_exhaustive()
     }
 }
 
@@ -269,6 +284,23 @@ mod tests {
         }
         drop(finalizer);
         assert_eq!(*told.lock(), [Verdict::ReceiverRefused]);
+    }
+
+    #[test]
+    fn a_sink_that_withdraws_leaves_the_decision_to_the_others() {
+        for (http, decision) in [
+            (Some(Verdict::Delivered), Verdict::Delivered),
+            (Some(Verdict::ReceiverRefused), Verdict::ReceiverRefused),
+            (None, Verdict::NoRoute),
+        ] {
+            let (finalizer, told) = finalizer();
+            finalizer.share(Sink::Kafka).withdraw();
+            if let Some(verdict) = http {
+                finalizer.share(Sink::Http).finish(verdict);
+            }
+            drop(finalizer);
+            assert_eq!(*told.lock(), [decision]);
+        }
     }
 
     #[test]

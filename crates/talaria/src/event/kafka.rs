@@ -3,6 +3,7 @@
 //! What each record's way is (routes, keys, retries, the log lines) is the publisher's; what it means for the gateway
 //! is here: a message's verdict, and the metrics per message and per record.
 
+mod attributes;
 mod client;
 mod metrics;
 
@@ -11,11 +12,14 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use wrp::{MessageRef, QosLevel};
-use wrpkafka::{Outcome, PublishError, Publisher};
+use wrpkafka::{Outcome, PublishError, Publisher, Sender};
 
+pub use attributes::{DeviceKey, InvalidDeviceKey};
 pub use metrics::KafkaMetrics;
 
-use super::finalizer::{Finalizer, Sink, Verdict};
+use super::finalizer::{Finalizer, Share, Sink, Verdict};
+use crate::device::Device;
+use attributes::DeviceAttributes;
 
 /// How often it is looked how full the publisher is.
 const GAUGE_PERIOD: Duration = Duration::from_millis(250);
@@ -43,24 +47,25 @@ impl KafkaSink {
         self.publisher.is_enabled()
     }
 
-    /// Hands over a message. Never waits.
-    pub fn send(&self, message: &MessageRef<'_>, finalizer: Option<&Finalizer>) {
+    /// Hands over a message of a device, or about one: the filters of the routes judge that device. Never waits.
+    pub fn send(&self, message: &MessageRef<'_>, device: &Device, finalizer: Option<&Finalizer>) {
         let level = message.qos.level();
         let share = finalizer.map(|finalizer| finalizer.share(Sink::Kafka));
         let metrics = Arc::clone(&self.metrics);
         let receipt = move |fate: Result<Outcome, PublishError>| {
-            metrics.message_ended(level, fate.as_ref().err());
+            metrics.message_ended(level, &fate);
             if let Some(share) = share {
-                share.finish(verdict(&fate));
+                settle(share, &fate);
             }
         };
         // What is refused at once is told to the receipt as well.
-        let _ = self.publisher.submit(message, Some(Box::new(receipt)));
+        let sender = Sender { attributes: &DeviceAttributes::of(device), admission: device.admission() };
+        let _ = self.publisher.submit_from(message, &sender, Some(Box::new(receipt)));
     }
 
     /// Counts a message that would have gone to Kafka, but is refused before.
     pub fn refuse(&self, level: QosLevel) {
-        self.metrics.message_ended(level, Some(&PublishError::BufferFull));
+        self.metrics.message_ended(level, &Err(PublishError::BufferFull));
     }
 
     /// Waits at most so long until what is buffered is acknowledged, then stops. Gives the number of records that
@@ -78,9 +83,11 @@ impl Drop for KafkaSink {
     }
 }
 
-/// What a message's fate at Kafka means for its acknowledgement.
-fn verdict(fate: &Result<Outcome, PublishError>) -> Verdict {
-    match fate {
+/// Says what a message's fate at Kafka means for its acknowledgement.
+fn settle(share: Share, fate: &Result<Outcome, PublishError>) {
+    let verdict = match fate {
+        // Nobody wants it in Kafka: it is acknowledged as one that goes by HTTP only.
+        Ok(Outcome::Filtered) => return share.withdraw(),
         Ok(Outcome::Accepted) => Verdict::Delivered,
         // Nobody has acknowledged it.
         Ok(Outcome::Queued | Outcome::Attempted | Outcome::Failed) => Verdict::KafkaFailed,
@@ -90,7 +97,8 @@ fn verdict(fate: &Result<Outcome, PublishError>) -> Verdict {
         Err(PublishError::NoTopicMatch { .. } | PublishError::InvalidDestination { .. }) => Verdict::NoRoute,
         Err(PublishError::Stopped) => Verdict::ShuttingDown,
         Err(_) => Verdict::KafkaFailed,
-    }
+    };
+    share.finish(verdict);
 }
 
 async fn watch(publisher: Publisher, metrics: Arc<KafkaMetrics>) {

@@ -1,13 +1,12 @@
 //! The check of a configuration, which is its compilation: what compiles is right.
 
+mod route;
+
 use std::time::Duration;
 
-use super::{Config, DynamicConfig, Fault, Route};
+use super::{Config, DynamicConfig, Fault};
 use crate::header::HeaderTemplates;
-use crate::key::HashKey;
-use crate::pattern::Pattern;
 use crate::route::{CompiledRoute, RouteTable};
-use crate::shard::Strategy;
 
 /// Records and bytes are counted in one word of memory: 24 bits for the records, 40 for the bytes.
 const MAX_BUFFERED_RECORDS: u64 = (1 << 24) - 1;
@@ -194,47 +193,6 @@ impl DynamicConfig {
     }
 }
 
-impl Route {
-    fn compile(&self, index: usize, faults: &mut Faults) -> Option<CompiledRoute> {
-        let at = |key: &str| dynamic(&format!("topicMap[{index}].{key}"));
-        let before = faults.0.len();
-        let pattern = Pattern::compile(&self.pattern, self.case_insensitive);
-        let pattern = pattern.map_err(|e| faults.add(at("pattern"), format!("`{}` {e}", self.pattern))).ok();
-        let key = HashKey::parse(&self.hash_key);
-        let key = key.map_err(|e| faults.add(at("hashKey"), format!("`{}` {e}", self.hash_key))).ok();
-        let name = &self.topic_shard_strategy;
-        let mut strategy = None;
-        match (self.topic.is_empty(), self.topics.is_empty()) {
-            (true, true) => faults.add(at("topic"), "is missing: expected topic, or topics with a strategy"),
-            (false, false) => faults.add(at("topics"), "excludes topic: expected only one of them"),
-            (false, true) if !name.is_empty() => {
-                let problem = format!("is `{name}`: a route with a single topic takes no strategy");
-                faults.add(at("topicShardStrategy"), problem);
-            }
-            (false, true) => {}
-            (true, false) if name.is_empty() => {
-                let problem = "is missing: expected `roundrobin`, `deviceid` or `metadata:<field>`";
-                faults.add(at("topicShardStrategy"), problem);
-            }
-            (true, false) => {
-                strategy = Strategy::parse(name)
-                    .map_err(|e| faults.add(at("topicShardStrategy"), format!("`{name}` {e}")))
-                    .ok();
-            }
-        }
-        if self.topics.iter().chain([&self.topic]).any(|topic| topic.contains('\0')) {
-            faults.add(at("topic"), "contains a zero byte");
-        }
-        if faults.0.len() > before {
-            return None;
-        }
-        Some(match strategy {
-            Some(strategy) => CompiledRoute::sharded(pattern?, key?, &self.topics, strategy, name),
-            None => CompiledRoute::single(pattern?, key?, &self.topic),
-        })
-    }
-}
-
 fn dynamic(key: &str) -> String {
     format!("initialDynamicConfig.{key}")
 }
@@ -255,7 +213,7 @@ impl Faults {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Secret, dynamic_from_vector};
+    use super::super::{Route, Secret, dynamic_from_vector};
     use super::*;
 
     fn minimal() -> Config {

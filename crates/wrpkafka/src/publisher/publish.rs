@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 use wrp::{MessageRef, QosLevel};
 
 use super::{Receipt, Shared};
+use crate::admission::Sender;
 use crate::engine::{Origin, Refusal};
 use crate::error::PublishError;
 use crate::outcome::Outcome;
@@ -24,8 +25,12 @@ impl Shared {
         &self,
         message: &MessageRef<'_>,
         level: QosLevel,
+        sender: Option<&Sender<'_>>,
     ) -> Result<Outcome, PublishError> {
-        let (event_type, submitted, records) = self.records(message)?;
+        let (event_type, submitted, records) = self.records(message, sender)?;
+        if records.is_empty() {
+            return Ok(Outcome::Filtered);
+        }
         for (record, frame) in records {
             let share = Share::default();
             let mut ticket = Ticket::new(Arc::clone(&record.target), &event_type, level, submitted, share);
@@ -43,8 +48,12 @@ impl Shared {
     pub(super) async fn publish_acknowledged(
         &self,
         message: &MessageRef<'_>,
+        sender: Option<&Sender<'_>>,
     ) -> Result<Outcome, PublishError> {
-        let (event_type, submitted, records) = self.records(message)?;
+        let (event_type, submitted, records) = self.records(message, sender)?;
+        if records.is_empty() {
+            return Ok(Outcome::Filtered);
+        }
         for (record, frame) in records {
             let (told, fate) = oneshot::channel();
             // The caller may have given up.
@@ -61,11 +70,15 @@ impl Shared {
         Ok(Outcome::Accepted)
     }
 
-    /// The records of a message, copied, for calls that wait.
-    fn records(&self, message: &MessageRef<'_>) -> Result<Records, PublishError> {
+    /// The records of a message, copied, for calls that wait; none if it is filtered.
+    fn records(
+        &self,
+        message: &MessageRef<'_>,
+        sender: Option<&Sender<'_>>,
+    ) -> Result<Records, PublishError> {
         let submitted = Instant::now();
         let routes = self.engine.routes.load();
-        let plan = match self.running(message).and_then(|()| routes.plan(message)) {
+        let plan = match self.plan(&routes, message, sender) {
             Ok(plan) => plan,
             Err(Unroutable { event_type, error }) => {
                 self.engine.refuse(&event_type, &error, submitted, message.dest);

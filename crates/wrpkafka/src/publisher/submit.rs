@@ -6,6 +6,7 @@ use std::time::Instant;
 use wrp::{MessageRef, QosLevel};
 
 use super::{Receipt, Shared, optimistic};
+use crate::admission::Sender;
 use crate::engine::{Origin, Refusal};
 use crate::error::PublishError;
 use crate::outcome::Outcome;
@@ -18,12 +19,19 @@ impl Shared {
         &self,
         message: &MessageRef<'_>,
         level: QosLevel,
+        sender: Option<&Sender<'_>>,
         receipt: Option<Receipt>,
     ) -> Result<Outcome, PublishError> {
         let engine = &*self.engine;
         let submitted = Instant::now();
         let routes = engine.routes.load();
-        let plan = match self.running(message).and_then(|()| routes.plan(message)) {
+        let plan = match self.plan(&routes, message, sender) {
+            Ok(plan) if plan.records.is_empty() => {
+                if let Some(receipt) = receipt {
+                    receipt(Ok(Outcome::Filtered));
+                }
+                return Ok(Outcome::Filtered);
+            }
             Ok(plan) => plan,
             Err(Unroutable { event_type, error }) => {
                 engine.refuse(&event_type, &error, submitted, message.dest);

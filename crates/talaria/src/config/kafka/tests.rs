@@ -132,6 +132,7 @@ fn route(expected: &Json) -> wrpkafka::Route {
         topics: texts(&expected["topics"]),
         topic_shard_strategy: text(&expected["topicShardStrategy"]),
         hash_key,
+        ..wrpkafka::Route::default()
     }
 }
 

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 const MAX_DEPTH: usize = 64;
 
 /// A value as Go's `%v` prints it.
+#[derive(Clone)]
 pub(super) struct Printed {
     pub(super) bytes: Vec<u8>,
     /// Whether it was a JSON string.

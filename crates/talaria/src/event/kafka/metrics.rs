@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use prometheus::{Gauge, HistogramVec, IntCounterVec};
 use wrp::QosLevel;
-use wrpkafka::{Buffered, ClientStats, Listener, Outcome, PublishError, PublishEvent};
+use wrpkafka::{Buffered, ClientStats, Filtered, Listener, Outcome, PublishError, PublishEvent};
 
 use super::client::ClientMetrics;
 use crate::event::reason::{DropReason, EventOutcome, NO_STATUS, SchemeLabel};
@@ -22,6 +22,7 @@ pub struct KafkaMetrics {
     events: IntCounterVec,
     dropped: IntCounterVec,
     published: IntCounterVec,
+    filtered: IntCounterVec,
     latency: HistogramVec,
     utilization: Gauge,
     outcomes: IntCounterVec,
@@ -49,6 +50,11 @@ impl KafkaMetrics {
                 "The records that were acknowledged or lost",
                 &record_labels,
             ),
+            filtered: bare.counter_vec(
+                "kafka_filtered_messages_total",
+                "The messages that a route matched and did not take, by the setting of it that turned them away",
+                &["topic", "rule"],
+            ),
             latency: bare.histogram_vec(
                 "kafka_publish_latency_seconds",
                 "Seconds from a record's submission to its fate",
@@ -68,8 +74,12 @@ impl KafkaMetrics {
         }
     }
 
-    /// What became of a message is known.
-    pub(super) fn message_ended(&self, level: QosLevel, error: Option<&PublishError>) {
+    /// What became of a message is known. One that was filtered is no event for Kafka: it neither arrived nor was lost.
+    pub(super) fn message_ended(&self, level: QosLevel, fate: &Result<Outcome, PublishError>) {
+        if matches!(fate, Ok(Outcome::Filtered)) {
+            return self.outcomes.with_label_values(&[Outcome::Filtered.as_str()]).inc();
+        }
+        let error = fate.as_ref().err();
         let scheme = SchemeLabel::Event.label();
         let (reason, outcome) = match error {
             None => (DropReason::NoError, EventOutcome::Success),
@@ -96,6 +106,10 @@ impl Listener for KafkaMetrics {
         let labels = [error_type, event.topic, event.topic_shard_strategy];
         self.published.with_label_values(&labels).inc();
         self.latency.with_label_values(&labels).observe(event.duration.as_secs_f64());
+    }
+
+    fn on_filtered(&self, event: &Filtered<'_>) {
+        self.filtered.with_label_values(&[event.topic, event.by.as_str()]).inc();
     }
 
     fn on_client_stats(&self, stats: &ClientStats) {
