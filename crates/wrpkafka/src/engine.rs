@@ -314,6 +314,12 @@ impl Engine {
         self.limits.record_bytes.store(record_bytes(config), Ordering::Relaxed);
     }
 
+    /// The number of the client that takes records.
+    #[cfg(test)]
+    pub(crate) fn serving(&self) -> Option<u64> {
+        self.client.load().as_ref().map(|generation| generation.number)
+    }
+
     /// What keeps the publisher from its brokers.
     pub(crate) fn problem(&self) -> Option<ConnectionProblem> {
         self.problems.current()

@@ -1,8 +1,7 @@
 //! What becomes of a record that can never be delivered.
 
-use std::sync::atomic::Ordering::Relaxed;
-
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::{Engine, Origin, Refusal};

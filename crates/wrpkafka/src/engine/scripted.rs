@@ -1,8 +1,8 @@
 //! A client that does what a test says.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use super::Port;
 use crate::client::{BuildError, Client, Connect, Failure, Refused};
 use crate::files;
+use crate::problem::ConnectionProblem;
 use crate::record::{Record, RecordRef};
 use crate::ticket::Ticket;
 
@@ -21,10 +22,10 @@ pub(crate) struct Script(Arc<Mutex<State>>);
 struct State {
     /// The fates of the next records, told by the client's thread as soon as they are sent.
     answers: VecDeque<Answer>,
-    /// What the clients have taken and not yet told the fate of, in order.
-    held: VecDeque<(Record, Box<Ticket>)>,
-    /// The values of all records that any client took.
-    sent: Vec<Record>,
+    /// What the clients have taken and not yet told the fate of, in order, each with its client.
+    held: VecDeque<(usize, Record, Box<Ticket>)>,
+    /// All records that any client took, each with its client.
+    sent: Vec<(usize, Record)>,
     /// How many clients were built.
     clients: usize,
     /// Whether the client refuses everything, as after a fatal error.
@@ -32,13 +33,19 @@ struct State {
     /// Fails the next attempts to build a client.
     broken: usize,
     events: Option<Sender<Event>>,
+    /// The other end: whichever client is served hears the event.
+    received: Option<Events>,
 }
+
+type Events = Arc<Mutex<Receiver<Event>>>;
 
 /// What becomes of a record at once.
 #[derive(Debug, Clone)]
 pub(crate) enum Answer {
     Delivered(Result<(), Failure>),
     Refused(Failure),
+    /// Refused once the test has met the caller here twice.
+    RefusedAfter(Arc<Barrier>, Failure),
 }
 
 /// What happens in the client's thread.
@@ -46,6 +53,8 @@ pub(crate) enum Answer {
 enum Event {
     /// The first records that are held meet this fate.
     Deliver(usize, Result<(), Failure>),
+    /// The brokers do not let the client in.
+    Trouble(ConnectionProblem),
 }
 
 impl Script {
@@ -59,11 +68,16 @@ impl Script {
                 state.broken -= 1;
                 return Err(BuildError::Refused("cannot use the certificate".to_owned()));
             }
-            let (events, received) = channel();
+            if state.events.is_none() {
+                let (events, received) = channel();
+                state.events = Some(events);
+                state.received = Some(Arc::new(Mutex::new(received)));
+            }
+            let number = state.clients;
             state.clients += 1;
             state.fatal = false;
-            state.events = Some(events);
-            Ok(Box::new(Scripted { script: script.clone(), port, events: Mutex::new(received) }))
+            let events = state.received.clone().unwrap();
+            Ok(Box::new(Scripted { script: script.clone(), number, port, events }))
         })
     }
 
@@ -86,15 +100,25 @@ impl Script {
         self.tell(Event::Deliver(held, Err(Failure::Gone)));
     }
 
+    /// The brokers do not let the client in that is served.
+    pub(crate) fn trouble(&self, problem: ConnectionProblem) {
+        self.tell(Event::Trouble(problem));
+    }
+
     pub(crate) fn break_connect(&self, times: usize) {
         self.0.lock().broken = times;
     }
 
     /// The keys of all records that a client took, in order.
     pub(crate) fn keys(&self) -> Vec<String> {
+        self.sent().into_iter().map(|(_, key)| key).collect()
+    }
+
+    /// The same, each with its client.
+    pub(crate) fn sent(&self) -> Vec<(usize, String)> {
         let key =
             |record: &Record| String::from_utf8_lossy(record.key.as_deref().unwrap_or_default()).into_owned();
-        self.0.lock().sent.iter().map(key).collect()
+        self.0.lock().sent.iter().map(|(client, record)| (*client, key(record))).collect()
     }
 
     pub(crate) fn held(&self) -> usize {
@@ -115,38 +139,58 @@ impl Script {
 
 struct Scripted {
     script: Script,
+    number: usize,
     port: Port,
-    events: Mutex<Receiver<Event>>,
+    events: Events,
 }
 
 impl Client for Scripted {
     fn send(&self, record: RecordRef<'_>, ticket: Box<Ticket>) -> Result<(), Refused> {
-        let mut state = self.script.0.lock();
-        if state.fatal {
-            return Err(Refused { ticket, failure: Failure::Gone });
+        let answer = {
+            let mut state = self.script.0.lock();
+            if state.fatal {
+                return Err(Refused { ticket, failure: Failure::Gone });
+            }
+            state.answers.pop_front()
+        };
+        let fate = match answer {
+            Some(Answer::Refused(failure)) => return Err(Refused { ticket, failure }),
+            Some(Answer::RefusedAfter(meeting, failure)) => {
+                meeting.wait();
+                meeting.wait();
+                return Err(Refused { ticket, failure });
+            }
+            Some(Answer::Delivered(fate)) => Some(fate),
+            None => None,
+        };
+        {
+            let mut state = self.script.0.lock();
+            state.sent.push((self.number, record.to_record()));
+            state.held.push_back((self.number, record.to_record(), ticket));
         }
-        let answer = state.answers.pop_front();
-        if let Some(Answer::Refused(failure)) = answer {
-            return Err(Refused { ticket, failure });
-        }
-        state.sent.push(record.to_record());
-        state.held.push_back((record.to_record(), ticket));
-        if let (Some(Answer::Delivered(fate)), Some(events)) = (answer, &state.events) {
-            // A client that is gone hears nothing.
-            let _ = events.send(Event::Deliver(1, fate));
+        if let Some(fate) = fate {
+            self.script.tell(Event::Deliver(1, fate));
         }
         Ok(())
     }
 
     fn poll(&self, timeout: Duration) {
-        let Ok(Event::Deliver(count, fate)) = self.events.lock().recv_timeout(timeout) else { return };
-        self.tell_fates(count, &fate);
+        if timeout.is_zero() && self.outstanding() == 0 {
+            // One that is no longer served: the event is not for it.
+            return;
+        }
+        let event = self.events.lock().recv_timeout(timeout);
+        match event {
+            Ok(Event::Deliver(count, fate)) => self.tell_fates(count, &fate),
+            Ok(Event::Trouble(problem)) => self.port.problem(problem, "said by a test"),
+            Err(_) => {}
+        }
     }
 
     fn flush(&self, _within: Duration) {}
 
     fn outstanding(&self) -> usize {
-        self.script.held()
+        self.script.0.lock().held.iter().filter(|(client, ..)| *client == self.number).count()
     }
 
     fn purge(&self) {
@@ -157,7 +201,12 @@ impl Client for Scripted {
 impl Scripted {
     fn tell_fates(&self, count: usize, fate: &Result<(), Failure>) {
         for _ in 0..count {
-            let Some((record, ticket)) = self.script.0.lock().held.pop_front() else { return };
+            let held = {
+                let mut state = self.script.0.lock();
+                let first = state.held.iter().position(|(client, ..)| *client == self.number);
+                first.and_then(|first| state.held.remove(first))
+            };
+            let Some((_, record, ticket)) = held else { return };
             self.port.delivered(ticket, fate.clone(), |_| record);
         }
     }

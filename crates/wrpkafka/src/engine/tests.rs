@@ -1,5 +1,6 @@
 //! The engine with a scripted client: what the contract promises, without a broker and without waiting for time.
 
+mod live;
 mod qos_vectors;
 
 use std::future::{Future as _, poll_fn};

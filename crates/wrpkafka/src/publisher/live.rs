@@ -60,6 +60,12 @@ impl Publisher {
         self.shared.as_ref().and_then(|shared| shared.engine.problem())
     }
 
+    /// The number of the client that takes records; none while one takes over from another.
+    #[cfg(test)]
+    pub(crate) fn serving(&self) -> Option<u64> {
+        self.shared.as_ref().and_then(|shared| shared.engine.serving())
+    }
+
     fn update(&self, change: impl FnOnce(&mut Config)) -> Result<(), ConfigError> {
         let Some(shared) = &self.shared else { return Ok(()) };
         let _changing = shared.settings.changing.lock();

@@ -1,0 +1,118 @@
+//! Live changes of the client under load, against librdkafka's mock cluster (contract §8, `update_config`).
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests are not recognized as tests")]
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+use wrp::{Message, MessageRef, MessageType, Qos};
+use wrpkafka::mock::MockKafka;
+use wrpkafka::{Config, DynamicConfig, Outcome, Publisher};
+
+/// How long a test waits for what must come. Reached only by a test that fails.
+const PATIENCE: Duration = Duration::from_secs(60);
+const CHANGES: u64 = 20;
+const DEVICES: u64 = 40;
+/// Events between two changes.
+const BETWEEN: u64 = 250;
+
+fn event(number: u64) -> Message {
+    let id = format!("mac:{:012x}", number % DEVICES);
+    Message {
+        msg_type: MessageType::SIMPLE_EVENT,
+        source: id.as_str().into(),
+        dest: format!("event:device-status/{id}/online").as_str().into(),
+        session_id: number.to_string().as_str().into(),
+        metadata: Some([("/hw-deviceid".into(), id.as_str().into())].into()),
+        qos: Qos(25 + i64::try_from(number % 3).unwrap() * 25),
+        ..Message::default()
+    }
+}
+
+/// Every setting of a client in turn, acks all in all of them.
+fn change(number: u64) -> DynamicConfig {
+    let compression = ["none", "gzip", "snappy", "lz4", "zstd"][usize::try_from(number % 5).unwrap()];
+    DynamicConfig {
+        compression: compression.to_owned(),
+        linger: Duration::from_millis(number % 7),
+        batch_max_bytes: [0, 16_384, 100_000][usize::try_from(number % 3).unwrap()],
+        headers: vec![("change".to_owned(), vec![number.to_string()])],
+        ..DynamicConfig::default()
+    }
+}
+
+/// What became of the events.
+#[derive(Default)]
+struct Fates {
+    accepted: AtomicU64,
+    failed: AtomicU64,
+}
+
+#[tokio::test]
+async fn twenty_changes_under_load_lose_nothing_double_nothing_and_keep_the_order_of_each_device() {
+    let kafka = MockKafka::start(4).unwrap();
+    let mut config = Config { brokers: vec![kafka.brokers()], ..Config::default() };
+    config.max_buffered_records = 200;
+    let publisher = Publisher::new(config).unwrap();
+    publisher.start().unwrap();
+
+    let (fates, stop) = (Arc::new(Fates::default()), Arc::new(AtomicBool::new(false)));
+    let submitted = Arc::new(AtomicU64::new(0));
+    let load = {
+        let (publisher, fates, stop, submitted) =
+            (publisher.clone(), Arc::clone(&fates), Arc::clone(&stop), Arc::clone(&submitted));
+        std::thread::spawn(move || {
+            while !stop.load(SeqCst) {
+                let number = submitted.fetch_add(1, SeqCst);
+                let fates = Arc::clone(&fates);
+                let receipt = Box::new(move |fate| {
+                    let count = if fate == Ok(Outcome::Accepted) { &fates.accepted } else { &fates.failed };
+                    count.fetch_add(1, SeqCst);
+                });
+                publisher.submit(&event(number).as_ref(), Some(receipt)).unwrap();
+                // About 4,000 a second; not what the test relies on.
+                std::thread::sleep(Duration::from_micros(200));
+            }
+        })
+    };
+    let go_on = || {
+        let (begun, count) = (Instant::now(), submitted.load(SeqCst) + BETWEEN);
+        while fates.accepted.load(SeqCst) < count {
+            assert!(begun.elapsed() < PATIENCE, "{} of {count}", fates.accepted.load(SeqCst));
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    };
+    for number in 1..=CHANGES {
+        go_on();
+        if number == CHANGES / 2 {
+            kafka.broker_down().unwrap();
+        }
+        publisher.update_config(change(number)).unwrap();
+        if number == CHANGES / 2 {
+            kafka.broker_up().unwrap();
+        }
+    }
+    go_on();
+    stop.store(true, SeqCst);
+    load.join().unwrap();
+    assert_eq!(publisher.stop(PATIENCE).await.undelivered, 0);
+    let count = submitted.load(SeqCst);
+    assert_eq!((fates.accepted.load(SeqCst), fates.failed.load(SeqCst)), (count, 0));
+
+    // One more than there can be, so that a record too many is seen.
+    let wanted = usize::try_from(count).unwrap() + 1;
+    let records = kafka.records("wrp-events", wanted, Duration::from_secs(2)).unwrap();
+    assert_eq!(records.len() as u64, count);
+    let mut latest: HashMap<Vec<u8>, u64> = HashMap::new();
+    let mut changes = std::collections::BTreeSet::new();
+    for record in records {
+        let session = MessageRef::decode_v5(&record.value).unwrap().0.session_id.to_string();
+        let number: u64 = session.parse().unwrap();
+        let before = latest.insert(record.key.unwrap(), number);
+        assert!(before.is_none_or(|before| before < number), "{before:?} comes before {number}");
+        changes.extend(record.headers.into_iter().map(|(_, value)| value));
+    }
+    assert_eq!(changes.len() as u64, CHANGES, "headers of every change");
+}
