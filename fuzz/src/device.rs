@@ -7,6 +7,7 @@ pub mod convey;
 pub mod handshake;
 mod identity;
 pub mod inbound;
+mod protocol_error;
 pub mod reason;
 pub mod session {
     //! The session's state machine, without the task that drives it.
@@ -18,4 +19,5 @@ pub use claims::Claims;
 pub use config::{Config, SourceCheck};
 pub use convey::{Compliance, Convey};
 pub use identity::{Identity, SessionId};
+pub use protocol_error::ProtocolError;
 pub use reason::{CloseReason, Reason};

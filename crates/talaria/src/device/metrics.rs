@@ -2,8 +2,8 @@ use std::sync::{Arc, OnceLock};
 
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
-use super::Device;
 use super::inbound::{Refused, SourceVerdict};
+use super::{Device, ProtocolError};
 use crate::telemetry::health::{RequestTally, Sources};
 use crate::telemetry::metrics::Metrics;
 
@@ -33,6 +33,8 @@ pub struct DeviceMetrics {
     /// The series of `wrp_source_check` that have been touched: one is counted for every message.
     source_verdicts: [OnceLock<IntCounter>; SourceVerdict::COUNT],
     refused_messages: IntCounterVec,
+    /// In the order of [`ProtocolError::ALL`].
+    protocol_errors: [IntCounter; ProtocolError::ALL.len()],
 }
 
 impl DeviceMetrics {
@@ -56,6 +58,11 @@ impl DeviceMetrics {
         let family = metrics.prefixed();
         let counter = |name| family.counter(name, name);
         let gauge = |name| family.gauge(name, name);
+        let protocol_errors = family.counter_vec(
+            "device_protocol_errors_total",
+            "devices whose connection was ended because they abused it, by how they did",
+            &["reason"],
+        );
         let labels = ["model", "partnerid", "firmware", "trust"];
         DeviceMetrics {
             device_count: gauge("device_count"),
@@ -79,6 +86,8 @@ impl DeviceMetrics {
                 "messages from devices that went nowhere, by what was wrong with them",
                 &["reason"],
             ),
+            protocol_errors: ProtocolError::ALL
+                .map(|error| protocol_errors.with_label_values(&[error.as_str()])),
         }
     }
 
@@ -103,5 +112,10 @@ impl DeviceMetrics {
     /// Counts a message that went nowhere.
     pub fn count_refused(&self, refused: &Refused) {
         self.refused_messages.with_label_values(&[refused.label()]).inc();
+    }
+
+    /// Counts a device that abused its connection.
+    pub fn count_protocol_error(&self, error: ProtocolError) {
+        self.protocol_errors[error as usize].inc();
     }
 }

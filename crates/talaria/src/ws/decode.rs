@@ -5,9 +5,10 @@
 //! needed: an idle [`Decoder`] owns no memory. Limits are checked on a frame's header, before anything is kept, and a
 //! claimed length is never trusted with an allocation.
 
+use std::fmt;
 use std::ops::Range;
 
-use super::frame::{CloseCode, MAX_CONTROL_PAYLOAD, Opcode, Violation};
+use super::frame::{CloseCode, HeaderFault, MAX_CONTROL_PAYLOAD, Opcode, Violation};
 use super::mask::unmask;
 
 const FIN: u8 = 0x80;
@@ -99,6 +100,22 @@ struct Header {
     length: usize,
     /// Bytes of the payload.
     payload: usize,
+}
+
+/// What is wrong with a header.
+#[derive(Default)]
+struct Faults {
+    first: Option<HeaderFault>,
+    /// All of them, comma separated.
+    text: String,
+}
+
+impl Faults {
+    fn add(&mut self, fault: HeaderFault, text: impl fmt::Display) {
+        let comma = if self.first.is_some() { ", " } else { "" };
+        self.text += &format!("{comma}{text}");
+        self.first.get_or_insert(fault);
+    }
 }
 
 impl Header {
@@ -226,37 +243,39 @@ impl Decoder {
 
     /// Checks a frame's first two bytes (RFC 6455 §5.2, §5.4, §5.5) and names all their faults.
     fn check_start(&self, first: u8, second: u8) -> Result<Opcode, Violation> {
-        let mut faults = Vec::new();
+        let mut faults = Faults::default();
         for (bit, text) in [(0x40, "RSV1 set"), (0x20, "RSV2 set"), (0x10, "RSV3 set")] {
             if first & RESERVED & bit != 0 {
-                faults.push(text.to_owned());
+                faults.add(HeaderFault::ReservedBits, text);
             }
         }
         let opcode = Opcode::from_bits(first & 0x0f);
         match opcode {
-            None => faults.push(format!("bad opcode {}", first & 0x0f)),
+            None => faults.add(HeaderFault::Opcode, format_args!("bad opcode {}", first & 0x0f)),
             Some(Opcode::Continuation) if self.open.is_none() => {
-                faults.push("continuation after FIN".to_owned());
+                faults.add(HeaderFault::Fragment, "continuation after FIN");
             }
             Some(Opcode::Text | Opcode::Binary) if self.open.is_some() => {
-                faults.push("data before FIN".to_owned());
+                faults.add(HeaderFault::Fragment, "data before FIN");
             }
             Some(opcode) if opcode.is_control() => {
                 if usize::from(second & !MASKED) > MAX_CONTROL_PAYLOAD {
-                    faults.push("len > 125 for control".to_owned());
+                    faults.add(HeaderFault::Control, "len > 125 for control");
                 }
                 if first & FIN == 0 {
-                    faults.push("FIN not set on control".to_owned());
+                    faults.add(HeaderFault::Control, "FIN not set on control");
                 }
             }
             Some(_) => {}
         }
         if second & MASKED == 0 {
-            faults.push("bad MASK".to_owned());
+            faults.add(HeaderFault::Unmasked, "bad MASK");
         }
-        match opcode {
-            Some(opcode) if faults.is_empty() => Ok(opcode),
-            _ => Err(Violation::Header(faults.join(", "))),
+        match (opcode, faults.first) {
+            (Some(opcode), None) => Ok(opcode),
+            (_, first) => {
+                Err(Violation::Header { first: first.unwrap_or(HeaderFault::Opcode), all: faults.text })
+            }
         }
     }
 

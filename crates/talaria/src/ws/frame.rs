@@ -85,12 +85,32 @@ impl CloseCode {
     }
 }
 
+/// What can be wrong with a frame's header (RFC 6455 §5.2, §5.4, §5.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeaderFault {
+    /// A bit of an extension, and none was negotiated.
+    ReservedBits,
+    /// An opcode that has no meaning.
+    Opcode,
+    /// A continuation of nothing, or a new message within another.
+    Fragment,
+    /// A control frame that is long or fragmented.
+    Control,
+    /// A client's frame without a mask.
+    Unmasked,
+}
+
 /// What a client did wrong. The texts are those of the close frame's reason (contract-details §2, "Closing").
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Violation {
-    /// A header breaks RFC 6455 §5.2; all its faults, comma separated.
-    #[error("{0}")]
-    Header(String),
+    /// A header breaks RFC 6455 §5.2.
+    #[error("{all}")]
+    Header {
+        /// Its first fault.
+        first: HeaderFault,
+        /// All its faults, comma separated.
+        all: String,
+    },
     /// A close frame with a code that may not be sent.
     #[error("bad close code {0}")]
     CloseCode(u16),
@@ -114,7 +134,7 @@ impl Violation {
     pub fn close_code(&self) -> CloseCode {
         match self {
             Violation::TooBig { .. } => CloseCode::TOO_BIG,
-            Violation::Header(_)
+            Violation::Header { .. }
             | Violation::CloseCode(_)
             | Violation::ClosePayload
             | Violation::CloseReason => CloseCode::PROTOCOL_ERROR,

@@ -289,6 +289,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
         };
         let device = &self.device;
         self.manager.disconnected(device, &ending.reason);
+        if let Some(abuse) = ending.abuse {
+            self.manager.metrics().count_protocol_error(abuse);
+        }
         self.model.dec();
         let statistics = device.statistics();
         info!(

@@ -1,7 +1,6 @@
 //! What a session is and how it ends: a state machine that knows neither sockets nor queues.
 
-use crate::device::CloseReason;
-use crate::device::reason::Reason;
+use crate::device::{CloseReason, ProtocolError, Reason};
 use crate::ws::{CloseCode, Decoder, Input, Item, Limits, Violation};
 
 /// What a client's bytes amount to.
@@ -39,6 +38,8 @@ pub struct Ending {
     pub reason: CloseReason,
     /// The close frame that the device gets, if there is anybody to get it.
     pub farewell: Option<Farewell>,
+    /// What the device did, if it is the one to blame.
+    pub abuse: Option<ProtocolError>,
 }
 
 /// A close frame.
@@ -109,13 +110,17 @@ impl Ending {
     pub fn by_gateway(reason: CloseReason) -> Ending {
         let farewell =
             Farewell { code: Some(reason.reason().close_code()), text: reason.reason().as_str().to_owned() };
-        Ending { reason, farewell: Some(farewell) }
+        Ending { reason, farewell: Some(farewell), abuse: None }
     }
 
     /// The device closed. Whatever code it gave, that is a plain close (contract §14.17), and gets the same code back.
     #[must_use]
     pub fn by_device(code: Option<CloseCode>) -> Ending {
-        Ending { reason: Reason::ReadError.into(), farewell: Some(Farewell { code, text: String::new() }) }
+        Ending {
+            reason: Reason::ReadError.into(),
+            farewell: Some(Farewell { code, text: String::new() }),
+            abuse: None,
+        }
     }
 
     /// All devices' unfinished messages together are over their limit in bytes, and this device's has just grown.
@@ -125,13 +130,14 @@ impl Ending {
         Ending {
             reason: CloseReason::with_error(Reason::ReadError, &error),
             farewell: Some(Farewell { code: Some(CloseCode::TRY_AGAIN_LATER), text: error }),
+            abuse: Some(ProtocolError::NoRoom),
         }
     }
 
     /// Nobody is there any more to hear of it.
     #[must_use]
     pub fn unheard(reason: CloseReason) -> Ending {
-        Ending { reason, farewell: None }
+        Ending { reason, farewell: None, abuse: None }
     }
 }
 
@@ -140,6 +146,7 @@ impl From<&Violation> for Ending {
         Ending {
             reason: CloseReason::with_error(Reason::ReadError, violation),
             farewell: Some(Farewell { code: Some(violation.close_code()), text: violation.to_string() }),
+            abuse: Some(violation.into()),
         }
     }
 }

@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use super::client::{binary, frame};
 use super::*;
-use crate::device::{Reason, SendError};
+use crate::device::{ProtocolError, Reason, SendError};
 
 #[tokio::test(start_paused = true)]
 async fn a_device_that_drops_the_connection_is_told_of_once() {
@@ -36,14 +36,15 @@ async fn a_close_is_answered_with_the_same_code() {
 #[tokio::test(start_paused = true)]
 async fn bad_frames_end_the_connection_with_their_code_and_text() {
     let limit = 1000;
-    for (bytes, code, text) in [
-        (vec![0x82, 0x01, b'x'], 1002, "bad MASK".to_owned()),
-        (frame(0xc2, b""), 1002, "RSV1 set".to_owned()),
-        (frame(0x83, b""), 1002, "bad opcode 3".to_owned()),
-        (frame(0x09, b""), 1002, "FIN not set on control".to_owned()),
-        (frame(0x89, &[0; 126]), 1002, "len > 125 for control".to_owned()),
-        (frame(0x88, b"\x03\xe7"), 1002, "bad close code 999".to_owned()),
-        (binary(&vec![0; limit + 1]), 1009, format!("message over {limit} bytes")),
+    for (bytes, code, text, reason) in [
+        (vec![0x82, 0x01, b'x'], 1002, "bad MASK".to_owned(), "unmasked"),
+        (frame(0xc2, b""), 1002, "RSV1 set".to_owned(), "reserved_bits"),
+        (frame(0x83, b""), 1002, "bad opcode 3".to_owned(), "bad_opcode"),
+        (frame(0x80, b""), 1002, "continuation after FIN".to_owned(), "bad_fragment"),
+        (frame(0x09, b""), 1002, "FIN not set on control".to_owned(), "bad_control"),
+        (frame(0x89, &[0; 126]), 1002, "len > 125 for control".to_owned(), "bad_control"),
+        (frame(0x88, b"\x03\xe7"), 1002, "bad close code 999".to_owned(), "bad_close"),
+        (binary(&vec![0; limit + 1]), 1009, format!("message over {limit} bytes"), "too_big"),
     ] {
         let gateway = Gateway::new(Config { max_message_size: limit, ..Config::default() });
         let (mut client, _device) = gateway.connect(4096);
@@ -51,6 +52,11 @@ async fn bad_frames_end_the_connection_with_their_code_and_text() {
         client.expect_close(code, &text).await;
         let told = gateway.told().await;
         assert_eq!(told, [Told::Online, Told::Offline(format!("{text}:readerror"))]);
+        let series = |reason| format!("device_protocol_errors_total{{reason=\"{reason}\"}}");
+        for each in ProtocolError::ALL.map(ProtocolError::as_str) {
+            let expected = if each == reason { "1" } else { "0" };
+            assert_eq!(gateway.metric(&series(each)), expected, "{text}: {each}");
+        }
     }
 }
 
@@ -66,6 +72,7 @@ async fn halves_of_messages_that_are_too_much_together_end_the_one_that_grows() 
     let mut late = Client::new(far);
     late.send(&binary(&[0; 16_000])[..8000]).await;
     late.expect_close(1013, "unfinished messages over 13000 bytes").await;
+    assert_eq!(gateway.metric("device_protocol_errors_total{reason=\"no_room\"}"), "1");
     drop(late);
     settle().await;
     early.send(&message[6000..]).await;

@@ -1,0 +1,1 @@
+../../../crates/talaria/src/device/protocol_error.rs
