@@ -4,6 +4,7 @@
 //!   the device's session until it ends.
 //! - [`Device`] is what the rest of the gateway holds of a connected device: its identity, its statistics, and ways to
 //!   send to it and to close it. It owns no socket.
+//! - [`Gate`] and [`Filters`] are the operator's say in who may connect.
 //! - [`Registry`] finds a device by its id.
 //! - [`inbound`] is the way of one message from a device: decoded, checked, stamped. It knows neither sockets nor sinks.
 //! - [`session`] is the WebSocket session as a state machine without I/O, and the task that drives it.
@@ -11,11 +12,14 @@
 //!
 //! What happens is told to [`Events`]; sinks, queues and acks are none of this module's business.
 
+pub mod attributes;
 mod budget;
 pub mod claims;
 mod config;
 pub mod convey;
 mod error;
+pub mod filters;
+mod gate;
 mod handle;
 pub mod handshake;
 mod identity;
@@ -40,6 +44,8 @@ pub use claims::Claims;
 pub use config::{Config, OutboxLimit, SourceCheck};
 pub use convey::{Compliance, Convey};
 pub use error::SendError;
+pub use filters::Filters;
+pub use gate::Gate;
 pub use handle::Device;
 pub use identity::{Identity, SessionId};
 pub use manager::Manager;

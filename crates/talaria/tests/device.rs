@@ -202,7 +202,7 @@ async fn what_is_no_device_or_no_handshake_is_refused_as_the_reference_refuses()
             );
         }
     }
-    gateway.manager.set_open(false);
+    gateway.manager.gate().set_open(false);
     let response = gateway.raw(&format!("{UPGRADE}\r\n")).await;
     assert!(response.starts_with("HTTP/1.1 503 ") && response.ends_with("\r\n\r\n"), "{response}");
 }

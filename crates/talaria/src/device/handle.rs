@@ -178,9 +178,9 @@ impl Device {
         answer.await
     }
 
-    /// Ends the connection; of several reasons the first one counts.
-    pub fn close(&self, reason: CloseReason) {
-        self.outbox.close(reason);
+    /// Ends the connection; of several reasons the first one counts. Whether this was the first.
+    pub fn close(&self, reason: CloseReason) -> bool {
+        self.outbox.close(reason)
     }
 
     /// The next message that waits to be written: for tests without a session.

@@ -37,6 +37,9 @@ pub enum Refusal {
     /// The token's claim `device-id` is no device id. The reference says it twice.
     #[error("{0}\n{0}")]
     BadClaim(InvalidDeviceId),
+    /// A filter of the operator's keeps it out (contract §7). The reference answers 200 without an upgrade.
+    #[error("device blocked from connecting due to filters")]
+    Filtered,
     /// The request is no WebSocket handshake.
     #[error(transparent)]
     NoUpgrade(#[from] NoUpgrade),
@@ -92,6 +95,7 @@ impl Refusal {
             Refusal::Closed => StatusCode::SERVICE_UNAVAILABLE,
             Refusal::NoName | Refusal::BadName(_) => StatusCode::BAD_REQUEST,
             Refusal::BadClaim(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Refusal::Filtered => StatusCode::FORBIDDEN,
             Refusal::NoUpgrade(no_upgrade) => no_upgrade.status(),
         }
     }
@@ -101,7 +105,7 @@ impl Refusal {
     pub fn response<B: From<String>>(self) -> Response<B> {
         let (content_type, body) = match self {
             Refusal::Closed => (None, String::new()),
-            Refusal::NoName | Refusal::BadName(_) | Refusal::BadClaim(_) => {
+            Refusal::NoName | Refusal::BadName(_) | Refusal::BadClaim(_) | Refusal::Filtered => {
                 (Some("application/json"), self.json())
             }
             Refusal::NoUpgrade(no_upgrade) => (Some("text/plain; charset=utf-8"), format!("{no_upgrade}\n")),

@@ -10,13 +10,15 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::budget::Budget;
 use super::handshake::{Candidate, Refusal};
 use super::registry::ConnectError;
 use super::session::{self, Connection};
-use super::{CloseReason, Config, Device, DeviceMetrics, Events, Identity, Reason, Registry, Wheel};
+use super::{
+    CloseReason, Config, Device, DeviceMetrics, Events, Filters, Gate, Identity, Reason, Registry, Wheel,
+};
 use crate::server;
 use crate::telemetry::metrics::Metrics;
 use crate::ws::frame::write_close;
@@ -33,7 +35,9 @@ pub struct Manager {
     events: Arc<dyn Events>,
     metrics: DeviceMetrics,
     unfinished: Budget,
-    is_open: AtomicBool,
+    gate: Gate,
+    filters: Filters,
+    is_stopping: AtomicBool,
     wheel_task: AbortHandle,
 }
 
@@ -51,7 +55,9 @@ impl Manager {
             events,
             metrics,
             unfinished: Budget::new(config.max_unfinished_bytes),
-            is_open: AtomicBool::new(true),
+            gate: Gate::default(),
+            filters: Filters::default(),
+            is_stopping: AtomicBool::new(false),
             wheel_task: tokio::spawn(async move { turning.run().await }).abort_handle(),
             config,
         })
@@ -63,15 +69,22 @@ impl Manager {
         &self.registry
     }
 
-    /// Takes devices, or refuses them with 503; those that are connected stay.
-    pub fn set_open(&self, is_open: bool) {
-        self.is_open.store(is_open, Ordering::Release);
+    /// The operator's gate: closed, devices are refused with 503, and those that are connected stay.
+    #[must_use]
+    pub fn gate(&self) -> &Gate {
+        &self.gate
     }
 
-    /// Whether devices are taken.
+    /// The operator's filters of who may connect.
+    #[must_use]
+    pub fn filters(&self) -> &Filters {
+        &self.filters
+    }
+
+    /// Whether devices are taken: the gate is open, and the gateway does not stop.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.is_open.load(Ordering::Acquire)
+        self.gate.is_open() && !self.is_stopping.load(Ordering::Acquire)
     }
 
     /// The first check: whether devices are taken at all.
@@ -80,6 +93,20 @@ impl Manager {
     /// [`Refusal::Closed`] if not.
     pub fn check_open(&self) -> Result<(), Refusal> {
         if self.is_open() { Ok(()) } else { Err(Refusal::Closed) }
+    }
+
+    /// The check before the last: whether a filter keeps the device out. Tested before method and upgrade
+    /// (contract-details §2.7), with the claims of its token.
+    ///
+    /// # Errors
+    /// [`Refusal::Filtered`] if one does.
+    pub fn check_filters(&self, candidate: &Candidate) -> Result<(), Refusal> {
+        let identity = candidate.identity();
+        let Some(found) = self.filters.find(identity) else { return Ok(()) };
+        let refusal = Refusal::Filtered;
+        info!(id = %identity.id, location = found.location.as_str(), key = &*found.key, "filter match found");
+        warn!(id = %identity.id, error = %refusal, "Failed to connect device");
+        Err(refusal)
     }
 
     /// The last check: the WebSocket handshake. The response is the 101, whose connection then becomes the device's, or
@@ -112,7 +139,7 @@ impl Manager {
     /// Closes every device with a close frame, takes no new ones, and waits until all offline events have been told.
     /// Returns how many sessions had not ended in time.
     pub async fn shutdown(&self, within: Duration) -> usize {
-        self.set_open(false);
+        self.is_stopping.store(true, Ordering::Release);
         self.registry.close_all(&CloseReason::shutdown());
         self.registry.wait_until_empty(Instant::now() + within).await
     }

@@ -119,17 +119,18 @@ impl Outbox {
         }
     }
 
-    /// Tells the session to end. The first reason stays.
-    pub(super) fn close(&self, reason: CloseReason) {
+    /// Tells the session to end. The first reason stays; whether this was it.
+    pub(super) fn close(&self, reason: CloseReason) -> bool {
         {
             let mut state = self.state.lock();
             if !matches!(state.phase, Phase::Open) {
-                return;
+                return false;
             }
             state.phase = Phase::Closing(reason);
         }
         self.room.notify_waiters();
         self.session.wake();
+        true
     }
 
     /// Whether the session ended or is about to.

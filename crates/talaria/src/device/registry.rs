@@ -132,9 +132,19 @@ impl Registry {
         shard.read().iter().map(|ById(device)| Arc::clone(device)).collect()
     }
 
+    /// The ids of the devices of one shard; none of a shard that does not exist. For those who take their time: unlike
+    /// the devices themselves, ids keep nothing of a device that has left.
+    #[must_use]
+    pub fn shard_ids(&self, shard: usize) -> Vec<DeviceId> {
+        let Some(shard) = self.shards.get(shard) else { return Vec::new() };
+        shard.read().iter().map(|ById(device)| device.id().clone()).collect()
+    }
+
     /// Closes every device. Those that connect meanwhile may be missed: stop taking new ones first.
     pub fn close_all(&self, reason: &CloseReason) {
-        self.for_each(|device| device.close(reason.clone()));
+        self.for_each(|device| {
+            device.close(reason.clone());
+        });
     }
 
     /// Waits until every session has ended, its offline event told; at the deadline, says how many have not.

@@ -46,6 +46,7 @@ impl Admission {
         self.devices.check_open()?;
         let candidate = Candidate::new(request.headers())?;
         let candidate = candidate.with_claims(None)?;
+        self.devices.check_filters(&candidate)?;
         Ok(candidate)
     }
 }

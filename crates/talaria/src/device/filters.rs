@@ -1,0 +1,124 @@
+//! The filter gate: devices that the operator keeps out by what their tokens say (contract §7).
+//!
+//! It is looked at when a device connects, and only then: devices that are connected stay. Without filters it costs one
+//! atomic load, and no claims are parsed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::Identity;
+use super::attributes::{Attributes, Location, Values};
+
+/// How many keys may have filters.
+pub const MOST_FILTERS: usize = 1000;
+
+/// The filters by their keys.
+pub type Table = BTreeMap<Box<str>, Arc<Values>>;
+
+/// The filters that are in force.
+#[derive(Debug, Default)]
+pub struct Filters {
+    table: ArcSwap<Table>,
+}
+
+/// Why a device is kept out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Match {
+    /// The filter's key.
+    pub key: Box<str>,
+    /// Where the device has the attribute.
+    pub location: Location,
+}
+
+/// There are as many filters as there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there are {MOST_FILTERS} filters already, remove one first")]
+pub struct TooManyFilters;
+
+impl Filters {
+    /// What is in force now.
+    #[must_use]
+    pub fn table(&self) -> Arc<Table> {
+        self.table.load_full()
+    }
+
+    /// Keeps out devices whose attribute of this name is one of the values. Whether the key had no filter before.
+    ///
+    /// # Errors
+    /// If there are too many.
+    pub fn set(&self, key: &str, values: Values) -> Result<bool, TooManyFilters> {
+        let values = Arc::new(values);
+        let before = self.table.rcu(|table| {
+            let mut table = Table::clone(table);
+            if table.len() < MOST_FILTERS || table.contains_key(key) {
+                table.insert(key.into(), Arc::clone(&values));
+            }
+            table
+        });
+        let is_new = !before.contains_key(key);
+        if is_new && before.len() >= MOST_FILTERS { Err(TooManyFilters) } else { Ok(is_new) }
+    }
+
+    /// Lifts the filter of this key, if there is one.
+    pub fn remove(&self, key: &str) {
+        self.table.rcu(|table| {
+            let mut table = Table::clone(table);
+            table.remove(key);
+            table
+        });
+    }
+
+    /// The first filter that keeps this device out.
+    #[must_use]
+    pub fn find(&self, identity: &Identity) -> Option<Match> {
+        let table = self.table.load();
+        if table.is_empty() {
+            return None;
+        }
+        let attributes = Attributes::of_identity(identity);
+        table.iter().find_map(|(key, values)| {
+            let location = attributes.find(key, values)?;
+            Some(Match { key: key.clone(), location })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::Claims;
+    use super::*;
+
+    fn partner(name: &str) -> Identity {
+        let claims = Claims::new(json!({"partner-id": name}).as_object().unwrap());
+        Identity { claims: Some(claims), ..Identity::new("uuid:a".parse().unwrap()) }
+    }
+
+    #[test]
+    fn a_filter_holds_until_it_is_replaced_or_lifted() {
+        let filters = Filters::default();
+        assert_eq!(filters.find(&partner("p")), None);
+        assert_eq!(filters.set("partner-id", Values::new(vec![json!("p")]).unwrap()), Ok(true));
+        let found = filters.find(&partner("p")).unwrap();
+        assert_eq!(found, Match { key: "partner-id".into(), location: Location::Claims });
+        assert_eq!(filters.set("partner-id", Values::new(vec![json!("q")]).unwrap()), Ok(false));
+        assert_eq!(filters.find(&partner("p")), None);
+        assert!(filters.find(&partner("q")).is_some());
+        filters.remove("partner-id");
+        assert_eq!(filters.find(&partner("q")), None);
+    }
+
+    #[test]
+    fn the_number_of_filters_is_bounded() {
+        let filters = Filters::default();
+        for number in 0..MOST_FILTERS {
+            assert_eq!(filters.set(&number.to_string(), Values::default()), Ok(true));
+        }
+        assert_eq!(filters.set("more", Values::default()), Err(TooManyFilters));
+        assert_eq!(filters.set("5", Values::default()), Ok(false));
+        assert_eq!(filters.table().len(), MOST_FILTERS);
+    }
+}

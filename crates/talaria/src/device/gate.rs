@@ -1,0 +1,42 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use jiff::Timestamp;
+use parking_lot::Mutex;
+
+/// The gate of the devices: whether new ones are taken (contract §7). It starts open.
+#[derive(Debug)]
+pub struct Gate {
+    is_open: AtomicBool,
+    since: Mutex<Timestamp>,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Gate { is_open: AtomicBool::new(true), since: Mutex::new(Timestamp::now()) }
+    }
+}
+
+impl Gate {
+    /// Whether devices are taken.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.is_open.load(Ordering::Acquire)
+    }
+
+    /// Whether devices are taken, and since when that has been so.
+    #[must_use]
+    pub fn state(&self) -> (bool, Timestamp) {
+        let since = self.since.lock();
+        (self.is_open(), *since)
+    }
+
+    /// Opens or closes it; devices that are connected stay. Whether that changed anything.
+    pub fn set_open(&self, is_open: bool) -> bool {
+        let mut since = self.since.lock();
+        let has_changed = self.is_open.swap(is_open, Ordering::AcqRel) != is_open;
+        if has_changed {
+            *since = Timestamp::now();
+        }
+        has_changed
+    }
+}
