@@ -48,6 +48,8 @@ pub struct Config {
     pub health: crate::server::Config,
     /// The server of `/metrics`.
     pub metric: crate::server::Config,
+    /// The server of gate, filters and drain; none if it has no address.
+    pub control: Option<crate::server::Config>,
     /// How metrics are named.
     pub metrics: crate::telemetry::metrics::MetricsConfig,
     /// The log.
@@ -178,6 +180,7 @@ impl Config {
             primary: server::read(&root.section("primary"), 8080),
             health: server::read(&root.section("health"), 8081),
             metric: server::read(&root.section("metric"), 8082),
+            control: server::read_optional(&root.section("control")),
             metrics: log::read_metrics(root),
             log: log::read(&root.section("zap")),
             device: device::read(&root.section("device.manager")),

@@ -4,7 +4,7 @@
 //! [run](Bound::run) until it is told to stop. Nothing here is global, so that several can run in one process, as the
 //! demo and the tests do; what belongs to the process (log, signals, exit code) is in [`process`](crate::process).
 //!
-//! A stop goes: accept nobody → close the devices, whose offline events are told → drain both sinks → end the servers.
+//! A stop goes: no more control → accept nobody → close the devices, whose offline events are told → drain both sinks → end the servers.
 //! Health and metrics are served to the last.
 
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
@@ -16,6 +16,7 @@ use wrpkafka::Publisher;
 use crate::{
     api::{Api, ApiMetrics},
     config::Config,
+    control::{Control, ControlMetrics, Drainer},
     device::{Manager, Registry},
     event::Dispatcher,
     server::{
@@ -52,6 +53,7 @@ pub struct Bound {
     primary: Server,
     health: Server,
     metric: Server,
+    control: Option<Server>,
 }
 
 /// Where a gateway listens, with the ports that the system chose.
@@ -63,6 +65,8 @@ pub struct Addresses {
     pub health: SocketAddr,
     /// `/metrics`.
     pub metric: SocketAddr,
+    /// Gate, filters and drain, if there is such a server.
+    pub control: Option<SocketAddr>,
 }
 
 /// What a stopped gateway leaves behind. All zero: nothing was lost.
@@ -136,6 +140,7 @@ impl Gateway {
             primary: bind("primary", &self.config.primary)?,
             health: bind("health", &self.config.health)?,
             metric: bind("metric", &self.config.metric)?,
+            control: self.config.control.as_ref().map(|control| bind("control", control)).transpose()?,
             gateway: self,
         })
     }
@@ -161,6 +166,7 @@ impl Bound {
             primary: self.primary.local_addr(),
             health: self.health.local_addr(),
             metric: self.metric.local_addr(),
+            control: self.control.as_ref().map(Server::local_addr),
         }
     }
 
@@ -175,10 +181,11 @@ impl Bound {
     /// # Errors
     /// [`StartError`], before anybody is served.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<Left, StartError> {
-        let Bound { gateway, primary, health, metric } = self;
+        let Bound { gateway, primary, health, metric, control } = self;
         if gateway.publisher.is_enabled() {
             gateway.publisher.start()?;
         }
+        let control = control.map(|server| Controlled::start(server, &gateway.manager, &gateway.metrics));
         let health = health.start(HealthPage(gateway.health));
         let metric = metric.start(MetricsPage(gateway.metrics));
         let devices = Admission::new(Arc::clone(&gateway.manager));
@@ -187,11 +194,35 @@ impl Bound {
         stop.await;
 
         let deadline = Instant::now() + gateway.config.shutdown_timeout;
+        if let Some(control) = control {
+            control.stop().await;
+        }
         let left = drain(&primary, &gateway.manager, &gateway.dispatcher, deadline).await;
         let last = LAST_REQUESTS.min(deadline.saturating_duration_since(Instant::now()));
         tokio::join!(primary.stop(last), health.stop(last), metric.stop(last));
         left.log();
         Ok(left)
+    }
+}
+
+/// The control server at work, and what it runs.
+struct Controlled {
+    server: Running,
+    drainer: Arc<Drainer>,
+}
+
+impl Controlled {
+    fn start(server: Server, manager: &Arc<Manager>, metrics: &Metrics) -> Self {
+        let metrics = ControlMetrics::register(metrics);
+        let drainer = Arc::new(Drainer::new(Arc::clone(manager.registry()), metrics.clone()));
+        let control = Control::new(Arc::clone(manager), Arc::clone(&drainer), metrics);
+        Controlled { server: server.start(control), drainer }
+    }
+
+    /// Cuts its connections, so that nothing new begins, and ends a drain: the stop closes every device anyway.
+    async fn stop(self) {
+        drop(self.server);
+        self.drainer.cancel().await;
     }
 }
 

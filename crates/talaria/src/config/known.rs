@@ -38,7 +38,7 @@ const NO_DISCOVERY: Foreign =
     Foreign::Ignored("is not supported yet, every device is taken without service discovery");
 
 /// The keys, or whole sections, of the Go gateway that are not in the sample.
-const FOREIGN: [(&str, Foreign); 34] = [
+const FOREIGN: [(&str, Foreign); 33] = [
     (
         "jwtValidator",
         Foreign::Refused("is not supported yet: devices would be let in without their tokens being checked"),
@@ -66,7 +66,6 @@ const FOREIGN: [(&str, Foreign); 34] = [
     ("metric.minVersion", Foreign::Meaningless),
     ("metric.maxVersion", Foreign::Meaningless),
     ("alternate", NO_SERVER),
-    ("control", NO_SERVER),
     ("pprof", NO_SERVER),
     ("service", NO_DISCOVERY),
     ("device.rehasher", NO_DISCOVERY),

@@ -64,6 +64,20 @@ impl<'t> Section<'t> {
         })
     }
 
+    /// Whether anything in this section was written by the user, in a file or the environment, but not this key: not
+    /// even that it is empty.
+    pub(super) fn is_written_without(&self, key: &str) -> bool {
+        fn is_written(node: &Node) -> bool {
+            match &node.value {
+                Value::Map(entries) if !entries.is_empty() => {
+                    entries.iter().any(|entry| is_written(&entry.node))
+                }
+                _ => !matches!(node.origin, Origin::Default { .. }),
+            }
+        }
+        self.node.is_some_and(is_written) && !self.get(key).is_some_and(is_written)
+    }
+
     /// This section's value.
     pub(super) fn value(&self) -> &'t Value {
         self.node.map_or(&Value::Null, |node| &node.value)

@@ -1,4 +1,4 @@
-//! The sections of the servers: `primary`, `health`, `metric` (contract §9).
+//! The sections of the servers: `primary`, `health`, `metric`, `control` (contract §9).
 
 use std::time::Duration;
 
@@ -25,4 +25,15 @@ pub(super) fn read(section: &Section<'_>, port: u16) -> server::Config {
         *timeout = (!duration.is_zero()).then_some(duration);
     }
     config
+}
+
+/// Reads the section of a server that is started only if it has an address: `control`.
+pub(super) fn read_optional(section: &Section<'_>) -> Option<server::Config> {
+    let config = read(section, 0);
+    let mut address = String::new();
+    section.read("address", &mut address);
+    if section.is_written_without("address") {
+        section.warn("address", "is missing, this server is not started; expected host:port");
+    }
+    (!address.is_empty()).then_some(config)
 }

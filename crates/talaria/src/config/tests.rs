@@ -167,8 +167,8 @@ fn a_misspelt_key_is_warned_of_with_the_nearest_one() {
         ),
         ("tracing: {provider: stdout}", "talaria.yaml:1: tracing is not supported yet, nothing is traced"),
         (
-            "control: {address: ':1'}",
-            "talaria.yaml:1: control is not supported yet, this server is not started",
+            "control: {maxConnections: 5}",
+            "control.address is missing, this server is not started; expected host:port",
         ),
         (
             "kafka: {allow_auto_topic_creation: true, allowAutoTopicCreation: false}",
@@ -300,6 +300,7 @@ fn the_defaults_are_the_components_own() {
     assert_eq!(format!("{:?}", config.api), format!("{:?}", crate::api::Config::default()));
     assert_eq!(config.log, crate::telemetry::log::Config::default());
     assert_eq!(config.metrics, crate::telemetry::metrics::MetricsConfig::default());
+    assert!(config.control.is_none());
     assert!(config.kafka.is_none());
 }
 

@@ -68,6 +68,12 @@ impl Statistics {
         self.connected_at
     }
 
+    /// Whether the device was connected already at this moment, whatever the wall clock did since.
+    #[must_use]
+    pub fn was_connected_at(&self, moment: Instant) -> bool {
+        self.connected <= moment
+    }
+
     /// How long ago the device connected.
     #[must_use]
     pub fn up_time(&self) -> Duration {

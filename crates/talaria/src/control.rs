@@ -1,0 +1,125 @@
+//! The control server: what an operator may do to a running gateway (contract §7).
+//!
+//! - [`gate`]: whether new devices are taken at all.
+//! - [`filter`]: which devices are kept out by what their tokens say.
+//! - [`drain`]: sending connected devices away, all or some, at a bearable pace.
+//!
+//! All of it is dangerous: the server is started only if it has an address, and belongs on a network that devices and
+//! strangers do not reach. Its paths are the reference's, below `/api/v3` and below `/api/v2` too; so are its answers,
+//! except that JSON bodies are read whatever their content type, texts are escaped, and every answer carries the
+//! identity headers.
+
+pub mod drain;
+mod filter;
+mod gate;
+mod metrics;
+mod request;
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::{Method, Request, Response};
+use hyper::body::Incoming;
+
+use crate::device::Manager;
+use crate::server::{Body, Handler, reply};
+
+pub use drain::Drainer;
+pub use metrics::ControlMetrics;
+pub use request::Rejected;
+
+/// The methods of `/device/drain`.
+const DRAIN_METHODS: &str = "GET, POST, PUT, PATCH, DELETE";
+
+/// Answers the requests of the control server.
+pub struct Control {
+    devices: Arc<Manager>,
+    drainer: Arc<Drainer>,
+    metrics: ControlMetrics,
+}
+
+/// A path that the control server knows, with a method that it takes there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Route {
+    ShowGate,
+    SetGate,
+    ShowFilters,
+    SetFilter,
+    RemoveFilter,
+    ShowDrain,
+    StartDrain,
+    CancelDrain,
+    /// `/device/drain` with another method; the other paths are unknown then (contract-details §7).
+    NoDrain,
+    Unknown,
+}
+
+impl Control {
+    /// Controls these devices.
+    pub fn new(devices: Arc<Manager>, drainer: Arc<Drainer>, metrics: ControlMetrics) -> Self {
+        metrics.gate_is(devices.gate().is_open());
+        Self { devices, drainer, metrics }
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>, Rejected> {
+        match Route::find(request.method(), request.uri().path()) {
+            Route::ShowGate => Ok(gate::show(self.devices.gate())),
+            Route::SetGate => gate::set(self.devices.gate(), &self.metrics, request).await,
+            Route::ShowFilters => Ok(filter::show(self.devices.filters())),
+            Route::SetFilter => filter::set(self.devices.filters(), request).await,
+            Route::RemoveFilter => filter::remove(self.devices.filters(), request).await,
+            Route::ShowDrain => Ok(drain::show(&self.drainer)),
+            Route::StartDrain => drain::start(&self.drainer, request).await,
+            Route::CancelDrain => Ok(drain::cancel(&self.drainer).await),
+            Route::NoDrain => Ok(reply::method_not_allowed(DRAIN_METHODS)),
+            Route::Unknown => Ok(reply::not_found()),
+        }
+    }
+}
+
+impl Handler for Control {
+    async fn handle(&self, request: Request<Incoming>) -> Response<Body> {
+        self.answer(request).await.unwrap_or_else(Rejected::into_response)
+    }
+}
+
+impl fmt::Debug for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Control").finish_non_exhaustive()
+    }
+}
+
+impl Route {
+    fn find(method: &Method, path: &str) -> Self {
+        let path = path.strip_prefix("/api/v3/").or_else(|| path.strip_prefix("/api/v2/"));
+        match (path, method.as_str()) {
+            (Some("device/gate"), "GET") => Self::ShowGate,
+            (Some("device/gate"), "POST" | "PUT" | "PATCH") => Self::SetGate,
+            (Some("device/gate/filter"), "GET") => Self::ShowFilters,
+            (Some("device/gate/filter"), "POST" | "PUT") => Self::SetFilter,
+            (Some("device/gate/filter"), "DELETE") => Self::RemoveFilter,
+            (Some("device/drain"), "GET") => Self::ShowDrain,
+            (Some("device/drain"), "POST" | "PUT" | "PATCH") => Self::StartDrain,
+            (Some("device/drain"), "DELETE") => Self::CancelDrain,
+            (Some("device/drain"), _) => Self::NoDrain,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_versions_are_served_and_nothing_beside_the_paths() {
+        for version in ["v2", "v3"] {
+            let path = format!("/api/{version}/device/gate");
+            assert_eq!(Route::find(&Method::GET, &path), Route::ShowGate);
+            assert_eq!(Route::find(&Method::GET, &format!("{path}/")), Route::Unknown);
+        }
+        assert_eq!(Route::find(&Method::GET, "/api/v4/device/gate"), Route::Unknown);
+        assert_eq!(Route::find(&Method::PATCH, "/api/v3/device/gate/filter"), Route::Unknown);
+        assert_eq!(Route::find(&Method::HEAD, "/api/v3/device/drain"), Route::NoDrain);
+    }
+}

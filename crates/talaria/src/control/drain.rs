@@ -1,0 +1,84 @@
+//! `/device/drain`: sends connected devices away, so that they connect elsewhere (contract §7).
+//!
+//! An [`Order`] is what the operator asks for, a [`Job`] what comes of it with the devices that are connected at its
+//! start, and the [`Drainer`] carries out one job at a time. Devices leave with the reason `drained`.
+
+mod drainer;
+mod job;
+mod order;
+mod selection;
+mod walk;
+
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use serde_json::{Map, Value};
+
+use super::request::{Input, Rejected};
+use crate::device::timestamp::Stamp;
+use crate::server::{Body, reply};
+
+pub use drainer::{AlreadyRunning, Drainer, Progress, Status};
+pub use job::Job;
+pub use order::{Order, Pace};
+pub use selection::Selection;
+
+/// Go's zero time: when a drain began that never did.
+const NEVER: &str = "0001-01-01T00:00:00Z";
+
+/// `GET`: whether a drain is running, and how far the latest one has come.
+pub(super) fn show(drainer: &Drainer) -> Response<Body> {
+    json(&status(drainer.status()))
+}
+
+/// `POST`, `PUT`, `PATCH`: starts a drain, or with `dryRun` counts what one would do. The answer is the job as it was
+/// understood.
+pub(super) async fn start(drainer: &Drainer, request: Request<Incoming>) -> Result<Response<Body>, Rejected> {
+    let order = Order::read(&Input::read(request).await?)?;
+    if order.is_dry_run {
+        let (job, matching) = drainer.count(&order).await;
+        let mut answer = job.describe();
+        answer.insert("matching".into(), matching.into());
+        answer.insert("wouldDrain".into(), matching.min(job.count).into());
+        return Ok(json(&answer));
+    }
+    let job = drainer.start(&order).map_err(|running| Rejected::Conflict(running.to_string()))?;
+    Ok(json(&job.describe()))
+}
+
+/// `DELETE`: ends the drain that is running; answers once it has ended. 409 if there is none.
+pub(super) async fn cancel(drainer: &Drainer) -> Response<Body> {
+    reply::empty(if drainer.cancel().await { StatusCode::OK } else { StatusCode::CONFLICT })
+}
+
+/// The keys and their order are the reference's.
+fn status(status: Option<Status>) -> Map<String, Value> {
+    let (is_active, job, progress) = match status {
+        Some(Status { is_active, job, progress }) => (is_active, job.describe(), describe(&progress)),
+        None => {
+            let never = [("visited", 0.into()), ("drained", 0.into()), ("started", NEVER.into())];
+            (false, map([("count", 0.into())]), map(never))
+        }
+    };
+    map([("active", is_active.into()), ("job", job.into()), ("progress", progress.into())])
+}
+
+fn describe(progress: &Progress) -> Map<String, Value> {
+    let mut described = map([
+        ("visited", progress.visited.into()),
+        ("drained", progress.drained.into()),
+        ("started", Stamp::utc(progress.started).as_str().into()),
+    ]);
+    if let Some(finished) = progress.finished {
+        described.insert("finished".into(), Stamp::utc(finished).as_str().into());
+    }
+    described
+}
+
+fn map<const N: usize>(entries: [(&str, Value); N]) -> Map<String, Value> {
+    entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
+fn json(object: &Map<String, Value>) -> Response<Body> {
+    // Writing a map of JSON values cannot fail.
+    reply::with_body(StatusCode::OK, reply::JSON, serde_json::to_string(object).unwrap_or_default())
+}

@@ -1,0 +1,38 @@
+//! The metrics of control (contract §10). Without the control server there are none.
+
+use prometheus::{IntCounter, IntGauge};
+
+use crate::telemetry::metrics::Metrics;
+
+/// Handles for what control does.
+#[derive(Clone, Debug)]
+pub struct ControlMetrics {
+    gate_status: IntGauge,
+    drain_status: IntGauge,
+    drain_count: IntCounter,
+}
+
+impl ControlMetrics {
+    /// Registers `gate_status`, `drain_status` and `drain_count`, without a prefix.
+    #[must_use]
+    pub fn register(metrics: &Metrics) -> Self {
+        let family = metrics.bare();
+        Self {
+            gate_status: family.gauge("gate_status", "Whether devices are taken: 1 if so, 0 if not"),
+            drain_status: family.gauge("drain_status", "Whether a drain is running: 1 if so, 0 if not"),
+            drain_count: family.counter("drain_count", "The number of devices that were drained"),
+        }
+    }
+
+    pub(super) fn gate_is(&self, is_open: bool) {
+        self.gate_status.set(i64::from(is_open));
+    }
+
+    pub(super) fn is_draining(&self, is_active: bool) {
+        self.drain_status.set(i64::from(is_active));
+    }
+
+    pub(super) fn count_drained(&self, devices: u64) {
+        self.drain_count.inc_by(devices);
+    }
+}
