@@ -24,7 +24,7 @@ pub mod yaml;
 #[cfg(test)]
 mod tests;
 
-use std::{cell::RefCell, env, path::PathBuf, time::Duration};
+use std::{cell::RefCell, env, fmt, path::PathBuf, time::Duration};
 
 pub use fault::{Fault, MASK, Report, Warning};
 pub use print::print;
@@ -78,7 +78,7 @@ pub struct Identity {
 }
 
 /// Where a configuration is read from. [`Sources::default`] is nothing but the defaults.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Sources {
     /// The file's base name or path; none reads no file at all.
     pub file: Option<String>,
@@ -86,6 +86,20 @@ pub struct Sources {
     pub directories: Vec<PathBuf>,
     /// The environment.
     pub variables: Vec<(String, String)>,
+}
+
+/// Variables hold secrets: their names alone are shown.
+impl fmt::Debug for Sources {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let variables: Vec<&str> = self.variables.iter().map(|(name, _)| name.as_str()).collect();
+        let Sources { file, directories, .. } = self;
+        formatter
+            .debug_struct("Sources")
+            .field("file", file)
+            .field("directories", directories)
+            .field("variables", &variables)
+            .finish()
+    }
 }
 
 impl Sources {
@@ -111,6 +125,8 @@ pub struct Loaded {
     pub tree: Node,
     /// What is odd about it.
     pub warnings: Vec<Warning>,
+    /// Where it was read from, and can be read from again.
+    pub sources: Sources,
 }
 
 /// Why there is no configuration.
@@ -154,7 +170,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, LoadError> {
     let config = Config::read(&Section::root(&tree, &report));
     let report = report.into_inner();
     if report.faults.is_empty() {
-        Ok(Loaded { config, tree, warnings: report.warnings })
+        Ok(Loaded { config, tree, warnings: report.warnings, sources: sources.clone() })
     } else {
         Err(LoadError::Faults(report))
     }

@@ -151,6 +151,12 @@ impl Gateway {
         self.manager.registry()
     }
 
+    /// What publishes to Kafka; a disabled one if nothing is.
+    #[must_use]
+    pub fn publisher(&self) -> &Publisher {
+        &self.publisher
+    }
+
     /// Every metric.
     #[must_use]
     pub fn metrics(&self) -> &Arc<Metrics> {

@@ -11,6 +11,7 @@ pub mod device;
 pub mod event;
 pub mod gateway;
 pub mod process;
+pub mod reload;
 pub mod server;
 pub mod telemetry;
 pub mod ws;

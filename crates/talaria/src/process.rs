@@ -10,9 +10,10 @@ use tracing::{error, info, warn};
 
 use crate::{
     cli::{EXIT_CONFIG, EXIT_FAILED, complain},
-    config::{Config, Loaded},
+    config::Loaded,
     descriptors,
     gateway::{BuildError, Gateway, StartError},
+    reload::Reload,
     telemetry::log::Logging,
 };
 
@@ -42,7 +43,7 @@ pub fn run(loaded: Loaded) -> ExitCode {
     descriptors::raise_limit();
     let code = match tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("talaria").build() {
         Ok(runtime) => {
-            let code = match runtime.block_on(serve(loaded.config)) {
+            let code = match runtime.block_on(serve(loaded)) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(failure) => failure.tell(),
             };
@@ -56,31 +57,55 @@ pub fn run(loaded: Loaded) -> ExitCode {
     code
 }
 
-/// Runs a gateway until the first signal, and stops it in order, which a second signal cuts short.
-async fn serve(config: Config) -> Result<(), Failure> {
+/// Runs a gateway until the first signal that ends it, and stops it in order, which a second one cuts short.
+async fn serve(loaded: Loaded) -> Result<(), Failure> {
     let mut signals = Signals::listen().map_err(Failure::Signals)?;
-    let bound = Gateway::build(config)?.bind().map_err(StartError::Bind)?;
+    let gateway = Gateway::build(loaded.config)?;
+    let mut reload = Reload::new(loaded.sources, loaded.tree, gateway.publisher().clone());
+    let bound = gateway.bind().map_err(StartError::Bind)?;
     let (stop, stopping) = oneshot::channel::<()>();
     let mut running = pin!(bound.run(async {
         // An error would mean that nobody is left who could stop it.
         let _ = stopping.await;
     }));
-    tokio::select! {
-        ended = &mut running => return Ok(ended.map(drop)?),
-        signal = signals.next() => info!(signal, "exiting due to signal"),
+    loop {
+        tokio::select! {
+            ended = &mut running => return Ok(ended.map(drop)?),
+            wish = signals.next() => match wish {
+                // The gateway's tasks go on meanwhile.
+                Wish::Reload => reload.again().await,
+                Wish::End(signal) => {
+                    info!(signal, "exiting due to signal");
+                    break;
+                }
+            }
+        }
     }
     drop(stop);
-    tokio::select! {
-        ended = running => ended.map(drop)?,
-        signal = signals.next() => error!(signal, "exiting at once due to another signal, what is undelivered is lost"),
+    loop {
+        tokio::select! {
+            ended = &mut running => return Ok(ended.map(drop)?),
+            wish = signals.next() => if let Wish::End(signal) = wish {
+                error!(signal, "exiting at once due to another signal, what is undelivered is lost");
+                return Ok(());
+            }
+        }
     }
-    Ok(())
 }
 
-/// The signals that end a gateway.
+/// The signals that a gateway listens to.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hang_up: Signal,
+}
+
+/// What a signal asks for.
+enum Wish {
+    /// To read the configuration again.
+    Reload,
+    /// To stop, by the signal of this name.
+    End(&'static str),
 }
 
 impl Signals {
@@ -88,13 +113,15 @@ impl Signals {
         Ok(Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
         })
     }
 
-    async fn next(&mut self) -> &'static str {
+    async fn next(&mut self) -> Wish {
         tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => Wish::End("SIGTERM"),
+            _ = self.interrupt.recv() => Wish::End("SIGINT"),
+            _ = self.hang_up.recv() => Wish::Reload,
         }
     }
 }
@@ -102,7 +129,16 @@ impl Signals {
 impl Failure {
     fn tell(&self) -> ExitCode {
         error!(error = %self, "the gateway cannot start");
-        fail(self, if matches!(self, Failure::Build(_)) { EXIT_CONFIG } else { EXIT_FAILED })
+        fail(self, if self.is_configuration() { EXIT_CONFIG } else { EXIT_FAILED })
+    }
+
+    /// Whether the configuration is at fault, or a file that it names.
+    fn is_configuration(&self) -> bool {
+        match self {
+            Failure::Build(_) => true,
+            Failure::Start(StartError::Kafka(error)) => error.is_configuration(),
+            Failure::Start(_) | Failure::Signals(_) => false,
+        }
     }
 }
 

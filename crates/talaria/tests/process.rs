@@ -195,3 +195,24 @@ fn a_second_signal_ends_the_wait_for_what_is_undelivered() {
     assert!(gateway.wait().success());
     drop(device);
 }
+
+#[test]
+fn a_kafka_file_that_cannot_be_read_is_a_fault_of_the_configuration_that_names_it() {
+    let kafka = "kafka: {enabled: true, brokers: ['localhost:1'], tls: {enabled: true, caFile: /nonexistent/ca.pem}}\n";
+    let (code, complaint) = refusal(&format!("{LOCAL}{kafka}"), &[]);
+    assert_eq!(code, Some(78), "{complaint}");
+    assert!(complaint.contains("tls.caFile: cannot read `/nonexistent/ca.pem`"), "{complaint}");
+
+    let kafka = "kafka: {enabled: true, brokers: ['localhost:1'], sasl: {mechanism: PLAIN, username: me, passwordFile: /nonexistent/pw}}\n";
+    let (code, complaint) = refusal(&format!("{LOCAL}{kafka}"), &[]);
+    assert_eq!(code, Some(78), "{complaint}");
+    assert!(complaint.contains("sasl.passwordFile: cannot read `/nonexistent/pw`"), "{complaint}");
+    let (code, complaint) =
+        refusal(&format!("{LOCAL}{kafka}"), &[("TALARIA_KAFKA_SASL_PASSWORD", "hunter2")]);
+    assert_eq!(code, Some(78), "{complaint}");
+    assert!(
+        complaint.contains("kafka.sasl.passwordFile") && complaint.contains("excludes password"),
+        "{complaint}"
+    );
+    assert!(!complaint.contains("hunter2"), "{complaint}");
+}

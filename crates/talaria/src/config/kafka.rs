@@ -41,6 +41,7 @@ pub(super) fn read(section: &Section<'_>) -> Option<wrpkafka::Config> {
     section.read("sasl.username", &mut config.sasl.username);
     section.read("sasl.password", &mut password);
     config.sasl.password = password.into();
+    section.read("sasl.passwordFile", &mut config.sasl.password_file);
 
     read_dynamic(&section.section("initialDynamicConfig"), &mut config.dynamic);
 

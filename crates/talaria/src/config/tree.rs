@@ -97,6 +97,13 @@ impl Node {
         })
     }
 
+    /// The paths at which another tree has another value, wherever it was written. A list is one value.
+    pub fn changed(&self, other: &Node) -> Vec<String> {
+        let mut paths = Vec::new();
+        collect_changes("", self, other, &mut paths);
+        paths
+    }
+
     fn item(&self, number: usize) -> Option<&Node> {
         match &self.value {
             Value::List(items) => items.get(number),
@@ -167,5 +174,42 @@ impl Node {
             (Value::Map(_), _) => {}
             (_, value) => *self = Node { value, origin: above.origin },
         }
+    }
+}
+
+/// Walks two trees side by side.
+fn collect_changes(path: &str, one: &Node, other: &Node, paths: &mut Vec<String>) {
+    let (Value::Map(_), Value::Map(_)) = (&one.value, &other.value) else {
+        if !same_value(&one.value, &other.value) {
+            paths.push(path.to_owned());
+        }
+        return;
+    };
+    let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+    for entry in one.entries() {
+        match other.child(&entry.key) {
+            Some(other) => collect_changes(&below(&entry.key), &entry.node, other, paths),
+            None if entry.node.value.is_blank() => {}
+            None => paths.push(below(&entry.key)),
+        }
+    }
+    let is_new = |entry: &&Entry| one.child(&entry.key).is_none() && !entry.node.value.is_blank();
+    paths.extend(other.entries().iter().filter(is_new).map(|entry| below(&entry.key)));
+}
+
+/// Whether two values say the same, wherever they were written.
+fn same_value(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::List(one), Value::List(other)) => {
+            one.len() == other.len()
+                && one.iter().zip(other).all(|(one, other)| same_value(&one.value, &other.value))
+        }
+        (Value::Map(one), Value::Map(other)) => {
+            one.len() == other.len()
+                && one.iter().zip(other).all(|(one, other)| {
+                    one.key.eq_ignore_ascii_case(&other.key) && same_value(&one.node.value, &other.node.value)
+                })
+        }
+        _ => one == other,
     }
 }

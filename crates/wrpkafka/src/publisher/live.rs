@@ -41,7 +41,7 @@ impl Publisher {
     /// # Errors
     /// Every fault of it, or that no client can be built for it. Then everything stays as it was.
     pub fn update_config(&self, dynamic: DynamicConfig) -> Result<(), ConfigError> {
-        self.update(|config| config.dynamic = dynamic)
+        self.change(|config| config.dynamic = dynamic)
     }
 
     /// Takes up other certificates or credentials, as [`update_config`](Publisher::update_config) does other settings
@@ -50,7 +50,15 @@ impl Publisher {
     /// # Errors
     /// As there; a file that cannot be read is named.
     pub fn update_security(&self, tls: Tls, sasl: Sasl) -> Result<(), ConfigError> {
-        self.update(|config| (config.tls, config.sasl) = (tls, sasl))
+        self.change(|config| (config.tls, config.sasl) = (tls, sasl))
+    }
+
+    /// Both at once: all of it is taken up, or nothing.
+    ///
+    /// # Errors
+    /// As [`update_config`](Publisher::update_config) and [`update_security`](Publisher::update_security).
+    pub fn update(&self, dynamic: DynamicConfig, tls: Tls, sasl: Sasl) -> Result<(), ConfigError> {
+        self.change(|config| (config.dynamic, config.tls, config.sasl) = (dynamic, tls, sasl))
     }
 
     /// What keeps the publisher from its brokers, if anything does. Gone when one of them has taken a record, or was
@@ -66,7 +74,7 @@ impl Publisher {
         self.shared.as_ref().and_then(|shared| shared.engine.serving())
     }
 
-    fn update(&self, change: impl FnOnce(&mut Config)) -> Result<(), ConfigError> {
+    fn change(&self, change: impl FnOnce(&mut Config)) -> Result<(), ConfigError> {
         let Some(shared) = &self.shared else { return Ok(()) };
         let _changing = shared.settings.changing.lock();
         let before = shared.settings.get();
