@@ -39,6 +39,12 @@ pub(super) fn diagnose(text: &str) -> Option<ConnectionProblem> {
     } else if has("ssl://") && has("Disconnected") && in_state("APIVERSION_QUERY") {
         // With TLS 1.3 the client is through before the broker has looked at its certificate.
         ConnectionProblem::ClientCertificate
+    } else if has("Disconnected") && in_state("APIVERSION_QUERY") {
+        // A broker that expects TLS closes the connection at the first byte.
+        ConnectionProblem::Protocol
+    } else if !has("://") && has("/bootstrap: Disconnected") && is_soon_after_up(text) {
+        // A broker that expects credentials closes the connection at the first question that is not about them.
+        ConnectionProblem::Protocol
     } else if has("Disconnected") && (in_state("AUTH_HANDSHAKE") || in_state("AUTH_REQ")) {
         ConnectionProblem::Credentials
     } else {
@@ -61,6 +67,12 @@ fn is_certificate_alert(text: &str) -> bool {
         ]
         .iter()
         .any(|alert| text.contains(alert))
+}
+
+/// Whether the connection was good for less than two seconds, the time within which the client itself suspects this.
+fn is_soon_after_up(text: &str) -> bool {
+    let millis = text.split_once("(after ").and_then(|(_, rest)| rest.split_once("ms in state UP"));
+    millis.and_then(|(millis, _)| millis.parse::<u32>().ok()).is_some_and(|millis| millis < 2000)
 }
 
 /// The broker's address in such a text: `kafka:9093` of `ssl://kafka:9093/1: …`.
@@ -102,6 +114,10 @@ mod tests {
                 Some(ConnectionProblem::Protocol),
             ),
             (
+                "sasl_plaintext://h:1/bootstrap: Disconnected: connection closed by peer: receive 0 after POLLIN (after 29ms in state APIVERSION_QUERY)",
+                Some(ConnectionProblem::Protocol),
+            ),
+            (
                 "ssl://h:1/bootstrap: Receive failed: error:0A000412:SSL routines::ssl/tls alert bad certificate: SSL alert number 42 (after 2ms in state APIVERSION_QUERY)",
                 Some(ConnectionProblem::ClientCertificate),
             ),
@@ -117,7 +133,12 @@ mod tests {
                 "plaintext://h:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused (after 0ms in state CONNECT)",
                 None,
             ),
-            ("plaintext://h:1/1: Disconnected (after 300000ms in state UP)", None),
+            (
+                "h:1/bootstrap: Disconnected: connection closed by peer: receive 0 after POLLIN (after 16ms in state UP)",
+                Some(ConnectionProblem::Protocol),
+            ),
+            ("h:1/bootstrap: Disconnected (after 300000ms in state UP)", None),
+            ("h:1/1: Disconnected (after 16ms in state UP)", None),
         ] {
             assert_eq!(diagnose(text), problem, "{text}");
         }

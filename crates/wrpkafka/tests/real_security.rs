@@ -1,0 +1,249 @@
+//! Every way of authentication and encryption against a real Apache Kafka, and what each wrong one is told.
+//!
+//! Needs Java and Maven, and says `SKIPPED` where they are missing; with `TALARIA_REQUIRE_KAFKA=1` it fails instead.
+//! All tests share one broker that has all listeners, so they run one after the other.
+#![expect(clippy::unwrap_used, reason = "helpers of tests are not recognized as tests")]
+
+#[path = "security/broker.rs"]
+mod broker;
+#[path = "security/certificates.rs"]
+mod certificates;
+mod support;
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use broker::{LOG, PASSWORD, TOPIC, WRONG_PASSWORD, With, assert_secrets_kept, broker, rotate};
+use realkafka::Record;
+use support::{event, eventually};
+use wrpkafka::{Config, ConnectionProblem, Outcome, Publisher};
+
+/// How often files are looked at in these tests.
+const FILE_CHECK: Duration = Duration::from_millis(200);
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a wrong setting may keep its reason to itself.
+const SOON: Duration = Duration::from_secs(10);
+
+#[tokio::test]
+async fn every_mechanism_publishes_with_and_without_tls() {
+    const EVENTS: usize = 5;
+    let Some(broker) = broker().await else { return };
+    let mut ways: Vec<(String, Config)> = Vec::new();
+    for mechanism in ["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] {
+        let (plain, tls) = match mechanism {
+            "" => ("PLAINTEXT", "SSL"),
+            _ => ("SASL_PLAINTEXT", "SASL_SSL"),
+        };
+        ways.push((format!("{mechanism}/plain"), broker.config(plain).with_sasl(mechanism, PASSWORD)));
+        ways.push((
+            format!("{mechanism}/tls"),
+            broker.config(tls).with_tls(&broker).with_sasl(mechanism, PASSWORD),
+        ));
+    }
+    ways.push((
+        "mutual/tls".to_owned(),
+        broker.config("MUTUAL").with_tls(&broker).with_client_certificate(&broker),
+    ));
+
+    for (way, config) in &ways {
+        let publisher = started(config.clone());
+        for n in 0..EVENTS {
+            let message = event(&format!("event:{way}"), "seq=", n, 75);
+            let published = tokio::time::timeout(PATIENCE, publisher.publish(&message.as_ref())).await;
+            assert!(matches!(published, Ok(Ok(_))), "{way}: {published:?}");
+        }
+        assert_eq!(publisher.stop(PATIENCE).await.undelivered, 0, "{way}");
+    }
+    let records = broker.kafka.read(TOPIC, "event:", ways.len() * EVENTS);
+    for (way, _) in &ways {
+        let key = format!("event:{way}");
+        let read = records.iter().filter(|record| record.key.as_ref() == Some(&key)).count();
+        println!("{way}: {read} records");
+        assert_eq!(read, EVENTS, "{way}");
+    }
+    assert_secrets_kept(&broker);
+}
+
+#[tokio::test]
+async fn each_wrong_setting_is_told_by_its_own_name_within_ten_seconds_and_no_secret_is_shown() {
+    let Some(broker) = broker().await else { return };
+    let other_authority = |mut config: Config| {
+        config.tls.ca_file = broker.file("other-ca.pem");
+        config
+    };
+    let sasl = |mechanism: &str, password: &str| {
+        broker.config("SASL_SSL").with_tls(&broker).with_sasl(mechanism, password)
+    };
+    let mut unknown_user = sasl("SCRAM-SHA-512", PASSWORD);
+    unknown_user.sasl.username = "nobody".to_owned();
+    let mut foreign_certificate = broker.config("MUTUAL").with_tls(&broker);
+    foreign_certificate.tls.cert_file = broker.file("foreign.pem");
+    foreign_certificate.tls.key_file = broker.file("foreign-key.pem");
+    let nobody = Config { brokers: vec!["127.0.0.1:1".to_owned()], ..Config::default() };
+    let wrong = [
+        ("wrong password, PLAIN", sasl("PLAIN", WRONG_PASSWORD), ConnectionProblem::Credentials),
+        (
+            "wrong password, SCRAM-SHA-256",
+            sasl("SCRAM-SHA-256", WRONG_PASSWORD),
+            ConnectionProblem::Credentials,
+        ),
+        (
+            "wrong password, SCRAM-SHA-512",
+            sasl("SCRAM-SHA-512", WRONG_PASSWORD),
+            ConnectionProblem::Credentials,
+        ),
+        (
+            "wrong password without TLS",
+            broker.config("SASL_PLAINTEXT").with_sasl("PLAIN", WRONG_PASSWORD),
+            ConnectionProblem::Credentials,
+        ),
+        ("unknown user", unknown_user, ConnectionProblem::Credentials),
+        (
+            "a mechanism that the broker does not offer",
+            broker.config("ONLY_SCRAM").with_sasl("PLAIN", PASSWORD),
+            ConnectionProblem::Mechanism,
+        ),
+        (
+            "untrusted authority",
+            other_authority(broker.config("SSL").with_tls(&broker)),
+            ConnectionProblem::UntrustedCertificate,
+        ),
+        (
+            "untrusted authority, with credentials",
+            other_authority(sasl("PLAIN", PASSWORD)),
+            ConnectionProblem::UntrustedCertificate,
+        ),
+        ("wrong host name", broker.config("ELSEWHERE").with_tls(&broker), ConnectionProblem::HostName),
+        (
+            "no client certificate",
+            broker.config("MUTUAL").with_tls(&broker),
+            ConnectionProblem::ClientCertificate,
+        ),
+        (
+            "a client certificate of another authority",
+            foreign_certificate,
+            ConnectionProblem::ClientCertificate,
+        ),
+        ("plaintext to a TLS port", broker.config("SSL"), ConnectionProblem::Protocol),
+        (
+            "TLS to a plaintext port",
+            broker.config("PLAINTEXT").with_tls(&broker),
+            ConnectionProblem::Protocol,
+        ),
+        (
+            "credentials without TLS to a TLS port",
+            broker.config("SASL_SSL").with_sasl("PLAIN", PASSWORD),
+            ConnectionProblem::Protocol,
+        ),
+        (
+            "no credentials to a port that wants them",
+            broker.config("SASL_PLAINTEXT"),
+            ConnectionProblem::Protocol,
+        ),
+        (
+            "credentials to a port that takes none",
+            broker.config("PLAINTEXT").with_sasl("PLAIN", PASSWORD),
+            ConnectionProblem::Protocol,
+        ),
+        (
+            "expired certificate",
+            broker.config("EXPIRED").with_tls(&broker),
+            ConnectionProblem::CertificateTime,
+        ),
+        ("nobody there", nobody, ConnectionProblem::Unreachable),
+    ];
+
+    let begun = Instant::now();
+    let publishers = wrong.map(|(what, config, expected)| {
+        let publisher = started(config);
+        let submitted = publisher.submit(&event("event:wrong", "seq=", 0, 75).as_ref(), None);
+        assert!(matches!(submitted, Ok(Outcome::Queued)), "{what}: {submitted:?}");
+        (what, publisher, expected)
+    });
+    // Another cause may be met first: what counts is what is said when the time is over.
+    let as_expected =
+        || publishers.iter().all(|(_, publisher, expected)| publisher.problem() == Some(*expected));
+    while !as_expected() && begun.elapsed() < SOON {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    println!("all that were to be told were told after {:?}", begun.elapsed());
+    let mut faults = Vec::new();
+    for (what, publisher, expected) in &publishers {
+        let found = publisher.problem();
+        println!("{what}: {found:?}");
+        if found != Some(*expected) {
+            faults.push(format!("{what}: {found:?} instead of {expected:?}"));
+        }
+        if !LOG.text().contains(expected.as_str()) {
+            faults.push(format!("{what}: the log does not say: {expected}"));
+        }
+        if publisher.stop(Duration::ZERO).await.undelivered != 1 {
+            faults.push(format!("{what}: the record was delivered"));
+        }
+    }
+    assert!(faults.is_empty(), "{faults:#?}\n{}", LOG.text());
+    assert_secrets_kept(&broker);
+}
+
+#[tokio::test]
+async fn a_password_may_come_from_a_file_and_change_there() {
+    let Some(broker) = broker().await else { return };
+    let file = broker.folder.join("password");
+    std::fs::write(&file, WRONG_PASSWORD).unwrap();
+    let mut config = broker.config("SASL_SSL").with_tls(&broker).with_sasl("SCRAM-SHA-512", "");
+    config.sasl.password_file = file.display().to_string();
+    config.file_check_interval = FILE_CHECK;
+    let publisher = started(config);
+    eventually("the wrong password is refused", SOON, || {
+        publisher.problem() == Some(ConnectionProblem::Credentials)
+    });
+    std::fs::write(&file, format!("{PASSWORD}\n")).unwrap();
+    let message = event("event:password-file", "seq=", 0, 75);
+    let published = tokio::time::timeout(PATIENCE, publisher.publish(&message.as_ref())).await;
+    assert_eq!(published.unwrap(), Ok(Outcome::Accepted));
+    assert_eq!(publisher.problem(), None);
+    publisher.stop(PATIENCE).await;
+    assert_secrets_kept(&broker);
+}
+
+#[tokio::test]
+async fn certificates_that_change_on_disk_while_records_are_published_cost_nothing() {
+    let Some(broker) = broker().await else { return };
+    let mut config = broker.config("ROTATED");
+    config.tls.enabled = true;
+    config.tls.ca_file = broker.file("rotated-ca.pem");
+    config.tls.cert_file = broker.file("rotated-client.pem");
+    config.tls.key_file = broker.file("rotated-client-key.pem");
+    config.file_check_interval = FILE_CHECK;
+    let publisher = started(config);
+    let mut sent = 0;
+    let mut send_for = |time: Duration| {
+        let begun = Instant::now();
+        while begun.elapsed() < time {
+            publisher.submit(&event("event:rotated", "rotated=", sent, 75).as_ref(), None).unwrap();
+            sent += 1;
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        sent
+    };
+    send_for(Duration::from_secs(1));
+    // Nothing of before is trusted from here on, by either side: the broker has its files when it starts.
+    rotate(&broker.folder);
+    send_for(Duration::from_secs(1));
+    broker.kafka.kill_node(1);
+    send_for(Duration::from_secs(1));
+    broker.kafka.restart_node(1);
+    let sent = send_for(Duration::from_secs(1));
+    eventually("all is delivered", PATIENCE, || publisher.buffered().records == 0);
+    assert_eq!(publisher.stop(PATIENCE).await.undelivered, 0);
+    let records = broker.kafka.read(TOPIC, "event:rotated", sent);
+    let found: BTreeSet<Vec<u8>> = records.iter().map(Record::value).collect();
+    assert_eq!((records.len(), found.len()), (sent, sent), "each record once");
+    assert_secrets_kept(&broker);
+}
+
+fn started(config: Config) -> Publisher {
+    let publisher = Publisher::new(config).unwrap();
+    publisher.start().unwrap();
+    publisher
+}

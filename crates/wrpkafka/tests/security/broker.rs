@@ -1,0 +1,195 @@
+//! One broker with a listener for each way in, the files that its clients need, and all that was logged.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{LazyLock, Mutex};
+
+use realkafka::{Kafka, Setup};
+use tokio::sync::MutexGuard;
+use wrpkafka::Config;
+
+use crate::certificates::{Authority, Identity};
+
+pub(crate) const TOPIC: &str = "wrp-events";
+pub(crate) const USER: &str = "gateway";
+pub(crate) const PASSWORD: &str = "s3cr3t-of-the-gateway";
+pub(crate) const WRONG_PASSWORD: &str = "s3cr3t-of-nobody";
+pub(crate) const MECHANISMS: [&str; 3] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
+
+/// The one broker, for the caller alone; `None` where it cannot be had, which has been said loudly then.
+pub(crate) async fn broker() -> Option<MutexGuard<'static, Secured>> {
+    static BROKER: LazyLock<Option<tokio::sync::Mutex<Secured>>> = LazyLock::new(|| {
+        tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_max_level(tracing::Level::DEBUG)
+            .with_writer(|| &LOG)
+            .init();
+        Secured::start().map(tokio::sync::Mutex::new)
+    });
+    Some(BROKER.as_ref()?.lock().await)
+}
+
+/// A broker with a listener for each way in, and the files that its clients need.
+pub(crate) struct Secured {
+    pub(crate) kafka: Kafka,
+    pub(crate) folder: PathBuf,
+    client: Identity,
+}
+
+impl Secured {
+    fn start() -> Option<Secured> {
+        let folder = std::env::temp_dir().join(format!("wrpkafka-security-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let at = |name: &str| folder.join(name);
+        let authority = Authority::new("the brokers' authority");
+        authority.write(&at("ca.pem"));
+        authority.issue(&["localhost", "127.0.0.1"]).write_keystore(&at("broker.pem"));
+        authority.issue(&["elsewhere.test"]).write_keystore(&at("elsewhere.pem"));
+        authority.issue_expired(&["127.0.0.1"]).write_keystore(&at("expired.pem"));
+        let client = authority.issue(&["gateway.test"]);
+        client.write(&at("client.pem"), &at("client-key.pem"));
+        let other = Authority::new("another authority");
+        other.write(&at("other-ca.pem"));
+        other.issue(&["gateway.test"]).write(&at("foreign.pem"), &at("foreign-key.pem"));
+        // The rotated listener has everything of its own.
+        rotate(&folder);
+
+        let keystore = |prefix: &str, file: &str| {
+            format!("{prefix}ssl.keystore.type=PEM\n{prefix}ssl.keystore.location={}\n", at(file).display())
+        };
+        let mutual = |name: &str, ca: &str| {
+            format!(
+                "{name}ssl.client.auth=required\n{name}ssl.truststore.type=PEM\n{name}ssl.truststore.location={}\n",
+                at(ca).display()
+            )
+        };
+        let mut properties = [
+            keystore("", "broker.pem"),
+            keystore("listener.name.elsewhere.", "elsewhere.pem"),
+            keystore("listener.name.expired.", "expired.pem"),
+            mutual("listener.name.mutual.", "ca.pem"),
+            keystore("listener.name.rotated.", "rotated-broker.pem"),
+            mutual("listener.name.rotated.", "rotated-ca.pem"),
+            format!("sasl.enabled.mechanisms={}\n", MECHANISMS.join(",")),
+        ]
+        .concat();
+        properties += "listener.name.only_scram.sasl.enabled.mechanisms=SCRAM-SHA-256,SCRAM-SHA-512\n";
+        for listener in ["sasl_plaintext", "sasl_ssl", "only_scram"] {
+            properties += &format!(
+                "listener.name.{listener}.plain.sasl.jaas.config=\
+                 org.apache.kafka.common.security.plain.PlainLoginModule required user_{USER}=\"{PASSWORD}\";\n"
+            );
+            for scram in ["scram-sha-256", "scram-sha-512"] {
+                properties += &format!(
+                    "listener.name.{listener}.{scram}.sasl.jaas.config=\
+                     org.apache.kafka.common.security.scram.ScramLoginModule required;\n"
+                );
+            }
+        }
+        let kafka = Setup {
+            topics: vec![(TOPIC.to_owned(), 4)],
+            listeners: vec![
+                ("SSL", "SSL"),
+                ("MUTUAL", "SSL"),
+                ("ELSEWHERE", "SSL"),
+                ("EXPIRED", "SSL"),
+                ("ROTATED", "SSL"),
+                ("SASL_PLAINTEXT", "SASL_PLAINTEXT"),
+                ("SASL_SSL", "SASL_SSL"),
+                ("ONLY_SCRAM", "SASL_PLAINTEXT"),
+            ],
+            properties,
+            users: vec![(USER, PASSWORD)],
+            ..Setup::default()
+        }
+        .start()?;
+        Some(Secured { kafka, folder, client })
+    }
+
+    pub(crate) fn file(&self, name: &str) -> String {
+        self.folder.join(name).display().to_string()
+    }
+
+    /// What reaches a listener that wants nothing else.
+    pub(crate) fn config(&self, listener: &str) -> Config {
+        Config { brokers: vec![self.kafka.listener(listener)], ..Config::default() }
+    }
+}
+
+impl Drop for Secured {
+    fn drop(&mut self) {
+        _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Replaces all that the listener `ROTATED` and its clients have by what has nothing in common with it.
+pub(crate) fn rotate(folder: &Path) {
+    let authority = Authority::new("the authority of the season");
+    authority.write(&folder.join("rotated-ca.pem"));
+    authority.issue(&["127.0.0.1"]).write_keystore(&folder.join("rotated-broker.pem"));
+    authority
+        .issue(&["gateway.test"])
+        .write(&folder.join("rotated-client.pem"), &folder.join("rotated-client-key.pem"));
+}
+
+/// Words for the settings that tests combine.
+pub(crate) trait With: Sized {
+    fn with_tls(self, broker: &Secured) -> Self;
+    fn with_client_certificate(self, broker: &Secured) -> Self;
+    fn with_sasl(self, mechanism: &str, password: &str) -> Self;
+}
+
+impl With for Config {
+    fn with_tls(mut self, broker: &Secured) -> Config {
+        self.tls.enabled = true;
+        self.tls.ca_file = broker.file("ca.pem");
+        self
+    }
+
+    fn with_client_certificate(mut self, broker: &Secured) -> Config {
+        self.tls.cert_file = broker.file("client.pem");
+        self.tls.key_file = broker.file("client-key.pem");
+        self
+    }
+
+    fn with_sasl(mut self, mechanism: &str, password: &str) -> Config {
+        if !mechanism.is_empty() {
+            self.sasl.mechanism = mechanism.to_owned();
+            self.sasl.username = USER.to_owned();
+            self.sasl.password = password.into();
+        }
+        self
+    }
+}
+
+/// Everything that was logged, whoever logged it.
+pub(crate) static LOG: Log = Log(Mutex::new(Vec::new()));
+
+pub(crate) struct Log(Mutex<Vec<u8>>);
+
+impl Log {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+    }
+}
+
+impl io::Write for &Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// # Panics
+/// When a password or the client's key was logged.
+pub(crate) fn assert_secrets_kept(broker: &Secured) {
+    let log = LOG.text();
+    assert!(log.contains("Creating Kafka publisher"), "the log is looked at");
+    let key_line = broker.client.key.lines().nth(1).unwrap();
+    for secret in [PASSWORD, WRONG_PASSWORD, key_line] {
+        assert!(!log.contains(secret), "a secret is in the log: {log}");
+    }
+}
