@@ -14,23 +14,23 @@ mod send;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::AUTHORIZATION;
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use wrp::DeviceId;
 
-use crate::auth::{BasicKeys, basic};
+use crate::auth::services::{self, Asked};
+use crate::auth::{Caller, ServiceAuth};
 use crate::device::Registry;
 use crate::server::primary::ApiVersion;
-use crate::server::{Body, reply};
+use crate::server::{Body, Peer, reply};
 
 pub use metrics::{ApiMetrics, InFlight};
 
 /// The API's limits and keys (`inbound` of the configuration).
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Who may use it (`inbound.authKey`); `None` means everybody.
-    pub keys: Option<BasicKeys>,
+    /// Who may use it (`inbound.authKey`, `jwt`, `throttle`).
+    pub auth: services::Config,
     /// How long a message may take to its device, and the device to its answer (`inbound.timeout`).
     pub timeout: Duration,
     /// The longest body of `/device/send`, in bytes (`inbound.maxBodyBytes`); a longer one is answered with 413.
@@ -41,20 +41,25 @@ pub struct Config {
 #[derive(Debug)]
 pub struct Api {
     config: Config,
+    auth: ServiceAuth,
     registry: Arc<Registry>,
     metrics: ApiMetrics,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { keys: None, timeout: Duration::from_secs(120), max_body_bytes: 32 * 1024 * 1024 }
+        Self {
+            auth: services::Config::default(),
+            timeout: Duration::from_secs(120),
+            max_body_bytes: 32 * 1024 * 1024,
+        }
     }
 }
 
 impl Api {
-    /// An API over these devices.
-    pub fn new(config: Config, registry: Arc<Registry>, metrics: ApiMetrics) -> Self {
-        Self { config, registry, metrics }
+    /// An API over these devices, for those whom `auth` lets in.
+    pub fn new(config: Config, auth: ServiceAuth, registry: Arc<Registry>, metrics: ApiMetrics) -> Self {
+        Self { config, auth, registry, metrics }
     }
 
     /// The metrics of its requests.
@@ -63,9 +68,9 @@ impl Api {
     }
 
     /// `GET /devices`: all connected devices.
-    pub fn devices(&self, version: ApiVersion, headers: &HeaderMap) -> Response<Body> {
-        match self.authorize(version, headers) {
-            Ok(()) => {
+    pub async fn devices<R>(&self, version: ApiVersion, request: &Request<R>) -> Response<Body> {
+        match self.authorize(version, request).await {
+            Ok(_) => {
                 let list = devices::list(Arc::clone(&self.registry));
                 reply::with_body(StatusCode::OK, reply::JSON, Body::pieces(list))
             }
@@ -74,14 +79,14 @@ impl Api {
     }
 
     /// `GET /device/{id}/stat`: one device. The id is looked at before the credentials (contract-details §3).
-    pub fn stat(&self, version: ApiVersion, id: &str, headers: &HeaderMap) -> Response<Body> {
+    pub async fn stat<R>(&self, version: ApiVersion, id: &str, request: &Request<R>) -> Response<Body> {
         let Ok(id) = id.parse::<DeviceId>() else {
             return reply::json_error(
                 StatusCode::BAD_REQUEST,
                 "failed to extract device ID: invalid device name",
             );
         };
-        if let Err(refusal) = self.authorize(version, headers) {
+        if let Err(refusal) = self.authorize(version, request).await {
             return refusal;
         }
         match self.registry.get(&id) {
@@ -92,10 +97,11 @@ impl Api {
 
     /// `POST|PATCH /device/send`: a message to a device and, if it is a request, the device's answer.
     pub async fn send(&self, version: ApiVersion, request: Request<Incoming>) -> Response<Body> {
-        if let Err(refusal) = self.authorize(version, request.headers()) {
-            return refusal;
-        }
-        match send::send(&self.config, &self.registry, request).await {
+        let caller = match self.authorize(version, &request).await {
+            Ok(caller) => caller,
+            Err(refusal) => return refusal,
+        };
+        match send::send(&self.config, &self.registry, caller, request).await {
             Ok(response) => response,
             Err(refused) => {
                 if let send::Refused::Routing(error) = &refused {
@@ -106,9 +112,18 @@ impl Api {
         }
     }
 
-    #[expect(clippy::result_large_err, reason = "the error is the response, which is made in any case")]
-    fn authorize(&self, version: ApiVersion, headers: &HeaderMap) -> Result<(), Response<Body>> {
-        let Some(keys) = &self.config.keys else { return Ok(()) };
-        keys.check(headers.get(AUTHORIZATION)).map_err(|refusal| refusal.response(version, basic::CHALLENGE))
+    async fn authorize<R>(
+        &self,
+        version: ApiVersion,
+        request: &Request<R>,
+    ) -> Result<Caller, Response<Body>> {
+        let asked = Asked {
+            method: request.method(),
+            path: request.uri().path(),
+            headers: request.headers(),
+            peer: request.extensions().get::<Peer>().map(|peer| peer.0.ip()),
+        };
+        let let_in = self.auth.check(asked).await;
+        let_in.map_err(|refusal| refusal.response(version, self.auth.challenge()))
     }
 }

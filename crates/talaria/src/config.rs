@@ -11,6 +11,7 @@ mod environment;
 mod fault;
 pub mod file;
 mod inbound;
+mod jwt;
 mod kafka;
 mod known;
 mod log;
@@ -56,6 +57,8 @@ pub struct Config {
     pub log: crate::telemetry::log::Config,
     /// How devices are treated.
     pub device: crate::device::Config,
+    /// Devices' tokens.
+    pub device_auth: crate::auth::DeviceConfig,
     /// The API.
     pub api: crate::api::Config,
     /// Events by HTTP.
@@ -185,11 +188,6 @@ impl Config {
         root.read("flavor", &mut identity.flavor);
         let mut shutdown_timeout = Duration::ZERO;
         root.read("shutdownTimeout", &mut shutdown_timeout);
-        let mut fail_open = true;
-        root.read("failOpen", &mut fail_open);
-        if !fail_open {
-            root.warn("failOpen", "is false, but tokens are not checked: every device is let in");
-        }
         Config {
             identity,
             shutdown_timeout,
@@ -200,6 +198,7 @@ impl Config {
             metrics: log::read_metrics(root),
             log: log::read(&root.section("zap")),
             device: device::read(&root.section("device.manager")),
+            device_auth: jwt::read_devices(root),
             api: inbound::read(&root.section("inbound")),
             event: outbound::read(&root.section("device.outbound")),
             kafka: kafka::read(&root.section("kafka")),

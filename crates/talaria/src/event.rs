@@ -15,7 +15,6 @@ pub mod kafka;
 mod quota;
 mod reason;
 mod status;
-mod throttle;
 
 #[cfg(test)]
 mod tests;

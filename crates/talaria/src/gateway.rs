@@ -15,6 +15,7 @@ use wrpkafka::Publisher;
 
 use crate::{
     api::{Api, ApiMetrics},
+    auth::{DeviceAuth, ServiceAuth},
     config::Config,
     control::{Control, ControlMetrics, Drainer},
     device::{Manager, Registry},
@@ -43,6 +44,7 @@ pub struct Gateway {
     publisher: Publisher,
     dispatcher: Arc<Dispatcher>,
     manager: Arc<Manager>,
+    device_auth: DeviceAuth,
     api: Api,
     health: Arc<Health>,
 }
@@ -123,9 +125,22 @@ impl Gateway {
         let manager = Manager::new(config.device.clone(), Arc::clone(&dispatcher) as _, &metrics);
         let api_metrics = ApiMetrics::register(&metrics);
         let health = Arc::new(Health::new(manager.metrics().health_sources(Arc::clone(api_metrics.tally()))));
-        let api = Api::new(config.api.clone(), Arc::clone(manager.registry()), api_metrics);
+        let device_auth = DeviceAuth::start(&config.device_auth, &metrics);
+        let service_auth = ServiceAuth::start(&config.api.auth, &metrics);
+        let api = Api::new(config.api.clone(), service_auth, Arc::clone(manager.registry()), api_metrics);
         let connections = ConnectionMetrics::register(&metrics);
-        Ok(Gateway { config, identity, metrics, connections, publisher, dispatcher, manager, api, health })
+        Ok(Gateway {
+            config,
+            identity,
+            metrics,
+            connections,
+            publisher,
+            dispatcher,
+            manager,
+            device_auth,
+            api,
+            health,
+        })
     }
 
     /// Listens on all addresses.
@@ -194,7 +209,7 @@ impl Bound {
         let control = control.map(|server| Controlled::start(server, &gateway.manager, &gateway.metrics));
         let health = health.start(HealthPage(gateway.health));
         let metric = metric.start(MetricsPage(gateway.metrics));
-        let devices = Admission::new(Arc::clone(&gateway.manager));
+        let devices = Admission::new(Arc::clone(&gateway.manager), gateway.device_auth);
         let primary = primary.start(Primary::new(devices, gateway.api));
 
         stop.await;

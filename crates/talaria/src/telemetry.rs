@@ -6,3 +6,4 @@ pub mod health;
 pub mod log;
 pub mod metrics;
 mod process;
+pub(crate) mod throttle;

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::{Request, Response};
 use hyper::body::Incoming;
+use talaria::auth::{DeviceAuth, DeviceConfig};
 use talaria::device::{CloseReason, Config, Device, Events, Manager};
 use talaria::server::primary::{Admission, ApiVersion};
 use talaria::server::{self, Address, Body, ConnectionMetrics, Handler, Identity, Running, Server};
@@ -73,6 +74,7 @@ impl Gateway {
         let (sender, told) = unbounded_channel();
         let metrics = Metrics::default();
         let manager = Manager::new(config, Arc::new(Recorder(sender)), &metrics);
+        let auth = DeviceAuth::start(&DeviceConfig::default(), &metrics);
         let listen = server::Config { address: Address::loopback(0), ..server::Config::on_port(0) };
         let identity = Identity::new("1", "here", "east", "mint", jiff::Timestamp::UNIX_EPOCH);
         let server = Server::bind(
@@ -81,7 +83,7 @@ impl Gateway {
             identity.expect("an identity"),
             &ConnectionMetrics::register(&metrics),
         );
-        let server = server.expect("a free port").start(Devices(Admission::new(Arc::clone(&manager))));
+        let server = server.expect("a free port").start(Devices(Admission::new(Arc::clone(&manager), auth)));
         Gateway { server, manager, told }
     }
 

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::HeaderValue;
 
-use super::Refusal;
+use super::{Refusal, header};
 
 /// What a 401 asks for.
 pub const CHALLENGE: &str = "Basic realm=\"talaria\"";
@@ -49,8 +49,19 @@ impl BasicKeys {
     /// # Errors
     /// Why it is refused.
     pub fn check(&self, authorization: Option<&HeaderValue>) -> Result<(), Refusal> {
-        let given = credentials(authorization)?;
-        let fits = self.keys.iter().fold(false, |fits, key| fits | same(&given, key));
+        self.check_credentials(&credentials(authorization)?)
+    }
+
+    /// The same for what follows `Basic` in such a header.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub fn check_value(&self, value: &str) -> Result<(), Refusal> {
+        self.check_credentials(&decode_value(value)?)
+    }
+
+    fn check_credentials(&self, given: &[u8]) -> Result<(), Refusal> {
+        let fits = self.keys.iter().fold(false, |fits, key| fits | same(given, key));
         if fits { Ok(()) } else { Err(Refusal::Bad) }
     }
 }
@@ -66,15 +77,14 @@ impl fmt::Debug for BasicKeys {
 /// # Errors
 /// If there is none, or it is of another scheme, or cannot be read.
 pub fn credentials(authorization: Option<&HeaderValue>) -> Result<Box<[u8]>, Refusal> {
-    let header = authorization.filter(|header| !header.is_empty()).ok_or(Refusal::Missing)?;
-    let (scheme, value) =
-        header.to_str().ok().and_then(|header| header.split_once(' ')).ok_or(Refusal::Invalid)?;
-    if scheme.is_empty() || value.is_empty() || value.contains(' ') {
-        return Err(Refusal::Invalid);
-    }
+    let (scheme, value) = header::split(authorization)?;
     if !scheme.eq_ignore_ascii_case("basic") {
         return Err(Refusal::UnsupportedScheme(scheme.to_owned()));
     }
+    decode_value(value)
+}
+
+fn decode_value(value: &str) -> Result<Box<[u8]>, Refusal> {
     let given = STANDARD.decode(value).map_err(|_| Refusal::Invalid)?;
     if given.contains(&b':') { Ok(given.into()) } else { Err(Refusal::Invalid) }
 }

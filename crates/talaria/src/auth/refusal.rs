@@ -1,6 +1,8 @@
 //! The ways in which credentials are refused, each with its text and its status codes.
 
-use http::header::{HeaderValue, WWW_AUTHENTICATE};
+use std::time::Duration;
+
+use http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
 
 use crate::server::primary::ApiVersion;
@@ -21,6 +23,12 @@ pub enum Refusal {
     /// They are of a kind that is not taken here.
     #[error("Unsupported authorization scheme: {0}")]
     UnsupportedScheme(String),
+    /// They are right, but not for this request.
+    #[error("insufficient capabilities")]
+    Forbidden,
+    /// Too many wrong ones came from this address; it has to wait so long.
+    #[error("too many failed attempts")]
+    TooMany(Duration),
 }
 
 impl Refusal {
@@ -29,18 +37,24 @@ impl Refusal {
         match (self, version) {
             (Self::Invalid, _) => StatusCode::BAD_REQUEST,
             (Self::Missing | Self::Bad, ApiVersion::V3) => StatusCode::UNAUTHORIZED,
-            (Self::Missing | Self::Bad, ApiVersion::V2) | (Self::UnsupportedScheme(_), _) => {
-                StatusCode::FORBIDDEN
-            }
+            (Self::Missing | Self::Bad, ApiVersion::V2)
+            | (Self::UnsupportedScheme(_) | Self::Forbidden, _) => StatusCode::FORBIDDEN,
+            (Self::TooMany(_), _) => StatusCode::TOO_MANY_REQUESTS,
         }
     }
 
-    /// The answer: the text, and on a 401 the challenge `WWW-Authenticate`, which the reference lacks.
+    /// The answer: the text, on a 401 the challenge `WWW-Authenticate`, which the reference lacks, and on a 429 how
+    /// long to wait.
     pub fn response(&self, version: ApiVersion, challenge: &'static str) -> Response<Body> {
         let status = self.status(version);
         let mut response = reply::text(status, self.to_string());
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        if let Self::TooMany(wait) = self {
+            // In whole seconds, and never before the time.
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }

@@ -38,11 +38,7 @@ const NO_DISCOVERY: Foreign =
     Foreign::Ignored("is not supported yet, every device is taken without service discovery");
 
 /// The keys, or whole sections, of the Go gateway that are not in the sample.
-const FOREIGN: [(&str, Foreign); 33] = [
-    (
-        "jwtValidator",
-        Foreign::Refused("is not supported yet: devices would be let in without their tokens being checked"),
-    ),
+const FOREIGN: [(&str, Foreign); 32] = [
     (
         "deviceAccessCheck",
         Foreign::Refused("is not supported yet: requests would reach devices without the check"),

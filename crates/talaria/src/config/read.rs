@@ -78,6 +78,12 @@ impl<'t> Section<'t> {
         self.node.is_some_and(is_written) && !self.get(key).is_some_and(is_written)
     }
 
+    /// Whether anything in this section is not as in the sample, unknown keys included.
+    pub(super) fn says_more_than(&self, sample: &Node) -> bool {
+        let sample = sample.at(self.path.split('.'));
+        self.node.is_some_and(|node| says_more(node, sample))
+    }
+
     /// This section's value.
     pub(super) fn value(&self) -> &'t Value {
         self.node.map_or(&Value::Null, |node| &node.value)
@@ -279,6 +285,16 @@ impl Setting for Vec<String> {
                 )
             }
         }
+    }
+}
+
+fn says_more(node: &Node, sample: Option<&Node>) -> bool {
+    match &node.value {
+        Value::Map(entries) => entries
+            .iter()
+            .any(|entry| says_more(&entry.node, sample.and_then(|sample| sample.at([entry.key.as_str()])))),
+        Value::Null => false,
+        value => sample.is_none_or(|sample| sample.value != *value),
     }
 }
 

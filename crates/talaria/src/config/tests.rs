@@ -111,8 +111,32 @@ talaria.yaml:10: kafka.initialDynamicConfig.topicMap[2].pattern `` is empty: exp
         ),
         ("kafka: [", "talaria.yaml:1: not valid YAML: unclosed bracket '['"),
         (
-            "jwtValidator: {Config: {Resolve: {Template: x}}}",
-            "talaria.yaml:1: jwtValidator is not supported yet: devices would be let in without their tokens being checked",
+            "jwtValidator: {Config: {Resolve: {Template: '/etc/keys/{keyID}'}}}",
+            r#"talaria.yaml:1: jwtValidator.Config.Resolve.Template is "/etc/keys/{keyID}", expected an http:// or https:// URL with {keyID} in its path or query"#,
+        ),
+        (
+            "jwtValidator: {config: {resolve: {template: ''}}}",
+            "talaria.yaml:1: jwtValidator.Config.Resolve.Template is empty, expected an http:// or https:// URL with {keyID} in its path or query, or at least one of Config.Refresh.Sources",
+        ),
+        (
+            "jwtValidator:\n  Config:\n    Resolve:\n      Templat: http://h/{keyID}",
+            "jwtValidator.Config.Resolve.Template is empty, expected an http:// or https:// URL with {keyID} in its path or query, or at least one of Config.Refresh.Sources",
+        ),
+        (
+            "jwtValidator: {Leeway: {EXP: -5}, Config: {Refresh: {Sources: [{uri: 'http://h/{keyID}'}, {jitter: 2}]}}}",
+            r#"talaria.yaml:1: jwtValidator.Config.Refresh.Sources[0].uri is "http://h/{keyID}", expected an http:// or https:// URL of a document of keys
+talaria.yaml:1: jwtValidator.Config.Refresh.Sources[1].uri is missing, expected an http:// or https:// URL of a document of keys
+talaria.yaml:1: jwtValidator.Config.Refresh.Sources[1].jitter is 2, expected a number from 0 to 1
+talaria.yaml:1: jwtValidator.Leeway.EXP is -5, expected a number of seconds
+jwtValidator.Config.Resolve.Template is empty, expected an http:// or https:// URL with {keyID} in its path or query, or at least one of Config.Refresh.Sources"#,
+        ),
+        (
+            "inbound: {jwt: {Config: {Resolve: {Template: 'http://h/{keyID}'}}, capabilities: {prefix: '('}}}",
+            r#"talaria.yaml:1: inbound.jwt.capabilities.prefix is "(", expected a regular expression"#,
+        ),
+        (
+            "inbound: {jwt: {capabilities: {prefix: 'x:'}}}",
+            "inbound.jwt.Config.Resolve.Template is empty, expected an http:// or https:// URL with {keyID} in its path or query, or at least one of Config.Refresh.Sources",
         ),
         (
             "deviceAccessCheck: {type: enforce}",
@@ -233,9 +257,9 @@ fn the_environment_sets_any_known_key_whether_the_file_has_it_or_not() {
 #[test]
 fn the_environment_is_checked_as_the_file_is() {
     assert_eq!(
-        faults("", &[("TALARIA_JWTVALIDATOR_CONFIG_RESOLVE_TEMPLATE", "http://x")]),
+        faults("", &[("TALARIA_JWTVALIDATOR_CONFIG_RESOLVE_TEMPLATE", "x")]),
         [
-            "environment TALARIA_JWTVALIDATOR_CONFIG_RESOLVE_TEMPLATE: jwtValidator is not supported yet: devices would be let in without their tokens being checked"
+            r#"environment TALARIA_JWTVALIDATOR_CONFIG_RESOLVE_TEMPLATE: jwtValidator.Config.Resolve.Template is "x", expected an http:// or https:// URL with {keyID} in its path or query"#
         ]
     );
     assert_eq!(faults("", &[("TALARIA_KAFKA_BROKERS", "[a")]).len(), 1);
@@ -298,6 +322,7 @@ fn the_defaults_are_the_components_own() {
     assert_eq!(config.health, crate::server::Config::on_port(8081));
     assert_eq!(config.metric, crate::server::Config::on_port(8082));
     assert_eq!(format!("{:?}", config.api), format!("{:?}", crate::api::Config::default()));
+    assert_eq!(config.device_auth, crate::auth::DeviceConfig::default());
     assert_eq!(config.log, crate::telemetry::log::Config::default());
     assert_eq!(config.metrics, crate::telemetry::metrics::MetricsConfig::default());
     assert!(config.control.is_none());
@@ -358,4 +383,42 @@ fn the_search_path_is_the_go_gateways() {
         file::search_path(Some(home)),
         [PathBuf::from("/etc/talaria"), PathBuf::from("/home/x/.talaria"), PathBuf::from(".")]
     );
+}
+
+/// contract §6
+#[test]
+fn tokens_are_checked_as_their_section_says() {
+    let text = "
+failOpen: false
+jwtValidator:
+  config:
+    resolve: {template: 'https://keys.example/{keyID}', timeout: 3s, maxKeys: 7}
+    refresh:
+      sources: [{uri: 'http://h/all', interval: 1h, jitter: 0.5}]
+  leeway: {EXP: 10, NBF: 20s, IAT: '30'}
+inbound: {jwt: {Config: {Resolve: {Template: 'http://h/{keyID}'}}}, throttle: {failures: 0}}
+";
+    let config = load_text(text, &[]).unwrap().config;
+    assert!(!config.device_auth.fail_open);
+    let jwt = config.device_auth.jwt.unwrap();
+    let seconds = Duration::from_secs;
+    assert_eq!((jwt.leeway.exp, jwt.leeway.nbf, jwt.leeway.iat), (seconds(10), seconds(20), seconds(30)));
+    assert_eq!(jwt.keys.template.unwrap().to_string(), "https://keys.example/{keyID}");
+    assert_eq!((jwt.keys.timeout, jwt.keys.max_keys), (seconds(3), 7));
+    assert_eq!(jwt.keys.max_age, seconds(24 * 3600));
+    let source = &jwt.keys.sources[0];
+    assert_eq!((source.interval, source.min_interval, source.jitter), (seconds(3600), seconds(600), 0.5));
+    assert!(config.api.auth.tokens.is_some());
+    assert_eq!(config.api.auth.attempts.failures, None);
+}
+
+/// contract-details §2.3
+#[test]
+fn without_a_section_no_tokens_are_checked_and_a_closed_door_is_warned_of() {
+    for text in ["failOpen: false", "failOpen: false\njwtValidator: {}", "failOpen: false\njwtValidator:"] {
+        let loaded = load_text(text, &[]).unwrap();
+        assert_eq!(loaded.config.device_auth.jwt, None, "{text}");
+        let warned = loaded.warnings.iter().any(|warning| warning.key == "failOpen");
+        assert!(warned, "{:?}", loaded.warnings);
+    }
 }

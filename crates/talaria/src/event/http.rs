@@ -43,7 +43,7 @@ use self::target::{Malformed, Target};
 use super::config::Config;
 use super::finalizer::{Finalizer, Share, Sink, Verdict};
 use super::reason::{DropReason, NO_STATUS, SchemeLabel};
-use super::throttle::Throttle;
+use crate::telemetry::throttle::Throttle;
 
 /// Posts events to HTTP receivers. Dropping it stops its workers; what it still holds has failed.
 pub struct HttpSink {

@@ -57,8 +57,8 @@ impl Primary {
         let (version, route) = Route::find(request.method(), uri.path());
         match route {
             Route::Device => self.devices.admit(version, request).await,
-            Route::Devices => self.api.devices(version, request.headers()),
-            Route::Stat(id) => self.api.stat(version, &id, request.headers()),
+            Route::Devices => self.api.devices(version, &request).await,
+            Route::Stat(id) => self.api.stat(version, &id, &request).await,
             Route::Send => self.api.send(version, request).await,
             Route::WrongMethod(allow) => reply::method_not_allowed(allow),
             Route::Unknown => reply::not_found(),

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::{SinkExt as _, StreamExt as _};
 use talaria::api::{self, Api, ApiMetrics};
-use talaria::auth::BasicKeys;
+use talaria::auth::{BasicKeys, DeviceAuth, DeviceConfig, ServiceAuth, services};
 use talaria::device::{self, CloseReason, Device, Events, Manager};
 use talaria::server::primary::{Admission, Primary};
 use talaria::server::{Address, Config, ConnectionMetrics, Identity, Running, Server};
@@ -53,19 +53,31 @@ impl Gateway {
     /// Takes `user:pass`.
     pub(crate) fn locked() -> Self {
         let keys = BasicKeys::parse([STANDARD.encode("user:pass")]).unwrap();
-        Self::with(api::Config { keys, ..api::Config::default() })
+        let auth = services::Config { keys, ..services::Config::default() };
+        Self::with(api::Config { auth, ..api::Config::default() })
     }
 
     pub(crate) fn with(config: api::Config) -> Self {
+        Self::with_tokens(config, &DeviceConfig::default())
+    }
+
+    /// Checks the tokens of devices.
+    pub(crate) fn with_tokens(config: api::Config, devices: &DeviceConfig) -> Self {
         let metrics = Metrics::default();
         let (sender, online) = mpsc::unbounded_channel();
         let manager = Manager::new(device::Config::default(), Arc::new(Online(sender)), &metrics);
-        let api = Api::new(config, Arc::clone(manager.registry()), ApiMetrics::register(&metrics));
+        let auth = ServiceAuth::start(&config.auth, &metrics);
+        let api = Api::new(config, auth, Arc::clone(manager.registry()), ApiMetrics::register(&metrics));
         let identity = Identity::new("1.2", "host", "east", "mint", jiff::Timestamp::UNIX_EPOCH).unwrap();
         let config = Config { address: Address::loopback(0), ..Config::on_port(0) };
         let server =
             Server::bind("primary", config, identity, &ConnectionMetrics::register(&metrics)).unwrap();
-        Self { server: server.start(Primary::new(Admission::new(manager), api)), metrics, online }
+        Self {
+            server: server
+                .start(Primary::new(Admission::new(manager, DeviceAuth::start(devices, &metrics)), api)),
+            metrics,
+            online,
+        }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

@@ -6,10 +6,12 @@
 use std::fmt;
 use std::sync::Arc;
 
+use http::header::AUTHORIZATION;
 use http::{Request, Response};
 use tracing::debug;
 
 use super::ApiVersion;
+use crate::auth::{self, BEARER_CHALLENGE, DeviceAuth};
 use crate::device::Manager;
 use crate::device::handshake::{Candidate, Refusal};
 use crate::server::Body;
@@ -17,6 +19,7 @@ use crate::server::Body;
 /// The door of the devices.
 pub struct Admission {
     devices: Arc<Manager>,
+    auth: DeviceAuth,
 }
 
 /// Why a device is not let in. Each refusal knows its answer.
@@ -24,28 +27,30 @@ pub struct Admission {
 enum Denied {
     /// By what it says of itself, or because no devices are taken.
     Device(Refusal),
+    /// By its token, or because it has none.
+    Token(auth::Refusal),
 }
 
 impl Admission {
-    /// Lets devices in to this manager.
-    pub fn new(devices: Arc<Manager>) -> Self {
-        Self { devices }
+    /// Lets devices in to this manager whose tokens are good.
+    pub fn new(devices: Arc<Manager>, auth: DeviceAuth) -> Self {
+        Self { devices, auth }
     }
 
     /// Takes a request, of any method, through all checks. The response is the 101, whose connection then becomes the
     /// device's, or a refusal.
     pub async fn admit<R>(&self, version: ApiVersion, request: Request<R>) -> Response<Body> {
-        match self.candidate(version, &request).await {
+        match self.candidate(&request).await {
             Ok(candidate) => self.devices.upgrade(request, candidate),
-            Err(denied) => denied.response(),
+            Err(denied) => denied.response(version),
         }
     }
 
-    #[expect(clippy::unused_async, reason = "the token's key may have to be fetched")]
-    async fn candidate<R>(&self, _version: ApiVersion, request: &Request<R>) -> Result<Candidate, Denied> {
+    async fn candidate<R>(&self, request: &Request<R>) -> Result<Candidate, Denied> {
         self.devices.check_open()?;
         let candidate = Candidate::new(request.headers())?;
-        let candidate = candidate.with_claims(None)?;
+        let claims = self.auth.check(request.headers().get(AUTHORIZATION)).await?;
+        let candidate = candidate.with_claims(claims)?;
         self.devices.check_filters(&candidate)?;
         Ok(candidate)
     }
@@ -63,12 +68,22 @@ impl From<Refusal> for Denied {
     }
 }
 
+impl From<auth::Refusal> for Denied {
+    fn from(refusal: auth::Refusal) -> Self {
+        Self::Token(refusal)
+    }
+}
+
 impl Denied {
-    fn response(self) -> Response<Body> {
+    fn response(self, version: ApiVersion) -> Response<Body> {
         match self {
             Self::Device(refusal) => {
                 debug!(%refusal, status = refusal.status().as_u16(), "device refused");
                 refusal.response()
+            }
+            Self::Token(refusal) => {
+                debug!(%refusal, status = refusal.status(version).as_u16(), "device refused");
+                refusal.response(version, BEARER_CHALLENGE)
             }
         }
     }

@@ -10,7 +10,7 @@ const PERIOD: Duration = Duration::from_secs(1);
 
 /// Says when a line is due, and how many were left out since the last one.
 #[derive(Debug)]
-pub(super) struct Throttle {
+pub(crate) struct Throttle {
     start: Instant,
     /// Milliseconds from `start`.
     next: AtomicU64,
@@ -18,12 +18,12 @@ pub(super) struct Throttle {
 }
 
 impl Throttle {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { start: Instant::now(), next: AtomicU64::new(0), left_out: AtomicU64::new(0) }
     }
 
     /// How many lines were left out since the last one, if this one is to be written.
-    pub(super) fn admit(&self) -> Option<u64> {
+    pub(crate) fn admit(&self) -> Option<u64> {
         let now = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
         let next = self.next.load(Relaxed);
         let period = u64::try_from(PERIOD.as_millis()).unwrap_or(u64::MAX);

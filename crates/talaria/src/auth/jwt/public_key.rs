@@ -1,0 +1,255 @@
+//! Public keys, and the one place where a signature is checked.
+
+use std::fmt;
+
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519, ParsedPublicKey,
+    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512,
+    RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RsaParameters,
+    RsaPublicKeyComponents, UnparsedPublicKey, VerificationAlgorithm,
+};
+
+use super::algorithm::Algorithm;
+
+/// The sizes of an RSA modulus, in bits.
+const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
+
+/// A public key that was looked at: of a known kind, of a size that is neither weak nor a burden, and on its curve.
+#[derive(Clone, PartialEq, Eq)]
+pub enum PublicKey {
+    /// For PKCS #1 v1.5 and PSS.
+    Rsa(RsaKey),
+    /// A point as `4 ‖ x ‖ y`.
+    Ec(Curve, Box<[u8]>),
+    /// The 32 bytes of RFC 8032.
+    Ed25519(Box<[u8]>),
+}
+
+/// Modulus and exponent, big-endian without leading zeros.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RsaKey {
+    n: Box<[u8]>,
+    e: Box<[u8]>,
+}
+
+/// A curve of ECDSA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Curve {
+    /// P-256.
+    P256,
+    /// P-384.
+    P384,
+    /// P-521.
+    P521,
+}
+
+/// Why a key is not used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnusableKey {
+    /// An RSA modulus that is weak, or takes too long to check with.
+    #[error("an RSA key of {0} bits; 2048 to 8192 are taken")]
+    RsaSize(usize),
+    /// An RSA exponent that is even, 1, or larger than 32 bits.
+    #[error("an RSA key with an exponent that is not taken")]
+    RsaExponent,
+    /// A point that is not on its curve, or of the wrong length.
+    #[error("a point that is not on its curve")]
+    Point,
+    /// Another kind of key, or another curve; symmetric keys are such.
+    #[error("a kind of key that is not taken")]
+    Kind,
+    /// It is meant for something else than signatures (`use`, `key_ops`, `alg`).
+    #[error("a key that is not meant for these signatures")]
+    Purpose,
+    /// It cannot be read.
+    #[error("a key that cannot be read")]
+    Unreadable,
+}
+
+impl PublicKey {
+    /// An RSA key; both numbers big-endian.
+    ///
+    /// # Errors
+    /// [`UnusableKey`].
+    pub fn rsa(modulus: &[u8], exponent: &[u8]) -> Result<Self, UnusableKey> {
+        let (n, e) = (significant(modulus), significant(exponent));
+        let bits = n.first().map_or(0, |first| n.len() * 8 - first.leading_zeros() as usize);
+        if !RSA_BITS.contains(&bits) {
+            return Err(UnusableKey::RsaSize(bits));
+        }
+        let is_odd = e.last().is_some_and(|last| last % 2 == 1);
+        if !is_odd || e == [1] || e.len() > 4 {
+            return Err(UnusableKey::RsaExponent);
+        }
+        Ok(Self::Rsa(RsaKey { n: n.into(), e: e.into() }))
+    }
+
+    /// A point of a curve, as `4 ‖ x ‖ y`.
+    ///
+    /// # Errors
+    /// [`UnusableKey::Point`].
+    pub fn ec(curve: Curve, point: &[u8]) -> Result<Self, UnusableKey> {
+        let is_uncompressed = point.len() == 1 + 2 * curve.coordinate_bytes() && point[0] == 4;
+        if !is_uncompressed || ParsedPublicKey::new(curve.verification(), point).is_err() {
+            return Err(UnusableKey::Point);
+        }
+        Ok(Self::Ec(curve, point.into()))
+    }
+
+    /// An Ed25519 key.
+    ///
+    /// # Errors
+    /// [`UnusableKey::Point`].
+    pub fn ed25519(bytes: &[u8]) -> Result<Self, UnusableKey> {
+        if bytes.len() != 32 || ParsedPublicKey::new(&ED25519, bytes).is_err() {
+            return Err(UnusableKey::Point);
+        }
+        Ok(Self::Ed25519(bytes.into()))
+    }
+
+    /// Whether this key made that signature of the message by the algorithm. A key knows only the algorithms of its own
+    /// kind and curve.
+    pub fn verifies(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
+        match (self, algorithm) {
+            (Self::Rsa(key), Algorithm::Rs256) => {
+                key.verifies(&RSA_PKCS1_2048_8192_SHA256, message, signature)
+            }
+            (Self::Rsa(key), Algorithm::Rs384) => {
+                key.verifies(&RSA_PKCS1_2048_8192_SHA384, message, signature)
+            }
+            (Self::Rsa(key), Algorithm::Rs512) => {
+                key.verifies(&RSA_PKCS1_2048_8192_SHA512, message, signature)
+            }
+            (Self::Rsa(key), Algorithm::Ps256) => key.verifies(&RSA_PSS_2048_8192_SHA256, message, signature),
+            (Self::Rsa(key), Algorithm::Ps384) => key.verifies(&RSA_PSS_2048_8192_SHA384, message, signature),
+            (Self::Rsa(key), Algorithm::Ps512) => key.verifies(&RSA_PSS_2048_8192_SHA512, message, signature),
+            (Self::Ec(curve, point), Algorithm::Es256 | Algorithm::Es384 | Algorithm::Es512)
+                if curve.algorithm() == algorithm =>
+            {
+                UnparsedPublicKey::new(curve.verification(), point).verify(message, signature).is_ok()
+            }
+            (Self::Ed25519(bytes), Algorithm::EdDsa) => {
+                UnparsedPublicKey::new(&ED25519, bytes).verify(message, signature).is_ok()
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether signatures of this algorithm can be checked with it.
+    pub fn fits(&self, algorithm: Algorithm) -> bool {
+        use Algorithm::{EdDsa, Es256, Es384, Es512, Ps256, Ps384, Ps512, Rs256, Rs384, Rs512};
+        match (self, algorithm) {
+            (Self::Rsa(_), Rs256 | Rs384 | Rs512 | Ps256 | Ps384 | Ps512) | (Self::Ed25519(_), EdDsa) => true,
+            (Self::Ec(curve, _), Es256 | Es384 | Es512) => curve.algorithm() == algorithm,
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rsa(key) => write!(f, "Rsa({} bits)", key.n.len() * 8),
+            Self::Ec(curve, _) => write!(f, "Ec({curve:?})"),
+            Self::Ed25519(_) => f.write_str("Ed25519"),
+        }
+    }
+}
+
+impl Curve {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::P256, Self::P384, Self::P521];
+
+    /// The length of a coordinate.
+    pub fn coordinate_bytes(self) -> usize {
+        match self {
+            Self::P256 => 32,
+            Self::P384 => 48,
+            Self::P521 => 66,
+        }
+    }
+
+    /// The only algorithm that is used with it (RFC 7518 §3.4).
+    pub fn algorithm(self) -> Algorithm {
+        match self {
+            Self::P256 => Algorithm::Es256,
+            Self::P384 => Algorithm::Es384,
+            Self::P521 => Algorithm::Es512,
+        }
+    }
+
+    fn verification(self) -> &'static dyn VerificationAlgorithm {
+        match self {
+            Self::P256 => &ECDSA_P256_SHA256_FIXED,
+            Self::P384 => &ECDSA_P384_SHA384_FIXED,
+            Self::P521 => &ECDSA_P521_SHA512_FIXED,
+        }
+    }
+}
+
+impl RsaKey {
+    fn verifies(&self, parameters: &'static RsaParameters, message: &[u8], signature: &[u8]) -> bool {
+        RsaPublicKeyComponents { n: &self.n, e: &self.e }.verify(parameters, message, signature).is_ok()
+    }
+}
+
+fn significant(number: &[u8]) -> &[u8] {
+    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    &number[zeros..]
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::rand::SystemRandom;
+    use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
+
+    use super::*;
+
+    #[test]
+    fn weak_huge_and_odd_rsa_keys_are_not_used() {
+        let number = |bits: usize| {
+            let mut number = vec![0xff; bits.div_ceil(8)];
+            if let Some(first) = number.first_mut() {
+                *first >>= bits.div_ceil(8) * 8 - bits;
+            }
+            number
+        };
+        for bits in [0, 512, 1024, 2047, 8193, 16384] {
+            assert_eq!(PublicKey::rsa(&number(bits), &[1, 0, 1]), Err(UnusableKey::RsaSize(bits)));
+        }
+        for bits in [2048, 4096, 8192] {
+            assert!(PublicKey::rsa(&number(bits), &[0, 1, 0, 1]).is_ok(), "{bits}");
+        }
+        for exponent in [&[][..], &[0], &[1], &[2], &[1, 0, 0, 0, 1]] {
+            assert_eq!(
+                PublicKey::rsa(&number(2048), exponent),
+                Err(UnusableKey::RsaExponent),
+                "{exponent:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn points_beside_their_curve_are_not_used() {
+        for curve in Curve::ALL {
+            let length = 1 + 2 * curve.coordinate_bytes();
+            for bytes in [vec![4; length], vec![0; length], vec![4; length - 1], vec![], vec![0]] {
+                assert_eq!(PublicKey::ec(curve, &bytes), Err(UnusableKey::Point), "{curve:?}");
+            }
+        }
+        assert_eq!(PublicKey::ed25519(&[1; 31]), Err(UnusableKey::Point));
+    }
+
+    #[test]
+    fn a_key_knows_only_the_algorithms_of_its_kind() {
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+        let key = PublicKey::ec(Curve::P256, pair.public_key().as_ref()).unwrap();
+        let signature = pair.sign(&SystemRandom::new(), b"text").unwrap();
+        for algorithm in Algorithm::ALL {
+            let expected = algorithm == Algorithm::Es256;
+            assert_eq!(key.verifies(algorithm, b"text", signature.as_ref()), expected, "{algorithm}");
+            assert_eq!(key.fits(algorithm), expected, "{algorithm}");
+        }
+        assert!(!key.verifies(Algorithm::Es256, b"texT", signature.as_ref()));
+    }
+}

@@ -1,0 +1,114 @@
+//! When a token is valid: `exp`, `nbf` and `iat` (RFC 7519 §4.1, contract §6).
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+/// How far the clocks of the issuer and of this gateway may be apart (`Leeway`), for each claim.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Leeway {
+    /// So long after its `exp` a token is still good.
+    pub exp: Duration,
+    /// So long before its `nbf` a token is good already.
+    pub nbf: Duration,
+    /// So far in the future a token's `iat` may be.
+    pub iat: Duration,
+}
+
+/// The claim that makes a token not valid now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotNow {
+    /// It has expired, or its `exp` is no number.
+    #[error("the token has expired")]
+    Expired,
+    /// It is not valid yet, or its `nbf` is no number.
+    #[error("the token is not valid yet")]
+    Early,
+    /// It comes from the future, or its `iat` is no number.
+    #[error("the token was issued in the future")]
+    FromTheFuture,
+}
+
+/// Checks a token's times at `now`, in whole seconds since 1970. A claim that is missing or 0 is not checked; one that
+/// is no number is a failure; in the very second of its `exp` a token is valid (contract-details §6).
+///
+/// # Errors
+/// [`NotNow`]: the first claim that fails.
+pub fn check(claims: &Map<String, Value>, leeway: Leeway, now: i64) -> Result<(), NotNow> {
+    let now = now as f64;
+    let seconds = |name, error| seconds(claims, name).map_err(|NotANumber| error);
+    if seconds("exp", NotNow::Expired)?.is_some_and(|exp| now > exp + leeway.exp.as_secs_f64()) {
+        return Err(NotNow::Expired);
+    }
+    if seconds("nbf", NotNow::Early)?.is_some_and(|nbf| now + leeway.nbf.as_secs_f64() < nbf) {
+        return Err(NotNow::Early);
+    }
+    if seconds("iat", NotNow::FromTheFuture)?.is_some_and(|iat| now + leeway.iat.as_secs_f64() < iat) {
+        return Err(NotNow::FromTheFuture);
+    }
+    Ok(())
+}
+
+struct NotANumber;
+
+fn seconds(claims: &Map<String, Value>, name: &str) -> Result<Option<f64>, NotANumber> {
+    let Some(value) = claims.get(name) else { return Ok(None) };
+    let seconds = value.as_f64().ok_or(NotANumber)?.trunc();
+    Ok((seconds != 0.0).then_some(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn at_1000(claims: &Value, leeway: u64) -> Result<(), NotNow> {
+        let leeway = Duration::from_secs(leeway);
+        let leeway = Leeway { exp: leeway, nbf: leeway, iat: leeway };
+        check(claims.as_object().unwrap(), leeway, 1000)
+    }
+
+    #[test]
+    fn times_are_checked_to_the_second() {
+        let expired = Err(NotNow::Expired);
+        let early = Err(NotNow::Early);
+        let future = Err(NotNow::FromTheFuture);
+        for (claims, expected) in [
+            (json!({}), Ok(())),
+            (json!({"exp": 0, "nbf": 0, "iat": 0}), Ok(())),
+            (json!({"exp": 1000, "nbf": 1000, "iat": 1000}), Ok(())),
+            (json!({"exp": 999}), expired),
+            (json!({"exp": 1000.9}), Ok(())),
+            (json!({"exp": -1}), expired),
+            (json!({"exp": 1e300}), Ok(())),
+            (json!({"nbf": 1001}), early),
+            (json!({"nbf": 1e300}), early),
+            (json!({"iat": 1001}), future),
+            (json!({"exp": "2000"}), expired),
+            (json!({"exp": null}), expired),
+            (json!({"exp": true}), expired),
+            (json!({"nbf": "1"}), early),
+            (json!({"iat": null}), future),
+        ] {
+            assert_eq!(at_1000(&claims, 0), expected, "{claims}");
+        }
+    }
+
+    /// contract §14.13
+    #[test]
+    fn a_leeway_makes_the_checks_more_lenient() {
+        for (claims, expected) in [
+            (json!({"exp": 900}), Ok(())),
+            (json!({"exp": 899}), Err(NotNow::Expired)),
+            (json!({"exp": 1050}), Ok(())),
+            (json!({"nbf": 1100}), Ok(())),
+            (json!({"nbf": 1101}), Err(NotNow::Early)),
+            (json!({"nbf": 950}), Ok(())),
+            (json!({"iat": 1100}), Ok(())),
+            (json!({"iat": 1101}), Err(NotNow::FromTheFuture)),
+        ] {
+            assert_eq!(at_1000(&claims, 100), expected, "{claims}");
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Requests to key servers.
+//!
+//! They are few, small and outside of any device's way, so a blocking client does: a thread of the runtime's pool for
+//! each, of which there are never more than [`AT_ONCE`]. Redirects are not followed: a key comes from where the
+//! configuration says. Bodies are taken as they are; a compressed one is never unpacked.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use ureq::Agent;
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
+
+use super::document::{self, Document};
+use super::{Config, KeyError};
+
+/// How many requests are made at the same time.
+const AT_ONCE: usize = 8;
+
+/// Why a document was not fetched. The URL is not told: it may hold a password.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FetchError {
+    /// It took too long.
+    #[error("the key server did not answer in time")]
+    Timeout,
+    /// It was not reached, or did not speak HTTP.
+    #[error("the key server was not reached: {0}")]
+    Unreachable(Arc<str>),
+    /// It did not answer with 200.
+    #[error("the key server answered {0}")]
+    Status(u16),
+    /// The document is too long.
+    #[error("the document is longer than {} bytes", document::LONGEST)]
+    TooLong,
+}
+
+#[derive(Debug)]
+pub(super) struct Fetcher {
+    agent: Agent,
+    timeout: Duration,
+    turns: Arc<Semaphore>,
+}
+
+impl Fetcher {
+    pub(super) fn new(config: &Config) -> Self {
+        let mut urls = config.template.iter().chain(config.sources.iter().map(|source| &source.uri));
+        let mut agent = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .max_response_header_size(16 * 1024)
+            .max_idle_connections(AT_ONCE)
+            .timeout_global(Some(config.timeout))
+            .user_agent("talaria")
+            .accept(
+                "application/jwk+json, application/jwk-set+json, application/json, application/x-pem-file",
+            );
+        if urls.any(super::Template::is_https) {
+            agent = agent.tls_config(tls());
+        }
+        Self {
+            agent: agent.build().new_agent(),
+            timeout: config.timeout,
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
+        }
+    }
+
+    /// Fetches a document, and reads it.
+    pub(super) async fn fetch(&self, url: String) -> Result<Document, KeyError> {
+        let turn = tokio::time::timeout(self.timeout, Arc::clone(&self.turns).acquire_owned()).await;
+        let Ok(Ok(turn)) = turn else { return Err(KeyError::Busy) };
+        let agent = self.agent.clone();
+        let fetching = tokio::task::spawn_blocking(move || {
+            let fetched = fetch(&agent, &url);
+            drop(turn);
+            fetched
+        });
+        match fetching.await {
+            Ok(fetched) => fetched,
+            // The runtime ends, or the client panicked.
+            Err(error) => Err(FetchError::Unreachable(error.to_string().into()).into()),
+        }
+    }
+
+    /// Begins no more requests.
+    pub(super) fn close(&self) {
+        self.turns.close();
+    }
+}
+
+fn fetch(agent: &Agent, url: &str) -> Result<Document, KeyError> {
+    let mut response = agent.get(url).call().map_err(failure)?;
+    if response.status() != http::StatusCode::OK {
+        return Err(FetchError::Status(response.status().as_u16()).into());
+    }
+    let content_type = response.headers().get(http::header::CONTENT_TYPE);
+    let content_type = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let body = response.body_mut().with_config().limit(document::LONGEST as u64).read_to_vec();
+    Ok(Document::read(&content_type, &body.map_err(failure)?)?)
+}
+
+fn failure(error: ureq::Error) -> FetchError {
+    match error {
+        ureq::Error::Timeout(_) => FetchError::Timeout,
+        ureq::Error::BodyExceedsLimit(_) => FetchError::TooLong,
+        ureq::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut => FetchError::Timeout,
+        ureq::Error::Io(error) => FetchError::Unreachable(error.to_string().into()),
+        ureq::Error::BadUri(_) => FetchError::Unreachable("the URL is none".into()),
+        error => FetchError::Unreachable(error.to_string().into()),
+    }
+}
+
+/// The system's authorities, and the cryptography of the rest of this program.
+fn tls() -> TlsConfig {
+    let found = rustls_native_certs::load_native_certs();
+    for error in &found.errors {
+        tracing::warn!(%error, "some of the system's certificates cannot be used");
+    }
+    let roots = found.certs.iter().map(|der| Certificate::from_der(der).to_owned()).collect::<Vec<_>>();
+    TlsConfig::builder()
+        .root_certs(RootCerts::Specific(Arc::new(roots)))
+        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        .build()
+}

@@ -1,0 +1,108 @@
+//! The refresh sources: documents that one task fetches again and again. What a source gives replaces what it gave before.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::{Key, Known, Shared, Source};
+use crate::auth::jwt::key_id::KeyId;
+
+/// The keys of one source, by their names.
+type Named = HashMap<KeyId, Known>;
+
+/// The keys of all sources.
+#[derive(Debug)]
+pub(super) struct Refreshed {
+    by_source: ArcSwap<Vec<Arc<Named>>>,
+    first_round: watch::Sender<bool>,
+}
+
+impl Refreshed {
+    /// No keys; `is_done` if there are no sources to wait for.
+    pub(super) fn new(is_done: bool) -> Self {
+        Self { by_source: ArcSwap::default(), first_round: watch::Sender::new(is_done) }
+    }
+
+    pub(super) fn get(&self, id: &KeyId) -> Option<Known> {
+        self.by_source.load().iter().find_map(|named| named.get(id).cloned())
+    }
+
+    /// Waits until every source has been asked once.
+    pub(super) async fn first_round(&self, within: Duration) {
+        let mut done = self.first_round.subscribe();
+        let waiting = timeout(within, done.wait_for(|done| *done));
+        // If it takes longer, what is there has to do.
+        let _ = waiting.await;
+    }
+}
+
+/// Fetches every source when it is due, for ever.
+pub(super) async fn run(shared: Arc<Shared>) {
+    let sources = &shared.config.sources;
+    let mut kept: Vec<Arc<Named>> = vec![Arc::default(); sources.len()];
+    let mut due = vec![Instant::now(); sources.len()];
+    for turn in 0.. {
+        let Some(next) = (0..sources.len()).min_by_key(|source| due[*source]) else { return };
+        sleep_until(due[next]).await;
+        let source = &sources[next];
+        let fetched = shared.fetcher.fetch(source.uri.to_url()).await;
+        let count = fetched.as_ref().ok().map(super::Document::len);
+        shared.metrics.refreshed(&source.uri, fetched.as_ref().err(), count);
+        due[next] = Instant::now() + source.pause(fetched.is_ok());
+        if let Ok(document) = fetched {
+            kept[next] = Arc::new(by_name(document.named()));
+            shared.refreshed.by_source.store(Arc::new(kept.clone()));
+        }
+        if turn + 1 == sources.len() {
+            shared.refreshed.first_round.send_replace(true);
+        }
+    }
+}
+
+impl Source {
+    /// The time to the next fetch.
+    fn pause(&self, went_well: bool) -> Duration {
+        let interval = if went_well { self.interval } else { self.min_interval };
+        let varied = interval.mul_f64((1.0 + self.jitter * random()).max(0.0));
+        varied.max(self.min_interval.min(interval))
+    }
+}
+
+fn by_name(keys: impl Iterator<Item = (KeyId, Key)>) -> Named {
+    let mut named: HashMap<KeyId, Vec<Key>> = HashMap::new();
+    for (id, key) in keys {
+        named.entry(id).or_default().push(key);
+    }
+    let fetched = Instant::now();
+    named.into_iter().map(|(id, keys)| (id, Known { keys: keys.into(), fetched })).collect()
+}
+
+/// From -1 to 1.
+fn random() -> f64 {
+    let mut bytes = [0; 4];
+    // Without random bytes the interval is not varied, which harms nobody.
+    let is_filled = aws_lc_rs::rand::fill(&mut bytes).is_ok();
+    if is_filled { f64::from(i32::from_ne_bytes(bytes)) / -f64::from(i32::MIN) } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_interval_varies_by_the_jitter_and_is_never_below_the_least() {
+        let minute = Duration::from_secs(60);
+        let uri = "http://h/keys".parse().unwrap();
+        let mut source = Source { uri, interval: 10 * minute, min_interval: minute, jitter: 0.1 };
+        let pauses: Vec<_> = (0..100).map(|_| source.pause(true)).collect();
+        assert!(pauses.iter().all(|pause| (9 * minute..=11 * minute).contains(pause)), "{pauses:?}");
+        assert!(pauses.iter().any(|pause| *pause != pauses[0]));
+        assert!((0..100).all(|_| source.pause(false) >= minute));
+        source.jitter = 1.0;
+        assert!((0..100).all(|_| source.pause(true) >= minute));
+    }
+}

@@ -1,0 +1,138 @@
+//! Where a key is fetched: a URL with `{keyID}` in it, a simple expansion of RFC 6570 §3.2.2.
+
+use std::fmt::{self, Write as _};
+
+use http::Uri;
+
+use crate::auth::jwt::key_id::KeyId;
+
+const VARIABLE: &str = "{keyID}";
+
+/// `http` or `https`, and nothing else: a file's path could be climbed out of.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Template(Box<str>);
+
+/// What a text would have to be to be a template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected an http:// or https:// URL with {VARIABLE} in its path or query")]
+pub struct InvalidTemplate;
+
+impl std::str::FromStr for Template {
+    type Err = InvalidTemplate;
+
+    /// A URL without the variable is a template too: of a document that holds all keys.
+    fn from_str(text: &str) -> Result<Self, InvalidTemplate> {
+        let fixed = text.replace(VARIABLE, "x");
+        if fixed.contains(['{', '}']) || fixed.bytes().any(|byte| byte <= b' ' || byte == 0x7f) {
+            return Err(InvalidTemplate);
+        }
+        let uri: Uri = fixed.parse().map_err(|_| InvalidTemplate)?;
+        let is_http = matches!(uri.scheme_str(), Some("http" | "https"));
+        let authority = uri.authority().ok_or(InvalidTemplate)?;
+        // The variable must not choose the host: whoever makes up a token would.
+        let before = text.split(VARIABLE).next().unwrap_or_default();
+        let is_below_host = before.len() >= "http://".len() + authority.as_str().len();
+        if !is_http || authority.host().is_empty() || !is_below_host || text.contains('#') {
+            return Err(InvalidTemplate);
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+impl Template {
+    /// The URL of this key.
+    pub fn expand(&self, id: &KeyId) -> String {
+        let mut encoded = String::with_capacity(id.as_str().len());
+        for byte in id.as_str().bytes() {
+            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+                encoded.push(byte.into());
+            } else {
+                // Writing to a text cannot fail.
+                let _ = write!(encoded, "%{byte:02X}");
+            }
+        }
+        self.0.replace(VARIABLE, &encoded)
+    }
+
+    /// The URL of a document that is the same for all keys: the variable, if there is one, is left as it is.
+    pub fn to_url(&self) -> String {
+        self.0.to_string()
+    }
+
+    /// Whether it names the key.
+    pub fn has_variable(&self) -> bool {
+        self.0.contains(VARIABLE)
+    }
+
+    /// Whether it is spoken to over TLS.
+    pub fn is_https(&self) -> bool {
+        self.0.starts_with("https")
+    }
+}
+
+/// As it may be shown: without a user, a password and a query.
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.0.split('?').next().unwrap_or_default();
+        let (scheme, rest) = shown.split_once("://").unwrap_or_default();
+        let (authority, path) = rest.find('/').map_or((rest, ""), |slash| rest.split_at(slash));
+        let host = authority.rsplit('@').next().unwrap_or_default();
+        write!(f, "{scheme}://{host}{path}")
+    }
+}
+
+impl fmt::Debug for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Template({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_id_is_percent_encoded() {
+        let template: Template = "http://keys.example:8/k/{keyID}.jwk?id={keyID}".parse().unwrap();
+        let id = KeyId::new("a/b?c#d é%{keyID}").unwrap();
+        let encoded = "a%2Fb%3Fc%23d%20%C3%A9%25%7BkeyID%7D";
+        assert_eq!(template.expand(&id), format!("http://keys.example:8/k/{encoded}.jwk?id={encoded}"));
+    }
+
+    #[test]
+    fn what_is_no_url_with_the_variable_below_its_host_is_refused() {
+        for text in [
+            "",
+            "keys/{keyID}",
+            "/etc/keys/{keyID}",
+            "file:///etc/keys/{keyID}",
+            "ftp://h/{keyID}",
+            "http://{keyID}/x",
+            "https://{keyID}.example.com/x",
+            "http://h/{keyid}",
+            "http://h/{+keyID}",
+            "http://h/{keyID",
+            "http://h/keyID}",
+            "http://h/a b",
+            "http:///{keyID}",
+            "http://h/#{keyID}",
+        ] {
+            assert_eq!(text.parse::<Template>(), Err(InvalidTemplate), "{text}");
+        }
+        for text in [
+            "http://h/{keyID}",
+            "https://u:p@h:1/x?k={keyID}",
+            "https://h/all.json",
+            "http://[::1]:8/{keyID}",
+        ] {
+            assert!(text.parse::<Template>().is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_may_be_secret_is_not_shown() {
+        let template: Template = "https://user:pass@h:1/x/{keyID}?token=t".parse().unwrap();
+        assert_eq!(template.to_string(), "https://h:1/x/{keyID}");
+        assert_eq!(format!("{template:?}"), "Template(https://h:1/x/{keyID})");
+    }
+}

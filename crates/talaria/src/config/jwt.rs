@@ -1,0 +1,103 @@
+//! How tokens are checked: `jwtValidator` for devices, `inbound.jwt` for the API (contract §6).
+
+use std::{str::FromStr as _, time::Duration};
+
+use super::{
+    read::{Section, Setting as _},
+    tree::Value,
+};
+use crate::auth::{
+    DeviceConfig,
+    jwt::{self, times::Leeway},
+    keys::{Source, Template},
+};
+
+/// Reads `jwtValidator` and `failOpen`.
+pub(super) fn read_devices(root: &Section<'_>) -> DeviceConfig {
+    let mut config = DeviceConfig { jwt: read(&root.section("jwtValidator")), ..DeviceConfig::default() };
+    root.read("failOpen", &mut config.fail_open);
+    if !config.fail_open && config.jwt.is_none() {
+        root.warn(
+            "failOpen",
+            "is false, but without jwtValidator no tokens are checked: every device is let in",
+        );
+    }
+    config
+}
+
+/// Reads one of the sections; none if it is as in the sample. One that says anything, be it a misspelt key, but names no
+/// place to find keys in is a fault: it is there so that tokens are checked.
+pub(super) fn read(section: &Section<'_>) -> Option<jwt::Config> {
+    if !section.says_more_than(&super::sample()) {
+        return None;
+    }
+    let mut config = jwt::Config::default();
+    let keys = &mut config.keys;
+    let resolve = section.section("Config.Resolve");
+    let mut template = None;
+    resolve.read_as("Template", TEMPLATE, &mut template, |value| match value {
+        Value::Text(text) if text.is_empty() => Some(None),
+        Value::Text(text) => Template::from_str(text).ok().map(Some),
+        _ => None,
+    });
+    keys.template = template;
+    resolve.read_period("Timeout", &mut keys.timeout);
+    resolve.read_period("MaxAge", &mut keys.max_age);
+    resolve.read_count("MaxKeys", &mut keys.max_keys);
+    keys.sources = section.sections("Config.Refresh.Sources").iter().filter_map(read_source).collect();
+    config.leeway = read_leeway(&section.section("Leeway"));
+
+    let is_blank = matches!(resolve.section("Template").value(), Value::Null)
+        || matches!(resolve.section("Template").value(), Value::Text(text) if text.is_empty());
+    if is_blank && keys.sources.is_empty() {
+        resolve.fault(
+            "Template",
+            format!("is empty, expected {TEMPLATE}, or at least one of Config.Refresh.Sources"),
+        );
+    }
+    Some(config)
+}
+
+const TEMPLATE: &str = "an http:// or https:// URL with {keyID} in its path or query";
+
+fn read_source(section: &Section<'_>) -> Option<Source> {
+    const HOUR: Duration = Duration::from_secs(60 * 60);
+    for (key, _) in section.entries() {
+        if !["uri", "interval", "minInterval", "jitter"].iter().any(|known| known.eq_ignore_ascii_case(key)) {
+            section.warn(key, "is not a known key and is ignored");
+        }
+    }
+    let mut uri = None;
+    section.read_as("uri", "an http:// or https:// URL of a document of keys", &mut uri, |value| {
+        let Value::Text(text) = value else { return None };
+        Template::from_str(text).ok().filter(|uri| !uri.has_variable()).map(Some)
+    });
+    if matches!(section.section("uri").value(), Value::Null) {
+        section.fault("uri", "is missing, expected an http:// or https:// URL of a document of keys");
+    }
+    let (mut interval, mut min_interval, mut jitter) = (24 * HOUR, HOUR / 6, 0.1);
+    section.read_period("interval", &mut interval);
+    section.read_period("minInterval", &mut min_interval);
+    section.read_as("jitter", "a number from 0 to 1", &mut jitter, |value| {
+        let (Value::Number(text) | Value::Text(text)) = value else { return None };
+        text.parse().ok().filter(|jitter| (0.0..=1.0).contains(jitter))
+    });
+    if interval < min_interval {
+        section.warn("interval", "is shorter than minInterval, which is used instead");
+        interval = min_interval;
+    }
+    Some(Source { uri: uri?, interval, min_interval, jitter })
+}
+
+/// Whole seconds, as in the reference; a duration is taken too.
+fn read_leeway(section: &Section<'_>) -> Leeway {
+    let mut leeway = Leeway::default();
+    for (key, target) in [("EXP", &mut leeway.exp), ("NBF", &mut leeway.nbf), ("IAT", &mut leeway.iat)] {
+        section.read_as(key, "a number of seconds", target, |value| match u64::read(value) {
+            Some(seconds) => Some(Duration::from_secs(seconds)),
+            None if matches!(value, Value::Text(_)) => Duration::read(value),
+            None => None,
+        });
+    }
+    leeway
+}
