@@ -1,5 +1,7 @@
 //! A gateway's primary server without sinks, the requests to it, and devices that are connected to it.
 
+#![allow(dead_code, reason = "each test file uses its own part")]
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -7,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::{SinkExt as _, StreamExt as _};
 use talaria::api::{self, Api, ApiMetrics};
-use talaria::auth::{BasicKeys, DeviceAuth, DeviceConfig, ServiceAuth, services};
+use talaria::auth::{BasicKeys, DeviceAuth, DeviceConfig, ServiceAuth, attempts, services};
 use talaria::device::{self, CloseReason, Device, Events, Manager};
 use talaria::server::primary::{Admission, Primary};
 use talaria::server::{Address, Config, ConnectionMetrics, Identity, Running, Server};
@@ -53,7 +55,9 @@ impl Gateway {
     /// Takes `user:pass`.
     pub(crate) fn locked() -> Self {
         let keys = BasicKeys::parse([STANDARD.encode("user:pass")]).unwrap();
-        let auth = services::Config { keys, ..services::Config::default() };
+        // The tests try more wrong keys than any address may.
+        let attempts = attempts::Config { failures: None, ..attempts::Config::default() };
+        let auth = services::Config { keys, attempts, ..services::Config::default() };
         Self::with(api::Config { auth, ..api::Config::default() })
     }
 
