@@ -16,8 +16,8 @@ classpath() { echo "$(tools_dir):$(jars_dir)/*"; }
 
 # Makes each folder that is missing, once, however many ask at the same time.
 fetch() {
-    [[ -d $(jars_dir) && -d $(tools_dir) ]] && return
     need java "default-jdk-headless"
+    [[ -d $(jars_dir) && -d $(tools_dir) ]] && return
     need javac "default-jdk-headless"
     need mvn "maven"
     mkdir -p "$HOME_DIR"
