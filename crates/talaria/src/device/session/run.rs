@@ -28,6 +28,9 @@ const READ_BUFFER: usize = 64 * 1024;
 const WRITE_BUFFER: usize = 64 * 1024;
 /// How often a task reads before it lets others have their turn.
 const READS_IN_A_ROW: usize = 16;
+/// What a device may still send after the end, unheard, so that it reads the close frame before the connection is reset. One
+/// that floods the gateway is not waited for.
+const UNHEARD_BYTES: usize = 256 * 1024;
 
 thread_local! {
     static READ: Cell<Option<Box<[u8]>>> = const { Cell::new(None) };
@@ -59,6 +62,8 @@ pub(super) struct Task<S> {
     needs_flush: bool,
     /// The session's share of the memory for unfinished messages.
     kept: usize,
+    /// Bytes that came after the end.
+    unheard: usize,
     model: IntGauge,
     _running: Running,
 }
@@ -88,6 +93,7 @@ where
         phase: Phase::Open,
         needs_flush: false,
         kept: 0,
+        unheard: 0,
         model: connection.model,
         _running: connection.running,
     };
@@ -170,7 +176,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
                     break;
                 }
             }
-            if self.phase == Phase::Open && self.session.ending().is_some() {
+            let has_ended = self.session.ending().is_some();
+            if has_ended && (self.phase == Phase::Open || self.unheard > UNHEARD_BYTES) {
                 break;
             }
         }
@@ -180,6 +187,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
 
     /// Takes what the device sent; nothing counts any more once the session has ended.
     fn take_in(&mut self, bytes: &mut [u8]) {
+        if self.phase != Phase::Open {
+            self.unheard += bytes.len();
+            return;
+        }
         let mut input = Input::new(bytes);
         loop {
             match self.session.next(&mut input) {
@@ -319,7 +330,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
         match self.phase {
             Phase::Open => return false,
             Phase::Over => return true,
-            Phase::Closing | Phase::Lingering if read == Read::Ended || signals.has(Signal::Lingered) => {
+            Phase::Closing | Phase::Lingering
+                if read == Read::Ended || signals.has(Signal::Lingered) || self.unheard > UNHEARD_BYTES =>
+            {
                 return true;
             }
             Phase::Closing | Phase::Lingering => {}

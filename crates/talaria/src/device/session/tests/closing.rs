@@ -1,5 +1,6 @@
 //! The ends of sessions.
 
+use tokio::io::AsyncWriteExt as _;
 use tokio::time::Instant;
 
 use super::client::{binary, frame};
@@ -79,6 +80,21 @@ async fn halves_of_messages_that_are_too_much_together_end_the_one_that_grows() 
     settle().await;
     assert_eq!(device.statistics().messages_received(), 1);
     assert_eq!(gateway.manager.registry().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_that_floods_the_gateway_after_its_end_is_not_waited_for() {
+    let gateway = Gateway::new(Config::default());
+    let (mut client, _device) = gateway.connect(65_536);
+    client.send(&[0x82, 0x01, b'x']).await;
+    client.expect_close(1002, "bad MASK").await;
+    let started = Instant::now();
+    let mut sent = 0;
+    while client.io.write_all(&[0; 16 * 1024]).await.is_ok() {
+        sent += 16 * 1024;
+    }
+    assert!((256 * 1024..512 * 1024).contains(&sent), "{sent} bytes");
+    assert_eq!(started.elapsed(), Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]
