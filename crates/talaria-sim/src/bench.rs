@@ -9,12 +9,12 @@
 //! 4. requests go through the API to devices and back (*request*);
 //! 5. all devices leave (*disconnect*).
 
-mod far_ends;
+pub(crate) mod far_ends;
 mod options;
 mod phases;
 mod report;
 mod requests;
-mod spawn;
+pub(crate) mod spawn;
 
 use std::io;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ use crate::process::{self, Process};
 use crate::run::RunId;
 use far_ends::FarEnds;
 use phases::Bench;
-use spawn::{Spawned, Surroundings};
+use spawn::{Limits, Spawned, Surroundings};
 
 /// Why there are no findings.
 #[derive(Debug, thiserror::Error)]
@@ -84,11 +84,11 @@ pub enum BenchError {
 
 /// The gateway under test.
 #[derive(Debug)]
-struct Gateway {
-    target: Target,
-    api: Option<Api>,
-    process: Process,
-    spawned: Option<Spawned>,
+pub(crate) struct Gateway {
+    pub(crate) target: Target,
+    pub(crate) api: Option<Api>,
+    pub(crate) process: Process,
+    pub(crate) spawned: Option<Spawned>,
 }
 
 /// Runs the benchmark.
@@ -101,7 +101,7 @@ pub async fn run(options: &Options) -> Result<Report, BenchError> {
     let wanted = FarEnds::wanted(options);
     let ledger = Arc::new(Ledger::new(run, wanted).with_window(options.window));
     let far_ends = FarEnds::start(options, &ledger).await?;
-    let gateway = Gateway::of(options, run, &far_ends).await?;
+    let gateway = Gateway::of(options, run, &far_ends, None).await?;
     let config = fleet::Config {
         connecting: options.connecting,
         reconnect: None,
@@ -119,11 +119,18 @@ pub async fn run(options: &Options) -> Result<Report, BenchError> {
 }
 
 impl Gateway {
-    async fn of(options: &Options, run: RunId, far_ends: &FarEnds) -> Result<Self, BenchError> {
+    /// The gateway that the options name, or one of our own, which may have tighter limits than it has by itself.
+    pub(crate) async fn of(
+        options: &Options,
+        run: RunId,
+        far_ends: &FarEnds,
+        limits: Option<Limits>,
+    ) -> Result<Self, BenchError> {
         if let Some(path) = &options.spawn {
             let receiver = far_ends.receiver_url().unwrap_or_default();
             let brokers = far_ends.brokers().unwrap_or_default();
-            let surroundings = Surroundings { receiver, brokers, topic: &options.topic, auth: &options.auth };
+            let surroundings =
+                Surroundings { receiver, brokers, topic: &options.topic, auth: &options.auth, limits };
             let spawned = Spawned::start(path, run, &surroundings).await?;
             return Ok(Self {
                 target: Target::at(spawned.primary()),
@@ -140,7 +147,7 @@ impl Gateway {
 }
 
 /// Makes room for the devices' sockets, and some hundred besides.
-fn check_files(devices: usize) -> Result<(), BenchError> {
+pub(crate) fn check_files(devices: usize) -> Result<(), BenchError> {
     let needed = devices as u64 + 500;
     match process::raise_open_files() {
         Ok(allowed) if allowed < needed => Err(BenchError::Files { devices, needed, allowed }),

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod attack;
 mod bench;
 mod devices;
 mod kafka;
@@ -29,6 +30,8 @@ enum Command {
     Kafka(kafka::Options),
     /// Measure what a connect, an idle device, an event and a request cost a gateway
     Bench(Box<talaria_sim::bench::Options>),
+    /// Attack a gateway while simulated devices work, and tell what they feel of it
+    Attack(Box<talaria_sim::attack::Options>),
 }
 
 impl Cli {
@@ -40,6 +43,7 @@ impl Cli {
             Command::Receiver(options) => receiver::run(options).await,
             Command::Kafka(options) => kafka::run(options).await,
             Command::Bench(options) => bench::run(&options).await,
+            Command::Attack(options) => attack::run(&options).await,
         };
         done.unwrap_or_else(|error| {
             tell(&format_args!("talaria-sim: {error}"));

@@ -5,9 +5,11 @@
 //! - [`ledger`]: which message was sent and where it has been seen, exactly.
 //! - [`bench`](mod@bench): drives a Talaria-compatible gateway and tells what a connect, an idle device, an event and a request
 //!   cost it.
+//! - [`attack`]: does what a gateway must endure, while a fleet works, and tells what it did to the fleet.
 //!
 //! Nothing here knows the gateway's code: it is seen from outside, by its addresses and its process id.
 
+pub mod attack;
 pub mod bench;
 pub mod fleet;
 pub mod kafka;

@@ -15,7 +15,7 @@ use crate::sink::{Sink, SinkCounts};
 const PARTITIONS: i32 = 12;
 
 /// The far ends of a run.
-pub(super) struct FarEnds {
+pub(crate) struct FarEnds {
     http: Option<(Receiver, String, Arc<Sink>)>,
     kafka: Option<(KafkaReader, Arc<Sink>)>,
     brokers: Option<String>,
@@ -25,13 +25,13 @@ pub(super) struct FarEnds {
 
 impl FarEnds {
     /// The ends that events must reach. Where there is neither a receiver nor Kafka, it is the acknowledgement.
-    pub(super) fn wanted(options: &Options) -> Ends {
+    pub(crate) fn wanted(options: &Options) -> Ends {
         let spawn = options.spawn.is_some();
         let (http, kafka) = (spawn || options.receiver_listen.is_some(), spawn || options.kafka.is_some());
         Ends::NONE.with(End::Http, http).with(End::Kafka, kafka).with(End::Ack, !http && !kafka)
     }
 
-    pub(super) async fn start(options: &Options, ledger: &Arc<Ledger>) -> Result<Self, BenchError> {
+    pub(crate) async fn start(options: &Options, ledger: &Arc<Ledger>) -> Result<Self, BenchError> {
         let wanted = ledger.wanted();
         let mock = if options.spawn.is_some() {
             let mock = MockKafka::start(PARTITIONS)?;
@@ -63,27 +63,27 @@ impl FarEnds {
     }
 
     /// The URL that the gateway is to send events to.
-    pub(super) fn receiver_url(&self) -> Option<&str> {
+    pub(crate) fn receiver_url(&self) -> Option<&str> {
         self.http.as_ref().map(|(_, url, _)| url.as_str())
     }
 
     /// Kafka's bootstrap servers.
-    pub(super) fn brokers(&self) -> Option<&str> {
+    pub(crate) fn brokers(&self) -> Option<&str> {
         self.brokers.as_deref()
     }
 
     /// What the counter at the receiver found, if there is one.
-    pub(super) fn http(&self) -> Option<&Sink> {
+    pub(crate) fn http(&self) -> Option<&Sink> {
         self.http.as_ref().map(|(_, _, sink)| &**sink)
     }
 
     /// What the counter at the topic found, if there is one.
-    pub(super) fn kafka(&self) -> Option<&Sink> {
+    pub(crate) fn kafka(&self) -> Option<&Sink> {
         self.kafka.as_ref().map(|(_, sink)| &**sink)
     }
 
     /// Whether `enough` holds for the counts of every sink that there is.
-    pub(super) fn all(&self, enough: impl Fn(SinkCounts) -> bool) -> bool {
+    pub(crate) fn all(&self, enough: impl Fn(SinkCounts) -> bool) -> bool {
         [self.http(), self.kafka()].into_iter().flatten().all(|sink| enough(sink.counts()))
     }
 }

@@ -29,23 +29,37 @@ const LOG_SHOWN: usize = 4000;
 
 /// A gateway that runs. Killed, and its directory removed, when this is dropped.
 #[derive(Debug)]
-pub(super) struct Spawned {
+pub(crate) struct Spawned {
     child: Child,
     directory: Directory,
     primary: SocketAddr,
+    metric: SocketAddr,
+}
+
+/// Limits of the gateway's that are to be tighter than its own defaults, so that a short run meets them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// How long a request's header and body may take.
+    pub(crate) patience: Duration,
+    /// The longest message of a device, in bytes.
+    pub(crate) message: usize,
+    /// What the unfinished messages of all devices together may take, in bytes.
+    pub(crate) unfinished: usize,
 }
 
 /// What the gateway is configured with.
 #[derive(Debug)]
-pub(super) struct Surroundings<'a> {
+pub(crate) struct Surroundings<'a> {
     /// The URL that events go to.
-    pub(super) receiver: &'a str,
+    pub(crate) receiver: &'a str,
     /// Kafka's bootstrap servers.
-    pub(super) brokers: &'a str,
+    pub(crate) brokers: &'a str,
     /// The topic that everything goes to.
-    pub(super) topic: &'a str,
+    pub(crate) topic: &'a str,
     /// `user:password` of the API.
-    pub(super) auth: &'a str,
+    pub(crate) auth: &'a str,
+    /// None: the gateway's own.
+    pub(crate) limits: Option<Limits>,
 }
 
 /// Why the gateway does not run.
@@ -86,7 +100,7 @@ impl Spawned {
     ///
     /// # Errors
     /// If it does not.
-    pub(super) async fn start(
+    pub(crate) async fn start(
         path: &Path,
         run: RunId,
         surroundings: &Surroundings<'_>,
@@ -105,7 +119,7 @@ impl Spawned {
             .stderr(log)
             .spawn()
             .map_err(io)?;
-        let mut spawned = Self { child, directory, primary };
+        let mut spawned = Self { child, directory, primary, metric };
         let deadline = Instant::now() + UP_WITHIN;
         while TcpStream::connect(primary).await.is_err() {
             if let Some(status) = spawned.child.try_wait().map_err(io)? {
@@ -126,13 +140,19 @@ impl Spawned {
 
     /// Where it listens for devices and for the API's callers.
     #[must_use]
-    pub(super) fn primary(&self) -> SocketAddr {
+    pub(crate) fn primary(&self) -> SocketAddr {
         self.primary
+    }
+
+    /// Where it tells its metrics.
+    #[must_use]
+    pub(crate) fn metric(&self) -> SocketAddr {
+        self.metric
     }
 
     /// Its process.
     #[must_use]
-    pub(super) fn process(&self) -> Process {
+    pub(crate) fn process(&self) -> Process {
         Process::new(self.child.id())
     }
 
@@ -140,7 +160,7 @@ impl Spawned {
     ///
     /// # Errors
     /// If the system does not let us.
-    pub(super) async fn stop(mut self) -> io::Result<Option<ExitStatus>> {
+    pub(crate) async fn stop(mut self) -> io::Result<Option<ExitStatus>> {
         if let Some(status) = self.child.try_wait()? {
             return Ok(Some(status));
         }
@@ -174,15 +194,21 @@ fn free_addresses() -> io::Result<[SocketAddr; 3]> {
 
 /// The least that a gateway needs to be told. Texts are JSON strings, which YAML takes.
 fn configuration([primary, health, metric]: [SocketAddr; 3], surroundings: &Surroundings<'_>) -> String {
-    let Surroundings { receiver, brokers, topic, auth } = surroundings;
+    let Surroundings { receiver, brokers, topic, auth, limits } = surroundings;
     let quote = |text: &str| serde_json::Value::from(text).to_string();
     let brokers: Vec<_> = brokers.split(',').map(quote).collect();
+    let (mut server, mut manager) = (String::new(), String::new());
+    if let Some(Limits { patience, message, unfinished }) = limits {
+        let patience = patience.as_millis();
+        server = format!(", readHeaderTimeout: {patience}ms, readTimeout: {patience}ms");
+        manager = format!("manager: {{maxMessageSize: {message}, maxUnfinishedBytes: {unfinished}}}, ");
+    }
     format!(
-        "primary: {{address: \"{primary}\"}}\n\
+        "primary: {{address: \"{primary}\"{server}}}\n\
          health: {{address: \"{health}\"}}\n\
          metric: {{address: \"{metric}\"}}\n\
          inbound: {{authKey: [{auth}]}}\n\
-         device: {{outbound: {{eventEndpoints: {{default: {receiver}}}, outboundQueueSize: 10000}}}}\n\
+         device: {{{manager}outbound: {{eventEndpoints: {{default: {receiver}}}, outboundQueueSize: 10000}}}}\n\
          kafka:\n  enabled: true\n  brokers: [{brokers}]\n  initialDynamicConfig:\n    topicMap:\n    \
          - {{pattern: \"*\", topic: {topic}}}\n",
         auth = quote(&STANDARD.encode(auth)),
@@ -229,8 +255,13 @@ mod tests {
     #[test]
     fn the_configuration_quotes_what_it_is_given() {
         let address = "127.0.0.1:1".parse().unwrap();
-        let surroundings =
-            Surroundings { receiver: "http://h/\"", brokers: "a:1,b:2", topic: "t: x", auth: "user:pass" };
+        let surroundings = Surroundings {
+            receiver: "http://h/\"",
+            brokers: "a:1,b:2",
+            topic: "t: x",
+            auth: "user:pass",
+            limits: None,
+        };
         let yaml = configuration([address; 3], &surroundings);
         for part in [
             r#"default: "http://h/\"""#,
@@ -244,7 +275,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_program_that_ends_at_once_is_an_error_that_shows_its_log() {
-        let surroundings = Surroundings { receiver: "", brokers: "", topic: "", auth: "" };
+        let surroundings = Surroundings { receiver: "", brokers: "", topic: "", auth: "", limits: None };
         let error = Spawned::start(Path::new("/bin/ls"), RunId::random(), &surroundings).await.unwrap_err();
         assert!(matches!(&error, SpawnError::Ended { .. }), "{error}");
         let error = Spawned::start(Path::new("/no/such"), RunId::random(), &surroundings).await.unwrap_err();

@@ -1,0 +1,106 @@
+//! The gateway's own counters, read as Prometheus reads them.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Request;
+use http::header::HOST;
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::kind::Counter;
+use super::report::Counted;
+use super::{AttackError, Kind};
+
+/// How long the answer may take, and how long it may be.
+const WITHIN: Duration = Duration::from_secs(10);
+const LONGEST: usize = 16 * 1024 * 1024;
+
+/// The counters at one moment: each series with its value.
+#[derive(Debug)]
+pub(super) struct Scrape(HashMap<String, f64>);
+
+impl Scrape {
+    /// Reads the metrics at this address.
+    pub(super) async fn of(address: SocketAddr) -> Result<Self, AttackError> {
+        let late = |_| io::Error::from(io::ErrorKind::TimedOut);
+        let text = timeout(WITHIN, fetch(address)).await.map_err(late).and_then(|text| text);
+        text.map(|text| Self::parse(&text)).map_err(|source| AttackError::Metrics { address, source })
+    }
+
+    fn parse(text: &str) -> Self {
+        let series = text.lines().filter(|line| !line.starts_with('#'));
+        let values = series.filter_map(|line| {
+            let (series, value) = line.rsplit_once(' ')?;
+            Some((series.to_owned(), value.parse().ok()?))
+        });
+        Self(values.collect())
+    }
+
+    /// What was counted since an earlier look.
+    pub(super) fn since(mut self, earlier: &Self) -> Self {
+        for (series, value) in &mut self.0 {
+            *value -= earlier.0.get(series).copied().unwrap_or(0.0);
+        }
+        self
+    }
+
+    /// The counters that tell of this kind of attack.
+    pub(super) fn of_kind(&self, kind: Kind, is_tls: bool) -> Vec<Counted> {
+        let counters = kind.counters(is_tls).iter();
+        counters.map(|counter| Counted { counter: printed(*counter), count: self.sum(*counter) }).collect()
+    }
+
+    /// The sum of all series of a counter, whatever its prefix and its other labels.
+    fn sum(&self, (name, reason): Counter) -> u64 {
+        let wanted = reason.map(|reason| format!("reason=\"{reason}\""));
+        let values = self.0.iter().filter(|(series, _)| {
+            let (found, labels) = series.split_once('{').unwrap_or((series, ""));
+            let is_named =
+                found.strip_suffix(name).is_some_and(|prefix| prefix.is_empty() || prefix.ends_with('_'));
+            is_named && wanted.as_ref().is_none_or(|wanted| labels.contains(wanted.as_str()))
+        });
+        values.map(|(_, value)| *value).sum::<f64>() as u64
+    }
+}
+
+fn printed((name, reason): Counter) -> String {
+    reason.map_or_else(|| name.to_owned(), |reason| format!("{name}{{reason=\"{reason}\"}}"))
+}
+
+async fn fetch(address: SocketAddr) -> io::Result<String> {
+    let stream = TcpStream::connect(address).await?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+    // ends with its sender
+    tokio::spawn(connection);
+    let request = Request::get("/metrics").header(HOST, address.to_string()).body(Empty::<Bytes>::new());
+    let answer = sender.send_request(request.map_err(io::Error::other)?).await.map_err(io::Error::other)?;
+    if !answer.status().is_success() {
+        return Err(io::Error::other(format!("status {}", answer.status())));
+    }
+    let body = Limited::new(answer.into_body(), LONGEST).collect().await.map_err(io::Error::other)?;
+    String::from_utf8(body.to_bytes().into()).map_err(io::Error::other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_counter_is_summed_over_its_series_since_the_last_look() {
+        let before = Scrape::parse("# TYPE x counter\ng_connect_count 5\ng_f{reason=\"a\",server=\"p\"} 1\n");
+        let after = "g_connect_count 7\ng_disconnect_count 9\ng_f{reason=\"a\",server=\"p\"} 3\n\
+                     g_f{reason=\"a\",server=\"q\"} 1\ng_f{reason=\"b\",server=\"p\"} 8\n";
+        let counted = Scrape::parse(after).since(&before);
+        assert_eq!(counted.sum(("connect_count", None)), 2);
+        assert_eq!(counted.sum(("f", Some("a"))), 3);
+        assert_eq!(counted.sum(("f", None)), 11);
+        assert_eq!(counted.sum(("missing", None)), 0);
+    }
+}
