@@ -45,6 +45,8 @@ pub struct Config {
     pub shutdown_timeout: Duration,
     /// The server of devices and of the API.
     pub primary: crate::server::Config,
+    /// The same on a second address, if there is one.
+    pub alternate: Option<crate::server::Config>,
     /// The server of `/health`.
     pub health: crate::server::Config,
     /// The server of `/metrics`.
@@ -192,9 +194,10 @@ impl Config {
             identity,
             shutdown_timeout,
             primary: server::read(&root.section("primary"), 8080),
-            health: server::read(&root.section("health"), 8081),
-            metric: server::read(&root.section("metric"), 8082),
-            control: server::read_optional(&root.section("control")),
+            alternate: server::read_optional(&root.section("alternate")),
+            health: server::read_guarded(&root.section("health"), 8081),
+            metric: server::read_guarded(&root.section("metric"), 8082),
+            control: server::read_control(&root.section("control")),
             metrics: log::read_metrics(root),
             log: log::read(&root.section("zap")),
             device: device::read(&root.section("device.manager")),

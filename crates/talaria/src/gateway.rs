@@ -53,6 +53,7 @@ pub struct Gateway {
 pub struct Bound {
     gateway: Gateway,
     primary: Server,
+    alternate: Option<Server>,
     health: Server,
     metric: Server,
     control: Option<Server>,
@@ -63,6 +64,8 @@ pub struct Bound {
 pub struct Addresses {
     /// Devices and the API.
     pub primary: SocketAddr,
+    /// The same once more, if a second address is configured.
+    pub alternate: Option<SocketAddr>,
     /// `/health`.
     pub health: SocketAddr,
     /// `/metrics`.
@@ -153,6 +156,7 @@ impl Gateway {
         };
         Ok(Bound {
             primary: bind("primary", &self.config.primary)?,
+            alternate: self.config.alternate.as_ref().map(|config| bind("alternate", config)).transpose()?,
             health: bind("health", &self.config.health)?,
             metric: bind("metric", &self.config.metric)?,
             control: self.config.control.as_ref().map(|control| bind("control", control)).transpose()?,
@@ -185,6 +189,7 @@ impl Bound {
     pub fn addresses(&self) -> Addresses {
         Addresses {
             primary: self.primary.local_addr(),
+            alternate: self.alternate.as_ref().map(Server::local_addr),
             health: self.health.local_addr(),
             metric: self.metric.local_addr(),
             control: self.control.as_ref().map(Server::local_addr),

@@ -5,23 +5,34 @@
 //! for devices and the API, [`observe`] for health and metrics. A connection that was upgraded to a WebSocket leaves
 //! this module: [`upgrade::take`] gives its socket to the device's session.
 //!
+//! What goes wrong with a connection is a [`Failure`], counted under its name; hyper's own answers to requests that it
+//! cannot read are replaced by ours ([`refusal`]), so that every answer names the gateway.
+//!
 //! There is no HTTP/2 here: devices upgrade HTTP/1.1, and everybody else speaks it too.
 
 mod accept;
 mod address;
+mod ambiguous;
 mod body;
 mod connection;
+mod failure;
 mod identity;
 pub mod incoming;
 mod metrics;
 pub mod observe;
 pub mod primary;
+mod rate;
+mod refusal;
 pub mod reply;
+mod screen;
 mod stream;
+pub mod tls;
+mod transport;
 pub mod upgrade;
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -30,11 +41,15 @@ use hyper::body::Incoming;
 pub use accept::{BindError, Running, Server};
 pub use address::{Address, InvalidAddress};
 pub use body::Body;
+pub use failure::Failure;
 pub use identity::{Identity, InvalidIdentity};
 pub use metrics::{ConnectionMetrics, Permit};
+pub use rate::ConnectionRate;
+
+use crate::auth::BasicKeys;
 
 /// One server's address, limits and timeouts (contract §9). `None` means no limit.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// Where it listens (`address`).
     pub address: Address,
@@ -53,6 +68,14 @@ pub struct Config {
     pub max_header_bytes: usize,
     /// Closes each connection after one response (`disableKeepAlives`).
     pub disable_keep_alives: bool,
+    /// TLS; none serves in clear (`certificateFile` and the keys that belong to it).
+    pub tls: Option<tls::Config>,
+    /// How often one address may connect (`connectionRate`).
+    pub rate: Option<ConnectionRate>,
+    /// What every request must show, on the servers that have no authentication of their own (`authKey`).
+    pub keys: Option<BasicKeys>,
+    /// Whether whoever reaches the server can do harm. Then it is said at start if anybody may reach it.
+    pub is_dangerous: bool,
 }
 
 impl Config {
@@ -67,7 +90,16 @@ impl Config {
             write_timeout: Some(Duration::from_secs(30 * 60)),
             max_header_bytes: 64 * 1024,
             disable_keep_alives: false,
+            tls: None,
+            rate: None,
+            keys: None,
+            is_dangerous: false,
         }
+    }
+
+    /// Whether nobody is answered who does not show a key or a certificate.
+    fn is_authenticated(&self) -> bool {
+        self.keys.is_some() || self.tls.as_ref().is_some_and(tls::Config::is_mutual)
     }
 }
 
@@ -79,4 +111,11 @@ pub struct Peer(pub SocketAddr);
 pub trait Handler: Send + Sync + 'static {
     /// Answers one request. Dropped if the client leaves before it is finished.
     fn handle(&self, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send;
+}
+
+/// Several servers may share what answers.
+impl<H: Handler> Handler for Arc<H> {
+    fn handle(&self, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send {
+        H::handle(self, request)
+    }
 }

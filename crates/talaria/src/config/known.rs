@@ -32,36 +32,19 @@ pub(super) enum Foreign {
     Meaningless,
 }
 
-const NO_TLS: Foreign = Foreign::Refused("is not supported yet: this gateway would serve without TLS");
 const NO_SERVER: Foreign = Foreign::Ignored("is not supported yet, this server is not started");
 const NO_DISCOVERY: Foreign =
     Foreign::Ignored("is not supported yet, every device is taken without service discovery");
 
 /// The keys, or whole sections, of the Go gateway that are not in the sample.
-const FOREIGN: [(&str, Foreign); 32] = [
+const FOREIGN: &[(&str, Foreign)] = &[
     (
         "deviceAccessCheck",
         Foreign::Refused("is not supported yet: requests would reach devices without the check"),
     ),
-    ("primary.certificateFile", NO_TLS),
-    ("primary.keyFile", NO_TLS),
-    ("primary.clientCACertFile", NO_TLS),
-    ("primary.minVersion", Foreign::Meaningless),
-    ("primary.maxVersion", Foreign::Meaningless),
     ("primary.logConnectionState", Foreign::Meaningless),
-    ("health.certificateFile", NO_TLS),
-    ("health.keyFile", NO_TLS),
-    ("health.clientCACertFile", NO_TLS),
-    ("health.minVersion", Foreign::Meaningless),
-    ("health.maxVersion", Foreign::Meaningless),
     ("health.options", Foreign::Meaningless),
     ("health.logInterval", Foreign::Meaningless),
-    ("metric.certificateFile", NO_TLS),
-    ("metric.keyFile", NO_TLS),
-    ("metric.clientCACertFile", NO_TLS),
-    ("metric.minVersion", Foreign::Meaningless),
-    ("metric.maxVersion", Foreign::Meaningless),
-    ("alternate", NO_SERVER),
     ("pprof", NO_SERVER),
     ("service", NO_DISCOVERY),
     ("device.rehasher", NO_DISCOVERY),
@@ -82,7 +65,7 @@ pub(super) fn foreign(path: &str) -> Option<(&'static str, Foreign)> {
         path.get(..section.len()).is_some_and(|start| start.eq_ignore_ascii_case(section))
             && matches!(path.as_bytes().get(section.len()), None | Some(b'.'))
     };
-    FOREIGN.into_iter().filter(|(section, _)| under(section)).max_by_key(|(section, _)| section.len())
+    FOREIGN.iter().copied().filter(|(section, _)| under(section)).max_by_key(|(section, _)| section.len())
 }
 
 /// Gives every key that goes by another name its name in the sample.

@@ -1,9 +1,13 @@
-//! The sections of the servers: `primary`, `health`, `metric`, `control` (contract §9).
+//! The sections of the servers: `primary`, `alternate`, `health`, `metric` and `control` (contract §9).
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use super::read::Section;
-use crate::server;
+use super::read::{Section, Setting as _};
+use super::tree::Value;
+use crate::auth::BasicKeys;
+use crate::server::tls::{self, Key, Pair, Version, Versions};
+use crate::server::{self, ConnectionRate};
 
 /// Reads the section of a server that listens on this port by default.
 pub(super) fn read(section: &Section<'_>, port: u16) -> server::Config {
@@ -24,10 +28,12 @@ pub(super) fn read(section: &Section<'_>, port: u16) -> server::Config {
         section.read(key, &mut duration);
         *timeout = (!duration.is_zero()).then_some(duration);
     }
+    config.rate = read_rate(&section.section("connectionRate"));
+    config.tls = read_tls(section);
     config
 }
 
-/// Reads the section of a server that is started only if it has an address: `control`.
+/// Reads the section of a server that listens only where it is told to; `None` if it is not told.
 pub(super) fn read_optional(section: &Section<'_>) -> Option<server::Config> {
     let config = read(section, 0);
     let mut address = String::new();
@@ -36,4 +42,102 @@ pub(super) fn read_optional(section: &Section<'_>) -> Option<server::Config> {
         section.warn("address", "is missing, this server is not started; expected host:port");
     }
     (!address.is_empty()).then_some(config)
+}
+
+/// Reads the section of the control server, which does harm in the wrong hands.
+pub(super) fn read_control(section: &Section<'_>) -> Option<server::Config> {
+    let mut config = read_optional(section)?;
+    read_keys(section, &mut config);
+    config.is_dangerous = true;
+    Some(config)
+}
+
+/// Reads the section of a server whose paths ask for no authentication of their own, and may get one for all.
+pub(super) fn read_guarded(section: &Section<'_>, port: u16) -> server::Config {
+    let mut config = read(section, port);
+    read_keys(section, &mut config);
+    config
+}
+
+fn read_keys(section: &Section<'_>, config: &mut server::Config) {
+    section.read_as("authKey", "base64 of user:password, one or a list", &mut config.keys, |value| {
+        let texts = match value {
+            Value::List(_) => Vec::<String>::read(value)?,
+            _ => vec![String::read(value)?],
+        };
+        BasicKeys::parse(texts).ok()
+    });
+}
+
+fn read_rate(section: &Section<'_>) -> Option<ConnectionRate> {
+    let mut rate = ConnectionRate { per_second: 0, burst: 0 };
+    section.read("perAddress", &mut rate.per_second);
+    section.read("burst", &mut rate.burst);
+    if rate.burst == 0 {
+        rate.burst = rate.per_second;
+    }
+    (rate.per_second > 0).then_some(rate)
+}
+
+/// Reads the files once to see that they can be used: what is wrong with them is a fault of the configuration.
+fn read_tls(section: &Section<'_>) -> Option<tls::Config> {
+    let (mut certificates, mut keys) = (Vec::<String>::new(), Vec::<String>::new());
+    section.read(Key::Certificate.as_str(), &mut certificates);
+    section.read(Key::PrivateKey.as_str(), &mut keys);
+    let mut client_ca = PathBuf::new();
+    section.read(Key::ClientCa.as_str(), &mut client_ca);
+    let client_ca = (!client_ca.as_os_str().is_empty()).then_some(client_ca);
+    let versions = read_versions(section);
+    if certificates.len() != keys.len() {
+        let problem = format!(
+            "names {} files, expected as many as certificateFile, which names {}",
+            keys.len(),
+            certificates.len()
+        );
+        section.fault(Key::PrivateKey.as_str(), problem);
+        return None;
+    }
+    if certificates.is_empty() {
+        if client_ca.is_some() {
+            section.fault(
+                Key::ClientCa.as_str(),
+                "needs certificateFile and keyFile: without TLS no client shows a certificate",
+            );
+        }
+        return None;
+    }
+    let pairs = certificates
+        .into_iter()
+        .zip(keys)
+        .map(|(certificate, key)| Pair { certificate: certificate.into(), key: key.into() })
+        .collect();
+    let config = tls::Config { pairs, client_ca, versions: versions? };
+    if let Err(error) = config.load() {
+        section.fault(error.key.as_str(), error.to_string());
+    }
+    Some(config)
+}
+
+/// Go's numbers or names; 0 and nothing mean the default. What is older than TLS 1.2 is raised to it as a minimum.
+fn read_versions(section: &Section<'_>) -> Option<Versions> {
+    let (mut min, mut max) = (Some(Version::V12), Some(Version::V13));
+    let read = |value: &Value| match String::read(value)?.as_str() {
+        "" | "0" => Some(None),
+        text => text.parse().ok().map(Some),
+    };
+    let expected = "771 (TLS 1.2) or 772 (TLS 1.3)";
+    let mut oldest = String::new();
+    section.read("minVersion", &mut oldest);
+    if matches!(oldest.as_str(), "769" | "770") {
+        section.warn("minVersion", "is older than TLS 1.2, which is the oldest version spoken here");
+    } else {
+        section.read_as("minVersion", expected, &mut min, read);
+    }
+    section.read_as("maxVersion", expected, &mut max, read);
+    let (min, max) = (min.unwrap_or(Version::V12), max.unwrap_or(Version::V13));
+    let versions = Versions::between(min, max);
+    if versions.is_none() {
+        section.fault("minVersion", format!("is {min}, expected a version up to maxVersion, which is {max}"));
+    }
+    versions
 }

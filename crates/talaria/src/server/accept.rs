@@ -8,11 +8,14 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::task::{JoinError, JoinHandle, JoinSet};
+use tokio::task::{AbortHandle, JoinError, JoinHandle, JoinSet};
+use tokio::time::Instant;
 
 use super::connection::{self, Door};
 use super::metrics::Connections;
-use super::{Address, Config, ConnectionMetrics, Handler, Identity};
+use super::rate::RateLimiter;
+use super::tls::{Tls, TlsError, reload};
+use super::{Address, Config, ConnectionMetrics, Failure, Handler, Identity};
 
 /// How many connections may wait to be accepted: a storm of reconnecting devices comes all at once.
 const BACKLOG: i32 = 4096;
@@ -30,46 +33,62 @@ pub struct Server {
     config: Config,
     identity: Identity,
     connections: Arc<Connections>,
+    tls: Option<Arc<Tls>>,
 }
 
-/// A server at work. Dropping it closes its socket and cuts its HTTP connections.
+/// A server at work. Dropping it closes its socket, cuts its HTTP connections and leaves its certificates as they are.
 #[derive(Debug)]
 pub struct Running {
     local_addr: SocketAddr,
     stopping: watch::Sender<bool>,
     accepting: JoinHandle<()>,
+    /// Keeps the certificates as their files are.
+    reloading: Option<AbortHandle>,
 }
 
-/// A server cannot listen on its address.
+/// Why a server cannot be had. The server's name is also its section in the configuration.
 #[derive(Debug, thiserror::Error)]
-#[error("the {server} server cannot listen on {address} (key {server}.address): {source}")]
-pub struct BindError {
-    /// The server, which is also its section in the configuration.
-    pub server: &'static str,
-    /// The address as configured.
-    pub address: Address,
-    /// What the system said.
-    pub source: io::Error,
+pub enum BindError {
+    /// It cannot listen on its address.
+    #[error("the {server} server cannot listen on {address} (key {server}.address): {source}")]
+    Address {
+        /// The server.
+        server: &'static str,
+        /// The address as configured.
+        address: Address,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Its certificates cannot be used any more: they could when the configuration was checked.
+    #[error("the {server} server cannot use TLS (key {server}.{}): {source}", .source.key.as_str())]
+    Tls {
+        /// The server.
+        server: &'static str,
+        /// What is wrong with which file.
+        source: TlsError,
+    },
 }
 
 impl Server {
     /// Listens on the configured address; connections wait until [`Server::start`].
     ///
     /// # Errors
-    /// If the address cannot be resolved or is in use.
+    /// If the address cannot be resolved or is in use, or a certificate cannot be used.
     pub fn bind(
         name: &'static str,
         config: Config,
         identity: Identity,
         metrics: &ConnectionMetrics,
     ) -> Result<Self, BindError> {
+        let tls = config.tls.clone().map(Tls::load).transpose();
+        let tls = tls.map_err(|source| BindError::Tls { server: name, source })?;
         let bound = listen(&config.address).and_then(|listener| Ok((listener.local_addr()?, listener)));
         match bound {
             Ok((local_addr, listener)) => {
                 let connections = metrics.of(name, config.max_connections);
-                Ok(Self { name, listener, local_addr, config, identity, connections })
+                Ok(Self { name, listener, local_addr, config, identity, connections, tls })
             }
-            Err(source) => Err(BindError { server: name, address: config.address, source }),
+            Err(source) => Err(BindError::Address { server: name, address: config.address, source }),
         }
     }
 
@@ -80,15 +99,25 @@ impl Server {
 
     /// Accepts connections and has `handler` answer their requests.
     pub fn start<H: Handler>(self, handler: H) -> Running {
-        let local_addr = self.local_addr;
+        let (name, local_addr) = (self.name, self.local_addr);
         let (stopping, stop) = watch::channel(false);
-        tracing::info!(server = self.name, address = %local_addr, "starting server");
-        Running { local_addr, stopping, accepting: tokio::spawn(self.accept(handler, stop)) }
+        tracing::info!(server = name, address = %local_addr, tls = self.tls.is_some(), "starting server");
+        if self.config.is_dangerous && !self.config.is_authenticated() && !local_addr.ip().is_loopback() {
+            tracing::warn!(
+                server = name,
+                address = %local_addr,
+                "everybody who reaches this server can do harm: bind it to a loopback address, or set authKey or \
+                 clientCACertFile"
+            );
+        }
+        let reloading = self.tls.clone().map(|tls| tokio::spawn(reload(name, tls)).abort_handle());
+        Running { local_addr, stopping, accepting: tokio::spawn(self.accept(handler, stop)), reloading }
     }
 
     async fn accept<H: Handler>(self, handler: H, mut stop: watch::Receiver<bool>) {
-        let Self { name, listener, config, identity, connections, .. } = self;
-        let door = Arc::new(Door::new(config, identity, handler));
+        let Self { name, listener, config, identity, connections, tls, .. } = self;
+        let mut limiter = config.rate.map(RateLimiter::new);
+        let door = Arc::new(Door::new(config, identity, Arc::clone(&connections), tls, handler));
         let mut tasks = JoinSet::new();
         let mut pause = Pause::default();
         loop {
@@ -96,7 +125,10 @@ impl Server {
                 accepted = listener.accept() => match accepted {
                     Ok((socket, peer)) => {
                         pause.over(name);
-                        if let Some(permit) = connections.admit() {
+                        if limiter.as_mut().is_some_and(|limiter| !limiter.allows(peer.ip(), Instant::now())) {
+                            connections.failed(Failure::RateLimited);
+                            turn_away(socket);
+                        } else if let Some(permit) = connections.admit() {
                             // It only costs latency if it fails.
                             let _ = socket.set_nodelay(true);
                             tasks.spawn(connection::serve(socket, peer, permit, Arc::clone(&door), stop.clone()));
@@ -139,6 +171,9 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.accepting.abort();
+        if let Some(reloading) = &self.reloading {
+            reloading.abort();
+        }
     }
 }
 

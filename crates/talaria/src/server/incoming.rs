@@ -1,5 +1,7 @@
 //! Reading a request's body, within a size and a time.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::header::{CONNECTION, HeaderValue};
 use http::request::Parts;
@@ -8,11 +10,17 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
 use tokio::time::{Instant, timeout_at};
 
-use super::{Body, reply};
+use super::metrics::Connections;
+use super::{Body, Failure, reply};
 
-/// When a request has to have arrived in full: its server's `readTimeout`, as an extension of the request.
-#[derive(Clone, Copy, Debug)]
-pub struct ReadBy(pub Option<Instant>);
+/// What its server wants of a request that is still arriving, as an extension of the request.
+#[derive(Clone, Debug)]
+pub(super) struct Arrival {
+    /// When all of it has to be there (`readTimeout`).
+    pub(super) deadline: Option<Instant>,
+    /// Where it is counted if it fails.
+    pub(super) connections: Arc<Connections>,
+}
 
 /// Why a body could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,25 +42,41 @@ pub enum ReadError {
 /// If it is longer than `limit` bytes, or later than the server allows, or broken.
 pub async fn read(request: Request<Incoming>, limit: usize) -> Result<(Parts, Bytes), ReadError> {
     let (head, body) = request.into_parts();
+    let arrival = head.extensions.get::<Arrival>();
+    let read = collect(body, limit, arrival.and_then(|arrival| arrival.deadline)).await;
+    if let (Err(error), Some(arrival)) = (&read, arrival) {
+        arrival.connections.failed(error.failure());
+    }
+    Ok((head, read?))
+}
+
+async fn collect(body: Incoming, limit: usize, deadline: Option<Instant>) -> Result<Bytes, ReadError> {
     // What is announced as too long is not even asked for (`Expect: 100-continue`).
     if body.size_hint().lower() > limit as u64 {
         return Err(ReadError::TooLarge(limit));
     }
     let collecting = Limited::new(body, limit).collect();
-    let collected = match head.extensions.get::<ReadBy>() {
-        Some(ReadBy(Some(deadline))) => {
-            timeout_at(*deadline, collecting).await.map_err(|_| ReadError::TimedOut)?
-        }
-        _ => collecting.await,
+    let collected = match deadline {
+        Some(deadline) => timeout_at(deadline, collecting).await.map_err(|_| ReadError::TimedOut)?,
+        None => collecting.await,
     };
     match collected {
-        Ok(body) => Ok((head, body.to_bytes())),
+        Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(ReadError::TooLarge(limit)),
         Err(_) => Err(ReadError::Broken),
     }
 }
 
 impl ReadError {
+    /// What it counts as.
+    fn failure(self) -> Failure {
+        match self {
+            Self::TooLarge(_) => Failure::BodyTooLarge,
+            Self::TimedOut => Failure::SlowBody,
+            Self::Broken => Failure::BrokenBody,
+        }
+    }
+
     /// The answer; as the rest of the body is still to come, the connection ends with it.
     pub fn into_response(self) -> Response<Body> {
         let status = match self {

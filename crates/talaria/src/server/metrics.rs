@@ -1,9 +1,10 @@
-//! How many connections each server holds and turns away.
+//! How many connections each server holds, and how many fail.
 
 use std::sync::Arc;
 
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
+use super::Failure;
 use crate::telemetry::metrics::Metrics;
 
 /// The connection metrics of all servers (contract §10).
@@ -11,6 +12,7 @@ use crate::telemetry::metrics::Metrics;
 pub struct ConnectionMetrics {
     active: IntGaugeVec,
     rejected: IntCounterVec,
+    failures: IntCounterVec,
 }
 
 /// One server's count of connections, and its limit.
@@ -19,6 +21,8 @@ pub(super) struct Connections {
     limit: Option<usize>,
     active: IntGauge,
     rejected: IntCounter,
+    /// In the order of [`Failure::ALL`].
+    failures: [IntCounter; Failure::ALL.len()],
 }
 
 /// A connection's place among those that its server may hold. Whoever owns the connection keeps it until the end:
@@ -28,7 +32,8 @@ pub(super) struct Connections {
 pub struct Permit(Option<Arc<Connections>>);
 
 impl ConnectionMetrics {
-    /// Registers `active_connections{server}` and `rejected_connections{server}`.
+    /// Registers `active_connections{server}`, `rejected_connections{server}` and
+    /// `connection_failures_total{server,reason}`.
     pub fn register(metrics: &Metrics) -> Self {
         let family = metrics.prefixed();
         Self {
@@ -38,6 +43,11 @@ impl ConnectionMetrics {
                 "The number of connections closed because of the limit",
                 &["server"],
             ),
+            failures: family.counter_vec(
+                "connection_failures_total",
+                "The number of connections and requests that came to nothing",
+                &["server", "reason"],
+            ),
         }
     }
 
@@ -46,6 +56,8 @@ impl ConnectionMetrics {
             limit,
             active: self.active.with_label_values(&[server]),
             rejected: self.rejected.with_label_values(&[server]),
+            failures: Failure::ALL
+                .map(|failure| self.failures.with_label_values(&[server, failure.as_str()])),
         })
     }
 }
@@ -58,10 +70,15 @@ impl Connections {
             .is_some_and(|limit| usize::try_from(self.active.get()).is_ok_and(|active| active >= limit))
         {
             self.rejected.inc();
+            self.failed(Failure::Limit);
             return None;
         }
         self.active.inc();
         Some(Permit(Some(Arc::clone(self))))
+    }
+
+    pub(super) fn failed(&self, failure: Failure) {
+        self.failures[failure as usize].inc();
     }
 }
 
@@ -69,6 +86,12 @@ impl Permit {
     /// A permit that counts nowhere, for connections that no server accepted: tests and simulations.
     pub fn uncounted() -> Self {
         Self(None)
+    }
+
+    pub(super) fn failed(&self, failure: Failure) {
+        if let Some(connections) = &self.0 {
+            connections.failed(failure);
+        }
     }
 }
 

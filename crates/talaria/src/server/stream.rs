@@ -7,26 +7,36 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
-use super::{Config, Permit};
+use super::ambiguous::Ambiguity;
+use super::transport::Transport;
+use super::{Config, Failure, Identity, Permit, refusal};
 
-/// A socket under HTTP. Reads fail with `TimedOut` when a request is late, writes when nobody takes the response.
+/// How long a client may take to read why it was refused. To close while it still sends would have the kernel reset
+/// the connection, which can overtake the answer.
+const LINGER: Duration = Duration::from_millis(500);
+
+/// A connection under HTTP. Reads fail with `TimedOut` when a request is late, writes when nobody takes the response.
 #[derive(Debug)]
 pub(super) struct Stream {
-    socket: TcpStream,
+    transport: Transport,
     permit: Permit,
     timeouts: Timeouts,
     phase: Arc<Phase>,
     reading: Deadline,
     writing: Deadline,
+    /// What the header that is coming in looks like.
+    ambiguity: Ambiguity,
+    identity: Arc<Identity>,
+    /// Set when hyper refuses what it cannot read: our answer, and how much of it is written.
+    refusal: Option<(Vec<u8>, usize)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +53,10 @@ pub(super) struct Phase {
     /// The connection's task, if it began to wait while a request was being answered: no deadline runs then, and
     /// hyper does not look at the socket again on its own once the answer is written.
     reader: AtomicWaker,
+    /// Whether a request was answered and its answer is not known to be written.
+    is_owing: AtomicBool,
+    /// Whether the last header gave two lengths.
+    is_ambiguous: AtomicBool,
 }
 
 /// Lasts from a request's arrival until its response's body is gone.
@@ -52,6 +66,7 @@ pub(super) struct Answering(Arc<Phase>);
 const HEADER: u8 = 0;
 const ANSWER: u8 = 1;
 const NEXT: u8 = 2;
+const REFUSED: u8 = 3;
 
 /// A point in time at which waiting ends; costs nothing until something has to wait.
 #[derive(Debug, Default)]
@@ -65,6 +80,7 @@ impl Phase {
     /// A request has arrived; dropping the guard says that it is answered.
     pub(super) fn answering(self: &Arc<Self>) -> Answering {
         self.set(ANSWER);
+        self.is_owing.store(true, Ordering::Relaxed);
         Answering(Arc::clone(self))
     }
 
@@ -77,6 +93,13 @@ impl Phase {
     }
 }
 
+impl Answering {
+    /// Whether the request's header gives two lengths.
+    pub(super) fn is_ambiguous(&self) -> bool {
+        self.0.is_ambiguous.load(Ordering::Relaxed)
+    }
+}
+
 impl Drop for Answering {
     fn drop(&mut self) {
         self.0.set(NEXT);
@@ -85,22 +108,92 @@ impl Drop for Answering {
 }
 
 impl Stream {
-    pub(super) fn new(socket: TcpStream, permit: Permit, config: &Config) -> Self {
+    /// A connection whose first header has to be there at `first_header_by`.
+    pub(super) fn new(
+        transport: Transport,
+        permit: Permit,
+        config: &Config,
+        identity: Arc<Identity>,
+        first_header_by: Option<Instant>,
+    ) -> Self {
         let timeouts = Timeouts {
             header: config.read_header_timeout,
             idle: config.idle_timeout,
             write: config.write_timeout,
         };
-        let phase = Arc::default();
-        Self { socket, permit, timeouts, phase, reading: Deadline::default(), writing: Deadline::default() }
+        let reading = Deadline {
+            phase: HEADER,
+            sleep: first_header_by.map(|by| Box::pin(tokio::time::sleep_until(by))),
+        };
+        Self {
+            transport,
+            permit,
+            timeouts,
+            phase: Arc::default(),
+            reading,
+            writing: Deadline::default(),
+            ambiguity: Ambiguity::default(),
+            identity,
+            refusal: None,
+        }
     }
 
     pub(super) fn phase(&self) -> Arc<Phase> {
         Arc::clone(&self.phase)
     }
 
-    pub(super) fn into_parts(self) -> (TcpStream, Permit) {
-        (self.socket, self.permit)
+    pub(super) fn into_parts(self) -> (Transport, Permit) {
+        (self.transport, self.permit)
+    }
+
+    /// Looks at what came in, as far as it belongs to a header.
+    fn look(&mut self, phase: u8, bytes: &[u8]) {
+        if phase == NEXT {
+            self.phase.set(HEADER);
+            self.reading.clear();
+            self.ambiguity = Ambiguity::default();
+        }
+        if phase != ANSWER {
+            self.ambiguity.look(bytes);
+            self.phase.is_ambiguous.store(self.ambiguity.is_found(), Ordering::Relaxed);
+        }
+    }
+
+    /// If what is to be written is hyper's own refusal: writes ours in its place. Every answer of ours is owed until it
+    /// is flushed; what hyper writes without owing one is a refusal, and the last that it writes.
+    fn poll_refuse(&mut self, cx: &mut Context<'_>, head: &[u8]) -> Option<Poll<io::Result<()>>> {
+        if self.refusal.is_none() {
+            if self.phase.get() == ANSWER || self.phase.is_owing.load(Ordering::Relaxed) {
+                return None;
+            }
+            let status = refusal::status_of(head)?;
+            let answer = refusal::response(status, &refusal::text(status), &self.identity);
+            self.refusal = Some((answer, 0));
+        }
+        let (answer, written) = self.refusal.as_mut()?;
+        while *written < answer.len() {
+            match Pin::new(&mut self.transport).poll_write(cx, &answer[*written..]) {
+                Poll::Ready(Ok(0)) => return Some(Poll::Ready(Err(io::ErrorKind::WriteZero.into()))),
+                Poll::Ready(Ok(count)) => *written += count,
+                Poll::Ready(Err(error)) => return Some(Poll::Ready(Err(error))),
+                Poll::Pending => return Some(Poll::Pending),
+            }
+        }
+        Some(Poll::Ready(Ok(())))
+    }
+
+    /// Says that no more comes, and waits a moment for the client to hear it.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.transport).poll_shutdown(cx))?;
+        loop {
+            let mut unwanted = [0; 1024];
+            let mut unwanted = ReadBuf::new(&mut unwanted);
+            match Pin::new(&mut self.transport).poll_read(cx, &mut unwanted) {
+                Poll::Ready(Ok(())) if !unwanted.filled().is_empty() => {}
+                Poll::Ready(_) => return Poll::Ready(Ok(())),
+                Poll::Pending => return self.reading.poll(cx, REFUSED, Some(LINGER)).map(Ok),
+            }
+        }
     }
 
     /// Ends a wait for the client to read at its deadline.
@@ -110,6 +203,7 @@ impl Stream {
             return written;
         }
         ready!(self.writing.poll(cx, ANSWER, self.timeouts.write));
+        self.permit.failed(Failure::SlowReader);
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
@@ -121,13 +215,11 @@ impl AsyncRead for Stream {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        let read = Pin::new(&mut this.socket).poll_read(cx, buf);
+        let before = buf.filled().len();
+        let read = Pin::new(&mut this.transport).poll_read(cx, buf);
         let phase = this.phase.get();
         if read.is_ready() {
-            if phase == NEXT {
-                this.phase.set(HEADER);
-                this.reading.clear();
-            }
+            this.look(phase, &buf.filled()[before..]);
             return read;
         }
         let timeout = match phase {
@@ -143,13 +235,19 @@ impl AsyncRead for Stream {
             }
         };
         ready!(this.reading.poll(cx, phase, timeout));
+        if phase == HEADER {
+            this.permit.failed(Failure::SlowHeader);
+        }
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
 impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.socket).poll_write(cx, buf);
+        let written = match self.poll_refuse(cx, buf) {
+            Some(refused) => refused.map_ok(|()| buf.len()),
+            None => Pin::new(&mut self.transport).poll_write(cx, buf),
+        };
         self.written(cx, written)
     }
 
@@ -158,20 +256,31 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.socket).poll_write_vectored(cx, bufs);
+        let head: &[u8] = bufs.first().map_or(&[], |head| head);
+        let written = match self.poll_refuse(cx, head) {
+            Some(refused) => refused.map_ok(|()| bufs.iter().map(|buf| buf.len()).sum()),
+            None => Pin::new(&mut self.transport).poll_write_vectored(cx, bufs),
+        };
         self.written(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.socket.is_write_vectored()
+        self.transport.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(cx)
+        if self.refusal.is_some() {
+            return self.poll_linger(cx);
+        }
+        ready!(Pin::new(&mut self.transport).poll_flush(cx))?;
+        if self.phase.get() != ANSWER {
+            self.phase.is_owing.store(false, Ordering::Relaxed);
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
+        Pin::new(&mut self.transport).poll_shutdown(cx)
     }
 }
 

@@ -8,10 +8,10 @@ use bytes::Bytes;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 use super::Permit;
 use super::stream::Stream;
+use super::transport::Transport;
 
 /// A connection that has left HTTP behind.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub struct Taken {
 /// are gone.
 #[derive(Debug)]
 pub struct Socket {
-    inner: TcpStream,
+    inner: Transport,
     _permit: Permit,
 }
 

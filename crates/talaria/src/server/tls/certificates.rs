@@ -1,0 +1,73 @@
+//! The server's certificates, and which of them a client gets.
+
+use std::fs;
+use std::sync::Arc;
+
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{PrivateKeyDer, ServerName};
+use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::{Error, InconsistentKeys};
+
+use super::{Key, Pair, Problem, TlsError, certificates_in};
+
+/// All certificates of a server, in the order of the configuration; at least one.
+#[derive(Debug)]
+pub(super) struct Certificates(Vec<Arc<CertifiedKey>>);
+
+impl Certificates {
+    /// Reads every pair.
+    ///
+    /// # Errors
+    /// If a file cannot be used, or a key is not its certificate's.
+    pub(super) fn load(pairs: &[Pair], provider: &CryptoProvider) -> Result<Self, TlsError> {
+        pairs.iter().map(|pair| load(pair, provider).map(Arc::new)).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// The first certificate that is for this name and signs as the client can check; failing that, the first that
+    /// signs so, and failing that the first of all, as the Go gateway chooses.
+    fn choose(&self, hello: &ClientHello<'_>) -> Option<&Arc<CertifiedKey>> {
+        let schemes = hello.signature_schemes();
+        let fitting = || self.0.iter().filter(|key| key.key.choose_scheme(schemes).is_some());
+        let name = hello.server_name().and_then(|name| ServerName::try_from(name).ok());
+        let named = name.and_then(|name| fitting().find(|key| is_for(key, &name)));
+        named.or_else(|| fitting().next()).or_else(|| self.0.first())
+    }
+}
+
+impl ResolvesServerCert for Certificates {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        match self.0.as_slice() {
+            [only] => Some(Arc::clone(only)),
+            _ => self.choose(&hello).cloned(),
+        }
+    }
+}
+
+fn load(pair: &Pair, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
+    let of_certificate =
+        |problem| TlsError { key: Key::Certificate, path: pair.certificate.clone(), problem };
+    let of_key = |problem| TlsError { key: Key::PrivateKey, path: pair.key.clone(), problem };
+    let chain = certificates_in(&pair.certificate).map_err(of_certificate)?;
+    let pem = fs::read(&pair.key).map_err(|error| of_key(error.into()))?;
+    let private = PrivateKeyDer::from_pem_slice(&pem)
+        .map_err(|_| of_key(Problem::NotFound("an unencrypted private key")))?;
+    let key = provider
+        .key_provider
+        .load_private_key(private)
+        .map_err(|error| of_key(Problem::Unusable(error)))?;
+    let certified = CertifiedKey::new(chain, key);
+    match certified.keys_match() {
+        Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(certified),
+        Err(Error::InconsistentKeys(_)) => Err(of_key(Problem::Mismatch(pair.certificate.clone()))),
+        Err(error) => Err(of_certificate(Problem::Unusable(error))),
+    }
+}
+
+fn is_for(key: &CertifiedKey, name: &ServerName<'_>) -> bool {
+    let Ok(certificate) = key.end_entity_cert() else { return false };
+    ParsedCertificate::try_from(certificate)
+        .and_then(|certificate| rustls::client::verify_server_name(&certificate, name))
+        .is_ok()
+}
