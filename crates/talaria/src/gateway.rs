@@ -207,7 +207,7 @@ impl Bound {
     /// # Errors
     /// [`StartError`], before anybody is served.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<Left, StartError> {
-        let Bound { gateway, primary, health, metric, control } = self;
+        let Bound { gateway, primary, alternate, health, metric, control } = self;
         if gateway.publisher.is_enabled() {
             gateway.publisher.start()?;
         }
@@ -215,7 +215,11 @@ impl Bound {
         let health = health.start(HealthPage(gateway.health));
         let metric = metric.start(MetricsPage(gateway.metrics));
         let devices = Admission::new(Arc::clone(&gateway.manager), gateway.device_auth);
-        let primary = primary.start(Primary::new(devices, gateway.api));
+        let answers = Arc::new(Primary::new(devices, gateway.api));
+        let primary = Doors {
+            alternate: alternate.map(|server| server.start(Arc::clone(&answers))),
+            primary: primary.start(answers),
+        };
 
         stop.await;
 
@@ -252,8 +256,32 @@ impl Controlled {
     }
 }
 
+/// The servers of devices and of the API: the primary, and the alternate if there is one.
+struct Doors {
+    primary: Running,
+    alternate: Option<Running>,
+}
+
+impl Doors {
+    fn stop_accepting(&self) {
+        self.primary.stop_accepting();
+        if let Some(alternate) = &self.alternate {
+            alternate.stop_accepting();
+        }
+    }
+
+    async fn stop(self, within: Duration) {
+        let alternate = async {
+            if let Some(alternate) = self.alternate {
+                alternate.stop(within).await;
+            }
+        };
+        tokio::join!(self.primary.stop(within), alternate);
+    }
+}
+
 /// Lets go of the devices and delivers what they said.
-async fn drain(primary: &Running, manager: &Manager, dispatcher: &Dispatcher, deadline: Instant) -> Left {
+async fn drain(primary: &Doors, manager: &Manager, dispatcher: &Dispatcher, deadline: Instant) -> Left {
     let remaining = || deadline.saturating_duration_since(Instant::now());
     primary.stop_accepting();
     info!(devices = manager.registry().len(), "stopping: closing devices");

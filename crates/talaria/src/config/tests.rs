@@ -143,8 +143,28 @@ jwtValidator.Config.Resolve.Template is empty, expected an http:// or https:// U
             "talaria.yaml:1: deviceAccessCheck is not supported yet: requests would reach devices without the check",
         ),
         (
-            "primary:\n  certificateFile: [a.pem]",
-            "talaria.yaml:2: primary.certificateFile is not supported yet: this gateway would serve without TLS",
+            "primary:\n  certificateFile: no-such-file.pem\n  keyFile: [no-such-file.key]",
+            "talaria.yaml:2: primary.certificateFile no-such-file.pem: cannot be read: No such file or directory (os error 2)",
+        ),
+        (
+            "health:\n  certificateFile: [a.pem]",
+            "health.keyFile names 0 files, expected as many as certificateFile, which names 1",
+        ),
+        (
+            "metric:\n  clientCACertFile: ca.pem",
+            "talaria.yaml:2: metric.clientCACertFile needs certificateFile and keyFile: without TLS no client shows a certificate",
+        ),
+        (
+            "primary:\n  maxVersion: 770",
+            "talaria.yaml:2: primary.maxVersion is 770, expected 771 (TLS 1.2) or 772 (TLS 1.3)",
+        ),
+        (
+            "alternate:\n  minVersion: \"1.3\"\n  maxVersion: \"1.2\"",
+            "talaria.yaml:2: alternate.minVersion is TLS 1.3, expected a version up to maxVersion, which is TLS 1.2",
+        ),
+        (
+            "health:\n  authKey: nonsense",
+            "talaria.yaml:2: health.authKey is a hidden value, expected base64 of user:password, one or a list",
         ),
     ];
     for (text, expected) in cases {

@@ -134,8 +134,7 @@ pub(super) async fn serve<H: Handler>(
         () = told_to_stop(&mut stop) => None,
     };
     let Some(transport) = opened else { return };
-    let stream =
-        Stream::new(transport, permit, &door.config, Arc::clone(&door.identity), first_header_by);
+    let stream = Stream::new(transport, permit, &door.config, Arc::clone(&door.identity), first_header_by);
     let phase = stream.phase();
     let service = {
         let door = Arc::clone(&door);

@@ -45,7 +45,8 @@ impl RateLimiter {
     pub(super) fn allows(&mut self, address: IpAddr, now: Instant) -> bool {
         let source = Source::from(address);
         // The time at which the address has made up for all its connections (GCRA).
-        let even = self.recent.get(&source).or_else(|| self.older.get(&source)).map_or(now, |even| now.max(*even));
+        let even =
+            self.recent.get(&source).or_else(|| self.older.get(&source)).map_or(now, |even| now.max(*even));
         if even.duration_since(now) > self.tolerance {
             return false;
         }
@@ -86,7 +87,10 @@ mod tests {
         let (mut limiter, start) = (limiter(), Instant::now());
         let address = IpAddr::from([192, 0, 2, 1]);
         let mut allowed = |millis| limiter.allows(address, start + Duration::from_millis(millis));
-        assert_eq!([0, 0, 0, 0, 99, 100, 100, 200].map(&mut allowed), [true, true, true, false, false, true, false, true]);
+        assert_eq!(
+            [0, 0, 0, 0, 99, 100, 100, 200].map(&mut allowed),
+            [true, true, true, false, false, true, false, true]
+        );
         assert_eq!([10_000; 4].map(allowed), [true, true, true, false]);
     }
 

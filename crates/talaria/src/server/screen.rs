@@ -33,7 +33,8 @@ pub(super) fn check<B>(request: &Request<B>, config: &Config, is_ambiguous: bool
     if request.version() == Version::HTTP_11 && headers.get_all(HOST).iter().count() != 1 {
         return Err(Refused::Host);
     }
-    if headers.get(EXPECT).is_some_and(|expected| !expected.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
+    if headers.get(EXPECT).is_some_and(|expected| !expected.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+    {
         return Err(Refused::Expectation);
     }
     match &config.keys {

@@ -53,10 +53,8 @@ fn load(pair: &Pair, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError
     let pem = fs::read(&pair.key).map_err(|error| of_key(error.into()))?;
     let private = PrivateKeyDer::from_pem_slice(&pem)
         .map_err(|_| of_key(Problem::NotFound("an unencrypted private key")))?;
-    let key = provider
-        .key_provider
-        .load_private_key(private)
-        .map_err(|error| of_key(Problem::Unusable(error)))?;
+    let key =
+        provider.key_provider.load_private_key(private).map_err(|error| of_key(Problem::Unusable(error)))?;
     let certified = CertifiedKey::new(chain, key);
     match certified.keys_match() {
         Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(certified),

@@ -52,6 +52,8 @@ pub(in crate::server) struct TlsSocket {
     /// How many of the writer's bytes are in it that the writer does not know to be written.
     unreported: usize,
     has_ended: bool,
+    /// The protocol has failed: rustls must not be asked anything more.
+    has_failed: bool,
     has_said_goodbye: bool,
 }
 
@@ -77,6 +79,7 @@ impl TlsSocket {
             outgoing: Pending::default(),
             unreported: 0,
             has_ended: false,
+            has_failed: false,
             has_said_goodbye: false,
         })
     }
@@ -140,8 +143,18 @@ impl TlsSocket {
     /// Has the session take `input`, and do what is wanted `then`. Returns how much of `input` is done with.
     ///
     /// # Errors
-    /// If the client does not keep to the protocol; the alert that tells it so is then in `outgoing`.
+    /// If the client does not keep to the protocol; the alert that tells it so is then in `outgoing`, and the session
+    /// is over.
     fn process(&mut self, input: &mut [u8], out: &mut ReadBuf<'_>, then: Then<'_>) -> io::Result<usize> {
+        if self.has_failed {
+            return Err(invalid("the TLS session has failed before"));
+        }
+        let processed = self.process_all(input, out, then);
+        self.has_failed = processed.is_err();
+        processed
+    }
+
+    fn process_all(&mut self, input: &mut [u8], out: &mut ReadBuf<'_>, then: Then<'_>) -> io::Result<usize> {
         let mut used = 0;
         loop {
             let UnbufferedStatus { mut discard, state, .. } =
@@ -171,9 +184,11 @@ impl TlsSocket {
                 Ok(ConnectionState::WriteTraffic(mut traffic)) => {
                     match then {
                         Then::Nothing => {}
-                        Then::Encrypt(bytes) => self
-                            .outgoing
-                            .append(bytes.len() + WRITE_OVERHEAD, |buffer| Ok(traffic.encrypt(bytes, buffer)?))?,
+                        Then::Encrypt(bytes) => {
+                            self.outgoing.append(bytes.len() + WRITE_OVERHEAD, |buffer| {
+                                Ok(traffic.encrypt(bytes, buffer)?)
+                            })?
+                        }
                         Then::SayGoodbye => self
                             .outgoing
                             .append(WRITE_OVERHEAD, |buffer| Ok(traffic.queue_close_notify(buffer)?))?,
@@ -197,15 +212,14 @@ impl TlsSocket {
         }
     }
 
-    /// The alert that the session wants to send after an error.
+    /// The alert that the session wants to send after an error. rustls is not asked further than that: it would look
+    /// for the rest of a handshake message in a buffer that is gone, and panic.
     fn take_alert(&mut self) {
-        while let Ok(ConnectionState::EncodeTlsData(mut data)) =
-            self.session.process_tls_records(&mut []).state
-        {
-            if self.outgoing.append(WRITE_OVERHEAD, |buffer| Ok(data.encode(buffer)?)).is_err() {
-                return;
-            }
-        }
+        while self.session.wants_write()
+            && let Ok(ConnectionState::EncodeTlsData(mut data)) =
+                self.session.process_tls_records(&mut []).state
+            && self.outgoing.append(WRITE_OVERHEAD, |buffer| Ok(data.encode(buffer)?)).is_ok()
+        {}
     }
 
     /// Encrypts into the thread's buffer and writes; only what the socket does not take becomes the session's.
@@ -294,7 +308,7 @@ impl AsyncWrite for TlsSocket {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_send(cx))?;
-        if !std::mem::replace(&mut self.has_said_goodbye, true) {
+        if !self.has_failed && !std::mem::replace(&mut self.has_said_goodbye, true) {
             ready!(self.poll_encrypt(cx, Then::SayGoodbye))?;
         }
         Pin::new(&mut self.tcp).poll_shutdown(cx)
