@@ -88,7 +88,7 @@ impl<H: Handler> Door<H> {
                 tracing::debug!(%peer, %error, "TLS handshake failed");
                 let failure = error.failure();
                 if let HandshakeError::NotTls { http: Some(socket) } = error {
-                    self.ask_for_tls(socket);
+                    self.ask_for_tls(&socket);
                 }
                 failure
             }
@@ -99,7 +99,7 @@ impl<H: Handler> Door<H> {
     }
 
     /// Tells somebody who speaks HTTP in clear what is wrong, as Go's server does. A fresh socket has room for that.
-    fn ask_for_tls(&self, socket: TcpStream) {
+    fn ask_for_tls(&self, socket: &TcpStream) {
         let status = StatusCode::BAD_REQUEST;
         let text = "Client sent an HTTP request to an HTTPS server.\n";
         let _ = socket.try_write(&refusal::response(status, text, &self.identity));

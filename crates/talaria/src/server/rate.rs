@@ -1,7 +1,7 @@
 //! How often one address may connect.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -63,15 +63,9 @@ impl From<IpAddr> for Source {
         match address.to_canonical() {
             // No /64 of the global range begins with zeros only.
             IpAddr::V4(address) => Self(u64::from(address.to_bits())),
-            IpAddr::V6(address) => Self(network(address)),
+            IpAddr::V6(address) => Self((address.to_bits() >> 64) as u64),
         }
     }
-}
-
-fn network(address: Ipv6Addr) -> u64 {
-    #[expect(clippy::cast_possible_truncation, reason = "the upper half fits")]
-    let network = (address.to_bits() >> 64) as u64;
-    network
 }
 
 #[cfg(test)]

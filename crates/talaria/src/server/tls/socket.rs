@@ -182,17 +182,16 @@ impl TlsSocket {
                     false
                 }
                 Ok(ConnectionState::WriteTraffic(mut traffic)) => {
+                    let room = WRITE_OVERHEAD;
                     match then {
-                        Then::Nothing => {}
-                        Then::Encrypt(bytes) => {
-                            self.outgoing.append(bytes.len() + WRITE_OVERHEAD, |buffer| {
-                                Ok(traffic.encrypt(bytes, buffer)?)
-                            })?
-                        }
-                        Then::SayGoodbye => self
+                        Then::Nothing => Ok(()),
+                        Then::Encrypt(bytes) => self
                             .outgoing
-                            .append(WRITE_OVERHEAD, |buffer| Ok(traffic.queue_close_notify(buffer)?))?,
-                    }
+                            .append(bytes.len() + room, |buffer| Ok(traffic.encrypt(bytes, buffer)?)),
+                        Then::SayGoodbye => {
+                            self.outgoing.append(room, |buffer| Ok(traffic.queue_close_notify(buffer)?))
+                        }
+                    }?;
                     true
                 }
                 // Nothing more comes, or not without more input. 0-RTT data is never accepted.
