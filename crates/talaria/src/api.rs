@@ -7,6 +7,7 @@
 //! - `Accept: */*` means msgpack, and so does a missing `Content-Type`;
 //! - WRP fields are never read from `X-Xmidt-*` headers.
 
+pub mod access;
 mod devices;
 mod metrics;
 mod send;
@@ -24,6 +25,7 @@ use crate::device::Registry;
 use crate::server::primary::ApiVersion;
 use crate::server::{Body, Peer, reply};
 
+pub use access::{AccessCheck, AccessMetrics};
 pub use metrics::{ApiMetrics, InFlight};
 
 /// The API's limits and keys (`inbound` of the configuration).
@@ -35,6 +37,8 @@ pub struct Config {
     pub timeout: Duration,
     /// The longest body of `/device/send`, in bytes (`inbound.maxBodyBytes`); a longer one is answered with 413.
     pub max_body_bytes: usize,
+    /// Which messages may reach which devices (`deviceAccessCheck`); `None`: any may reach any.
+    pub access: Option<AccessCheck>,
 }
 
 /// The REST API.
@@ -52,6 +56,7 @@ impl Default for Config {
             auth: services::Config::default(),
             timeout: Duration::from_secs(120),
             max_body_bytes: 32 * 1024 * 1024,
+            access: None,
         }
     }
 }
@@ -101,7 +106,7 @@ impl Api {
             Ok(caller) => caller,
             Err(refusal) => return refusal,
         };
-        match send::send(&self.config, &self.registry, caller, request).await {
+        match send::send(self, caller, request).await {
             Ok(response) => response,
             Err(refused) => {
                 if let send::Refused::Routing(error) = &refused {

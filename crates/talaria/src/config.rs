@@ -5,6 +5,7 @@
 //! that names the key, its value (never a secret) and what is expected. The lowest layer is the sample, `talaria.yaml`:
 //! what is not in it is no key.
 
+mod access;
 mod device;
 pub mod duration;
 mod environment;
@@ -202,7 +203,7 @@ impl Config {
             log: log::read(&root.section("zap")),
             device: device::read(&root.section("device.manager")),
             device_auth: jwt::read_devices(root),
-            api: inbound::read(&root.section("inbound")),
+            api: inbound::read(root),
             event: outbound::read(&root.section("device.outbound")),
             kafka: kafka::read(&root.section("kafka")),
         }

@@ -8,6 +8,7 @@ use http::{Method, Request, Response, StatusCode};
 use prometheus::{Histogram, IntCounterVec, IntGauge};
 use tokio::time::Instant;
 
+use super::AccessMetrics;
 use crate::device::SendError;
 use crate::server::Body;
 use crate::telemetry::health::RequestTally;
@@ -27,6 +28,7 @@ pub struct ApiMetrics {
     writing_header: Histogram,
     request_size: Histogram,
     response_size: Histogram,
+    access: AccessMetrics,
     tally: Arc<RequestTally>,
 }
 
@@ -69,6 +71,7 @@ impl ApiMetrics {
             ),
             request_size: histogram("request_size_bytes", "The approximate size of requests", &SIZE_BYTES),
             response_size: histogram("response_size_bytes", "The size of responses' bodies", &SIZE_BYTES),
+            access: AccessMetrics::register(metrics),
             tally: Arc::default(),
         }
     }
@@ -76,6 +79,11 @@ impl ApiMetrics {
     /// The counts that `/health` shows.
     pub fn tally(&self) -> &Arc<RequestTally> {
         &self.tally
+    }
+
+    /// The counts of the access check.
+    pub(super) fn access(&self) -> &AccessMetrics {
+        &self.access
     }
 
     /// A request has arrived.

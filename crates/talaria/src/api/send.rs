@@ -1,16 +1,17 @@
 //! `/device/send`: from the request's body to the device, and from the device's answer to the response.
 //!
 //! The checks and their order are contract-details §3: content type, decoding, transaction, `Accept`, credentials on
-//! the request, routing.
+//! the request, routing; the access check, if there is one, comes before the credentials.
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::time::Instant;
-use wrp::{DeviceId, Format, MessageRef, UnknownContentType};
+use wrp::{DeviceId, Format, Message, MessageRef, UnknownContentType};
 
-use super::Config;
+use super::Api;
+use super::access::Verdict;
 use crate::auth::{Caller, basic};
 use crate::device::{Registry, SendError};
 use crate::server::incoming::{self, ReadError};
@@ -34,6 +35,8 @@ pub(super) enum Refused {
     /// A request without a transaction_uuid; its body is sent back.
     #[error("the message needs a transaction_uuid")]
     NoTransaction(Bytes),
+    #[error("the access check fails: {}", .0.reason())]
+    Access(Verdict),
     #[error("the request has no basic credentials")]
     NoCredentials,
     #[error("Could not process device request: {0}")]
@@ -51,16 +54,24 @@ struct Order {
 
 /// Sends the request's message to the device that it names.
 pub(super) async fn send(
-    config: &Config,
-    registry: &Registry,
+    api: &Api,
     caller: Caller,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Refused> {
+    let Api { config, registry, metrics, .. } = api;
     let deadline = Instant::now() + config.timeout;
     let format = body_format(request.headers())?;
     let (head, body) = incoming::read(request, config.max_body_bytes).await.map_err(Refused::Unread)?;
-    let order = Order::read(format, &body)?;
-    let answer_format = answer_format(&head.headers)?;
+    let (order, answer_format) = {
+        let decoded = Decoded::read(format, &body)?;
+        let message = decoded.message();
+        let order = Order::of(&message, &decoded, &body)?;
+        let answer_format = answer_format(&head.headers)?;
+        if let Some(check) = &config.access {
+            check.authorize(&message, registry, metrics.access()).map_err(Refused::Access)?;
+        }
+        (order, answer_format)
+    };
     // The reference wants basic credentials here even of an open API. A token that was checked is as good.
     let has_basic = || basic::credentials(head.headers.get(AUTHORIZATION)).is_ok();
     if caller != Caller::Bearer && !has_basic() {
@@ -70,38 +81,48 @@ pub(super) async fn send(
     answer.map_or_else(|| Ok(reply::empty(StatusCode::OK)), |answer| response(answer, answer_format))
 }
 
-impl Order {
-    fn read(format: Format, body: &Bytes) -> Result<Self, Refused> {
+/// A request's message.
+enum Decoded<'a> {
+    Msgpack(MessageRef<'a>),
+    Json(Message),
+}
+
+impl<'a> Decoded<'a> {
+    fn read(format: Format, body: &'a [u8]) -> Result<Self, Refused> {
         match format {
             Format::Msgpack => {
-                let message = MessageRef::decode_v3(body).map_err(|_| Refused::Undecodable)?;
-                // The device gets the very bytes, with whatever this gateway does not know.
-                Self::of(&message, body, Bytes::clone)
+                MessageRef::decode_v3(body).map(Self::Msgpack).map_err(|_| Refused::Undecodable)
             }
-            Format::Json => {
-                let message = wrp::json::decode_v3(body).map_err(|_| Refused::Undecodable)?;
-                let message = message.as_ref();
-                Self::of(&message, body, |_| {
-                    let mut frame = Vec::with_capacity(body.len());
-                    message.encode_v3(&mut frame);
-                    frame.into()
-                })
-            }
+            Format::Json => wrp::json::decode_v3(body).map(Self::Json).map_err(|_| Refused::Undecodable),
         }
     }
 
-    fn of(
-        message: &MessageRef<'_>,
-        body: &Bytes,
-        frame: impl FnOnce(&Bytes) -> Bytes,
-    ) -> Result<Self, Refused> {
+    fn message(&self) -> MessageRef<'_> {
+        match self {
+            Self::Msgpack(message) => message.clone(),
+            Self::Json(message) => message.as_ref(),
+        }
+    }
+}
+
+impl Order {
+    fn of(message: &MessageRef<'_>, decoded: &Decoded<'_>, body: &Bytes) -> Result<Self, Refused> {
         if message.msg_type.requires_transaction() && message.transaction_uuid.is_empty() {
             return Err(Refused::NoTransaction(body.clone()));
         }
         let dest = message.dest.to_str().ok().and_then(|dest| dest.parse().ok());
         let transaction =
             message.is_transaction_part().then(|| message.transaction_uuid.to_str_lossy().into());
-        Ok(Self { dest: dest.ok_or(SendError::InvalidDeviceName), transaction, frame: frame(body) })
+        let frame = match decoded {
+            // The device gets the very bytes, with whatever this gateway does not know.
+            Decoded::Msgpack(_) => body.clone(),
+            Decoded::Json(_) => {
+                let mut frame = Vec::with_capacity(body.len());
+                message.encode_v3(&mut frame);
+                frame.into()
+            }
+        };
+        Ok(Self { dest: dest.ok_or(SendError::InvalidDeviceName), transaction, frame })
     }
 
     /// The device's answer, if one was asked for: v3 msgpack.
@@ -123,6 +144,7 @@ impl Refused {
             Self::Compressed => reply::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, self.to_string()),
             Self::Unread(error) => error.into_response(),
             Self::NoTransaction(body) => reply::text(StatusCode::BAD_REQUEST, body),
+            Self::Access(verdict) => reply::empty(verdict.status()),
             Self::NoCredentials => reply::empty(StatusCode::FORBIDDEN),
             Self::Routing(error) => {
                 let mut response = reply::json_error(error.status(), &self.to_string());

@@ -1,7 +1,7 @@
-//! The section `inbound`: the API (contract §3, §6).
+//! The sections of the API: `inbound` and `deviceAccessCheck` (contract §3, §6).
 
 use super::{
-    jwt,
+    access, jwt,
     read::{Section, Setting as _},
     tree::Value,
 };
@@ -10,9 +10,10 @@ use crate::{
     auth::{BasicKeys, capabilities::Capabilities, services::Tokens},
 };
 
-/// Reads the section. A key that cannot be one is a fault: the reference skips it, and leaves the API open if no
+/// Reads the sections. A key that cannot be one is a fault: the reference skips it, and leaves the API open if no
 /// other is left.
-pub(super) fn read(section: &Section<'_>) -> api::Config {
+pub(super) fn read(root: &Section<'_>) -> api::Config {
+    let section = root.section("inbound");
     let mut config = api::Config::default();
     section.read_as("authKey", "base64 of user:password, one or a list", &mut config.auth.keys, |value| {
         let texts = match value {
@@ -28,6 +29,7 @@ pub(super) fn read(section: &Section<'_>) -> api::Config {
     section.read_period("throttle.longest", &mut config.auth.attempts.longest);
     section.read_period("timeout", &mut config.timeout);
     section.read_count("maxBodyBytes", &mut config.max_body_bytes);
+    config.access = access::read(&root.section("deviceAccessCheck"));
     config
 }
 

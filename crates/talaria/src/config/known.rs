@@ -38,10 +38,6 @@ const NO_DISCOVERY: Foreign =
 
 /// The keys, or whole sections, of the Go gateway that are not in the sample.
 const FOREIGN: &[(&str, Foreign)] = &[
-    (
-        "deviceAccessCheck",
-        Foreign::Refused("is not supported yet: requests would reach devices without the check"),
-    ),
     ("primary.logConnectionState", Foreign::Meaningless),
     ("health.options", Foreign::Meaningless),
     ("health.logInterval", Foreign::Meaningless),

@@ -84,6 +84,11 @@ impl<'t> Section<'t> {
         self.node.is_some_and(|node| says_more(node, sample))
     }
 
+    /// Whether there is nothing at this key, or nothing said.
+    pub(super) fn is_empty(&self, key: &str) -> bool {
+        self.get(key).is_none_or(|node| node.value.is_blank())
+    }
+
     /// This section's value.
     pub(super) fn value(&self) -> &'t Value {
         self.node.map_or(&Value::Null, |node| &node.value)

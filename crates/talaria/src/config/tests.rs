@@ -140,7 +140,20 @@ jwtValidator.Config.Resolve.Template is empty, expected an http:// or https:// U
         ),
         (
             "deviceAccessCheck: {type: enforce}",
-            "talaria.yaml:1: deviceAccessCheck is not supported yet: requests would reach devices without the check",
+            "deviceAccessCheck.checks is empty, expected at least one check",
+        ),
+        (
+            "deviceAccessCheck: {checks: [{name: a, deviceCredentialPath: b, op: eq, inputValue: c}]}",
+            "deviceAccessCheck.type is missing, expected enforce or monitor",
+        ),
+        (
+            "deviceAccessCheck:\n  type: Enforce\n  checks:\n  - {op: is, wrpCredentialPath: Source}\n  - {name: a, deviceCredentialPath: b}",
+            r#"talaria.yaml:2: deviceAccessCheck.type is "Enforce", expected enforce or monitor
+talaria.yaml:4: deviceAccessCheck.checks[0].name is missing, expected a short name for the log
+talaria.yaml:4: deviceAccessCheck.checks[0].deviceCredentialPath is missing, expected the path of a claim of the device's token
+talaria.yaml:4: deviceAccessCheck.checks[0].op is "is", expected intersects, contains, eq or gt
+talaria.yaml:5: deviceAccessCheck.checks[1].op is missing, expected intersects, contains, eq or gt
+talaria.yaml:5: deviceAccessCheck.checks[1] has neither inputValue nor wrpCredentialPath, expected one of them"#,
         ),
         (
             "primary:\n  certificateFile: no-such-file.pem\n  keyFile: [no-such-file.key]",
@@ -213,6 +226,14 @@ fn a_misspelt_key_is_warned_of_with_the_nearest_one() {
         (
             "control: {maxConnections: 5}",
             "control.address is missing, this server is not started; expected host:port",
+        ),
+        (
+            "deviceAccessCheck: {type: monitor, checks: [{name: a, deviceCredentialPath: b, wrpCredentialPath: Source, op: eq, operation: eq}]}",
+            "talaria.yaml:1: deviceAccessCheck.checks[0].operation is not a known key and is ignored; did you mean op?",
+        ),
+        (
+            "deviceAccessCheck: {type: monitor, checks: [{name: a, deviceCredentialPath: b, wrpCredentialPath: Metadata.x, op: eq}]}",
+            r#"talaria.yaml:1: deviceAccessCheck.checks[0].wrpCredentialPath is "Metadata.x", which no message has: every message fails this check; expected the name of a field such as PartnerIDs"#,
         ),
         (
             "kafka: {allow_auto_topic_creation: true, allowAutoTopicCreation: false}",

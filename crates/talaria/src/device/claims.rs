@@ -69,22 +69,22 @@ pub fn go_to_int(value: &Value) -> i64 {
         Value::Number(number) => {
             number.as_i64().unwrap_or_else(|| float_to_int(number.as_f64().unwrap_or(0.0)))
         }
-        Value::String(text) => text_to_int(text),
+        Value::String(text) => text_to_int(text).unwrap_or(0),
         Value::Null | Value::Array(_) | Value::Object(_) => 0,
     }
 }
 
 /// A float without its fraction. What an `i64` cannot hold becomes its minimum, as on the machines Go runs on.
-fn float_to_int(value: f64) -> i64 {
+pub(crate) fn float_to_int(value: f64) -> i64 {
     const LIMIT: f64 = 9_223_372_036_854_775_808.0;
     if (-LIMIT..LIMIT).contains(&value) { value as i64 } else { i64::MIN }
 }
 
 /// A Go integer literal (`10`, `0x10`, `010`, `0b11`, `1_000`), perhaps with a decimal fraction, which is dropped.
-fn text_to_int(text: &str) -> i64 {
+pub(crate) fn text_to_int(text: &str) -> Option<i64> {
     let whole = match text.split_once('.') {
         Some((whole, fraction)) if fraction.bytes().all(|byte| byte.is_ascii_digit()) => whole,
-        Some(_) => return 0,
+        Some(_) => return None,
         None => text,
     };
     let (negative, digits) = match whole.as_bytes() {
@@ -103,10 +103,10 @@ fn text_to_int(text: &str) -> i64 {
     // An underscore may stand between digits, and after a prefix.
     let starts_well = radix != 10 || !digits.starts_with('_');
     if !starts_well || digits.ends_with('_') || digits.contains("__") || digits.starts_with(['+', '-']) {
-        return 0;
+        return None;
     }
-    let magnitude = i128::from_str_radix(&digits.replace('_', ""), radix).unwrap_or(0);
-    i64::try_from(if negative { -magnitude } else { magnitude }).unwrap_or(0)
+    let magnitude = i128::from_str_radix(&digits.replace('_', ""), radix).ok()?;
+    i64::try_from(if negative { -magnitude } else { magnitude }).ok()
 }
 
 #[cfg(test)]

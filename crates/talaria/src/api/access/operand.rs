@@ -1,0 +1,175 @@
+//! What checks compare, with the types of the Go gateway: equality is one of type and value there, and programs that
+//! rely on it must be let through or held back alike (contract-details §3).
+
+use serde_json::Value;
+use wrp::{MessageRef, Strings, Text};
+
+use crate::device::claims::{float_to_int, text_to_int};
+
+/// A value that is compared.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Operand {
+    /// A truth.
+    Bool(bool),
+    /// A whole number: of the configuration or a message. No number of a token is one, they are all floats.
+    Int(i64),
+    /// A number of a token, or one with a fraction.
+    Float(f64),
+    /// A text. Those of messages need not be UTF-8.
+    Text(Box<[u8]>),
+    /// A list of a token or of the configuration.
+    List(Vec<Operand>),
+    /// A message's list of texts. It equals no [`List`](Operand::List), but shares items with one.
+    Texts(Vec<Operand>),
+    /// An object: it can be equal, and no more.
+    Object(Vec<(Box<str>, Operand)>),
+    /// What a message has and nothing equals: a map, a number that may be absent.
+    Opaque,
+}
+
+/// A field of a message, by the name that it has in the Go gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// `Type`
+    Type,
+    /// `Source`
+    Source,
+    /// `Destination`
+    Destination,
+    /// `TransactionUUID`
+    TransactionUuid,
+    /// `ContentType`
+    ContentType,
+    /// `Accept`
+    Accept,
+    /// `Status`
+    Status,
+    /// `RequestDeliveryResponse`
+    RequestDeliveryResponse,
+    /// `Headers`
+    Headers,
+    /// `Metadata`, `Spans`, `IncludeSpans`, `Payload`: there, but not to be compared.
+    Incomparable,
+    /// `Path`
+    Path,
+    /// `ServiceName`
+    ServiceName,
+    /// `URL`
+    Url,
+    /// `PartnerIDs`
+    PartnerIds,
+    /// `SessionID`
+    SessionId,
+    /// `QualityOfService`
+    QualityOfService,
+}
+
+impl Field {
+    /// The field of this name, in this very case. The fields of fields have no names.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Field> {
+        Some(match name {
+            "Type" => Field::Type,
+            "Source" => Field::Source,
+            "Destination" => Field::Destination,
+            "TransactionUUID" => Field::TransactionUuid,
+            "ContentType" => Field::ContentType,
+            "Accept" => Field::Accept,
+            "Status" => Field::Status,
+            "RequestDeliveryResponse" => Field::RequestDeliveryResponse,
+            "Headers" => Field::Headers,
+            "Metadata" | "Spans" | "IncludeSpans" | "Payload" => Field::Incomparable,
+            "Path" => Field::Path,
+            "ServiceName" => Field::ServiceName,
+            "URL" => Field::Url,
+            "PartnerIDs" => Field::PartnerIds,
+            "SessionID" => Field::SessionId,
+            "QualityOfService" => Field::QualityOfService,
+            _ => return None,
+        })
+    }
+
+    /// The message's value. An absent list is an empty one, as in Go.
+    #[must_use]
+    pub fn of(self, message: &MessageRef<'_>) -> Operand {
+        let text = |text: Text<'_>| Operand::Text(text.as_bytes().into());
+        let texts = |texts: Option<&Strings<'_>>| {
+            Operand::Texts(texts.into_iter().flat_map(Strings::iter).map(text).collect())
+        };
+        let number = |number: Option<i64>| number.map_or(Operand::Opaque, Operand::Int);
+        match self {
+            Field::Type => Operand::Int(message.msg_type.0),
+            Field::Source => text(message.source),
+            Field::Destination => text(message.dest),
+            Field::TransactionUuid => text(message.transaction_uuid),
+            Field::ContentType => text(message.content_type),
+            Field::Accept => text(message.accept),
+            Field::Status => number(message.status),
+            Field::RequestDeliveryResponse => number(message.rdr),
+            Field::Headers => texts(message.headers.as_ref()),
+            Field::Incomparable => Operand::Opaque,
+            Field::Path => text(message.path),
+            Field::ServiceName => text(message.service_name),
+            Field::Url => text(message.url),
+            Field::PartnerIds => texts(message.partner_ids.as_ref()),
+            Field::SessionId => text(message.session_id),
+            Field::QualityOfService => Operand::Int(message.qos.0),
+        }
+    }
+}
+
+impl Operand {
+    /// A value of a token, as Go reads JSON.
+    #[must_use]
+    pub fn from_claim(value: &Value) -> Operand {
+        match value {
+            Value::Null => Operand::Opaque,
+            Value::Bool(value) => Operand::Bool(*value),
+            Value::Number(number) => Operand::Float(number.as_f64().unwrap_or(f64::NAN)),
+            Value::String(text) => Operand::Text(text.as_bytes().into()),
+            Value::Array(items) => Operand::List(items.iter().map(Operand::from_claim).collect()),
+            Value::Object(object) => Operand::Object(
+                object.iter().map(|(key, value)| (key.as_str().into(), Operand::from_claim(value))).collect(),
+            ),
+        }
+    }
+
+    /// Whether both are of one type and value (`reflect.DeepEqual`).
+    #[must_use]
+    pub fn equals(&self, other: &Operand) -> bool {
+        match (self, other) {
+            (Operand::Opaque, _) | (_, Operand::Opaque) => false,
+            (Operand::Object(these), Operand::Object(those)) => {
+                let has = |key: &str, value: &Operand| {
+                    those.iter().any(|(other, theirs)| **other == *key && theirs.equals(value))
+                };
+                these.len() == those.len() && these.iter().all(|(key, value)| has(key, value))
+            }
+            (Operand::List(these), Operand::List(those)) | (Operand::Texts(these), Operand::Texts(those)) => {
+                these.len() == those.len() && these.iter().zip(those).all(|(this, that)| this.equals(that))
+            }
+            _ => self == other,
+        }
+    }
+
+    /// The items of a list.
+    #[must_use]
+    pub fn items(&self) -> Option<&[Operand]> {
+        match self {
+            Operand::List(items) | Operand::Texts(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// The value as a whole number (`cast.ToInt64E`), if it can be one.
+    #[must_use]
+    pub fn to_int(&self) -> Option<i64> {
+        match self {
+            Operand::Bool(value) => Some(i64::from(*value)),
+            Operand::Int(value) => Some(*value),
+            Operand::Float(value) => Some(float_to_int(*value)),
+            Operand::Text(text) => text_to_int(std::str::from_utf8(text).ok()?),
+            Operand::List(_) | Operand::Texts(_) | Operand::Object(_) | Operand::Opaque => None,
+        }
+    }
+}
