@@ -82,6 +82,7 @@ pub(super) async fn send(
 }
 
 /// A request's message.
+#[expect(clippy::large_enum_variant, reason = "there is one on the stack, for as long as it is looked at")]
 enum Decoded<'a> {
     Msgpack(MessageRef<'a>),
     Json(Message),

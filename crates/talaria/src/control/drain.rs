@@ -9,6 +9,9 @@ mod order;
 mod selection;
 mod walk;
 
+#[cfg(test)]
+mod tests;
+
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::{Map, Value};

@@ -99,10 +99,6 @@ mod tests {
 
     use super::*;
 
-    fn claim(value: Value) -> Operand {
-        Operand::from_claim(&value)
-    }
-
     fn text(text: &str) -> Operand {
         Operand::Text(text.as_bytes().into())
     }
@@ -111,6 +107,7 @@ mod tests {
     #[test]
     fn operators_compare_types_as_go_does() {
         use Operator::{Contains, Equal, Greater, Intersects};
+        let claim = |value: Value| Operand::from_claim(&value);
         let partners = || Operand::Texts(vec![text("a"), text("b")]);
         let cases = [
             (Intersects, claim(json!(["b", "c"])), partners(), Some(true)),
