@@ -1,8 +1,18 @@
 //! The headers of records: literals, and references to fields of the message (contract §8).
 
-use std::io::Write as _;
+mod block;
 
 use wrp::{DeviceId, MessageRef, Text};
+
+pub(crate) use block::HeaderBlock;
+
+/// The most headers that one whole-map reference gives a record. The message's sender decides what is in the map.
+const MAX_MAP_HEADERS: usize = 64;
+/// The most bytes of names and values that one whole-map reference gives a record.
+const MAX_MAP_BYTES: usize = 16 << 10;
+
+/// The reference to all metadata.
+const WHOLE_MAP: &str = "wrp.Metadata.*";
 
 /// The compiled `headers`: one entry a name and value, in the order of the configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,6 +28,8 @@ struct Template {
 enum Value {
     Literal(Box<str>),
     Field(Field),
+    /// One header for each metadata entry; the template's name is what stands before the entry's.
+    WholeMap,
 }
 
 /// What a `wrp.<Field>` reference is replaced by.
@@ -54,6 +66,10 @@ pub(crate) enum InvalidHeader {
     NoValue,
     #[error("`{0}` refers to no field of a WRP message")]
     UnknownField(String),
+    #[error(
+        "`{WHOLE_MAP}` gives a header for each metadata entry: expected a name such as `meta-*`, whose beginning keeps devices from choosing any name"
+    )]
+    NoPrefix,
 }
 
 impl HeaderTemplates {
@@ -71,8 +87,8 @@ impl HeaderTemplates {
                 fault(name, InvalidHeader::NoValue);
             }
             for value in values {
-                match Value::parse(value) {
-                    Ok(value) => templates.push(Template { name: name.as_str().into(), value }),
+                match Template::parse(name, value) {
+                    Ok(template) => templates.push(template),
                     Err(problem) => fault(name, problem),
                 }
             }
@@ -86,7 +102,22 @@ impl HeaderTemplates {
             match &template.value {
                 Value::Literal(text) => out.push(&template.name, text.as_bytes()),
                 Value::Field(field) => field.render(&template.name, message, out),
+                Value::WholeMap => render_map(&template.name, message, out),
             }
+        }
+    }
+}
+
+impl Template {
+    fn parse(name: &str, value: &str) -> Result<Template, InvalidHeader> {
+        if value != WHOLE_MAP {
+            return Ok(Template { name: name.into(), value: Value::parse(value)? });
+        }
+        match name.strip_suffix('*') {
+            Some(prefix) if !prefix.is_empty() => {
+                Ok(Template { name: prefix.into(), value: Value::WholeMap })
+            }
+            _ => Err(InvalidHeader::NoPrefix),
         }
     }
 }
@@ -185,6 +216,28 @@ impl Field {
     }
 }
 
+/// Appends a header for each metadata entry, in the order of the message, as long as there is room: its name is the
+/// entry's without the leading `/`. Entries without a value give none, nor do those whose name no header can have.
+fn render_map(prefix: &str, message: &MessageRef<'_>, out: &mut HeaderBlock) {
+    let (mut headers, mut bytes) = (0, 0);
+    for (key, value) in message.metadata.iter().flat_map(wrp::Metadata::iter) {
+        let Ok(key) = key.to_str() else { continue };
+        let key = key.strip_prefix('/').unwrap_or(key);
+        if key.is_empty() || key.contains('\0') || value.is_empty() {
+            continue;
+        }
+        let size = prefix.len() + key.len() + value.len();
+        if headers == MAX_MAP_HEADERS {
+            break;
+        }
+        if bytes + size <= MAX_MAP_BYTES {
+            out.push_joined(prefix, key, value.as_bytes());
+            headers += 1;
+            bytes += size;
+        }
+    }
+}
+
 /// The value of a `Name: value` line, if it has that name. Blanks around both do not count, nor does the name's case.
 fn header_value<'a>(line: Text<'a>, wanted: &str) -> Option<&'a [u8]> {
     let line = line.as_bytes();
@@ -205,91 +258,63 @@ fn same_name(one: &str, other: &str) -> bool {
     one.chars().flat_map(char::to_lowercase).eq(other.chars().flat_map(char::to_lowercase))
 }
 
-/// The rendered headers of a record in one allocation, which can be reused.
-///
-/// Names and values lie one after the other, each behind its length (4 bytes, native order).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct HeaderBlock {
-    bytes: Vec<u8>,
-    count: usize,
-}
-
-/// The length that stands before each name and value.
-const LENGTH: usize = size_of::<u32>();
-
-impl HeaderBlock {
-    pub(crate) fn push(&mut self, name: &str, value: &[u8]) {
-        for part in [name.as_bytes(), value] {
-            // A message has fewer than 4 GiB, and so has each of its parts.
-            self.bytes.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_ne_bytes());
-            self.bytes.extend_from_slice(part);
-        }
-        self.count += 1;
-    }
-
-    fn push_text(&mut self, name: &str, value: Text<'_>) {
-        if !value.is_empty() {
-            self.push(name, value.as_bytes());
-        }
-    }
-
-    pub(crate) fn push_display(&mut self, name: &str, value: impl std::fmt::Display) {
-        // The longest is `MessageType(-9223372036854775808)`.
-        let mut text = [0; 48];
-        let mut rest = &mut text[..];
-        let fits = write!(rest, "{value}").is_ok();
-        let left = rest.len();
-        if fits {
-            self.push(name, &text[..text.len() - left]);
-        }
-    }
-
-    /// Appends all headers of another block.
-    pub(crate) fn append(&mut self, other: &HeaderBlock) {
-        self.bytes.extend_from_slice(&other.bytes);
-        self.count += other.count;
-    }
-
-    pub(crate) fn clear(&mut self) {
-        self.bytes.clear();
-        self.count = 0;
-    }
-
-    /// How many headers there are.
-    pub(crate) fn len(&self) -> usize {
-        self.count
-    }
-
-    /// The bytes of all names and values.
-    pub(crate) fn size(&self) -> usize {
-        self.bytes.len() - 2 * LENGTH * self.count
-    }
-
-    /// What the buffer has room for without growing.
-    pub(crate) fn capacity(&self) -> usize {
-        self.bytes.capacity()
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        let mut rest = self.bytes.as_slice();
-        std::iter::from_fn(move || {
-            let name = take(&mut rest)?;
-            let value = take(&mut rest)?;
-            Some((str::from_utf8(name).unwrap_or_default(), value))
-        })
-    }
-}
-
-fn take<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let (length, tail) = rest.split_first_chunk::<LENGTH>()?;
-    let (part, tail) = tail.split_at_checked(u32::from_ne_bytes(*length) as usize)?;
-    *rest = tail;
-    Some(part)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn rendered(name: &str, metadata: &[(&str, &[u8])]) -> Vec<(String, Vec<u8>)> {
+        let headers = [(name.to_owned(), vec![WHOLE_MAP.to_owned()])];
+        let templates = HeaderTemplates::compile(&headers, |name, fault| panic!("{name} {fault}"));
+        let mut message = MessageRef::default();
+        for (key, value) in metadata {
+            message.set_metadata(key, Text::new(value));
+        }
+        let mut block = HeaderBlock::default();
+        templates.render(&message, &mut block);
+        block.iter().map(|(name, value)| (name.to_owned(), value.to_vec())).collect()
+    }
+
+    #[test]
+    fn the_whole_map_gives_a_header_for_each_entry_under_its_prefix() {
+        let metadata: [(&str, &[u8]); 7] = [
+            ("/fw-name", b"f"),
+            ("tenant", b"\xff"),
+            ("//x", b"1"),
+            ("", b"no name"),
+            ("/", b"no name"),
+            ("empty", b""),
+            ("a\0b", b"no name of a header"),
+        ];
+        let header = |name: &str, value: &[u8]| (name.to_owned(), value.to_vec());
+        assert_eq!(
+            rendered("meta-*", &metadata),
+            [header("meta-fw-name", b"f"), header("meta-tenant", b"\xff"), header("meta-/x", b"1")]
+        );
+    }
+
+    #[test]
+    fn the_whole_map_gives_no_more_headers_and_bytes_than_there_is_room_for() {
+        let keys: Vec<_> = (0..200).map(|at| format!("key{at:03}")).collect();
+        let many: Vec<_> = keys.iter().map(|key| (key.as_str(), &b"v"[..])).collect();
+        let headers = rendered("m.*", &many);
+        assert_eq!(headers.len(), MAX_MAP_HEADERS);
+        assert_eq!(headers[63].0, "m.key063");
+
+        let large = vec![b'x'; MAX_MAP_BYTES - 3];
+        let headers = rendered("m.*", &[("a", b"1"), ("b", &large), ("c", b"2")]);
+        let names: Vec<_> = headers.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["m.a", "m.c"], "what is too large is left out, what fits is not");
+    }
+
+    #[test]
+    fn the_whole_map_needs_a_prefix() {
+        for name in ["*", "meta"] {
+            let headers = [(name.to_owned(), vec![WHOLE_MAP.to_owned()])];
+            let mut faults = Vec::new();
+            HeaderTemplates::compile(&headers, |_, fault| faults.push(fault));
+            assert_eq!(faults, [InvalidHeader::NoPrefix], "{name}");
+        }
+    }
 
     #[test]
     fn vectors_headers() {
@@ -326,14 +351,5 @@ mod tests {
                 .collect();
             if actual == expected { Ok(()) } else { Err(format!("{actual:?}, expected {expected:?}")) }
         });
-    }
-
-    #[test]
-    fn a_block_counts_names_and_values_only() {
-        let mut block = HeaderBlock::default();
-        block.push("name", b"value");
-        block.push("empty", b"");
-        assert_eq!((block.len(), block.size()), (2, 14));
-        assert_eq!(block.iter().collect::<Vec<_>>(), [("name", &b"value"[..]), ("empty", b"")]);
     }
 }

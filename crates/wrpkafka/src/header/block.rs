@@ -1,0 +1,112 @@
+//! Rendered headers in memory.
+
+use std::io::Write as _;
+
+use wrp::Text;
+
+/// The rendered headers of a record in one allocation, which can be reused.
+///
+/// Names and values lie one after the other, each behind its length (4 bytes, native order).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct HeaderBlock {
+    bytes: Vec<u8>,
+    count: usize,
+}
+
+/// The length that stands before each name and value.
+const LENGTH: usize = size_of::<u32>();
+
+impl HeaderBlock {
+    pub(crate) fn push(&mut self, name: &str, value: &[u8]) {
+        self.push_joined(name, "", value);
+    }
+
+    /// A header whose name is in two pieces.
+    pub(super) fn push_joined(&mut self, name: &str, more: &str, value: &[u8]) {
+        self.bytes.reserve(2 * LENGTH + name.len() + more.len() + value.len());
+        self.push_length(name.len() + more.len());
+        self.bytes.extend_from_slice(name.as_bytes());
+        self.bytes.extend_from_slice(more.as_bytes());
+        self.push_length(value.len());
+        self.bytes.extend_from_slice(value);
+        self.count += 1;
+    }
+
+    fn push_length(&mut self, length: usize) {
+        // A message has fewer than 4 GiB, and so has each of its parts.
+        self.bytes.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_ne_bytes());
+    }
+
+    pub(super) fn push_text(&mut self, name: &str, value: Text<'_>) {
+        if !value.is_empty() {
+            self.push(name, value.as_bytes());
+        }
+    }
+
+    pub(crate) fn push_display(&mut self, name: &str, value: impl std::fmt::Display) {
+        // The longest is `MessageType(-9223372036854775808)`.
+        let mut text = [0; 48];
+        let mut rest = &mut text[..];
+        let fits = write!(rest, "{value}").is_ok();
+        let left = rest.len();
+        if fits {
+            self.push(name, &text[..text.len() - left]);
+        }
+    }
+
+    /// Appends all headers of another block.
+    pub(crate) fn append(&mut self, other: &HeaderBlock) {
+        self.bytes.extend_from_slice(&other.bytes);
+        self.count += other.count;
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.count = 0;
+    }
+
+    /// How many headers there are.
+    pub(crate) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// The bytes of all names and values.
+    pub(crate) fn size(&self) -> usize {
+        self.bytes.len() - 2 * LENGTH * self.count
+    }
+
+    /// What the buffer has room for without growing.
+    pub(crate) fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let mut rest = self.bytes.as_slice();
+        std::iter::from_fn(move || {
+            let name = take(&mut rest)?;
+            let value = take(&mut rest)?;
+            Some((str::from_utf8(name).unwrap_or_default(), value))
+        })
+    }
+}
+
+fn take<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let (length, tail) = rest.split_first_chunk::<LENGTH>()?;
+    let (part, tail) = tail.split_at_checked(u32::from_ne_bytes(*length) as usize)?;
+    *rest = tail;
+    Some(part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_counts_names_and_values_only() {
+        let mut block = HeaderBlock::default();
+        block.push("name", b"value");
+        block.push("empty", b"");
+        assert_eq!((block.len(), block.size()), (2, 14));
+        assert_eq!(block.iter().collect::<Vec<_>>(), [("name", &b"value"[..]), ("empty", b"")]);
+    }
+}
