@@ -191,7 +191,7 @@ impl Config {
         root.read("flavor", &mut identity.flavor);
         let mut shutdown_timeout = Duration::ZERO;
         root.read("shutdownTimeout", &mut shutdown_timeout);
-        Config {
+        let mut config = Config {
             identity,
             shutdown_timeout,
             primary: server::read(&root.section("primary"), 8080),
@@ -206,7 +206,9 @@ impl Config {
             api: inbound::read(root),
             event: outbound::read(&root.section("device.outbound")),
             kafka: kafka::read(&root.section("kafka")),
-        }
+        };
+        config.device.convey_keys = config.kafka.as_ref().map(kafka::convey_keys).unwrap_or_default();
+        config
     }
 }
 

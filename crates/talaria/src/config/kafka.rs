@@ -1,7 +1,10 @@
 //! The section `kafka` (contract §8).
 
+mod filter;
 #[cfg(test)]
 mod tests;
+
+pub(super) use filter::convey_keys;
 
 use super::{
     read::{Section, Setting as _},
@@ -75,7 +78,11 @@ fn read_route(section: &Section<'_>) -> wrpkafka::Route {
     section.read("topic", &mut route.topic);
     section.read("topics", &mut route.topics);
     section.read("topicShardStrategy", &mut route.topic_shard_strategy);
+    section.read("topicTemplate", &mut route.topic_template);
+    section.read("allowedTopics", &mut route.allowed_topics);
+    section.read("fallbackTopic", &mut route.fallback_topic);
     route.hash_key = read_hash_key(section);
+    route.filter = filter::read(&section.section("filter"));
     route
 }
 

@@ -22,6 +22,9 @@ pub struct Config {
     pub max_unfinished_bytes: usize,
     /// What happens to messages whose source is not the device (`wrpSourceCheck.type`).
     pub source_check: SourceCheck,
+    /// The convey keys whose values are kept beside those that events carry, because a filter of a Kafka route asks for
+    /// them (`convey/<name>`). Few: every device is searched for all of them when it connects.
+    pub convey_keys: Vec<String>,
 }
 
 /// The bounds of one device's queue of outgoing messages.
@@ -55,6 +58,7 @@ impl Default for Config {
             max_message_size: 32 * 1024 * 1024,
             max_unfinished_bytes: 1024 * 1024 * 1024,
             source_check: SourceCheck::Monitor,
+            convey_keys: Vec::new(),
         }
     }
 }

@@ -76,6 +76,15 @@ impl Candidate {
         Ok(self)
     }
 
+    /// Keeps the values of more convey keys than events carry.
+    #[must_use]
+    pub fn keeping_convey(mut self, headers: &HeaderMap, keys: &[String]) -> Candidate {
+        if !keys.is_empty() {
+            self.identity.convey = Convey::keeping(headers.get(CONVEY).map(HeaderValue::as_bytes), keys);
+        }
+        self
+    }
+
     /// Who it is.
     #[must_use]
     pub fn identity(&self) -> &Identity {

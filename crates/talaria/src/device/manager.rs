@@ -130,6 +130,7 @@ impl Manager {
         if let Ok(accept) = HeaderValue::try_from(accept) {
             headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
         }
+        let candidate = candidate.keeping_convey(request.headers(), &self.config.convey_keys);
         // A task of its own, short-lived: hyper hands the connection over only after it has sent the response.
         let upgrade = hyper::upgrade::on(&mut request);
         tokio::spawn(Arc::clone(self).take_over(upgrade, candidate.into_identity()));

@@ -11,7 +11,7 @@ use crate::event::dispatcher::Undelivered;
 use crate::event::finalizer::Verdict;
 
 /// Sends an event of this quality of service as a device's session does.
-fn send(gateway: &Gateway, device: &Arc<Device>, dest: &str, qos: i64) {
+pub(super) fn send(gateway: &Gateway, device: &Arc<Device>, dest: &str, qos: i64) {
     let mut message = MessageRef {
         msg_type: MessageType::SIMPLE_EVENT,
         source: Text::from(device.id().as_str()),
@@ -39,7 +39,7 @@ fn publisher_without_broker(delivery_timeout: Duration) -> Publisher {
     publisher
 }
 
-async fn rdr(device: &Device) -> Option<i64> {
+pub(super) async fn rdr(device: &Device) -> Option<i64> {
     sent_to(device).await.rdr
 }
 
