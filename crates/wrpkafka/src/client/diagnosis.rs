@@ -9,7 +9,6 @@ use crate::problem::ConnectionProblem;
 /// A connection that cannot be opened is no finding: one broker of several may be away. That all are is told otherwise.
 pub(super) fn diagnose(text: &str) -> Option<ConnectionProblem> {
     let has = |part: &str| text.contains(part);
-    let in_state = |state: &str| text.contains(&format!("in state {state}"));
     Some(if has("mechanism handshake failed") {
         // A listener without SASL has no mechanisms, and takes the question for an error.
         if has("Unsupported SASL mechanism") {
@@ -36,20 +35,33 @@ pub(super) fn diagnose(text: &str) -> Option<ConnectionProblem> {
         ConnectionProblem::Protocol
     } else if has("SSL handshake failed") {
         ConnectionProblem::Handshake
-    } else if has("ssl://") && has("Disconnected") && in_state("APIVERSION_QUERY") {
-        // With TLS 1.3 the client is through before the broker has looked at its certificate.
-        ConnectionProblem::ClientCertificate
-    } else if has("Disconnected") && in_state("APIVERSION_QUERY") {
-        // A broker that expects TLS closes the connection at the first byte.
-        ConnectionProblem::Protocol
-    } else if !has("://") && has("/bootstrap: Disconnected") && is_soon_after_up(text) {
-        // A broker that expects credentials closes the connection at the first question that is not about them.
-        ConnectionProblem::Protocol
-    } else if has("Disconnected") && (in_state("AUTH_HANDSHAKE") || in_state("AUTH_REQ")) {
-        ConnectionProblem::Credentials
+    } else if has("Disconnected") {
+        return ended(text);
     } else {
         return None;
     })
+}
+
+/// How long a connection may last that a broker ends because it does not like its beginning, in milliseconds.
+const SHORT: u64 = 2_000;
+
+/// What it means that a broker ended a connection without a word, which depends on how far it had come:
+/// `h:1/bootstrap: Disconnected: connection closed by peer (after 3ms in state APIVERSION_QUERY)`.
+fn ended(text: &str) -> Option<ConnectionProblem> {
+    let (_, after) = text.rsplit_once("(after ")?;
+    let (lasted, state) = after.split_once("ms in state ")?;
+    let is_short = lasted.parse::<u64>().is_ok_and(|lasted| lasted < SHORT);
+    match state.split([')', ',']).next()? {
+        // With TLS 1.3 the client is through before the broker has looked at its certificate.
+        "APIVERSION_QUERY" if text.contains("ssl://") => Some(ConnectionProblem::ClientCertificate),
+        "APIVERSION_QUERY" => Some(ConnectionProblem::Protocol),
+        "AUTH_HANDSHAKE" | "AUTH_REQ" => Some(ConnectionProblem::Credentials),
+        // A broker that wants SASL answers one question and ends the connection at the next.
+        "UP" if is_short && text.contains("/bootstrap") && !text.contains("sasl_") => {
+            Some(ConnectionProblem::Protocol)
+        }
+        _ => None,
+    }
 }
 
 /// What a broker says of a client's certificate (RFC 8446 §6.2), in OpenSSL's words.
@@ -67,12 +79,6 @@ fn is_certificate_alert(text: &str) -> bool {
         ]
         .iter()
         .any(|alert| text.contains(alert))
-}
-
-/// Whether the connection was good for less than two seconds, the time within which the client itself suspects this.
-fn is_soon_after_up(text: &str) -> bool {
-    let millis = text.split_once("(after ").and_then(|(_, rest)| rest.split_once("ms in state UP"));
-    millis.and_then(|(millis, _)| millis.parse::<u32>().ok()).is_some_and(|millis| millis < 2000)
 }
 
 /// The broker's address in such a text: `kafka:9093` of `ssl://kafka:9093/1: …`.
@@ -139,6 +145,20 @@ mod tests {
             ),
             ("h:1/bootstrap: Disconnected (after 300000ms in state UP)", None),
             ("h:1/1: Disconnected (after 16ms in state UP)", None),
+            (
+                "[thrd:h:1/bootstrap]: h:1/bootstrap: Disconnected: connection closed by peer: receive 0 after POLLIN (after 3ms in state APIVERSION_QUERY)",
+                Some(ConnectionProblem::Protocol),
+            ),
+            (
+                "[thrd:ssl://h:1/bootstrap]: ssl://h:1/bootstrap: Disconnected: connection reset by peer (after 1ms in state APIVERSION_QUERY, 1 identical error(s) suppressed)",
+                Some(ConnectionProblem::ClientCertificate),
+            ),
+            (
+                "[thrd:h:1/bootstrap]: h:1/bootstrap: Disconnected: connection closed by peer (after 2ms in state UP)",
+                Some(ConnectionProblem::Protocol),
+            ),
+            ("[thrd:h:1/1]: h:1/1: Disconnected: connection closed by peer (after 2ms in state UP)", None),
+            ("[thrd:h:1/bootstrap]: h:1/bootstrap: Disconnected (after 300000ms in state UP)", None),
         ] {
             assert_eq!(diagnose(text), problem, "{text}");
         }

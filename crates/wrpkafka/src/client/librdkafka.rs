@@ -203,6 +203,8 @@ impl ClientContext for Context {
         }
         let kind = match error.rdkafka_error_code() {
             Some(Code::Fatal) => ClientError::Fatal,
+            // A closer look will say more.
+            Some(Code::AllBrokersDown) if self.probing.load(Ordering::Relaxed) => return,
             Some(Code::AllBrokersDown) => ClientError::AllBrokersDown,
             _ => ClientError::Other,
         };

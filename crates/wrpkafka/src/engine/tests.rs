@@ -1,6 +1,7 @@
 //! The engine with a scripted client: what the contract promises, without a broker and without waiting for time.
 
 mod live;
+mod logged;
 mod qos_vectors;
 
 use std::future::{Future as _, poll_fn};

@@ -14,7 +14,7 @@ type Counted<T> = (IntCounterVec, fn(&T) -> u64);
 /// The handles of the client's families. They carry the gateway's prefix.
 #[derive(Debug)]
 pub(super) struct ClientMetrics {
-    nodes: [Counted<NodeStats>; 7],
+    nodes: [Counted<NodeStats>; 8],
     topics: [Counted<TopicStats>; 3],
     buffered_records: IntGauge,
     buffered_bytes: IntGauge,
@@ -65,7 +65,7 @@ impl ClientMetrics {
     }
 }
 
-fn nodes(family: &Family<'_>) -> [Counted<NodeStats>; 7] {
+fn nodes(family: &Family<'_>) -> [Counted<NodeStats>; 8] {
     let counter = |name, help| family.counter_vec(name, help, &["node_id"]);
     [
         (counter("connects_total", "Connections to brokers that were opened"), |node| node.connects),
@@ -79,6 +79,7 @@ fn nodes(family: &Family<'_>) -> [Counted<NodeStats>; 7] {
         }),
         (counter("read_bytes_total", "Bytes read from brokers"), |node| node.read_bytes),
         (counter("read_errors_total", "Answers of brokers that could not be read"), |node| node.read_errors),
+        (counter("request_retries_total", "Requests that were sent to brokers again"), |node| node.retries),
     ]
 }
 

@@ -1,0 +1,66 @@
+//! What a start says in the log, and what it never says.
+
+use std::fmt::Write as _;
+
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+
+use super::*;
+
+/// Keeps every event's level and fields as one text.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<String>>);
+
+struct Fields<'a>(&'a mut String);
+
+impl Visit for Fields<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        write!(self.0, " {field}={value:?}").unwrap();
+    }
+}
+
+impl Subscriber for Log {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let mut text = self.0.lock();
+        write!(text, "{}", event.metadata().level()).unwrap();
+        event.record(&mut Fields(&mut text));
+        text.push('\n');
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+#[tokio::test]
+async fn every_start_warns_of_brokers_that_are_not_verified_and_none_shows_a_password() {
+    let mut config = config(1);
+    config.tls.enabled = true;
+    config.tls.insecure_skip_verify = true;
+    config.sasl.mechanism = "PLAIN".to_owned();
+    config.sasl.username = "me".to_owned();
+    config.sasl.password = "hunter2".into();
+    let publisher = Publisher::with_client(config, Script::default().connect()).unwrap();
+    let log = Log::default();
+    for starts in 1..=2 {
+        tracing::subscriber::with_default(log.clone(), || publisher.start().unwrap());
+        publisher.stop(PATIENCE).await;
+        let text = log.0.lock();
+        assert_eq!(
+            text.matches("WARN message=kafka brokers' certificates are not verified").count(),
+            starts,
+            "{text}"
+        );
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+}
