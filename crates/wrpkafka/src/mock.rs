@@ -4,6 +4,7 @@
 //! no Kafka: it knows neither security nor replication.
 
 mod reader;
+mod registry;
 
 use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -16,6 +17,7 @@ use rdkafka::producer::DefaultProducerContext;
 pub use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 pub use reader::MockRecord;
+pub use registry::MockRegistry;
 
 use crate::route::DEFAULT_TOPIC;
 

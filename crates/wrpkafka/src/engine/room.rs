@@ -8,6 +8,7 @@ use super::gate::Gate;
 use super::{Engine, Generation, Origin, Refusal, Turned};
 use crate::config::WaitingLimit;
 use crate::error::PublishError;
+use crate::schema::Frame;
 use crate::waiting::{Admission, Waiting, WaitingRoom};
 
 pub(super) struct Room {
@@ -44,10 +45,14 @@ impl Engine {
             if door == Door::Polite && !room.queue.has_room(waiting.ticket.bytes) {
                 return Err((waiting, PublishError::BufferFull));
             }
+            let is_held = waiting.ticket.frame == Frame::Open;
             waiting.ticket.sequence = self.sequence.fetch_add(1, Ordering::Relaxed);
             match room.queue.admit(waiting) {
                 Admission::Full(waiting) => return Err((waiting, PublishError::BufferFull)),
                 Admission::Admitted(displaced) => {
+                    if let Some(schemas) = self.schemas.as_ref().filter(|_| is_held) {
+                        schemas.counts.held.fetch_add(1, Ordering::Relaxed);
+                    }
                     // Raised before the pump looks for room: either it finds some, or the next delivery sees the flag.
                     self.waits.store(true, SeqCst);
                     displaced
