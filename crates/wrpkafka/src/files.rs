@@ -69,6 +69,11 @@ fn named(config: &Config) -> impl Iterator<Item = (&'static str, &str)> {
     .map(|(key, path, _)| (key, path.as_str()))
 }
 
+/// Reads the file of a key.
+pub(crate) fn read_for(key: &'static str, path: &str) -> Result<Vec<u8>, Unreadable> {
+    read(path).map_err(|error| Unreadable { key, path: path.to_owned(), error })
+}
+
 fn read(path: &str) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(MAX_BYTES).read_to_end(&mut bytes)?;

@@ -46,6 +46,8 @@ pub(super) fn read(section: &Section<'_>) -> Option<wrpkafka::Config> {
     config.sasl.password = password.into();
     section.read("sasl.passwordFile", &mut config.sasl.password_file);
 
+    read_schema_registry(&section.section("schemaRegistry"), &mut config.schema_registry);
+    section.read("deadLetter.topic", &mut config.dead_letter.topic);
     read_dynamic(&section.section("initialDynamicConfig"), &mut config.dynamic);
 
     if !enabled {
@@ -57,6 +59,21 @@ pub(super) fn read(section: &Section<'_>) -> Option<wrpkafka::Config> {
         }
     }
     Some(config)
+}
+
+fn read_schema_registry(section: &Section<'_>, registry: &mut wrpkafka::config::SchemaRegistry) {
+    let mut password = String::new();
+    section.read("urls", &mut registry.urls);
+    section.read("username", &mut registry.username);
+    section.read("password", &mut password);
+    section.read("passwordFile", &mut registry.password_file);
+    section.read("caFile", &mut registry.ca_file);
+    section.read_period("timeout", &mut registry.timeout);
+    section.parse("format", &mut registry.format);
+    section.parse("subjects", &mut registry.subjects);
+    section.read("autoRegister", &mut registry.auto_register);
+    section.parse("whenDown", &mut registry.when_down);
+    registry.password = password.into();
 }
 
 fn read_dynamic(section: &Section<'_>, dynamic: &mut wrpkafka::DynamicConfig) {

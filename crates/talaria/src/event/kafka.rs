@@ -6,6 +6,7 @@
 mod attributes;
 mod client;
 mod metrics;
+mod schema;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -106,5 +107,6 @@ async fn watch(publisher: Publisher, metrics: Arc<KafkaMetrics>) {
     loop {
         ticks.tick().await;
         metrics.show_buffered(&publisher.buffered());
+        metrics.show_schemas(&publisher.schema_stats());
     }
 }

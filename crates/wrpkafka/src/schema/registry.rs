@@ -10,6 +10,7 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_p
 
 use super::Schema;
 use crate::config::SchemaRegistry;
+use crate::files;
 
 /// What the API's bodies are.
 const MEDIA_TYPE: &str = "application/vnd.schemaregistry.v1+json";
@@ -117,8 +118,7 @@ fn authorities(ca_file: &str) -> Result<RootCerts, String> {
         system.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect()
     } else {
         let key = "schemaRegistry.caFile";
-        let pem =
-            std::fs::read(ca_file).map_err(|error| format!("{key}: cannot read `{ca_file}`: {error}"))?;
+        let pem = files::read_for(key, ca_file).map_err(|error| error.to_string())?;
         let items = parse_pem(&pem).filter_map(|item| match item {
             Ok(PemItem::Certificate(certificate)) => Some(certificate),
             _ => None,
@@ -137,16 +137,22 @@ fn authorization(config: &SchemaRegistry) -> Result<Option<String>, String> {
     if config.username.is_empty() {
         return Ok(None);
     }
-    let path = &config.password_file;
-    let from_file;
-    let password = if path.is_empty() {
-        config.password.reveal()
-    } else {
-        from_file = std::fs::read_to_string(path)
-            .map_err(|error| format!("schemaRegistry.passwordFile: cannot read `{path}`: {error}"))?;
-        from_file.trim_end_matches(['\r', '\n'])
+    let file = match config.password_file.as_str() {
+        "" => None,
+        path => {
+            Some(files::read_for("schemaRegistry.passwordFile", path).map_err(|error| error.to_string())?)
+        }
     };
-    Ok(Some(format!("Basic {}", STANDARD.encode(format!("{}:{password}", config.username)))))
+    let password = match &file {
+        None => config.password.reveal().as_bytes(),
+        // As an editor leaves it: with a newline, which is no part of it.
+        Some(bytes) => {
+            let line = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+            line.strip_suffix(b"\r").unwrap_or(line)
+        }
+    };
+    let credentials = [config.username.as_bytes(), b":", password].concat();
+    Ok(Some(format!("Basic {}", STANDARD.encode(credentials))))
 }
 
 /// A segment of a path (RFC 3986 §2.1).

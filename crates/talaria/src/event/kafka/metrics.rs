@@ -4,9 +4,13 @@ use std::sync::Arc;
 
 use prometheus::{Gauge, HistogramVec, IntCounterVec};
 use wrp::QosLevel;
-use wrpkafka::{Buffered, ClientStats, Filtered, Listener, Outcome, PublishError, PublishEvent};
+use wrpkafka::{
+    Buffered, ClientStats, DeadLetterOutcome, DeadLetterReason, Filtered, Listener, Outcome, PublishError,
+    PublishEvent, SchemaStats,
+};
 
 use super::client::ClientMetrics;
+use super::schema::SchemaMetrics;
 use crate::event::reason::{DropReason, EventOutcome, NO_STATUS, SchemeLabel};
 use crate::telemetry::metrics::Metrics;
 
@@ -27,6 +31,7 @@ pub struct KafkaMetrics {
     utilization: Gauge,
     outcomes: IntCounterVec,
     client: Arc<ClientMetrics>,
+    schemas: Arc<SchemaMetrics>,
 }
 
 impl KafkaMetrics {
@@ -71,6 +76,7 @@ impl KafkaMetrics {
                 &["outcome"],
             ),
             client: Arc::new(ClientMetrics::register(metrics)),
+            schemas: Arc::new(SchemaMetrics::register(metrics)),
         }
     }
 
@@ -98,6 +104,10 @@ impl KafkaMetrics {
         self.utilization.set(records.max(bytes).min(1.0));
         self.client.show_buffered(buffered);
     }
+
+    pub(super) fn show_schemas(&self, stats: &SchemaStats) {
+        self.schemas.show(stats);
+    }
 }
 
 impl Listener for KafkaMetrics {
@@ -110,6 +120,10 @@ impl Listener for KafkaMetrics {
 
     fn on_filtered(&self, event: &Filtered<'_>) {
         self.filtered.with_label_values(&[event.topic, event.by.as_str()]).inc();
+    }
+
+    fn on_dead_letter(&self, reason: DeadLetterReason, outcome: DeadLetterOutcome) {
+        self.schemas.dead_letter(reason, outcome);
     }
 
     fn on_client_stats(&self, stats: &ClientStats) {
