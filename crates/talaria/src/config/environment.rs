@@ -78,7 +78,7 @@ impl Names {
     }
 
     /// The path that a variable names: a known key, one of the user's own below an open section, or one of the Go
-    /// gateway's that has to be refused or warned of like the file's.
+    /// gateway's that has to be warned of like the file's.
     fn path(&self, name: &str) -> Option<Vec<String>> {
         if let Some(path) = self.paths.get(name) {
             return Some(path.clone());

@@ -24,8 +24,6 @@ const MISSPELT: f64 = 0.85;
 /// What becomes of a key that the Go gateway reads and this one does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Foreign {
-    /// The gateway does not start: it would be less safe than its configuration says.
-    Refused(&'static str),
     /// It is ignored, and that is said.
     Ignored(&'static str),
     /// It is ignored: there is nothing here that it could mean.
@@ -140,7 +138,6 @@ impl Check<'_> {
                 }
             }
             Some((name, Foreign::Ignored(problem))) => self.report.warn(name, problem, Some(&node.origin)),
-            Some((name, Foreign::Refused(problem))) => self.report.fault(name, problem, Some(&node.origin)),
             None => {
                 let problem = match self.nearest(section, key, sample) {
                     Some(near) => format!("is not a known key and is ignored; did you mean {near}?"),
