@@ -10,10 +10,9 @@ mod broker;
 mod certificates;
 mod support;
 
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use broker::{LOG, PASSWORD, TOPIC, WRONG_PASSWORD, With, assert_secrets_kept, broker, rotate};
+use broker::{LOG, PASSWORD, Secured, TOPIC, WRONG_PASSWORD, With, assert_secrets_kept, broker, rotate};
 use realkafka::Record;
 use support::{event, eventually};
 use wrpkafka::{Config, ConnectionProblem, Outcome, Publisher};
@@ -207,6 +206,27 @@ async fn a_password_may_come_from_a_file_and_change_there() {
 }
 
 #[tokio::test]
+async fn a_password_that_was_changed_to_a_wrong_one_and_back_costs_no_record() {
+    let Some(broker) = broker().await else { return };
+    let right = broker.config("SASL_SSL").with_tls(&broker).with_sasl("SCRAM-SHA-256", PASSWORD);
+    let wrong = right.clone().with_sasl("SCRAM-SHA-256", WRONG_PASSWORD);
+    let publisher = started(right.clone());
+    let mut load = Load::new("event:changed-password");
+    load.run(&publisher, Duration::from_secs(1));
+    publisher.update_security(wrong.tls, wrong.sasl).unwrap();
+    load.run(&publisher, Duration::from_secs(1));
+    eventually("the wrong password is refused", SOON, || {
+        publisher.problem() == Some(ConnectionProblem::Credentials)
+    });
+    load.run(&publisher, Duration::from_secs(1));
+    publisher.update_security(right.tls, right.sasl).unwrap();
+    load.run(&publisher, Duration::from_secs(1));
+    load.assert_delivered_once(&publisher, &broker).await;
+    assert_eq!(publisher.problem(), None);
+    assert_secrets_kept(&broker);
+}
+
+#[tokio::test]
 async fn certificates_that_change_on_disk_while_records_are_published_cost_nothing() {
     let Some(broker) = broker().await else { return };
     let mut config = broker.config("ROTATED");
@@ -216,29 +236,16 @@ async fn certificates_that_change_on_disk_while_records_are_published_cost_nothi
     config.tls.key_file = broker.file("rotated-client-key.pem");
     config.file_check_interval = FILE_CHECK;
     let publisher = started(config);
-    let mut sent = 0;
-    let mut send_for = |time: Duration| {
-        let begun = Instant::now();
-        while begun.elapsed() < time {
-            publisher.submit(&event("event:rotated", "rotated=", sent, 75).as_ref(), None).unwrap();
-            sent += 1;
-            std::thread::sleep(Duration::from_millis(2));
-        }
-        sent
-    };
-    send_for(Duration::from_secs(1));
+    let mut load = Load::new("event:rotated");
+    load.run(&publisher, Duration::from_secs(1));
     // Nothing of before is trusted from here on, by either side: the broker has its files when it starts.
     rotate(&broker.folder);
-    send_for(Duration::from_secs(1));
+    load.run(&publisher, Duration::from_secs(1));
     broker.kafka.kill_node(1);
-    send_for(Duration::from_secs(1));
+    load.run(&publisher, Duration::from_secs(1));
     broker.kafka.restart_node(1);
-    let sent = send_for(Duration::from_secs(1));
-    eventually("all is delivered", PATIENCE, || publisher.buffered().records == 0);
-    assert_eq!(publisher.stop(PATIENCE).await.undelivered, 0);
-    let records = broker.kafka.read(TOPIC, "event:rotated", sent);
-    let found: BTreeSet<Vec<u8>> = records.iter().map(Record::value).collect();
-    assert_eq!((records.len(), found.len()), (sent, sent), "each record once");
+    load.run(&publisher, Duration::from_secs(1));
+    load.assert_delivered_once(&publisher, &broker).await;
     assert_secrets_kept(&broker);
 }
 
@@ -246,4 +253,42 @@ fn started(config: Config) -> Publisher {
     let publisher = Publisher::new(config).unwrap();
     publisher.start().unwrap();
     publisher
+}
+
+/// Records that matter, of one device that no other test uses.
+struct Load {
+    device: &'static str,
+    sent: usize,
+}
+
+impl Load {
+    fn new(device: &'static str) -> Load {
+        Load { device, sent: 0 }
+    }
+
+    /// A few hundred a second.
+    fn run(&mut self, publisher: &Publisher, length: Duration) {
+        let begun = Instant::now();
+        while begun.elapsed() < length {
+            publisher.submit(&event(self.device, "seq=", self.sent, 75).as_ref(), None).unwrap();
+            self.sent += 1;
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    async fn assert_delivered_once(&self, publisher: &Publisher, broker: &Secured) {
+        assert_eq!(publisher.stop(PATIENCE).await.undelivered, 0);
+        let records = broker.kafka.read(TOPIC, self.device, self.sent);
+        let numbers: Vec<Vec<u8>> = records.iter().map(Record::value).collect();
+        let expected: Vec<Vec<u8>> = (0..self.sent).map(|n| value(self.device, n)).collect();
+        assert_eq!(numbers.len(), expected.len(), "each record once");
+        assert!(numbers == expected, "in order");
+    }
+}
+
+/// The record of the [`Load`]'s event with this number.
+fn value(device: &str, number: usize) -> Vec<u8> {
+    let mut value = Vec::new();
+    event(device, "seq=", number, 75).as_ref().encode_v5(&mut value);
+    value
 }
