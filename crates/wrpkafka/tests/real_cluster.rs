@@ -41,6 +41,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 async fn restarts_leader_changes_and_new_configurations_under_load_cost_nothing_that_matters() {
     let drill = Drill::from_environment();
     let Some(kafka) = cluster() else { return };
+    assert_faults_are_seen(&kafka).await;
     let publisher = Publisher::new(Settings::new().config(&kafka)).unwrap();
     let tally = Arc::new(Tally::default());
     publisher.add_listener(Arc::<Tally>::clone(&tally));
@@ -84,6 +85,23 @@ async fn restarts_leader_changes_and_new_configurations_under_load_cost_nothing_
     );
 }
 
+/// The count that all rests upon sees a record that is missing, doubled or behind a later one.
+async fn assert_faults_are_seen(kafka: &Kafka) {
+    let topic = "faulty";
+    kafka.create_topic(topic, 12);
+    let mut settings = Settings::new();
+    settings.dynamic.topic_map = vec![route(&[topic], "")];
+    let publisher = Publisher::new(settings.config(kafka)).unwrap();
+    publisher.start().unwrap();
+    for number in [0, 2, 1, 1, 5] {
+        publisher.publish(&event("mac:faulty", "seq=", number, 75).as_ref()).await.unwrap();
+    }
+    publisher.stop(PATIENCE).await;
+    let counts = kafka.count(&[topic]);
+    assert_eq!((counts.numbered, counts.distinct, counts.duplicates), (5, 4, 1), "{counts:?}");
+    assert_eq!((counts.gaps, counts.disordered, counts.misplaced), (2, 1, 0), "{counts:?}");
+}
+
 /// The records that the clients have sent, by topic. One that is sent again counts again.
 fn produced(publisher: &Publisher) -> BTreeMap<String, u64> {
     let mut produced = BTreeMap::new();
@@ -119,6 +137,8 @@ struct Drill {
     rate: u64,
     /// Brokers that are restarted, one after the other.
     restarts: u32,
+    /// Brokers that are killed, after that.
+    crashes: u32,
     /// Live configuration changes.
     changes: usize,
 }
@@ -129,6 +149,7 @@ impl Drill {
         Drill {
             rate: number("TALARIA_CLUSTER_RATE", 1000),
             restarts: number("TALARIA_CLUSTER_RESTARTS", 1) as u32,
+            crashes: number("TALARIA_CLUSTER_CRASHES", 0) as u32,
             changes: number("TALARIA_CLUSTER_CHANGES", 6) as usize,
         }
     }
@@ -143,6 +164,13 @@ impl Drill {
                 for node in 1..=self.restarts.min(BROKERS) {
                     kafka.shut_down_node(node);
                     println!("{:.1?}: broker {node} is down", begun.elapsed());
+                    kafka.restart_node(node);
+                    kafka.await_in_sync();
+                    println!("{:.1?}: broker {node} is back and in sync", begun.elapsed());
+                }
+                for node in 1..=self.crashes.min(BROKERS) {
+                    kafka.kill_node(node);
+                    println!("{:.1?}: broker {node} is killed", begun.elapsed());
                     kafka.restart_node(node);
                     kafka.await_in_sync();
                     println!("{:.1?}: broker {node} is back and in sync", begun.elapsed());
