@@ -32,6 +32,7 @@ use crate::fleet::{self, Fleet};
 use crate::ledger::Ledger;
 use crate::process::Process;
 use crate::run::RunId;
+use crate::tls::Tls;
 use crate::traffic::Traffic;
 use attacker::{Attacker, Tally};
 use metrics::Scrape;
@@ -103,7 +104,8 @@ pub async fn run(options: &Options) -> Result<Report, AttackError> {
             fleet::Config {
                 connecting: bench.connecting,
                 reconnect: None,
-                ..fleet::Config::new(gateway.target.clone(), bench.devices)
+                headers: bench.access.headers().map_err(BenchError::from)?,
+                ..gateway.fleet(bench.devices)
             },
             Arc::clone(&ledger),
         )),
@@ -112,6 +114,7 @@ pub async fn run(options: &Options) -> Result<Report, AttackError> {
         far_ends,
         process: gateway.process,
         target: gateway.target,
+        tls: gateway.tls,
     };
     let mut report = drill.run().await?;
     if let Some(spawned) = gateway.spawned {
@@ -129,6 +132,7 @@ struct Drill<'a> {
     fleet: Arc<Fleet>,
     process: Process,
     target: fleet::Target,
+    tls: Option<Tls>,
     metrics: std::net::SocketAddr,
 }
 
@@ -161,7 +165,7 @@ impl Drill<'_> {
         let counts = self.ledger.counts();
         memory.after = self.resident()?;
         self.fleet.stop(STOP_WITHIN).await;
-        let is_tls = false;
+        let is_tls = self.target.is_tls;
         Ok(Report {
             devices,
             lost_devices: disconnects,
@@ -194,6 +198,7 @@ impl Drill<'_> {
             let attacker = Attacker {
                 kind: Kind::ALL[index % Kind::ALL.len()],
                 target: self.target.clone(),
+                tls: self.tls.clone().filter(|_| self.target.is_tls),
                 auth: self.options.bench.auth.clone(),
                 id: run.device_id(index),
                 pause: self.options.pause,

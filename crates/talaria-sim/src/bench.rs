@@ -9,6 +9,7 @@
 //! 4. requests go through the API to devices and back (*request*);
 //! 5. all devices leave (*disconnect*).
 
+mod certificates;
 pub(crate) mod far_ends;
 mod options;
 mod phases;
@@ -25,11 +26,13 @@ pub use report::{Connect, Disconnect, End, Events, Idle, Parameters, Report, Req
 pub use requests::{Api, ApiError};
 pub use spawn::SpawnError;
 
+use crate::access::AccessError;
 use crate::fleet::{self, Fleet, Target};
 use crate::kafka::ReaderError;
 use crate::ledger::Ledger;
 use crate::process::{self, Process};
 use crate::run::RunId;
+use crate::tls::{Tls, Trust};
 use far_ends::FarEnds;
 use phases::Bench;
 use spawn::{Limits, Spawned, Surroundings};
@@ -77,6 +80,9 @@ pub enum BenchError {
     /// No device is connected.
     #[error("no device is connected to the gateway{}", .0.as_ref().map(|error| format!(": {error}")).unwrap_or_default())]
     NoDevices(Option<String>),
+    /// The gateway or the devices lack what they need to show or to believe.
+    #[error(transparent)]
+    Access(#[from] AccessError),
     /// Neither is there a gateway to start, nor the address and process of one that runs.
     #[error("give either --spawn, or --device and --pid")]
     NoGateway,
@@ -86,6 +92,8 @@ pub enum BenchError {
 #[derive(Debug)]
 pub(crate) struct Gateway {
     pub(crate) target: Target,
+    /// How it speaks TLS, if it does.
+    pub(crate) tls: Option<Tls>,
     pub(crate) api: Option<Api>,
     pub(crate) process: Process,
     pub(crate) spawned: Option<Spawned>,
@@ -105,13 +113,15 @@ pub async fn run(options: &Options) -> Result<Report, BenchError> {
     let config = fleet::Config {
         connecting: options.connecting,
         reconnect: None,
-        ..fleet::Config::new(gateway.target.clone(), options.devices)
+        headers: options.access.headers()?,
+        ..gateway.fleet(options.devices)
     };
     let fleet = Arc::new(Fleet::new(config, Arc::clone(&ledger)));
-    let bench = Bench { options, ledger, far_ends, fleet, process: gateway.process, api: gateway.api };
+    let Gateway { process, api, tls, spawned, .. } = gateway;
+    let bench = Bench { options, ledger, far_ends, fleet, process, api, tls };
     let mut report = bench.run().await?;
-    if let Some(spawned) = gateway.spawned {
-        let pid = gateway.process.pid();
+    if let Some(spawned) = spawned {
+        let pid = process.pid();
         let status = spawned.stop().await.map_err(|source| BenchError::Process { pid, source })?;
         report.exit_code = Some(status.and_then(|status| status.code()).unwrap_or(-1));
     }
@@ -129,20 +139,35 @@ impl Gateway {
         if let Some(path) = &options.spawn {
             let receiver = far_ends.receiver_url().unwrap_or_default();
             let brokers = far_ends.brokers().unwrap_or_default();
-            let surroundings =
-                Surroundings { receiver, brokers, topic: &options.topic, auth: &options.auth, limits };
+            let Options { tls, topic, auth, .. } = options;
+            let surroundings = Surroundings { receiver, brokers, topic, auth, tls: *tls, limits };
             let spawned = Spawned::start(path, run, &surroundings).await?;
-            return Ok(Self {
-                target: Target::at(spawned.primary()),
-                api: Some(Api::at(spawned.primary())),
-                process: spawned.process(),
-                spawned: Some(spawned),
-            });
+            let (mut target, mut api) = (Target::at(spawned.primary()), Api::at(spawned.primary()));
+            let tls = match spawned.authority() {
+                Some(authority) => {
+                    Some(Tls::new(Trust::Authorities(authority), None).map_err(AccessError::from)?)
+                }
+                None => None,
+            };
+            if tls.is_some() {
+                target.is_tls = true;
+                api = api.over_tls();
+            }
+            let process = spawned.process();
+            return Ok(Self { target, tls, api: Some(api), process, spawned: Some(spawned) });
         }
         let (Some(target), Some(pid)) = (options.device.clone(), options.pid) else {
             return Err(BenchError::NoGateway);
         };
-        Ok(Self { target, api: options.api.clone(), process: Process::new(pid), spawned: None })
+        let api = options.api.clone();
+        let tls = options.access.tls(target.is_tls || api.as_ref().is_some_and(Api::is_tls))?;
+        Ok(Self { target, tls, api, process: Process::new(pid), spawned: None })
+    }
+
+    /// So many devices of it.
+    pub(crate) fn fleet(&self, devices: usize) -> fleet::Config {
+        let tls = self.tls.clone().filter(|_| self.target.is_tls);
+        fleet::Config { tls, ..fleet::Config::new(self.target.clone(), devices) }
     }
 }
 

@@ -26,6 +26,7 @@ pub use target::{Target, TargetError};
 
 use crate::latency::Summary;
 use crate::ledger::Ledger;
+use crate::tls::Tls;
 use crate::ws::Opcode;
 use counters::{Counters, add};
 use link::Link;
@@ -35,6 +36,8 @@ use link::Link;
 pub struct Config {
     /// Where its devices connect to.
     pub target: Target,
+    /// How they speak TLS, if they do.
+    pub tls: Option<Tls>,
     /// How many devices there may be.
     pub devices: usize,
     /// How many may be connecting at a time.
@@ -53,6 +56,7 @@ impl Config {
     pub fn new(target: Target, devices: usize) -> Self {
         Self {
             target,
+            tls: None,
             devices,
             connecting: 64,
             convey: true,

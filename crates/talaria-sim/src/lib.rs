@@ -9,6 +9,7 @@
 //!
 //! Nothing here knows the gateway's code: it is seen from outside, by its addresses and its process id.
 
+pub mod access;
 pub mod attack;
 pub mod bench;
 pub mod fleet;
@@ -22,5 +23,6 @@ pub mod receiver;
 pub mod run;
 pub mod sink;
 pub mod tally;
+pub mod tls;
 pub mod traffic;
 pub mod ws;

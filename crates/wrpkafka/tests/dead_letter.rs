@@ -7,8 +7,8 @@ mod mocked;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use parking_lot::Mutex;
 use mocked::{PATIENCE, config, event, fate, header, started, submit};
+use parking_lot::Mutex;
 use wrpkafka::mock::{MockKafka, RDKafkaApiKey, RDKafkaRespErr};
 use wrpkafka::{
     Config, DeadLetterOutcome, DeadLetterReason, Listener, Outcome, PublishError, PublishEvent, Publisher,

@@ -11,8 +11,8 @@ mod mocked;
 
 use std::time::Instant;
 
-use serde_json::Value;
 use mocked::{PATIENCE, config, event, fate, header, started, submit};
+use serde_json::Value;
 use wrp::{Message, MessageRef};
 use wrpkafka::config::{SchemaFormat, SchemaRegistry, SubjectStrategy, WhenDown};
 use wrpkafka::mock::{MockKafka, MockRecord, MockRegistry};

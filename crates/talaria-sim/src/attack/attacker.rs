@@ -10,11 +10,14 @@ use tokio::time::sleep;
 use super::Kind;
 use super::attempt::{self, Outcome};
 use crate::fleet::Target;
+use crate::tls::Tls;
 
 /// Attacks until it is aborted. Holds one connection at a time.
 pub(super) struct Attacker {
     pub(super) kind: Kind,
     pub(super) target: Target,
+    /// How the gateway speaks TLS, if it does.
+    pub(super) tls: Option<Tls>,
     /// `user:password` of the API, for those that need to get past it.
     pub(super) auth: String,
     /// The device id that it goes by.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{sleep, timeout};
 
@@ -32,6 +32,9 @@ const BAD_TOKEN: &str = "Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.";
 const FRAME: usize = 1000;
 const FRAGMENT: usize = 64 * 1024;
 const SEND_BUFFER: u32 = 64 * 1024;
+
+/// The first byte of a close frame.
+const CLOSE: u8 = 0x88;
 
 /// How an attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,8 +65,12 @@ async fn deed(attacker: &Attacker, sent: &mut u64) -> io::Result<Outcome> {
     let Ok(stream) = connect(attacker.target.address).await else {
         return Ok(Outcome::Unreachable);
     };
-    let mut line = Line { stream, sent };
     let host = &attacker.target.host;
+    let stream: Box<dyn Stream> = match &attacker.tls {
+        Some(tls) if attacker.kind != Kind::HalfHandshake => Box::new(tls.connect(stream, host).await?),
+        _ => Box::new(stream),
+    };
+    let mut line = Line { stream, sent };
     match attacker.kind {
         Kind::SlowHeader => {
             line.send(format!("GET /api/v2/device HTTP/1.1\r\nHost: {host}\r\nX-Slow: ").as_bytes()).await?;
@@ -125,15 +132,21 @@ fn fragment(opcode: u8) -> Vec<u8> {
     out
 }
 
+/// TCP, or TLS over it.
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
 /// A connection, and the count of what went out on it.
 struct Line<'a> {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     sent: &'a mut u64,
 }
 
 impl Line<'_> {
     async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.write_all(bytes).await?;
+        self.stream.flush().await?;
         *self.sent += bytes.len() as u64;
         Ok(())
     }
@@ -185,25 +198,26 @@ impl Line<'_> {
             return Ok(refused);
         }
         self.send(first).await?;
-        while *self.sent < MOST_BYTES {
-            // writing fails once the gateway has closed; until then its words are not read
-            self.send(again).await?;
-            if self.is_closed()? {
-                return Ok(Outcome::Cut);
+        let Line { stream, sent } = self;
+        let (mut reader, mut writer) = tokio::io::split(stream);
+        let write = async {
+            while **sent < MOST_BYTES {
+                writer.write_all(again).await?;
+                **sent += again.len() as u64;
             }
+            sleep(ENOUGH).await;
+            Ok(Outcome::Endured)
+        };
+        tokio::select! {
+            outcome = write => outcome,
+            closed = closed(&mut reader) => closed.map(|()| Outcome::Cut),
         }
-        sleep(DRIP).await;
-        Ok(Outcome::Endured)
     }
+}
 
-    /// Whether the gateway has said anything but a ping, or closed: a device in good standing hears nothing else.
-    fn is_closed(&mut self) -> io::Result<bool> {
-        let mut bytes = [0; 512];
-        match self.stream.try_read(&mut bytes) {
-            Ok(0) => Ok(true),
-            Ok(_) => Ok(bytes[0] == 0x88),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
+/// Waits until the gateway closes, or says anything but a ping: a device in good standing hears nothing else.
+async fn closed(reader: &mut (impl AsyncRead + Unpin)) -> io::Result<()> {
+    let mut bytes = [0; 512];
+    while reader.read(&mut bytes).await? > 0 && bytes[0] != CLOSE {}
+    Ok(())
 }

@@ -29,7 +29,7 @@ pub struct Options {
     pub(super) rate: f64,
 
     /// How long an attacker rests between two attempts
-    #[arg(long, value_name = "SECONDS", default_value = "0.05", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "0.2", value_parser = seconds)]
     pub(super) pause: Duration,
 
     /// How long a gateway started with --spawn waits for headers and bodies

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::requests::Api;
+use crate::access::Access;
 use crate::fleet::Target;
 use crate::traffic::QosMix;
 
@@ -18,12 +19,20 @@ pub struct Options {
     #[arg(long, value_name = "PATH", conflicts_with_all = ["device", "api", "pid", "receiver_listen", "kafka"])]
     pub spawn: Option<PathBuf>,
 
+    /// Have the gateway that is started speak TLS, with certificates made for this run
+    #[arg(long, requires = "spawn", conflicts_with_all = ["ca", "insecure"])]
+    pub tls: bool,
+
+    /// Whom to believe and what to show
+    #[command(flatten)]
+    pub access: Access,
+
     /// The gateway's device endpoint
-    #[arg(long, value_name = "ws://HOST:PORT/PATH", required_unless_present = "spawn")]
+    #[arg(long, value_name = "ws[s]://HOST:PORT/PATH", required_unless_present = "spawn")]
     pub device: Option<Target>,
 
     /// The gateway's REST API; without it no requests are sent
-    #[arg(long, value_name = "http://HOST:PORT")]
+    #[arg(long, value_name = "http[s]://HOST:PORT")]
     pub api: Option<Api>,
 
     /// The API's basic authentication

@@ -14,6 +14,7 @@ use crate::ledger::Ledger;
 use crate::process::{Process, Settled};
 use crate::progress;
 use crate::sink::{Sink, SinkCounts};
+use crate::tls::Tls;
 use crate::traffic::Traffic;
 
 /// Devices of the warm-up, unless there are few in all.
@@ -36,6 +37,8 @@ pub(super) struct Bench<'a> {
     pub(super) fleet: Arc<Fleet>,
     pub(super) process: Process,
     pub(super) api: Option<Api>,
+    /// How the API speaks TLS, if it does.
+    pub(super) tls: Option<Tls>,
 }
 
 /// The gateway's CPU clock, and ours, at the beginning of a phase.
@@ -201,6 +204,7 @@ impl Bench<'_> {
         let bar = progress::bar("requests", count);
         let requests = requests::Requests {
             api: api.clone(),
+            tls: self.tls.clone().filter(|_| api.is_tls()),
             auth: self.options.auth.clone(),
             run: self.ledger.run(),
             count,

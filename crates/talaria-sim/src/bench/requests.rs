@@ -17,6 +17,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
@@ -25,6 +26,7 @@ use wrp::{MessageRef, MessageType};
 use crate::fleet::Fleet;
 use crate::latency::Latencies;
 use crate::run::RunId;
+use crate::tls::Tls;
 
 /// Requests' keys start here, far from those of events.
 const FIRST_KEY: u64 = 1 << 40;
@@ -32,23 +34,36 @@ const FIRST_KEY: u64 = 1 << 40;
 /// What a request carries, and its answer must carry back.
 const PAYLOAD: &[u8] = br#"{"command":"GET","names":["Device.DeviceInfo.SoftwareVersion"]}"#;
 
-/// The address of a gateway's REST API: `http://host:port`, looked up once.
+/// The address of a gateway's REST API: `http://host:port`, or `https://` for TLS, looked up once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Api {
     address: SocketAddr,
+    is_tls: bool,
     host: String,
 }
 
 /// A text is not the address of an API.
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` is not an address of the form http://host:port")]
+#[error("`{0}` is not an address of the form http://host:port or https://host:port")]
 pub struct ApiError(String);
 
 impl Api {
     /// The API at this address.
     #[must_use]
     pub fn at(address: SocketAddr) -> Self {
-        Self { address, host: address.to_string() }
+        Self { address, is_tls: false, host: address.to_string() }
+    }
+
+    /// The same, with TLS.
+    #[must_use]
+    pub fn over_tls(self) -> Self {
+        Self { is_tls: true, ..self }
+    }
+
+    /// Whether it speaks TLS.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.is_tls
     }
 }
 
@@ -56,11 +71,15 @@ impl FromStr for Api {
     type Err = ApiError;
 
     fn from_str(url: &str) -> Result<Self, ApiError> {
-        let host = url.strip_prefix("http://").map(|rest| rest.trim_end_matches('/'));
-        host.and_then(|host| {
-            Some(Self { address: host.to_socket_addrs().ok()?.next()?, host: host.to_owned() })
-        })
-        .ok_or_else(|| ApiError(url.to_owned()))
+        let malformed = || ApiError(url.to_owned());
+        let (is_tls, rest) = match url.split_once("://") {
+            Some(("http", rest)) => (false, rest),
+            Some(("https", rest)) => (true, rest),
+            _ => return Err(malformed()),
+        };
+        let host = rest.trim_end_matches('/').to_owned();
+        let address = host.to_socket_addrs().ok().and_then(|mut found| found.next()).ok_or_else(malformed)?;
+        Ok(Self { address, is_tls, host })
     }
 }
 
@@ -69,6 +88,8 @@ impl FromStr for Api {
 pub(super) struct Requests {
     /// Where to send them.
     pub(super) api: Api,
+    /// How it speaks TLS, if it does.
+    pub(super) tls: Option<Tls>,
     /// `user:password` for the API.
     pub(super) auth: String,
     /// The fleet's run.
@@ -202,7 +223,8 @@ impl Requests {
         };
         let sender = match connection {
             Some(sender) if usable => sender,
-            _ => connection.insert(self.open().await?),
+            // boxed: the handshake of TLS is not to be part of every request
+            _ => connection.insert(Box::pin(self.open()).await?),
         };
         let response = sender.send_request(request).await?;
         let status = response.status();
@@ -212,11 +234,20 @@ impl Requests {
     async fn open(&self) -> Result<SendRequest<Full<Bytes>>, RequestError> {
         let stream = TcpStream::connect(self.api.address).await?;
         stream.set_nodelay(true)?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        // ends with its sender; its error is the sender's
-        tokio::spawn(connection);
-        Ok(sender)
+        match &self.tls {
+            Some(tls) => talk(tls.connect(stream, &self.api.host).await?).await,
+            None => talk(stream).await,
+        }
     }
+}
+
+async fn talk(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+) -> Result<SendRequest<Full<Bytes>>, RequestError> {
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    // ends with its sender; its error is the sender's
+    tokio::spawn(connection);
+    Ok(sender)
 }
 
 #[cfg(test)]
@@ -226,7 +257,8 @@ mod tests {
     #[test]
     fn an_api_address_is_http_with_a_port() {
         assert_eq!("http://127.0.0.1:80/".parse::<Api>().unwrap(), Api::at("127.0.0.1:80".parse().unwrap()));
-        for url in ["127.0.0.1:80", "https://127.0.0.1:80", "http://127.0.0.1", ""] {
+        assert!("https://127.0.0.1:443".parse::<Api>().unwrap().is_tls());
+        for url in ["127.0.0.1:80", "ftp://127.0.0.1:80", "http://127.0.0.1", ""] {
             assert!(url.parse::<Api>().is_err(), "{url:?}");
         }
     }

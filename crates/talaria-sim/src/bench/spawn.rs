@@ -12,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
+use super::certificates::Certificates;
 use crate::process::Process;
 use crate::run::RunId;
 
@@ -24,6 +25,9 @@ const DOWN_WITHIN: Duration = Duration::from_secs(60);
 /// How often to look.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
+/// Tokens are looked at, and there is no key that could be good: nobody listens on port 1.
+const NO_KEYS: &str = "jwtValidator: {Config: {Resolve: {Template: \"http://127.0.0.1:1/{keyID}\"}}}\n";
+
 /// How much of its log an error shows, in bytes.
 const LOG_SHOWN: usize = 4000;
 
@@ -34,6 +38,7 @@ pub(crate) struct Spawned {
     directory: Directory,
     primary: SocketAddr,
     metric: SocketAddr,
+    certificates: Option<Certificates>,
 }
 
 /// Limits of the gateway's that are to be tighter than its own defaults, so that a short run meets them.
@@ -58,6 +63,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) topic: &'a str,
     /// `user:password` of the API.
     pub(crate) auth: &'a str,
+    /// Whether its primary server speaks TLS, with certificates that are made for it.
+    pub(crate) tls: bool,
     /// None: the gateway's own.
     pub(crate) limits: Option<Limits>,
 }
@@ -109,7 +116,13 @@ impl Spawned {
         let [primary, health, metric] = free_addresses().map_err(io)?;
         let directory = Directory::create(run).map_err(io)?;
         let config = directory.0.join("talaria.yaml");
-        fs::write(&config, configuration([primary, health, metric], surroundings)).map_err(io)?;
+        let certificates = surroundings
+            .tls
+            .then(|| Certificates::create(&directory.0, primary.ip()))
+            .transpose()
+            .map_err(io)?;
+        let text = configuration([primary, health, metric], surroundings, certificates.as_ref());
+        fs::write(&config, text).map_err(io)?;
         let log = File::create(directory.log()).map_err(io)?;
         let child = Command::new(path)
             .arg("-f")
@@ -119,7 +132,7 @@ impl Spawned {
             .stderr(log)
             .spawn()
             .map_err(io)?;
-        let mut spawned = Self { child, directory, primary, metric };
+        let mut spawned = Self { child, directory, primary, metric, certificates };
         let deadline = Instant::now() + UP_WITHIN;
         while TcpStream::connect(primary).await.is_err() {
             if let Some(status) = spawned.child.try_wait().map_err(io)? {
@@ -148,6 +161,11 @@ impl Spawned {
     #[must_use]
     pub(crate) fn metric(&self) -> SocketAddr {
         self.metric
+    }
+
+    /// The authority of its certificate, if it speaks TLS.
+    pub(crate) fn authority(&self) -> Option<&Path> {
+        self.certificates.as_ref().map(|certificates| &*certificates.authority)
     }
 
     /// Its process.
@@ -193,21 +211,30 @@ fn free_addresses() -> io::Result<[SocketAddr; 3]> {
 }
 
 /// The least that a gateway needs to be told. Texts are JSON strings, which YAML takes.
-fn configuration([primary, health, metric]: [SocketAddr; 3], surroundings: &Surroundings<'_>) -> String {
-    let Surroundings { receiver, brokers, topic, auth, limits } = surroundings;
+fn configuration(
+    [primary, health, metric]: [SocketAddr; 3],
+    surroundings: &Surroundings<'_>,
+    certificates: Option<&Certificates>,
+) -> String {
+    let Surroundings { receiver, brokers, topic, auth, limits, .. } = surroundings;
     let quote = |text: &str| serde_json::Value::from(text).to_string();
     let brokers: Vec<_> = brokers.split(',').map(quote).collect();
-    let (mut server, mut manager) = (String::new(), String::new());
+    let (mut server, mut manager, mut keys) = (String::new(), String::new(), "");
     if let Some(Limits { patience, message, unfinished }) = limits {
         let patience = patience.as_millis();
         server = format!(", readHeaderTimeout: {patience}ms, readTimeout: {patience}ms");
         manager = format!("manager: {{maxMessageSize: {message}, maxUnfinishedBytes: {unfinished}}}, ");
+        keys = NO_KEYS;
+    }
+    if let Some(Certificates { certificate, key, .. }) = certificates {
+        let quote = |path: &Path| quote(&path.to_string_lossy());
+        server += &format!(", certificateFile: {}, keyFile: {}", quote(certificate), quote(key));
     }
     format!(
         "primary: {{address: \"{primary}\"{server}}}\n\
          health: {{address: \"{health}\"}}\n\
          metric: {{address: \"{metric}\"}}\n\
-         inbound: {{authKey: [{auth}]}}\n\
+         {keys}inbound: {{authKey: [{auth}]}}\n\
          device: {{{manager}outbound: {{eventEndpoints: {{default: {receiver}}}, outboundQueueSize: 10000}}}}\n\
          kafka:\n  enabled: true\n  brokers: [{brokers}]\n  initialDynamicConfig:\n    topicMap:\n    \
          - {{pattern: \"*\", topic: {topic}}}\n",
@@ -260,9 +287,10 @@ mod tests {
             brokers: "a:1,b:2",
             topic: "t: x",
             auth: "user:pass",
+            tls: false,
             limits: None,
         };
-        let yaml = configuration([address; 3], &surroundings);
+        let yaml = configuration([address; 3], &surroundings, None);
         for part in [
             r#"default: "http://h/\"""#,
             r#"["a:1", "b:2"]"#,
@@ -275,7 +303,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_program_that_ends_at_once_is_an_error_that_shows_its_log() {
-        let surroundings = Surroundings { receiver: "", brokers: "", topic: "", auth: "", limits: None };
+        let surroundings =
+            Surroundings { receiver: "", brokers: "", topic: "", auth: "", tls: false, limits: None };
         let error = Spawned::start(Path::new("/bin/ls"), RunId::random(), &surroundings).await.unwrap_err();
         assert!(matches!(&error, SpawnError::Ended { .. }), "{error}");
         let error = Spawned::start(Path::new("/no/such"), RunId::random(), &surroundings).await.unwrap_err();

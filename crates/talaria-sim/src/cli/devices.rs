@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use talaria_sim::access::Access;
 use talaria_sim::fleet::{Backoff, Config, Fleet, Target};
 use talaria_sim::ledger::{Ends, Ledger};
 use talaria_sim::run::RunId;
@@ -21,7 +22,7 @@ const STOP_WITHIN: Duration = Duration::from_secs(10);
 #[derive(Debug, Args)]
 pub(super) struct Options {
     /// The gateway's device endpoint
-    #[arg(long, value_name = "ws://HOST:PORT/PATH", default_value = "ws://127.0.0.1:8080/api/v2/device")]
+    #[arg(long, value_name = "ws[s]://HOST:PORT/PATH", default_value = "ws://127.0.0.1:8080/api/v2/device")]
     device: Target,
 
     /// How many devices connect
@@ -48,6 +49,9 @@ pub(super) struct Options {
     #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header)]
     headers: Vec<(String, String)>,
 
+    #[command(flatten)]
+    access: Access,
+
     /// Connect without X-Webpa-Convey
     #[arg(long)]
     no_convey: bool,
@@ -67,12 +71,14 @@ pub(super) async fn run(options: Options) -> Result<ExitCode, Failure> {
         tell(&format_args!("only {files} files may be open: not all devices will connect"));
     }
     let ledger = Arc::new(Ledger::new(RunId::random(), Ends::NONE));
+    let tls = options.access.tls(options.device.is_tls)?;
     let config = Config {
         target: options.device,
+        tls,
         devices: options.devices,
         connecting: options.connecting,
         convey: !options.no_convey,
-        headers: options.headers,
+        headers: [options.headers, options.access.headers()?].concat(),
         reconnect: (!options.no_reconnect).then(Backoff::default),
     };
     let fleet = Arc::new(Fleet::new(config, Arc::clone(&ledger)));

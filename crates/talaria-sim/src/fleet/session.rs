@@ -9,7 +9,8 @@ use std::sync::atomic::Ordering;
 use std::task::{Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
+use rustls::ClientConnection;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::tcp::OwnedReadHalf;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::select;
@@ -95,11 +96,11 @@ async fn attempt(fleet: &Shared, index: usize) -> Result<(OwnedReadHalf, Arc<Lin
     let connected =
         Box::pin(timeout(CONNECT_WITHIN, connect(fleet, index))).await.unwrap_or(Err(ConnectError::TimedOut));
     match connected {
-        Ok((stream, rest)) => {
+        Ok((Connection { stream, tls }, rest)) => {
             fleet.counters.connect_latency.record(begun.elapsed());
             add(&fleet.counters.connects);
             let (reader, writer) = stream.into_split();
-            let link = Arc::new(Link::new(writer));
+            let link = Arc::new(Link::new(writer, tls));
             *fleet.devices[index].link.lock() = Some(Arc::clone(&link));
             add(&fleet.counters.online);
             Ok((reader, link, rest))
@@ -112,8 +113,14 @@ async fn attempt(fleet: &Shared, index: usize) -> Result<(OwnedReadHalf, Arc<Lin
     }
 }
 
+/// A connection that is open, and its TLS.
+struct Connection {
+    stream: TcpStream,
+    tls: Option<ClientConnection>,
+}
+
 /// Opens a connection and shakes hands. Returns it with what already came after the gateway's answer.
-async fn connect(fleet: &Shared, index: usize) -> Result<(TcpStream, Vec<u8>), ConnectError> {
+async fn connect(fleet: &Shared, index: usize) -> Result<(Connection, Vec<u8>), ConnectError> {
     let target = &fleet.config.target;
     let socket = if target.address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     if let Some(source) = target.source(index) {
@@ -121,7 +128,23 @@ async fn connect(fleet: &Shared, index: usize) -> Result<(TcpStream, Vec<u8>), C
     }
     let mut stream = socket.connect(target.address).await?;
     stream.set_nodelay(true)?;
+    let Some(tls) = &fleet.config.tls else {
+        let rest = upgrade(fleet, index, &mut stream).await?;
+        return Ok((Connection { stream, tls: None }, rest));
+    };
+    let mut stream = tls.connect(stream, &target.host).await?;
+    let rest = upgrade(fleet, index, &mut stream).await?;
+    let (stream, tls) = stream.into_inner();
+    Ok((Connection { stream, tls: Some(tls) }, rest))
+}
 
+/// Becomes a device's connection. Returns what already came after the gateway's answer.
+async fn upgrade(
+    fleet: &Shared,
+    index: usize,
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+) -> Result<Vec<u8>, ConnectError> {
+    let target = &fleet.config.target;
     let id = &fleet.devices[index].id;
     let convey = if fleet.config.convey { convey::header(id) } else { String::new() };
     let own = [("X-Webpa-Device-Name", &**id), ("X-Webpa-Convey", convey.as_str())];
@@ -129,6 +152,7 @@ async fn connect(fleet: &Shared, index: usize) -> Result<(TcpStream, Vec<u8>), C
     let further = fleet.config.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let request = Request::new(&mut Random::new());
     stream.write_all(&request.to_bytes(&target.host, &target.path, own.chain(further))).await?;
+    stream.flush().await?;
 
     let mut answer = Vec::with_capacity(512);
     loop {
@@ -136,7 +160,7 @@ async fn connect(fleet: &Shared, index: usize) -> Result<(TcpStream, Vec<u8>), C
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
         }
         if let Answer::Accepted { head } = request.check(&answer)? {
-            return Ok((stream, answer.split_off(head)));
+            return Ok(answer.split_off(head));
         }
     }
 }
@@ -145,11 +169,13 @@ async fn connect(fleet: &Shared, index: usize) -> Result<(TcpStream, Vec<u8>), C
 async fn talk(fleet: &Shared, index: usize, mut reader: OwnedReadHalf, link: &Arc<Link>, rest: Vec<u8>) {
     let mut decoder = Decoder::default();
     let mut take = |bytes: &[u8]| decoder.feed(bytes, |frame| on_frame(fleet, index, link, &frame));
-    let mut ended = take(&rest).err().map(|_| Ended::Protocol);
+    // What TLS has already taken from the socket comes with the first, empty bytes.
+    let mut ended = take(&rest).is_err().then_some(Ended::Protocol);
+    ended = ended.or_else(|| link.receive(&[], &mut take).is_err().then_some(Ended::Protocol));
     drop(rest);
     while ended.is_none() {
         ended = select! {
-            read = read_some(&mut reader, &mut take) => read.err(),
+            read = read_some(&mut reader, link, &mut take) => read.err(),
             _broken = link.drain() => Some(Ended::Closed),
         };
     }
@@ -164,6 +190,7 @@ async fn talk(fleet: &Shared, index: usize, mut reader: OwnedReadHalf, link: &Ar
 /// Waits for bytes and hands them on where they were read: in the thread's buffer.
 async fn read_some(
     reader: &mut OwnedReadHalf,
+    link: &Link,
     take: &mut impl FnMut(&[u8]) -> Result<(), FrameError>,
 ) -> Result<(), Ended> {
     poll_fn(|cx| {
@@ -171,7 +198,9 @@ async fn read_some(
             let mut buffer = ReadBuf::new(buffer);
             let read = ready!(Pin::new(&mut *reader).poll_read(cx, &mut buffer));
             Poll::Ready(match read {
-                Ok(()) if !buffer.filled().is_empty() => take(buffer.filled()).map_err(|_| Ended::Protocol),
+                Ok(()) if !buffer.filled().is_empty() => {
+                    link.receive(buffer.filled(), &mut *take).map_err(|_| Ended::Protocol)
+                }
                 _ => Err(Ended::Closed),
             })
         })

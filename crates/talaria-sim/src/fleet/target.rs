@@ -6,11 +6,13 @@ use std::str::FromStr;
 /// Connections that one source address can have to one server, with room to spare: Linux hands out some 28,000 ports.
 const PER_SOURCE: usize = 25_000;
 
-/// A gateway's device endpoint: `ws://host:port/path`, looked up once.
+/// A gateway's device endpoint: `ws://host:port/path`, or `wss://` for TLS, looked up once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     /// Where to connect to.
     pub address: SocketAddr,
+    /// Whether it speaks TLS.
+    pub is_tls: bool,
     /// What the `Host` header says.
     pub host: String,
     /// The request's path.
@@ -20,8 +22,8 @@ pub struct Target {
 /// Why a text is not the address of a device endpoint.
 #[derive(Debug, thiserror::Error)]
 pub enum TargetError {
-    /// Not `ws://host:port/path`.
-    #[error("`{0}` is not an address of the form ws://host:port/path")]
+    /// Not `ws://host:port/path`, nor `wss://…`.
+    #[error("`{0}` is not an address of the form ws://host:port/path or wss://host:port/path")]
     Malformed(String),
     /// The host has no address.
     #[error("the host of `{url}` is not to be found: {source}")]
@@ -37,7 +39,7 @@ impl Target {
     /// The device endpoint of a gateway at this address.
     #[must_use]
     pub fn at(address: SocketAddr) -> Self {
-        Self { address, host: address.to_string(), path: "/api/v2/device".to_owned() }
+        Self { address, is_tls: false, host: address.to_string(), path: "/api/v2/device".to_owned() }
     }
 
     /// The source address for the `index`-th device, if the system's own choice would run out of ports. On the loopback
@@ -58,17 +60,22 @@ impl FromStr for Target {
 
     fn from_str(url: &str) -> Result<Self, TargetError> {
         let malformed = || TargetError::Malformed(url.to_owned());
-        let rest = url.strip_prefix("ws://").ok_or_else(malformed)?;
+        let (is_tls, rest) = match url.split_once("://") {
+            Some(("ws", rest)) => (false, rest),
+            Some(("wss", rest)) => (true, rest),
+            _ => return Err(malformed()),
+        };
         let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         if host.is_empty() || url.chars().any(|c| c.is_whitespace() || c.is_control()) {
             return Err(malformed());
         }
         let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-        let authority = if has_port { host.to_owned() } else { format!("{host}:80") };
+        let authority =
+            if has_port { host.to_owned() } else { format!("{host}:{}", if is_tls { 443 } else { 80 }) };
         let unresolved = |source| TargetError::Unresolved { url: url.to_owned(), source };
         let address = authority.to_socket_addrs().map_err(unresolved)?.next().ok_or_else(malformed)?;
         let path = if path.is_empty() { "/api/v2/device" } else { path };
-        Ok(Self { address, host: host.to_owned(), path: path.to_owned() })
+        Ok(Self { address, is_tls, host: host.to_owned(), path: path.to_owned() })
     }
 }
 
@@ -82,6 +89,8 @@ mod tests {
         assert_eq!(target.address, "127.0.0.1:6200".parse().unwrap());
         assert_eq!((target.host.as_str(), target.path.as_str()), ("127.0.0.1:6200", "/api/v3/device"));
         assert_eq!("ws://[::1]:1".parse::<Target>().unwrap().path, "/api/v2/device");
+        assert!(!target.is_tls && "wss://127.0.0.1:1".parse::<Target>().unwrap().is_tls);
+        assert_eq!("wss://127.0.0.1/x".parse::<Target>().unwrap().address.port(), 443);
         assert_eq!("ws://127.0.0.1/x".parse::<Target>().unwrap().address.port(), 80);
     }
 
