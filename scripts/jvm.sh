@@ -5,6 +5,7 @@
 # shellcheck shell=bash
 
 readonly FETCH_TIMEOUT_S=600
+# shellcheck disable=SC2034  # the scripts use it
 readonly START_TIMEOUT_S=120
 
 # --- jars and tools -------------------------------------------------------------------------------------------------

@@ -38,7 +38,7 @@ pub(crate) struct Secured {
 
 impl Secured {
     fn start() -> Option<Secured> {
-        let folder = std::env::temp_dir().join(format!("wrpkafka-security-{}", std::process::id()));
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("security-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let at = |name: &str| folder.join(name);
         let authority = Authority::new("the brokers' authority");
@@ -113,12 +113,6 @@ impl Secured {
     /// What reaches a listener that wants nothing else.
     pub(crate) fn config(&self, listener: &str) -> Config {
         Config { brokers: vec![self.kafka.listener(listener)], ..Config::default() }
-    }
-}
-
-impl Drop for Secured {
-    fn drop(&mut self) {
-        _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 
