@@ -96,7 +96,7 @@ impl<'a> Locator<'a> {
             return Err(LocatorError::NamedSelf);
         }
         let authority = match scheme {
-            Scheme::Mac => Cow::Owned(mac::canonical(authority)),
+            Scheme::Mac if !mac::is_canonical(authority) => Cow::Owned(mac::canonical(authority)),
             _ => Cow::Borrowed(authority),
         };
         let (service, ignored) = match scheme {

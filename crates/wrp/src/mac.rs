@@ -17,6 +17,11 @@ pub(crate) fn canonical(address: &str) -> String {
     canonical_bytes(address).map(char::from).collect()
 }
 
+/// Whether it is as [`canonical`] makes it.
+pub(crate) fn is_canonical(address: &str) -> bool {
+    address.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
 /// The digits alone, in lower case, one by one.
 pub(crate) fn canonical_bytes(address: &str) -> impl Iterator<Item = u8> {
     address.bytes().filter(u8::is_ascii_hexdigit).map(|digit| digit.to_ascii_lowercase())

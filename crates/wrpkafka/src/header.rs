@@ -2,7 +2,7 @@
 
 mod block;
 
-use wrp::{DeviceId, MessageRef, Text};
+use wrp::{Locator, MessageRef, Text};
 
 pub(crate) use block::HeaderBlock;
 
@@ -171,8 +171,8 @@ impl Field {
             },
             Field::Source => out.push_text(name, message.source),
             Field::DeviceId => {
-                if let Some(Ok(id)) = message.source.to_str().ok().map(DeviceId::parse_v5) {
-                    out.push_text(name, Text::from(id.id()));
+                if let Some(Ok(source)) = message.source.to_str().ok().map(Locator::parse_v5) {
+                    out.push_text(name, Text::from(&*source.authority));
                 }
             }
             Field::Destination => out.push_text(name, message.dest),

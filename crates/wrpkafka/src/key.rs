@@ -1,8 +1,9 @@
 //! Where a record's key comes from. The key decides the partition (contract §8, `hashKey`).
 
+use std::borrow::Cow;
 use std::fmt;
 
-use wrp::{DeviceId, MessageRef};
+use wrp::{Locator, MessageRef};
 
 /// The metadata field that holds a device's id, unless a route names another.
 const DEFAULT_FIELD: &str = "hw-deviceid";
@@ -35,7 +36,7 @@ pub(crate) struct InvalidHashKey;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Key<'a> {
     Borrowed(&'a [u8]),
-    Device(DeviceId),
+    Id(Cow<'a, str>),
 }
 
 impl HashKey {
@@ -64,8 +65,9 @@ impl HashKey {
                 (!value.is_empty()).then(|| Key::Borrowed(value.as_bytes()))
             }
             HashKey::Source => {
-                let id = DeviceId::parse_v5(message.source.to_str().ok()?).ok()?;
-                (!id.id().is_empty()).then_some(Key::Device(id))
+                // The id of a device is the locator's authority: nothing is copied where it is canonical already.
+                let id = Locator::parse_v5(message.source.to_str().ok()?).ok()?.authority;
+                (!id.is_empty()).then_some(Key::Id(id))
             }
             HashKey::None => None,
         }
@@ -93,7 +95,7 @@ impl Key<'_> {
     pub(crate) fn as_bytes(&self) -> &[u8] {
         match self {
             Key::Borrowed(bytes) => bytes,
-            Key::Device(id) => id.id().as_bytes(),
+            Key::Id(id) => id.as_bytes(),
         }
     }
 }

@@ -7,8 +7,8 @@
 //! Inside, from the caller to the broker:
 //!
 //! - `config` checks what was written, all faults at once, and compiles it: `route`, `pattern`, `template`,
-//!   `filter`, `key`, `shard`, `header`.
-//!   Nothing is parsed while messages are published.
+//!   `filter`, `key`, `shard`, `header`. Nothing is parsed while messages are published.
+//! - `admission` remembers what the filters have decided of a sender.
 //! - `publisher` plans a message's records and encodes it once, into a buffer of the thread.
 //! - `schema` writes values under the schemas of a registry, and asks it for their ids from a thread of its own.
 //! - `engine` takes each record into the client if there is room (`buffer`), else into the waiting room (`waiting`), and

@@ -297,6 +297,69 @@ mod tests {
         assert_eq!(topics, ["a".into(), "b".into(), "a".into()] as [Box<str>; 3]);
     }
 
+    fn table(routes: Vec<Route>) -> RouteTable {
+        crate::DynamicConfig { topic_map: routes, ..Default::default() }.compile(false).unwrap()
+    }
+
+    /// The topics that a message of this event type goes to, and the routes that did not take it.
+    fn planned(table: &RouteTable, event_type: &str) -> (Result<Vec<String>, PublishError>, Vec<String>) {
+        let dest = format!("event:{event_type}");
+        let message = MessageRef { dest: dest.as_str().into(), ..MessageRef::default() };
+        let mut filtered = Vec::new();
+        let plan = table.plan(&message, None, |event| filtered.push(format!("{} {}", event.topic, event.by)));
+        let topics =
+            plan.map(|plan| plan.records.iter().map(|record| record.target.topic.to_string()).collect());
+        (topics.map_err(|unroutable| unroutable.error), filtered)
+    }
+
+    fn templated(fallback: &str) -> Route {
+        Route {
+            pattern: "*".to_owned(),
+            topic_template: "wrp-{event_type}".to_owned(),
+            allowed_topics: vec!["wrp-iot".to_owned()],
+            fallback_topic: fallback.to_owned(),
+            ..Route::default()
+        }
+    }
+
+    #[test]
+    fn an_event_whose_topic_is_not_allowed_goes_to_the_fallback_or_nowhere_and_is_told() {
+        let not_allowed = ["wrp-{event_type} allowedTopics".to_owned()];
+        let none = table(vec![templated("")]);
+        assert_eq!(planned(&none, "iot").0, Ok(vec!["wrp-iot".to_owned()]));
+        let (result, filtered) = planned(&none, "secrets");
+        assert_eq!(result, Err(PublishError::NoTopicMatch { event_type: "secrets".into() }));
+        assert_eq!(filtered, not_allowed);
+
+        let fallback = table(vec![templated("others")]);
+        assert_eq!(planned(&fallback, "secrets"), (Ok(vec!["others".to_owned()]), vec![]));
+
+        let all = Route { pattern: "*".to_owned(), topic: "all".to_owned(), ..Route::default() };
+        let (result, filtered) = planned(&table(vec![templated(""), all]), "secrets");
+        assert_eq!((result, &filtered[..]), (Ok(vec!["all".to_owned()]), &not_allowed[..]));
+    }
+
+    #[test]
+    fn a_message_that_a_filter_turned_away_has_no_record_and_is_no_failure() {
+        use crate::config::{Filter, Rule, Test};
+        let rule = Rule::new("partner", Test::Is("sky".to_owned()));
+        let filter = Filter { allow: vec![rule], ..Filter::default() };
+        let of_sky = |pattern: &str| Route {
+            pattern: pattern.to_owned(),
+            topics: vec!["a".to_owned(), "b".to_owned()],
+            topic_shard_strategy: "roundrobin".to_owned(),
+            filter: filter.clone(),
+            ..Route::default()
+        };
+        let both = table(vec![of_sky("*"), templated("")]);
+        assert_eq!(planned(&both, "iot"), (Ok(vec!["wrp-iot".to_owned()]), vec!["a,b allow".to_owned()]));
+        let (result, filtered) = planned(&both, "secrets");
+        assert_eq!(result, Ok(vec![]));
+        assert_eq!(filtered, ["a,b allow", "wrp-{event_type} allowedTopics"]);
+        // A filter says nothing of event types that its route does not match.
+        assert!(planned(&table(vec![of_sky("iot")]), "reboot").0.is_err());
+    }
+
     #[test]
     fn a_destination_that_is_not_utf8_is_a_validation_error() {
         let table = crate::DynamicConfig::default().compile(false).unwrap();
