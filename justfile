@@ -43,13 +43,17 @@ fmt-check:
 
 # Clippy on everything that compiles, scripts included
 lint:
-    for script in scripts/fuzz scripts/kafka scripts/registry scripts/jvm.sh scripts/prepare .ci/run; do bash -n "$script"; done
+    for script in scripts/fuzz scripts/kafka scripts/registry scripts/jvm.sh scripts/prepare scripts/check-tls .ci/run; do bash -n "$script"; done
     cargo clippy --workspace --all-targets --all-features -- {{ deny_warnings }}
     cargo clippy --manifest-path fuzz/Cargo.toml --locked --bins --examples -- {{ deny_warnings }}
 
 # The documentation, warnings and broken links are errors
 doc *args:
     RUSTDOCFLAGS="{{ deny_warnings }}" cargo doc --workspace --no-deps "$@"
+
+# What a TLS server of a running gateway speaks: `just check-tls localhost:6200 --ca ca.pem`
+check-tls *args:
+    scripts/check-tls "$@"
 
 # Licences, sources and banned crates of the dependency tree
 deny:

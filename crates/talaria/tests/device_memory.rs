@@ -1,13 +1,15 @@
-//! What an idle connected device costs in memory, counted where it is allocated.
+//! What an idle connected device costs in memory, without and with TLS, counted where it is allocated.
 //!
 //! Only this test may run in its process: it counts all that the process allocates. The clients are bare sockets, which
-//! own no memory.
+//! own no memory: a client's TLS session is forgotten as soon as its device is connected.
 
 #![expect(clippy::expect_used, reason = "a test's helpers fail the test")]
 #![expect(unsafe_code, reason = "a global allocator that counts cannot be written without")]
 
+mod pki;
+
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::io::{Read as _, Write as _};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicIsize, Ordering::Relaxed};
@@ -16,16 +18,24 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use http::{Request, Response};
 use hyper::body::Incoming;
+use pki::Authority;
+use rustls::pki_types::ServerName;
+use rustls::version::{TLS12, TLS13};
+use rustls::{ClientConnection, StreamOwned};
 use talaria::device::handshake::Candidate;
 use talaria::device::{Claims, CloseReason, Config, Device, Events, Manager};
-use talaria::server::{self, Address, Body, ConnectionMetrics, Handler, Identity, Server};
+use talaria::server::{self, Address, Body, ConnectionMetrics, Handler, Identity, Server, tls};
 use talaria::telemetry::metrics::Metrics;
 use wrp::MessageRef;
 
 /// Devices that are measured, after as many that warm everything up.
 const DEVICES: usize = 1000;
+/// The same over TLS, where a handshake of an unoptimised build takes its time.
+const TLS_DEVICES: usize = 150;
 /// What one device may cost, in bytes.
 const LIMIT: isize = 2048;
+/// What one device may cost over TLS, in bytes, all told.
+const TLS_LIMIT: isize = 6 * 1024;
 
 const CONVEY: &str = r#"{"boot-time":1542834188,"hw-model":"TG1682G","hw-manufacturer":"ARRIS",
     "hw-serial-number":"123456789","hw-last-reboot-reason":"unknown","fw-name":"TG1682_3.14p9s6_PROD_sey",
@@ -76,8 +86,52 @@ impl Handler for Devices {
     }
 }
 
+/// What was allocated for each device: by Rust, and with what the C code of the cryptography allocates by itself.
+#[derive(Clone, Copy, Debug)]
+struct Cost {
+    rust: isize,
+    all: isize,
+}
+
 #[test]
-fn an_idle_device_with_convey_and_token_costs_less_than_two_kibibytes() {
+fn an_idle_device_with_convey_and_token_costs_less_than_two_kibibytes_and_less_than_six_over_tls() {
+    let authority = Authority::new();
+    let pair = authority.pair("server", &["talaria.test"]);
+    let tls = tls::Config { pairs: vec![pair], client_ca: None, versions: tls::Versions::default() };
+    println!("{:<8} {:>8} {:>14}", "", "heap", "with C's heap");
+    let plain = measure(DEVICES, None, &|socket| Box::new(socket));
+    println!("{:<8} {:>8} {:>14}", "plain", plain.rust, plain.all);
+    let mut costs = Vec::new();
+    for (name, version) in [("TLS 1.2", &TLS12), ("TLS 1.3", &TLS13)] {
+        let client = Arc::new(authority.client(None, &[version]));
+        let cost = measure(TLS_DEVICES, Some(tls.clone()), &|socket| {
+            let name = ServerName::try_from("talaria.test").expect("a name");
+            let session = ClientConnection::new(Arc::clone(&client), name).expect("a client");
+            Box::new(StreamOwned::new(session, socket))
+        });
+        println!("{name:<8} {:>8} {:>14}", cost.rust, cost.all);
+        costs.push(cost);
+    }
+    assert!(plain.rust < LIMIT, "an idle device costs {plain:?} bytes");
+    assert!(plain.rust > 500, "{plain:?} bytes cannot be true");
+    for cost in costs {
+        assert!(
+            cost.all < TLS_LIMIT && cost.rust < TLS_LIMIT,
+            "an idle device costs {cost:?} bytes over TLS"
+        );
+        assert!(cost.rust > plain.rust, "{cost:?} bytes cannot be true");
+    }
+}
+
+/// A connection from a device's end.
+trait Connection: Read + Write {}
+
+impl<T: Read + Write> Connection for T {}
+
+/// Makes a connection of a socket.
+type Open<'a> = &'a dyn Fn(TcpStream) -> Box<dyn Connection>;
+
+fn measure(number: usize, tls: Option<tls::Config>, open: Open<'_>) -> Cost {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.expect("a runtime");
     let (manager, address, _server) = runtime.block_on(async {
@@ -88,7 +142,7 @@ fn an_idle_device_with_convey_and_token_costs_less_than_two_kibibytes() {
             "capabilities": ["x1:issuer:api:.*:all"], "exp": 4_102_444_800_u64
         });
         let claims = Claims::new(claims.as_object().expect("an object"));
-        let listen = server::Config { address: Address::loopback(0), ..server::Config::on_port(0) };
+        let listen = server::Config { address: Address::loopback(0), tls, ..server::Config::on_port(0) };
         let identity = Identity::new("1", "here", "east", "mint", jiff::Timestamp::UNIX_EPOCH);
         let server =
             Server::bind("primary", listen, identity.expect("good"), &ConnectionMetrics::register(&metrics));
@@ -96,34 +150,40 @@ fn an_idle_device_with_convey_and_token_costs_less_than_two_kibibytes() {
         let server = server.expect("a free port").start(handler);
         (manager, server.local_addr(), server)
     });
-    let mut devices = connect(address, 0..DEVICES);
-    settle(&manager, DEVICES);
-    let before = LIVE.load(Relaxed);
-    devices.reserve_exact(DEVICES);
-    let clients = LIVE.load(Relaxed) - before;
-    devices.append(&mut connect(address, DEVICES..2 * DEVICES));
-    settle(&manager, 2 * DEVICES);
-    let each = (LIVE.load(Relaxed) - before - clients) / DEVICES as isize;
-    println!("an idle device costs {each} bytes of heap");
-    assert!(each < LIMIT, "an idle device costs {each} bytes");
-    assert!(each > 500, "{each} bytes cannot be true");
+    let mut devices = connect(address, 0..number, open);
+    settle(&manager, number);
+    devices.reserve_exact(number);
+    let before = (LIVE.load(Relaxed), allocated());
+    devices.append(&mut connect(address, number..2 * number, open));
+    settle(&manager, 2 * number);
+    let each = |before: isize, after: isize| (after - before) / number as isize;
+    Cost { rust: each(before.0, LIVE.load(Relaxed)), all: each(before.1, allocated()) }
+}
+
+/// All that is in use of the C library's heap, with what it takes to keep count of it.
+fn allocated() -> isize {
+    // SAFETY: it reads the allocator's own numbers.
+    let info = unsafe { libc::mallinfo2() };
+    (info.uordblks + info.hblkhd) as isize
 }
 
 /// Connects devices, one after the other, and reads their 101.
-fn connect(address: SocketAddr, numbers: std::ops::Range<usize>) -> Vec<TcpStream> {
+fn connect(address: SocketAddr, numbers: std::ops::Range<usize>, open: Open<'_>) -> Vec<TcpStream> {
     let convey = base64::engine::general_purpose::STANDARD.encode(CONVEY);
     numbers
         .map(|number| {
-            let mut socket = TcpStream::connect(address).expect("connects");
+            let socket = TcpStream::connect(address).expect("connects");
+            let mut device = open(socket.try_clone().expect("a second handle"));
             write!(
-                socket,
+                device,
                 "GET /api/v2/device HTTP/1.1\r\nHost: talaria\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
                  Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
                  X-Webpa-Device-Name: mac:{number:012x}\r\nX-Webpa-Convey: {convey}\r\n\r\n"
             )
             .expect("is written");
+            device.flush().expect("is sent");
             let mut head = [0; 12];
-            socket.read_exact(&mut head).expect("is read");
+            device.read_exact(&mut head).expect("is read");
             assert_eq!(&head, b"HTTP/1.1 101");
             socket
         })

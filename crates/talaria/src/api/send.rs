@@ -4,7 +4,9 @@
 //! the request, routing; the access check, if there is one, comes before the credentials.
 
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue,
+};
 use http::{HeaderMap, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::time::Instant;
@@ -142,7 +144,12 @@ impl Refused {
             Self::ContentType(_) | Self::Accept(_) | Self::Undecodable => {
                 reply::text(StatusCode::BAD_REQUEST, self.to_string())
             }
-            Self::Compressed => reply::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, self.to_string()),
+            Self::Compressed => {
+                let mut response = reply::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, self.to_string());
+                // Says which encodings are taken (RFC 9110 §12.5.3).
+                response.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+                response
+            }
             Self::Unread(error) => error.into_response(),
             Self::NoTransaction(body) => reply::text(StatusCode::BAD_REQUEST, body),
             Self::Access(verdict) => reply::empty(verdict.status()),

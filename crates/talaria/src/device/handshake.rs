@@ -125,6 +125,9 @@ impl Refusal {
         if let Some(content_type) = content_type {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         }
+        if let Refusal::NoUpgrade(NoUpgrade::Method) = self {
+            headers.insert(http::header::ALLOW, HeaderValue::from_static("GET"));
+        }
         if let Refusal::NoUpgrade(_) = self {
             headers.insert(http::header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static(VERSION));
             headers.insert(http::header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

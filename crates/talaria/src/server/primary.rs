@@ -90,7 +90,7 @@ impl<'a> Route<'a> {
         let mut segments = path.split('/');
         match (segments.next(), segments.next(), segments.next(), segments.next()) {
             (Some("device"), None, None, None) => Self::Device,
-            (Some("devices"), None, None, None) if method == Method::GET => Self::Devices,
+            (Some("devices"), None, None, None) if is_get(method) => Self::Devices,
             (Some("device"), Some("send"), None, None)
                 if method == Method::POST || method == Method::PATCH =>
             {
@@ -104,12 +104,17 @@ impl<'a> Route<'a> {
     fn stat(method: &Method, id: &'a str) -> Self {
         match percent_decoded(id) {
             Some(id) if id.contains('/') => Self::Unknown,
-            _ if method != Method::GET => Self::WrongMethod("GET"),
+            _ if !is_get(method) => Self::WrongMethod("GET, HEAD"),
             Some(id) => Self::Stat(id),
             // No device has a name that is not text.
             None => Self::Stat(Cow::Borrowed("")),
         }
     }
+}
+
+/// A HEAD is a GET whose answer's body is left out, which hyper does (RFC 9110 §9.3.2).
+fn is_get(method: &Method) -> bool {
+    method == Method::GET || method == Method::HEAD
 }
 
 /// Resolves `%3A` and the like; `None` if what comes out is not UTF-8 or an escape is broken.
@@ -158,7 +163,8 @@ mod tests {
     fn a_wrong_method_is_unknown_but_for_stat() {
         assert_eq!(route("POST", "/api/v2/devices"), Route::Unknown);
         assert_eq!(route("GET", "/api/v2/device/send"), Route::Unknown);
-        assert_eq!(route("POST", "/api/v2/device/mac:112233445566/stat"), Route::WrongMethod("GET"));
+        assert_eq!(route("HEAD", "/api/v2/devices"), Route::Devices);
+        assert_eq!(route("POST", "/api/v2/device/mac:112233445566/stat"), Route::WrongMethod("GET, HEAD"));
     }
 
     #[test]

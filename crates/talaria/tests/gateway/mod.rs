@@ -67,15 +67,20 @@ impl Gateway {
 
     /// Checks the tokens of devices.
     pub(crate) fn with_tokens(config: api::Config, devices: &DeviceConfig) -> Self {
+        let server = Config { address: Address::loopback(0), ..Config::on_port(0) };
+        Self::behind(server, config, devices)
+    }
+
+    /// Behind a server of this configuration.
+    pub(crate) fn behind(server: Config, config: api::Config, devices: &DeviceConfig) -> Self {
         let metrics = Metrics::default();
         let (sender, online) = mpsc::unbounded_channel();
         let manager = Manager::new(device::Config::default(), Arc::new(Online(sender)), &metrics);
         let auth = ServiceAuth::start(&config.auth, &metrics);
         let api = Api::new(config, auth, Arc::clone(manager.registry()), ApiMetrics::register(&metrics));
         let identity = Identity::new("1.2", "host", "east", "mint", jiff::Timestamp::UNIX_EPOCH).unwrap();
-        let config = Config { address: Address::loopback(0), ..Config::on_port(0) };
         let server =
-            Server::bind("primary", config, identity, &ConnectionMetrics::register(&metrics)).unwrap();
+            Server::bind("primary", server, identity, &ConnectionMetrics::register(&metrics)).unwrap();
         Self {
             server: server
                 .start(Primary::new(Admission::new(manager, DeviceAuth::start(devices, &metrics)), api)),

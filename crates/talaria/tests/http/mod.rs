@@ -59,6 +59,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         self.received
     }
 
+    /// Says that nothing more comes, and returns what comes until the connection's end.
+    pub(crate) async fn rest_after_close_of_writing(mut self) -> Vec<u8> {
+        self.socket.shutdown().await.unwrap();
+        self.rest().await
+    }
+
     async fn read_more(&mut self) -> bool {
         // A reset is an end too.
         self.socket.read_buf(&mut self.received).await.unwrap_or(0) > 0

@@ -25,6 +25,11 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// Starts a gateway and waits until it takes connections. `sections` is YAML: what is to be configured beyond addresses.
     pub(crate) async fn start(sections: &str) -> Gateway {
+        Self::start_in(sections, &[]).await
+    }
+
+    /// The same with these variables in its environment.
+    pub(crate) async fn start_in(sections: &str, environment: &[(&str, &Path)]) -> Gateway {
         let [primary, health, metric] = free_addresses();
         let folder = new_folder();
         let file = folder.join("talaria.yaml");
@@ -45,6 +50,7 @@ impl Gateway {
         let process = command
             .arg("--file")
             .arg(&file)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a file can be shared"))
             .stderr(log)
