@@ -173,6 +173,7 @@ fn connect(address: SocketAddr, numbers: std::ops::Range<usize>, open: Open<'_>)
     numbers
         .map(|number| {
             let socket = TcpStream::connect(address).expect("connects");
+            socket.set_nodelay(true).expect("an option");
             let mut device = open(socket.try_clone().expect("a second handle"));
             write!(
                 device,
