@@ -1,8 +1,9 @@
 //! Basic authentication of the services that use the REST API: `inbound.authKey`.
 
 use std::fmt;
-use std::hint::black_box;
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::digest::{self, SHA256, SHA256_OUTPUT_LEN};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::HeaderValue;
@@ -15,9 +16,11 @@ pub const CHALLENGE: &str = "Basic realm=\"talaria\"";
 /// The keys that open the API. Never shown: not in logs, not in `Debug`.
 #[derive(Clone)]
 pub struct BasicKeys {
-    /// Each is `user:password`.
-    keys: Box<[Box<[u8]>]>,
+    /// SHA-256 of each `user:password`: of one length, so that comparing tells nothing of the key's.
+    digests: Box<[Digest]>,
 }
+
+type Digest = [u8; SHA256_OUTPUT_LEN];
 
 /// A configured key that cannot be one. It does not show the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,10 +41,11 @@ impl BasicKeys {
         let mut keys = Vec::new();
         for text in texts {
             for key in text.as_ref().split_whitespace() {
-                keys.push(decode(key.as_bytes()).ok_or(InvalidKey { number: keys.len() + 1 })?);
+                let key = decode(key.as_bytes()).ok_or(InvalidKey { number: keys.len() + 1 })?;
+                keys.push(digest(&key));
             }
         }
-        Ok(if keys.is_empty() { None } else { Some(Self { keys: keys.into() }) })
+        Ok(if keys.is_empty() { None } else { Some(Self { digests: keys.into() }) })
     }
 
     /// Checks a request's `Authorization` header against every key, in a time that tells nothing of the keys.
@@ -61,14 +65,17 @@ impl BasicKeys {
     }
 
     fn check_credentials(&self, given: &[u8]) -> Result<(), Refusal> {
-        let fits = self.keys.iter().fold(false, |fits, key| fits | same(given, key));
+        let given = digest(given);
+        let same = |key: &Digest| verify_slices_are_equal(&given, key).is_ok();
+        // Every key is looked at, whichever fits.
+        let fits = self.digests.iter().fold(false, |fits, key| fits | same(key));
         if fits { Ok(()) } else { Err(Refusal::Bad) }
     }
 }
 
 impl fmt::Debug for BasicKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "BasicKeys({} hidden)", self.keys.len())
+        write!(f, "BasicKeys({} hidden)", self.digests.len())
     }
 }
 
@@ -95,15 +102,10 @@ fn decode(key: &[u8]) -> Option<Box<[u8]>> {
     (user > 0).then(|| key.into())
 }
 
-/// Takes a time that depends on the length of what was given, and on nothing of the key.
-fn same(given: &[u8], key: &[u8]) -> bool {
-    let mut difference = given.len() ^ key.len();
-    for (index, byte) in given.iter().enumerate() {
-        // A key is never empty; the remainder keeps the index inside whatever its length.
-        difference |= usize::from(byte ^ key[index % key.len()]);
-        difference = black_box(difference);
-    }
-    difference == 0
+fn digest(credentials: &[u8]) -> Digest {
+    let mut digest = [0; SHA256_OUTPUT_LEN];
+    digest.copy_from_slice(digest::digest(&SHA256, credentials).as_ref());
+    digest
 }
 
 #[cfg(test)]
