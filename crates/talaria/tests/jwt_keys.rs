@@ -16,8 +16,12 @@ use tokens::{Answer, KeyServer, Signer};
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn validator(keys: keys::Config) -> Validator {
+    counted(keys, &Metrics::default())
+}
+
+fn counted(keys: keys::Config, metrics: &Metrics) -> Validator {
     let config = Config { keys, ..Config::default() };
-    Validator::start(&config, KeyMetrics::register(&Metrics::default()))
+    Validator::start(&config, KeyMetrics::register(metrics))
 }
 
 fn at(template: &str) -> keys::Config {
@@ -111,6 +115,7 @@ async fn a_key_server_that_lies_gives_no_key() {
         "error" => Answer::status("500 Internal Server Error"),
         "absent" => Answer::json(&two),
         "wrong" => Answer::json(&wrong),
+        "short" => Answer { head: "200 OK\r\nContent-Length: 900".into(), ..Answer::json(&good) },
         "no-http" => Answer { head: "\0\0\0".to_owned(), ..Answer::json(&good) },
         _ => Answer::json(&good),
     });
@@ -125,6 +130,7 @@ async fn a_key_server_that_lies_gives_no_key() {
         ("error", Some(FetchError::Status(500).into())),
         ("absent", Some(DocumentError::Absent.into())),
         ("pem", None),
+        ("short", None),
         ("no-http", None),
     ] {
         let error = key_error(validator.validate(&token(&signer, kid)).await);
@@ -234,9 +240,9 @@ async fn a_source_s_keys_are_replaced_by_what_it_says_next() {
     let (old, new) = (Signer::new("ES256"), Signer::new("ES256"));
     let set = json!({"keys": [old.jwk("old"), new.jwk("both")]});
     let keys = KeyServer::start(move |_| Answer::json(&set));
-    let uri = keys.url("/all.json").parse().unwrap();
-    let source = Source { uri, interval: HOUR, min_interval: HOUR / 2, jitter: 0.1 };
-    let validator = validator(keys::Config { sources: vec![source], ..keys::Config::default() });
+    let (url, metrics) = (keys.url("/all.json"), Metrics::default());
+    let source = Source { uri: url.parse().unwrap(), interval: HOUR, min_interval: HOUR / 2, jitter: 0.1 };
+    let validator = counted(keys::Config { sources: vec![source], ..keys::Config::default() }, &metrics);
     // The first who ask wait for the first fetch.
     assert!(validator.validate(&token(&old, "old")).await.is_ok());
     assert!(validator.validate(&token(&new, "both")).await.is_ok());
@@ -252,6 +258,14 @@ async fn a_source_s_keys_are_replaced_by_what_it_says_next() {
     let asked = keys.asked().len();
     until("a failed refresh", async || keys.asked().len() > asked).await;
     assert!(validator.validate(&token(&new, "new")).await.is_ok(), "the keys of last time stay");
+
+    let counted = async || {
+        let text = String::from_utf8(metrics.gather_text()).unwrap();
+        text.contains(&format!("\nkeys_refresh_keys{{source=\"{url}\"}} 2\n"))
+            && text.contains(&format!("\nkeys_refresh_total{{source=\"{url}\"}} "))
+            && text.contains(&format!("\nkeys_refresh_error_total{{source=\"{url}\"}} "))
+    };
+    until("the metrics of contract §10", counted).await;
 }
 
 /// Lets the paused clock run until `condition` holds.
