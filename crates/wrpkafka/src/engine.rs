@@ -70,8 +70,6 @@ pub(crate) struct Engine {
     clients: AtomicU64,
     /// The client that delivered a record last.
     reached_by: AtomicU64,
-    /// The client that no broker ever let in, while it is replaced.
-    refused: AtomicU64,
     /// Records that were given up on their way since the replacement began: they may be written twice.
     doubtful: AtomicU64,
     problems: Problems,
@@ -157,7 +155,6 @@ impl Engine {
             low_waits: AtomicBool::new(false),
             clients: AtomicU64::new(0),
             reached_by: AtomicU64::new(NO_CLIENT),
-            refused: AtomicU64::new(NO_CLIENT),
             doubtful: AtomicU64::new(0),
             problems: Problems::default(),
             undelivered: AtomicU64::new(0),

@@ -54,7 +54,7 @@ fn ended(text: &str) -> Option<ConnectionProblem> {
     match state.split([')', ',']).next()? {
         // With TLS 1.3 the client is through before the broker has looked at its certificate.
         "APIVERSION_QUERY" if text.contains("ssl://") => Some(ConnectionProblem::ClientCertificate),
-        "APIVERSION_QUERY" => Some(ConnectionProblem::Protocol),
+        "APIVERSION_QUERY" | "SSL_HANDSHAKE" => Some(ConnectionProblem::Protocol),
         "AUTH_HANDSHAKE" | "AUTH_REQ" => Some(ConnectionProblem::Credentials),
         // A broker that wants SASL answers one question and ends the connection at the next.
         "UP" if is_short && text.contains("/bootstrap") && !text.contains("sasl_") => {
@@ -155,6 +155,10 @@ mod tests {
             ),
             (
                 "[thrd:h:1/bootstrap]: h:1/bootstrap: Disconnected: connection closed by peer (after 2ms in state UP)",
+                Some(ConnectionProblem::Protocol),
+            ),
+            (
+                "[thrd:ssl://h:1/bootstrap]: ssl://h:1/bootstrap: Disconnected: connection reset by peer (after 0ms in state SSL_HANDSHAKE)",
                 Some(ConnectionProblem::Protocol),
             ),
             ("[thrd:h:1/1]: h:1/1: Disconnected: connection closed by peer (after 2ms in state UP)", None),

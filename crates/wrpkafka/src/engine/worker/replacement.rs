@@ -9,7 +9,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::{PATIENCE, SHORT_TICK, Worker};
-use crate::engine::Generation;
+use crate::engine::{Engine, Generation};
+use crate::problem::ConnectionProblem;
 
 /// How long a client that works may take to deliver what it has. Then its records are taken away from it: a broker that
 /// is away for longer must not keep a wanted change from everybody else.
@@ -58,10 +59,11 @@ impl Worker {
     /// Lets another client take over. Of several the last one does; the others have got no record yet.
     pub(super) fn replace_by(&mut self, next: Arc<Generation>) {
         self.watch.serving(next.files);
+        let patience = if self.engine.is_refused() { Duration::ZERO } else { DRAIN };
         self.engine.problems_of(&next);
         match &mut self.replacement {
             Some(replacement) => replacement.next = Some(next),
-            None => self.begin(Some(next), DRAIN),
+            None => self.begin(Some(next), patience),
         }
     }
 
@@ -86,8 +88,7 @@ impl Worker {
             old.client.flush(SHORT_TICK);
             old.client.poll(SHORT_TICK);
             if is_busy(old) {
-                let is_vain = now >= replacement.deadline || self.engine.was_refused(old);
-                if is_vain && !replacement.purged {
+                if now >= replacement.deadline && !replacement.purged {
                     replacement.purged = true;
                     old.client.purge();
                 }
@@ -146,19 +147,15 @@ impl Worker {
     }
 }
 
-impl crate::engine::Engine {
-    /// From now on this client's problems are the publisher's. Whether the one before was let in is forgotten with them.
+impl Engine {
+    /// From now on this client's problems are the publisher's.
     fn problems_of(&self, next: &Generation) {
-        let was_refused = self.problem().is_some_and(|problem| problem.is_refusal())
-            && self.reached_by.load(Ordering::Relaxed) != self.problems.client();
-        if was_refused {
-            self.refused.store(self.problems.client(), Ordering::Relaxed);
-        }
         self.problems.next_client(next.number);
     }
 
-    /// Whether the brokers never let this client in, so that none of its records can have been written.
-    fn was_refused(&self, old: &Generation) -> bool {
-        self.refused.load(Ordering::Relaxed) == old.number
+    /// Whether the brokers have never let the present client in, so that none of its records can have been written.
+    fn is_refused(&self) -> bool {
+        let has_reached = self.reached_by.load(Ordering::Relaxed) == self.problems.client();
+        !has_reached && self.problem().is_some_and(ConnectionProblem::is_refusal)
     }
 }
