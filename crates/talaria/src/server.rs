@@ -97,9 +97,10 @@ impl Config {
         }
     }
 
-    /// Whether nobody is answered who does not show a key or a certificate.
-    fn is_authenticated(&self) -> bool {
-        self.keys.is_some() || self.tls.as_ref().is_some_and(tls::Config::is_mutual)
+    /// Whether anybody in reach of this address may do harm.
+    fn is_exposed_at(&self, address: SocketAddr) -> bool {
+        let is_authenticated = self.keys.is_some() || self.tls.as_ref().is_some_and(tls::Config::is_mutual);
+        self.is_dangerous && !is_authenticated && !address.ip().to_canonical().is_loopback()
     }
 }
 
@@ -117,5 +118,33 @@ pub trait Handler: Send + Sync + 'static {
 impl<H: Handler> Handler for Arc<H> {
     fn handle(&self, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send {
         H::handle(self, request)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dangerous_server_is_exposed_beyond_loopback_unless_it_asks_for_a_key_or_a_certificate() {
+        let open = Config { is_dangerous: true, ..Config::on_port(0) };
+        let pairs = vec![tls::Pair { certificate: "a.pem".into(), key: "a.key".into() }];
+        let one_sided = tls::Config { pairs, client_ca: None, versions: tls::Versions::default() };
+        let mutual = tls::Config { client_ca: Some("ca.pem".into()), ..one_sided.clone() };
+        let cases = [
+            (open.clone(), "0.0.0.0:1", true),
+            (open.clone(), "[::]:1", true),
+            (open.clone(), "192.0.2.1:1", true),
+            (open.clone(), "127.0.0.1:1", false),
+            (open.clone(), "[::1]:1", false),
+            (open.clone(), "[::ffff:127.0.0.1]:1", false),
+            (Config { tls: Some(one_sided), ..open.clone() }, "[::]:1", true),
+            (Config { tls: Some(mutual), ..open.clone() }, "[::]:1", false),
+            (Config { keys: BasicKeys::parse(["dXNlcjpwYXNz"]).unwrap(), ..open }, "[::]:1", false),
+            (Config::on_port(0), "[::]:1", false),
+        ];
+        for (config, address, is_exposed) in cases {
+            assert_eq!(config.is_exposed_at(address.parse().unwrap()), is_exposed, "{address} {config:?}");
+        }
     }
 }

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http::{Client, request};
 use hyper::body::Incoming;
 use parking_lot::Mutex;
+use talaria::auth::BasicKeys;
 use talaria::server::{
     Address, Body, Config, ConnectionMetrics, Handler, Identity, Running, Server, incoming, reply, upgrade,
 };
@@ -356,4 +357,25 @@ async fn without_keep_alive_each_response_ends_its_connection() {
     let response = client.response().await;
     assert_eq!(response.header("connection"), Some("close"));
     assert_eq!(client.rest().await, b"");
+}
+
+#[tokio::test]
+async fn a_guarded_server_answers_only_who_shows_its_key() {
+    let keys = BasicKeys::parse(["dXNlcjpwYXNz"]).unwrap();
+    let fixture = start(Config { keys, ..config() });
+    for (authorization, status) in [
+        ("", 401),
+        ("Authorization: Basic d3Jvbmc6d3Jvbmc=\r\n", 401),
+        ("Authorization: Bearer x\r\n", 403),
+        ("Authorization: Basic dXNlcjpwYXNz\r\n", 200),
+    ] {
+        let asked = format!("GET /echo HTTP/1.1\r\nHost: t\r\n{authorization}\r\n");
+        let response = request(fixture.server.local_addr(), asked).await;
+        assert_eq!(response.status, status, "{authorization}");
+        assert_eq!(response.header("WWW-Authenticate").is_some(), status == 401);
+        assert_eq!(response.header("X-Talaria-Build"), Some("1.2"));
+    }
+    let text = String::from_utf8(fixture.metrics.gather_text()).unwrap();
+    let counted = "connection_failures_total{reason=\"unauthorized\",server=\"primary\"} 3";
+    assert!(text.contains(counted), "{text}");
 }

@@ -6,6 +6,7 @@
 mod http;
 mod pki;
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -408,6 +409,73 @@ async fn a_record_that_was_tampered_with_ends_its_connection_only() {
     tcp.write_all(&[7; 32]).await.unwrap();
     assert!(client.rest().await.is_empty());
     assert_eq!(fixture.ask(plain_client(&authority)).await, Ok(200));
+}
+
+thread_local! {
+    /// The server's tasks run on the test's own thread.
+    static PANICS: Cell<usize> = const { Cell::new(0) };
+}
+
+#[tokio::test]
+async fn no_damage_to_what_a_client_sends_makes_a_session_panic() {
+    let ordinary = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        PANICS.set(PANICS.get() + 1);
+        ordinary(info);
+    }));
+    let authority = Authority::new();
+    let fixture = start(config(tls::Config { client_ca: Some(authority.ca()), ..tls(&authority) }));
+    let certificate = authority.issue(&["device"]);
+    let mut answered = 0;
+    for round in 0_usize..240 {
+        let version = if round.is_multiple_of(2) { &TLS13 } else { &TLS12 };
+        let client = authority.client(Some(&certificate), &[version]);
+        let (near, far) = tokio::io::duplex(1 << 16);
+        // Flips a bit, doubles a byte or drops one, ever further into what the client sends.
+        let relaying = tokio::spawn(relay(far, fixture.address(), round * 7, round % 3));
+        let name = ServerName::try_from("talaria.test").unwrap();
+        let asking = async {
+            let socket = TlsConnector::from(Arc::new(client)).connect(name, near).await.ok()?;
+            let mut client = Client::over(socket);
+            client.socket.write_all(GET.as_bytes()).await.ok()?;
+            client.socket.flush().await.ok()?;
+            client.next_response().await
+        };
+        answered += usize::from(
+            tokio::time::timeout(Duration::from_millis(100), asking).await.is_ok_and(|r| r.is_some()),
+        );
+        relaying.abort();
+    }
+    println!("{answered} of 240 damaged connections came as far as an answer");
+    assert_eq!(PANICS.get(), 0);
+    assert_eq!(fixture.ask(authority.client(Some(&certificate), &[&TLS13])).await, Ok(200));
+}
+
+/// Passes bytes between a client and the server, with one byte of the client's damaged.
+async fn relay(client: tokio::io::DuplexStream, server: SocketAddr, at: usize, damage: usize) {
+    let server = TcpStream::connect(server).await.unwrap();
+    server.set_nodelay(true).unwrap();
+    let (mut from_server, mut to_server) = server.into_split();
+    let (mut from_client, mut to_client) = tokio::io::split(client);
+    let upward = async {
+        let (mut passed, mut buffer) = (0, Vec::new());
+        while from_client.read_buf(&mut buffer).await.is_ok_and(|count| count > 0) {
+            let count = buffer.len();
+            if (passed..passed + count).contains(&at) {
+                match damage {
+                    0 => buffer[at - passed] ^= 0x10,
+                    1 => buffer.insert(at - passed, 0x17),
+                    _ => drop(buffer.remove(at - passed)),
+                }
+            }
+            passed += count;
+            if to_server.write_all(&buffer).await.is_err() {
+                return;
+            }
+            buffer.clear();
+        }
+    };
+    tokio::join!(upward, async { drop(tokio::io::copy(&mut from_server, &mut to_client).await) });
 }
 
 #[test]

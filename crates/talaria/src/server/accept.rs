@@ -102,7 +102,7 @@ impl Server {
         let (name, local_addr) = (self.name, self.local_addr);
         let (stopping, stop) = watch::channel(false);
         tracing::info!(server = name, address = %local_addr, tls = self.tls.is_some(), "starting server");
-        if self.config.is_dangerous && !self.config.is_authenticated() && !local_addr.ip().is_loopback() {
+        if self.config.is_exposed_at(local_addr) {
             tracing::warn!(
                 server = name,
                 address = %local_addr,
