@@ -60,8 +60,9 @@ pub fn run(loaded: Loaded) -> ExitCode {
 /// Runs a gateway until the first signal that ends it, and stops it in order, which a second one cuts short.
 async fn serve(loaded: Loaded) -> Result<(), Failure> {
     let mut signals = Signals::listen().map_err(Failure::Signals)?;
+    let convey_keys = loaded.config.device.convey_keys.clone();
     let gateway = Gateway::build(loaded.config)?;
-    let mut reload = Reload::new(loaded.sources, loaded.tree, gateway.publisher().clone());
+    let mut reload = Reload::new(loaded.sources, loaded.tree, convey_keys, gateway.publisher().clone());
     let bound = gateway.bind().map_err(StartError::Bind)?;
     let (stop, stopping) = oneshot::channel::<()>();
     let mut running = pin!(bound.run(async {

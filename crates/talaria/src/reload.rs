@@ -2,7 +2,8 @@
 //!
 //! What can change is how the Kafka publisher works: its routes, headers and batches (`kafka.initialDynamicConfig`), its
 //! certificates (`kafka.tls`) and its credentials (`kafka.sasl`). All of it is taken up, or nothing. Any other key that
-//! has changed is named: it needs a restart.
+//! has changed is named: it needs a restart. So does a filter that asks for a convey key (`convey/<name>`) which has not
+//! been kept of the devices that are connected: their events would go where they must not.
 
 use tracing::{error, info, warn};
 use wrpkafka::Publisher;
@@ -17,20 +18,23 @@ pub struct Reload {
     sources: Sources,
     /// What the gateway runs with. Keys that need a restart stay as they were at the start.
     started: Node,
+    /// The convey keys that are kept of devices beside those that events carry.
+    convey_keys: Vec<String>,
     publisher: Publisher,
 }
 
 impl Reload {
     /// A gateway runs with what was read from these sources.
     #[must_use]
-    pub fn new(sources: Sources, started: Node, publisher: Publisher) -> Self {
-        Reload { sources, started, publisher }
+    pub fn new(sources: Sources, started: Node, convey_keys: Vec<String>, publisher: Publisher) -> Self {
+        Reload { sources, started, convey_keys, publisher }
     }
 
     /// Reads everything again and takes up what can be. Faults are logged, and then nothing changes.
     pub async fn again(&mut self) {
         let (sources, publisher) = (self.sources.clone(), self.publisher.clone());
-        let read = move || read(&sources, &publisher);
+        let convey_keys = self.convey_keys.clone();
+        let read = move || read(&sources, &convey_keys, &publisher);
         // Files are read, and a client is built.
         match tokio::task::spawn_blocking(read).await {
             Ok(Some(tree)) => self.name_the_rest(&tree),
@@ -53,7 +57,7 @@ impl Reload {
 }
 
 /// Reads the sources and tells the publisher; the tree that was read, if all was well.
-fn read(sources: &Sources, publisher: &Publisher) -> Option<Node> {
+fn read(sources: &Sources, convey_keys: &[String], publisher: &Publisher) -> Option<Node> {
     let loaded = match config::load(sources) {
         Ok(loaded) => loaded,
         Err(error) => {
@@ -63,6 +67,14 @@ fn read(sources: &Sources, publisher: &Publisher) -> Option<Node> {
     };
     for warning in &loaded.warnings {
         warn!(%warning, "the configuration is odd");
+    }
+    let mut missing = loaded.config.device.convey_keys;
+    missing.retain(|key| !convey_keys.contains(key));
+    if !missing.is_empty() {
+        let error =
+            "filters ask for convey keys that are not kept of the connected devices: that needs a restart";
+        error!(error, keys = ?missing, "the configuration was not reloaded, nothing changes");
+        return None;
     }
     if let Some(kafka) = loaded.config.kafka
         && let Err(error) = publisher.update(kafka.dynamic, kafka.tls, kafka.sasl)

@@ -102,6 +102,11 @@ async fn a_hang_up_takes_up_other_topics_and_settings_and_names_what_needs_a_res
     let refused = gateway.says("the configuration was not reloaded, nothing changes");
     assert!(refused["error"].as_str().unwrap().contains("kafka.initialDynamicConfig.acks"), "{refused}");
 
+    let filtered = "topicMap: [{pattern: '*', topic: others, filter: {deny: [{key: convey/slot, is: b}]}}]";
+    gateway.reload(&configuration("one", filtered));
+    let refused = gateway.says("the configuration was not reloaded, nothing changes");
+    assert_eq!(refused["keys"], r#"["slot"]"#, "{refused}");
+
     let others = "topicMap: [{pattern: '*', topic: others}], linger: 1ms, compression: lz4";
     gateway.reload(&configuration("two", others));
     gateway.says("configuration reloaded");
