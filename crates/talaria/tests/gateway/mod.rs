@@ -43,6 +43,7 @@ impl Events for Online {
 
 pub(crate) struct Gateway {
     pub(crate) server: Running,
+    pub(crate) manager: Arc<Manager>,
     pub(crate) metrics: Metrics,
     pub(crate) online: mpsc::UnboundedReceiver<()>,
 }
@@ -81,12 +82,8 @@ impl Gateway {
         let identity = Identity::new("1.2", "host", "east", "mint", jiff::Timestamp::UNIX_EPOCH).unwrap();
         let server =
             Server::bind("primary", server, identity, &ConnectionMetrics::register(&metrics)).unwrap();
-        Self {
-            server: server
-                .start(Primary::new(Admission::new(manager, DeviceAuth::start(devices, &metrics)), api)),
-            metrics,
-            online,
-        }
+        let admission = Admission::new(Arc::clone(&manager), DeviceAuth::start(devices, &metrics));
+        Self { server: server.start(Primary::new(admission, api)), manager, metrics, online }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
