@@ -63,8 +63,8 @@ pub(crate) struct Engine {
     phase: AtomicU8,
     /// Whether the client that runs is beyond use.
     replace: AtomicBool,
-    /// Whether records of low QoS may wait as well: while a client is replaced, and until what waited then has left or
-    /// the next client is full.
+    /// Whether records of low QoS may wait as well: while a client is replaced or the next record's schema has no id,
+    /// and until what waited then has left or the client is full.
     low_waits: AtomicBool,
     /// How many clients were built: the number of the next one.
     clients: AtomicU64,
@@ -78,8 +78,6 @@ pub(crate) struct Engine {
     complaints: Complaints,
     /// None without a registry.
     pub(crate) schemas: Option<Arc<Schemas>>,
-    /// Whether the record that is next waits for its schema's id.
-    waits_for_schema: AtomicBool,
     /// Where dead letters go, if anywhere.
     dead_letters: Option<Arc<Target>>,
     stats: Mutex<Accumulator>,
@@ -160,7 +158,6 @@ impl Engine {
             undelivered: AtomicU64::new(0),
             complaints: Complaints::default(),
             schemas,
-            waits_for_schema: AtomicBool::new(false),
             dead_letters: dead_letter::target(&config.dead_letter),
             stats: Mutex::default(),
         }
@@ -181,7 +178,8 @@ impl Engine {
             Err(Turned::Away(refusal)) => return Err(refusal),
             Err(Turned::NoRoom(ticket)) => ticket,
         };
-        if ticket.level == QosLevel::Low && !self.low_waits.load(SeqCst) && !self.is_held_by_schema(&ticket) {
+        let may_wait = ticket.frame == Frame::Open || self.low_waits.load(SeqCst);
+        if ticket.level == QosLevel::Low && !may_wait {
             return Err(Refusal { ticket, error: PublishError::BufferFull });
         }
         let waiting = Waiting { record: record.to_record(), ticket };

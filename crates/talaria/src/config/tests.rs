@@ -106,6 +106,14 @@ talaria.yaml:10: kafka.initialDynamicConfig.topicMap[2].pattern `` is empty: exp
             r#"talaria.yaml:1: kafka.initialDynamicConfig.topicMap is "x", expected a list of sections"#,
         ),
         (
+            "kafka: {enabled: true, brokers: [a:1], schemaRegistry: {urls: ['http://r:8081'], format: xml}}",
+            r#"talaria.yaml:1: kafka.schemaRegistry.format is "xml", expected avro, json or raw"#,
+        ),
+        (
+            "kafka:\n  enabled: true\n  brokers: [a:1]\n  schemaRegistry:\n    urls: ['http://me:hunter2@r:8081']\n  deadLetter:\n    topic: a b",
+            "talaria.yaml:5: kafka.schemaRegistry.urls[0] contains a user: expected schemaRegistry.username and password instead\ntalaria.yaml:7: kafka.deadLetter.topic is no name of a topic: expected at most 249 letters, digits, `.`, `_` and `-`",
+        ),
+        (
             "server: a\nSERVER: b",
             r#"talaria.yaml:2: SERVER is given twice, first as "server" (talaria.yaml:1)"#,
         ),

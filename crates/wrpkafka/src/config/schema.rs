@@ -94,9 +94,10 @@ pub enum WhenDown {
     /// It waits in the waiting room, whatever its QoS, and everything after it behind it, so that order is kept.
     #[default]
     Buffer,
-    /// It goes out as WRP v5 msgpack without a frame, with the header `content-type: application/msgpack`.
+    /// It goes out as WRP v5 msgpack without a frame, with the header `content-type: application/msgpack`. That holds for
+    /// the first records after a start as well, until the registry has answered.
     Raw,
-    /// It fails, and becomes a dead letter where there is a topic for them.
+    /// It fails, and becomes a dead letter where there is a topic for them. Until the registry was asked once, it waits.
     DeadLetter,
 }
 

@@ -9,7 +9,6 @@ use crate::config::WhenDown;
 use crate::error::PublishError;
 use crate::route::Target;
 use crate::schema::{FRAME, Frame};
-use crate::ticket::Ticket;
 use crate::waiting::Waiting;
 
 /// Whether a record may go out.
@@ -30,7 +29,7 @@ impl Engine {
         match (subject.frame(), subject.refusal()) {
             (Some(frame), _) => Gate::Open(frame),
             (None, Some(error)) => Gate::Never(error),
-            (None, None) if schemas.when_down == WhenDown::DeadLetter => {
+            (None, None) if schemas.when_down == WhenDown::DeadLetter && subject.is_missed() => {
                 Gate::Never(PublishError::SchemaUnknown { subject: subject.name.as_ref().into() })
             }
             (None, None) => Gate::Shut,
@@ -40,11 +39,9 @@ impl Engine {
     /// Completes the value of the record that is next, if that is possible.
     pub(super) fn pass_gate(&self, next: &mut Waiting) -> Gate<()> {
         if next.ticket.frame != Frame::Open {
-            self.waits_for_schema.store(false, Ordering::Relaxed);
             return Gate::Open(());
         }
         let gate = self.gate(&next.record.target);
-        self.waits_for_schema.store(matches!(gate, Gate::Shut), Ordering::Relaxed);
         match gate {
             Gate::Open(frame) => {
                 if let Some(place) = next.record.value.first_chunk_mut() {
@@ -59,12 +56,6 @@ impl Engine {
             Gate::Shut => Gate::Shut,
             Gate::Never(error) => Gate::Never(error),
         }
-    }
-
-    /// Whether a record waits for a schema's id, its own or that of one before it. Then it waits whatever its level:
-    /// it is not for want of room.
-    pub(super) fn is_held_by_schema(&self, ticket: &Ticket) -> bool {
-        ticket.frame == Frame::Open || self.waits_for_schema.load(Ordering::Relaxed)
     }
 
     /// The registry has said something about a subject.

@@ -80,7 +80,10 @@ impl Engine {
                 };
                 match self.pass_gate(first) {
                     Gate::Open(()) => {}
-                    Gate::Shut => break,
+                    Gate::Shut => {
+                        self.low_waits.store(true, SeqCst);
+                        break;
+                    }
                     Gate::Never(error) => {
                         moved = true;
                         let waiting = room.queue.pop_first();

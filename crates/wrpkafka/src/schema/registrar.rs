@@ -144,6 +144,10 @@ impl Clerk {
 
     /// Returns when to try again.
     fn is_down(&mut self, error: &str) -> Duration {
+        self.schemas.subjects.unknown().iter().for_each(|subject| subject.miss());
+        if let Some(engine) = self.engine.upgrade() {
+            engine.subject_decided();
+        }
         let now = Instant::now();
         if self.complained.is_none_or(|last| now >= last + COMPLAIN) {
             self.complained = Some(now);

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -20,6 +20,8 @@ pub(crate) struct Subject {
     pub(crate) name: Box<str>,
     /// [`KNOWN`] and the schema's id, once the registry has told it; it never changes then.
     id: AtomicU64,
+    /// Whether the registry was asked in vain, at least once.
+    is_missed: AtomicBool,
     /// Why the registry will have none of it, and when it said so.
     refusal: Mutex<Option<(PublishError, Instant)>>,
 }
@@ -28,7 +30,7 @@ const KNOWN: u64 = 1 << 32;
 
 impl Subject {
     fn new(name: Box<str>) -> Subject {
-        Subject { name, id: AtomicU64::new(0), refusal: Mutex::new(None) }
+        Subject { name, id: AtomicU64::new(0), is_missed: AtomicBool::new(false), refusal: Mutex::new(None) }
     }
 
     /// What goes before a value, once the id is known.
@@ -47,6 +49,15 @@ impl Subject {
     /// When the registry refused, if it did.
     pub(crate) fn refused_at(&self) -> Option<Instant> {
         self.refusal.lock().as_ref().map(|(_, at)| *at)
+    }
+
+    /// Whether the registry did not answer when it was asked. Before, it may be about to.
+    pub(crate) fn is_missed(&self) -> bool {
+        self.is_missed.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn miss(&self) {
+        self.is_missed.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn know(&self, id: u32) {
