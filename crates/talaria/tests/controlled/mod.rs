@@ -1,5 +1,7 @@
 //! A gateway with a control server, and devices with tokens that are connected to it.
 
+#![allow(dead_code, reason = "each test file uses its own part")]
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
