@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use talaria::api;
 use talaria::auth::services::{self, Tokens};
 use talaria::auth::{BasicKeys, attempts, jwt, keys};
-use tokens::{KeyServer, Signer, now};
+use tokens::{Answer, KeyServer, Signer, now};
 
 fn gateway(auth: services::Config) -> Gateway {
     Gateway::with(api::Config { auth, ..api::Config::default() })
@@ -158,4 +158,19 @@ async fn whoever_guesses_waits_and_whoever_succeeds_does_not() {
         assert_eq!(devices(&gateway, "v2", &wrong).await.status, 403, "its address has succeeded");
         assert_eq!(devices(&gateway, "v2", &right).await.status, 200);
     }
+}
+
+#[tokio::test]
+async fn a_key_server_that_is_down_slows_nobody() {
+    let signer = Signer::new("ES256");
+    let server = KeyServer::of(&signer);
+    let attempts = attempts::Config { failures: Some(1), longest: Duration::from_secs(30) };
+    let gateway = gateway(services::Config { keys: None, tokens: tokens(&server), attempts });
+    server.now_answers(|_| Answer::status("503 Service Unavailable"));
+    let header = bearer(&signer, &allowing(json!(["x1:webpa:api:.*:all"])));
+    for _ in 0..10 {
+        assert_eq!(devices(&gateway, "v2", &header).await.status, 400);
+    }
+    let unknown = gateway.metric("auth_failures_total{endpoint=\"api\",reason=\"unknown_key\"}");
+    assert_eq!(unknown, 10.0);
 }

@@ -10,7 +10,7 @@ use crate::device::Claims;
 use crate::telemetry::metrics::Metrics;
 
 /// Whether and how devices' tokens are checked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// How (`jwtValidator`); none: everybody is let in, whatever [`fail_open`](Self::fail_open) says.
     pub jwt: Option<jwt::Config>,

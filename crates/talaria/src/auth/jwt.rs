@@ -22,7 +22,7 @@ use times::{Leeway, NotNow};
 use token::{Malformed, Token};
 
 /// How tokens are checked (`jwtValidator`, `inbound.jwt`).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
     /// Where the keys are.
     pub keys: keys::Config,

@@ -34,7 +34,7 @@ use fetch::Fetcher;
 use refresh::Refreshed;
 
 /// Where keys come from (`jwtValidator.Config`, contract §6).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// The URL of a key (`Resolve.Template`); none: only keys of the sources are known.
     pub template: Option<Template>,
@@ -60,8 +60,6 @@ pub struct Source {
     /// By how much the interval is varied, as a part of it, from 0 to 1 (`jitter`).
     pub jitter: f64,
 }
-
-impl Eq for Source {}
 
 impl Default for Config {
     fn default() -> Self {

@@ -56,6 +56,22 @@ impl Reason {
             Self::Throttled => "throttled",
         }
     }
+
+    /// Whether whoever sent them may be trying to find out what opens. Not one without credentials, nor one whose token
+    /// is properly signed, nor one whose key cannot be had: a key server that is down must not shut services out.
+    pub fn is_guess(self) -> bool {
+        match self {
+            Self::Bad | Self::Malformed | Self::Signature => true,
+            Self::Missing
+            | Self::Scheme
+            | Self::UnknownKey
+            | Self::Subject
+            | Self::Expired
+            | Self::Early
+            | Self::Capability
+            | Self::Throttled => false,
+        }
+    }
 }
 
 impl From<&Refusal> for Reason {

@@ -131,9 +131,7 @@ impl ServiceAuth {
 
     fn refused(&self, asked: &Asked<'_>, reason: Reason, refusal: Refusal) -> Refusal {
         self.failures.count(reason);
-        // A probe without credentials guesses nothing, and whoever waits is not made to wait longer for asking.
-        let is_guess = !matches!(reason, Reason::Missing | Reason::Capability | Reason::Throttled);
-        if let (true, Some(peer)) = (is_guess, asked.peer) {
+        if let (true, Some(peer)) = (reason.is_guess(), asked.peer) {
             self.attempts.failed(peer);
         }
         refusal
