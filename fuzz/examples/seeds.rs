@@ -17,6 +17,7 @@ const MAX_LENGTH: usize = 2048;
 fn main() {
     websocket();
     handshake();
+    tokens();
     messages();
     locators();
 }
@@ -100,6 +101,52 @@ fn handshake() {
         ("empty", String::new()),
     ] {
         write("handshake", name, text.as_bytes());
+    }
+}
+
+/// Tokens, claims and documents of keys.
+fn tokens() {
+    // A point of Ed25519 and one of P-256 (RFC 8037 §A.2, RFC 7515 §A.3.1).
+    let ed25519 = r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+    let p256 = r#"{"kty":"EC","crv":"P-256","use":"sig","alg":"ES256","kid":"current","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}"#;
+    let rsa = format!(r#"{{"kty":"RSA","e":"AQAB","n":"{}w"}}"#, "x".repeat(341));
+    let set = format!(r#"{{"keys":[{ed25519},{p256}]}}"#);
+    for (name, text) in [
+        // {"alg":"EdDSA"}, {"alg":"EdDSA","kid":"../x"}, {"alg":"none"}, {"alg":"HS256"}, {"alg":"RS256","kid":"a/b"}
+        ("token-eddsa", "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJ4In0.AAAA"),
+        ("token-climbing-kid", "eyJhbGciOiJFZERTQSIsImtpZCI6Ii4uL3gifQ.eyJzdWIiOiJ4In0.AAAA"),
+        ("token-none", "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0."),
+        ("token-hs256", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.AAAA"),
+        ("token-rs256", "eyJhbGciOiJSUzI1NiIsImtpZCI6ImEvYiJ9.eyJzdWIiOiJ4In0.AAAA"),
+        ("token-two-dots-more", "eyJhbGciOiJFZERTQSJ9.a.b.c"),
+        ("claims", r#"{"sub":"x","exp":1e300,"nbf":"1","iat":-5,"trust":"0x10","partner-id":["a"]}"#),
+        ("claims-repeated", r#"{"sub":"x","sub":"y"}"#),
+        ("claims-nested", r#"{"a":[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]}"#),
+        ("jwk-ed25519", ed25519),
+        ("jwk-p256", p256),
+        ("jwk-rsa", &rsa),
+        ("jwk-oct", r#"{"kty":"oct","k":"AAAA"}"#),
+        ("jwk-set", &set),
+        ("pem-empty", "-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----\n"),
+        ("pem-endless", "-----BEGIN PUBLIC KEY-----\nAAAA"),
+    ] {
+        write("jwt", name, text.as_bytes());
+    }
+    // In front: the number of the PEM label.
+    for (name, der) in [
+        (
+            "der-spki-ed25519",
+            "00 302a300506032b6570032100 d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
+        ),
+        ("der-rsa-weak", "01 3008 0203 00ffff 0201 03"),
+        ("der-length-of-4g", "00 3084 ffffffff 00"),
+        ("der-length-of-length", "02 30ff 00"),
+        (
+            "der-pkcs8-ed25519",
+            "03 302e020100300506032b657004220420 9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60",
+        ),
+    ] {
+        write("jwt", name, &vectors::hex(der));
     }
 }
 

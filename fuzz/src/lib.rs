@@ -8,11 +8,13 @@
 //! are symbolic links into `crates/talaria/src`. The whole gateway would bring librdkafka and OpenSSL, whose build with
 //! the fuzzer's flags takes CI five minutes. That this compiles is also a proof that those modules know no socket.
 
+pub mod auth;
 pub mod device;
 pub mod ws;
 
 pub mod allocation;
 pub mod handshake;
+pub mod jwt;
 pub mod locator;
 pub mod message;
 pub mod websocket;

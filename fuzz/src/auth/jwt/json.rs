@@ -1,0 +1,1 @@
+../../../../crates/talaria/src/auth/jwt/json.rs

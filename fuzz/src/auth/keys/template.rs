@@ -1,0 +1,1 @@
+../../../../crates/talaria/src/auth/keys/template.rs
