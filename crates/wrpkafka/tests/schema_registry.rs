@@ -133,6 +133,27 @@ async fn an_id_once_known_outlives_the_registry_and_new_routes_ask_for_theirs() 
 }
 
 #[tokio::test]
+async fn records_behind_one_without_an_id_wait_as_well_and_none_is_dropped_for_it() {
+    let (kafka, registry) = (MockKafka::start(1).unwrap(), MockRegistry::start().unwrap());
+    kafka.create_topic("second", 1).unwrap();
+    let publisher = started(with_registry(&kafka, &registry, SchemaFormat::Raw));
+    assert_eq!(fate(&submit(&publisher, &event(1, 75))), Ok(Outcome::Accepted));
+    registry.set_down(true);
+    let mut topic_map = routes(&["second", TOPIC]);
+    (topic_map[0].pattern, topic_map[1].pattern) = ("device-status".into(), "known".into());
+    publisher.update_config(DynamicConfig { topic_map, ..DynamicConfig::default() }).unwrap();
+    let unknown = submit(&publisher, &event(2, 75));
+    let mut low = event(3, 0);
+    low.dest = "event:known".into();
+    let known = submit(&publisher, &low);
+    assert_eq!(publisher.buffered().waiting_records, 2);
+    registry.set_down(false);
+    assert_eq!((fate(&unknown), fate(&known)), (Ok(Outcome::Accepted), Ok(Outcome::Accepted)));
+    assert_eq!(publisher.schema_stats().held, 1, "the other waited for its turn only");
+    publisher.stop(PATIENCE).await;
+}
+
+#[tokio::test]
 async fn without_a_registry_raw_records_say_what_they_are() {
     let (kafka, registry) = (MockKafka::start(1).unwrap(), MockRegistry::start().unwrap());
     registry.set_down(true);
