@@ -138,6 +138,8 @@ async fn records_behind_one_without_an_id_wait_as_well_and_none_is_dropped_for_i
     kafka.create_topic("second", 1).unwrap();
     let publisher = started(with_registry(&kafka, &registry, SchemaFormat::Raw));
     assert_eq!(fate(&submit(&publisher, &event(1, 75))), Ok(Outcome::Accepted));
+    // The first record may have come before the first id.
+    let before = publisher.schema_stats().held;
     registry.set_down(true);
     let mut topic_map = routes(&["second", TOPIC]);
     (topic_map[0].pattern, topic_map[1].pattern) = ("device-status".into(), "known".into());
@@ -149,7 +151,7 @@ async fn records_behind_one_without_an_id_wait_as_well_and_none_is_dropped_for_i
     assert_eq!(publisher.buffered().waiting_records, 2);
     registry.set_down(false);
     assert_eq!((fate(&unknown), fate(&known)), (Ok(Outcome::Accepted), Ok(Outcome::Accepted)));
-    assert_eq!(publisher.schema_stats().held, 1, "the other waited for its turn only");
+    assert_eq!(publisher.schema_stats().held, before + 1, "the other waited for its turn only");
     publisher.stop(PATIENCE).await;
 }
 
