@@ -11,10 +11,20 @@ struct Command {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gateway_under_a_benchmark_loses_and_repeats_nothing_and_leaves_with_0() {
+    is_clean(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nor_does_one_that_speaks_tls_to_devices_and_callers() {
+    is_clean(&["--tls"]).await;
+}
+
+async fn is_clean(further: &[&str]) {
     let arguments = [
         &["bench", "--spawn", env!("CARGO_BIN_EXE_talaria")][..],
         &["--devices", "50", "--events", "2000", "--requests", "200"],
         &["--qos", "mix", "--window", "100", "--settle", "0"],
+        further,
     ];
     let options = Command::try_parse_from(arguments.concat()).unwrap().options;
     let report = bench::run(&options).await.unwrap();
