@@ -6,7 +6,7 @@
 //! this module: [`upgrade::take`] gives its socket to the device's session.
 //!
 //! What goes wrong with a connection is a [`Failure`], counted under its name; hyper's own answers to requests that it
-//! cannot read are replaced by ours ([`refusal`]), so that every answer names the gateway.
+//! cannot read are replaced by ours (`refusal.rs`), so that every answer names the gateway.
 //!
 //! There is no HTTP/2 here: devices upgrade HTTP/1.1, and everybody else speaks it too.
 

@@ -15,13 +15,7 @@ use crate::{
 pub(super) fn read(root: &Section<'_>) -> api::Config {
     let section = root.section("inbound");
     let mut config = api::Config::default();
-    section.read_as("authKey", "base64 of user:password, one or a list", &mut config.auth.keys, |value| {
-        let texts = match value {
-            Value::List(_) => Vec::<String>::read(value)?,
-            _ => vec![String::read(value)?],
-        };
-        BasicKeys::parse(texts).ok()
-    });
+    read_keys(&section, &mut config.auth.keys);
     config.auth.tokens = read_tokens(&section.section("jwt"));
     let mut failures = 0;
     section.read("throttle.failures", &mut failures);
@@ -31,6 +25,17 @@ pub(super) fn read(root: &Section<'_>) -> api::Config {
     section.read_count("maxBodyBytes", &mut config.max_body_bytes);
     config.access = access::read(&root.section("deviceAccessCheck"));
     config
+}
+
+/// Reads an `authKey`. A key that cannot be one is a fault: the reference skips it, and is open if no other is left.
+pub(super) fn read_keys(section: &Section<'_>, keys: &mut Option<BasicKeys>) {
+    section.read_as("authKey", "base64 of user:password, one or a list", keys, |value| {
+        let texts = match value {
+            Value::List(_) => Vec::<String>::read(value)?,
+            _ => vec![String::read(value)?],
+        };
+        BasicKeys::parse(texts).ok()
+    });
 }
 
 /// Tokens of services, if they are taken.

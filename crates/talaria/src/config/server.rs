@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::inbound::read_keys;
 use super::read::{Section, Setting as _};
 use super::tree::Value;
-use crate::auth::BasicKeys;
 use crate::server::tls::{self, Key, Pair, Version, Versions};
 use crate::server::{self, ConnectionRate};
 
@@ -47,7 +47,7 @@ pub(super) fn read_optional(section: &Section<'_>) -> Option<server::Config> {
 /// Reads the section of the control server, which does harm in the wrong hands.
 pub(super) fn read_control(section: &Section<'_>) -> Option<server::Config> {
     let mut config = read_optional(section)?;
-    read_keys(section, &mut config);
+    read_keys(section, &mut config.keys);
     config.is_dangerous = true;
     Some(config)
 }
@@ -55,18 +55,8 @@ pub(super) fn read_control(section: &Section<'_>) -> Option<server::Config> {
 /// Reads the section of a server whose paths ask for no authentication of their own, and may get one for all.
 pub(super) fn read_guarded(section: &Section<'_>, port: u16) -> server::Config {
     let mut config = read(section, port);
-    read_keys(section, &mut config);
+    read_keys(section, &mut config.keys);
     config
-}
-
-fn read_keys(section: &Section<'_>, config: &mut server::Config) {
-    section.read_as("authKey", "base64 of user:password, one or a list", &mut config.keys, |value| {
-        let texts = match value {
-            Value::List(_) => Vec::<String>::read(value)?,
-            _ => vec![String::read(value)?],
-        };
-        BasicKeys::parse(texts).ok()
-    });
 }
 
 fn read_rate(section: &Section<'_>) -> Option<ConnectionRate> {

@@ -1,7 +1,7 @@
 //! TLS of the servers: certificates, versions and client authorities, read from files and read again when these change.
 //!
-//! [`Tls`] is one server's; a connection takes what is [current](Tls::current) when it begins and stays with it. The
-//! sessions themselves are in [`socket`]: they keep no buffers of their own, as hundreds of thousands of them are idle.
+//! `Tls` is one server's; a connection takes what is current when it begins and stays with it. The sessions themselves
+//! are in `socket.rs`: they keep no buffers of their own, as hundreds of thousands of them are idle.
 //! Nothing here extracts a secret from rustls or writes a record by itself.
 
 mod certificates;
@@ -98,7 +98,7 @@ pub enum Problem {
 }
 
 /// One server's TLS at work.
-pub struct Tls {
+pub(super) struct Tls {
     config: Config,
     current: ArcSwap<ServerConfig>,
     /// What the files held when they were read for the first time.
