@@ -1,7 +1,7 @@
 //! The control server: what an operator may do to a running gateway (contract §7).
 //!
-//! - [`gate`]: whether new devices are taken at all.
-//! - [`filter`]: which devices are kept out by what their tokens say.
+//! - `gate`: whether new devices are taken at all.
+//! - `filter`: which devices are kept out by what their tokens say.
 //! - [`drain`]: sending connected devices away, all or some, at a bearable pace.
 //!
 //! All of it is dangerous: the server is started only if it has an address, and belongs on a network that devices and

@@ -1,5 +1,7 @@
 //! Attackers on the real program while honest devices work, small: CONTRIBUTING names the whole drill.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use clap::Parser;
 use talaria_sim::attack::{self, Kind, Options, Report};
 
