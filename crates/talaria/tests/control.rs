@@ -13,8 +13,10 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use controlled::{Controlled, close_code, without_times};
+use http::{Client, request};
 use serde_json::json;
 use talaria::api;
+use talaria::server::{Address, Config};
 
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -382,6 +384,45 @@ async fn one_drain_runs_at_a_time_and_can_be_cancelled() {
     assert!(controlled.ask("GET /device/drain", "", "").await.body.contains(r#""visited":0,"drained":0"#));
     assert!(controlled.gateway.metric("drain_status") < 1.0);
     assert_eq!(controlled.gateway.manager.registry().len(), 1);
+}
+
+/// The whole gateway: contract §7, and §10 for the metrics.
+#[tokio::test]
+async fn the_control_server_is_started_only_if_it_has_an_address_and_a_stop_ends_its_drain() {
+    for has_control in [false, true] {
+        let mut config = talaria::config::load(&talaria::config::Sources::default()).unwrap().config;
+        let server = Config { address: Address::loopback(0), ..Config::on_port(0) };
+        (config.primary, config.health, config.metric) = (server.clone(), server.clone(), server.clone());
+        config.control = has_control.then_some(server);
+        let bound = talaria::gateway::Gateway::build(config).unwrap().bind().unwrap();
+        let addresses = bound.addresses();
+        assert_eq!(addresses.control.is_some(), has_control);
+        let (stop, stopping) = tokio::sync::oneshot::channel::<()>();
+        let running = tokio::spawn(bound.run(async { _ = stopping.await }));
+        let metrics = request(addresses.metric, "GET /metrics HTTP/1.1\r\nHost: t\r\n\r\n").await;
+        for name in ["gate_status", "drain_status", "drain_count"] {
+            let is_there = metrics.text().lines().any(|line| line.starts_with(name));
+            assert_eq!(is_there, has_control, "{name}");
+        }
+        if let Some(control) = addresses.control {
+            let mut device = Client::connect(addresses.primary).await;
+            device
+                .send(
+                    "GET /api/v2/device HTTP/1.1\r\nHost: t\r\nX-Webpa-Device-Name: uuid:a\r\nConnection: Upgrade\r\n\
+                     Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+                )
+                .await;
+            assert_eq!(device.response().await.status, 101);
+            let line = "POST /api/v3/device/drain?count=1&rate=1&tick=1h HTTP/1.1\r\nHost: t\r\n\r\n";
+            assert_eq!(request(control, line).await.text(), r#"{"count":1,"rate":1,"tick":"1h0m0s"}"#);
+        }
+        stop.send(()).unwrap();
+        let left = tokio::time::timeout(Duration::from_secs(20), running)
+            .await
+            .expect("the stop waits for no drain");
+        assert_eq!(left.unwrap().unwrap().sessions, 0);
+    }
 }
 
 /// Issue 5: 10,000 devices at `rate=1000&tick=1s` take 10 s ± 1 s. Here 60 at 200 a second, unless
