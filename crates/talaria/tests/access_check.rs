@@ -20,11 +20,10 @@ use wrp::Message;
 
 /// The checks of a configuration, as the gateway reads it.
 fn checks(mode: &str, checks: &str) -> AccessCheck {
-    let directory = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!(
-        "access-{}-{mode}-{}",
-        std::process::id(),
-        checks.len()
-    ));
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let directory = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join(format!("access-{}-{number}", std::process::id()));
     std::fs::create_dir_all(&directory).unwrap();
     let text = format!("deviceAccessCheck:\n  type: {mode}\n  checks: {checks}\n");
     std::fs::write(directory.join("talaria.yaml"), text).unwrap();
