@@ -1,5 +1,7 @@
 //! The benchmark on the real program, small: its figures mean nothing here, but its counts do.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
+
 use clap::Parser;
 use talaria_sim::bench::{self, Options};
 
