@@ -148,6 +148,14 @@ mod tests {
     }
 
     #[test]
+    fn a_number_of_many_digits_is_kept_to_the_last_bit() {
+        // Found by the fuzzer: read, printed and read again, it was another.
+        let claims: Value = serde_json::from_str(&format!(r#"{{"p":{}}}"#, "1".repeat(34))).unwrap();
+        let kept = Claims::new(claims.as_object().unwrap());
+        assert_eq!(Value::Object(kept.all()), claims);
+    }
+
+    #[test]
     fn all_claims_are_kept() {
         let claims = json!({"sub": "x", "capabilities": ["a"], "partner-id": ["p"]});
         let kept = Claims::new(claims.as_object().unwrap());
