@@ -26,8 +26,9 @@ use crate::ws::Input;
 const READ_BUFFER: usize = 64 * 1024;
 /// A thread's write buffer that a long message made larger than this is not kept.
 const WRITE_BUFFER: usize = 64 * 1024;
-/// How often a task reads before it lets others have their turn.
-const READS_IN_A_ROW: usize = 16;
+/// How often a task reads before it lets others have their turn: few devices say more at once, and one that floods the
+/// gateway must not make the others wait for what a megabyte takes to be decrypted.
+const READS_IN_A_ROW: usize = 2;
 /// What a device may still send after the end, unheard, so that it reads the close frame before the connection is reset. One
 /// that floods the gateway is not waited for.
 const UNHEARD_BYTES: usize = 256 * 1024;
