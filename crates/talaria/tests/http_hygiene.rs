@@ -169,7 +169,9 @@ async fn a_refusal_reaches_the_client_though_it_sends_on() {
     let reason = "talaria_talaria_connection_failures_total{reason=\"header_too_large\",server=\"primary\"}";
     // It is counted when the connection is over.
     drop(client);
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
     while gateway.metric(reason) != 1.0 {
+        assert!(std::time::Instant::now() < until, "it is not counted");
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
 }
