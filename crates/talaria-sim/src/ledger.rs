@@ -32,7 +32,7 @@ const SENT: u8 = 1 << 7;
 /// How much a message's sender minds its being lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Care {
-    /// QoS below 25: the gateway may drop it when resources are short (contract §15).
+    /// QoS below 25: the gateway may drop it when resources are short (contract §15.2).
     BestEffort,
     /// QoS of 25 or more: must not be lost.
     Assured,

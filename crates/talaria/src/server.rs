@@ -48,7 +48,7 @@ pub use rate::ConnectionRate;
 
 use crate::auth::BasicKeys;
 
-/// One server's address, limits and timeouts (contract §9). `None` means no limit.
+/// One server's address, limits and timeouts (contract §9.7). `None` means no limit.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Where it listens (`address`).

@@ -152,7 +152,7 @@ async fn one_drain_runs_at_a_time_and_can_be_cancelled() {
     assert_eq!(controlled.gateway.manager.registry().len(), 1);
 }
 
-/// The whole gateway: contract §7, and §10 for the metrics.
+/// The whole gateway: contract §7, and §10.11 for the metrics.
 #[tokio::test]
 async fn the_control_server_is_started_only_if_it_has_an_address_and_a_stop_ends_its_drain() {
     for has_control in [false, true] {

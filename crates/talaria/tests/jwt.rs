@@ -358,7 +358,7 @@ async fn keys_are_taken_as_jwk_jwk_set_and_pem() {
     assert_eq!(keys.asked().len(), documents.len(), "each is fetched once: {:?}", keys.asked());
 }
 
-/// contract §10; a key id is a stranger's choice and must not become a series of its own.
+/// contract §10.12; a key id is a stranger's choice and must not become a series of its own.
 #[tokio::test]
 async fn what_happens_with_keys_and_tokens_is_counted_and_no_token_is_shown() {
     let signer = Signer::new("ES256");

@@ -265,7 +265,7 @@ async fn a_source_s_keys_are_replaced_by_what_it_says_next() {
             && text.contains(&format!("\nkeys_refresh_total{{source=\"{url}\"}} "))
             && text.contains(&format!("\nkeys_refresh_error_total{{source=\"{url}\"}} "))
     };
-    until("the metrics of contract §10", counted).await;
+    until("the metrics of contract §10.12", counted).await;
 }
 
 /// Lets the paused clock run until `condition` holds.

@@ -1,4 +1,4 @@
-//! The health and the metric servers (contract §10).
+//! The health and the metric servers (contract §10.1, §10.2).
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 

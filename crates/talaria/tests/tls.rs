@@ -1,4 +1,4 @@
-//! TLS of the servers over real sockets (contract §9): who is let in, with what, and what a change of files does.
+//! TLS of the servers over real sockets (contract §9.8): who is let in, with what, and what a change of files does.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 #![allow(clippy::print_stdout, reason = "the tables are part of what the test shows")]

@@ -1,4 +1,4 @@
-//! Certificates that are changed under connected devices: none of them notices (contract §9).
+//! Certificates that are changed under connected devices: none of them notices (contract §9.8).
 //!
 //! `TALARIA_TLS_DEVICES=1000 cargo test -p talaria --test tls_devices` is the drill; in CI there are fewer.
 

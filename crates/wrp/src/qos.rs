@@ -1,6 +1,6 @@
 use std::fmt;
 
-/// How much a message matters: its `qos` (contract §15). Any number is kept; [`Qos::level`] says what it means.
+/// How much a message matters: its `qos` (contract §15.1). Any number is kept; [`Qos::level`] says what it means.
 ///
 /// When resources run short the number is also the priority: the lowest goes first.
 ///
@@ -13,7 +13,7 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Qos(pub i64);
 
-/// The four services that a [`Qos`] value can ask for (contract §15), in rising order.
+/// The four services that a [`Qos`] value can ask for (contract §15.1), in rising order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum QosLevel {
     /// Below 25: at most once, best effort.

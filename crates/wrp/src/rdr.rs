@@ -1,6 +1,6 @@
 use std::fmt;
 
-/// A request delivery response: what became of a message, in the `rdr` of its acknowledgement (contract §15).
+/// A request delivery response: what became of a message, in the `rdr` of its acknowledgement (contract §15.3).
 ///
 /// 50 to 99 and 150 to 199 are the implementation's own.
 ///

@@ -12,7 +12,7 @@ use std::time::Duration;
 pub use filter::{Filter, Number, Relation, Rule, Test};
 pub use schema::{DeadLetter, SchemaFormat, SchemaRegistry, SubjectStrategy, UnknownName, WhenDown};
 
-/// A publisher's configuration as it was written. [`Config::default`] holds every default of contract §8,
+/// A publisher's configuration as it was written. [`Config::default`] holds every default of contract §8.1,
 /// so that setting [`brokers`](Config::brokers) is enough: every message goes to the topic `wrp-events`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {

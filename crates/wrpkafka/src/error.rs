@@ -117,7 +117,7 @@ impl PublishError {
     }
 }
 
-/// The classes of errors that publish events and the metric label `error_type` tell apart (contract §8).
+/// The classes of errors that publish events and the metric label `error_type` tell apart (contract §8.10).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorType {
     /// The message could not be written: the schema registry does not let us. As WRP v5 it always can.

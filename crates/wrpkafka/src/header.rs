@@ -1,4 +1,4 @@
-//! The headers of records: literals, and references to fields of the message (contract §8).
+//! The headers of records: literals, and references to fields of the message (contract §8.8).
 
 mod block;
 

@@ -1,4 +1,4 @@
-//! Where a record's key comes from. The key decides the partition (contract §8, `hashKey`).
+//! Where a record's key comes from. The key decides the partition (contract §8.6).
 
 use std::borrow::Cow;
 use std::fmt;

@@ -1,6 +1,6 @@
 use std::fmt;
 
-/// What became of a publish call (contract §8, "QoS").
+/// What became of a publish call (contract §8.9).
 ///
 /// The texts of [`Outcome::as_str`] are the values of the metric label `outcome`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,4 +1,4 @@
-//! Patterns of event types: at most one `*`, which stands for any text (contract §8).
+//! Patterns of event types: at most one `*`, which stands for any text (contract §8.4).
 
 /// A compiled pattern. Matching allocates nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -234,8 +234,8 @@ impl Publisher {
         result
     }
 
-    /// Publishes a message as its quality of service asks (contract §8): below 25 without waiting, from 25 waiting for
-    /// room, from 75 waiting for the brokers' acknowledgement.
+    /// Publishes a message as its quality of service asks (contract §8.9): below 25 it does not wait, from 25 it waits
+    /// for room, from 75 it waits for the brokers' acknowledgement.
     ///
     /// A message that several routes take has its records sent in their order; from 75 each waits for the one before,
     /// and the first that fails ends it. If the future is dropped before it is ready, records may be missing.

@@ -1,4 +1,4 @@
-//! Which records a message becomes: the compiled `topicMap` (contract §8).
+//! Which records a message becomes: the compiled `topicMap` (contract §8.4).
 //!
 //! Everything is parsed once, when the configuration is; routing a message compares bytes and hashes them.
 

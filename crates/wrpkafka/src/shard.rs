@@ -1,4 +1,4 @@
-//! How a route with several topics chooses one of them (contract §8).
+//! How a route with several topics chooses one of them (contract §8.5).
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

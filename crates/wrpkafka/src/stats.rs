@@ -1,4 +1,4 @@
-//! What the client counts: connections, bytes, batches (contract §10, the client's families).
+//! What the client counts: connections, bytes, batches (contract §10.8).
 //!
 //! librdkafka's counters belong to one client and one partition; ours are sums over all clients that the publisher has
 //! had, and grow only.

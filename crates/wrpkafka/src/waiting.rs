@@ -1,7 +1,7 @@
 //! The waiting room: records of QoS 25 and above that found the client's buffer full, in the order they came.
 //!
 //! It is bounded in records and in bytes. When it is full, the lowest level gives way first, and within a level the
-//! oldest (contract §15). It knows nothing of clients: whoever holds its lock takes records out and sends them.
+//! oldest (contract §15.2). It knows nothing of clients: whoever holds its lock takes records out and sends them.
 
 use std::collections::BTreeMap;
 

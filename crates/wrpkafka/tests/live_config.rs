@@ -1,4 +1,4 @@
-//! Live changes of the client under load, against librdkafka's mock cluster (contract §8, `update_config`).
+//! Live changes of the client under load, against librdkafka's mock cluster (contract §8.12).
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests are not recognized as tests")]
 

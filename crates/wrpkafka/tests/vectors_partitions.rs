@@ -1,4 +1,4 @@
-//! The partition of a keyed record is the one that any Java or franz-go producer chooses (contract §8).
+//! The partition of a keyed record is the one that any Java or franz-go producer chooses (contract §8.7).
 //!
 //! The choice is librdkafka's (`partitioner=murmur2_random`), so that is what is asked; `mock_cluster.rs` reads back
 //! where records really went.

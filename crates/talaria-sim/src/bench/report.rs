@@ -111,7 +111,7 @@ pub struct Events {
     pub kafka: Option<End>,
     /// Acknowledgements at the devices, for events of QoS 25 and more.
     pub ack: End,
-    /// The acknowledgements of the whole run by their rdr (contract §15); -1: none, or not defined.
+    /// The acknowledgements of the whole run by their rdr (contract §15.3); -1: none, or not defined.
     pub acks_by_rdr: BTreeMap<i64, u64>,
     /// Messages at the sinks that were no WRP messages, or not of this run's: 0 unless something else uses the gateway.
     pub strange: u64,

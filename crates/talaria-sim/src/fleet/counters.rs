@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::latency::Latencies;
 
-/// `rdr` values that have a counter of their own: contract §15 defines 0 to 199.
+/// `rdr` values that have a counter of their own: contract §15.3 defines 0 to 199.
 const RDRS: usize = 200;
 
 /// The live counters of a fleet.
@@ -55,7 +55,7 @@ pub struct Snapshot {
     pub undecodable: u64,
     /// Events that did not get out of the device: it was offline, or its buffer full.
     pub unsent: u64,
-    /// Acknowledgements by their `rdr` (contract §15); those with none or an undefined one under -1.
+    /// Acknowledgements by their `rdr` (contract §15.3); those with none or an undefined one under -1.
     pub acks: BTreeMap<i64, u64>,
 }
 

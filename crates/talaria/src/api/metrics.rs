@@ -1,4 +1,4 @@
-//! The metrics of the primary server's requests (contract §10, buckets of contract-details §10).
+//! The metrics of the primary server's requests (contract §10.9, buckets in contract §10.16).
 
 use std::sync::Arc;
 use std::thread;

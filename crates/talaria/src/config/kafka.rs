@@ -1,4 +1,4 @@
-//! The section `kafka` (contract §8).
+//! The section `kafka` (contract §8.1).
 
 mod filter;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The sections of the servers: `primary`, `alternate`, `health`, `metric` and `control` (contract §9).
+//! The sections of the servers: `primary`, `alternate`, `health`, `metric` and `control` (contract §9.7).
 
 use std::path::PathBuf;
 use std::time::Duration;

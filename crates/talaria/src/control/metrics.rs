@@ -1,4 +1,4 @@
-//! The metrics of control (contract §10). Without the control server there are none.
+//! The metrics of control (contract §10.11). Without the control server there are none.
 
 use prometheus::{IntCounter, IntGauge};
 

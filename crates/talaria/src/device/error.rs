@@ -42,7 +42,7 @@ impl SendError {
         }
     }
 
-    /// The error's text: the label `error` of `api_request_errors_total` (contract §10), and what the REST API's
+    /// The error's text: the label `error` of `api_request_errors_total` (contract §10.9), and what the REST API's
     /// `X-Xmidt-Message-Error` says.
     #[must_use]
     pub fn label(self) -> &'static str {

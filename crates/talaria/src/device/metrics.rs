@@ -7,7 +7,7 @@ use super::{Device, ProtocolError};
 use crate::telemetry::health::{RequestTally, Sources};
 use crate::telemetry::metrics::Metrics;
 
-/// The metrics of devices (contract §10), all of them prefixed.
+/// The metrics of devices (contract §10.4), all of them prefixed.
 #[derive(Debug)]
 pub struct DeviceMetrics {
     /// Devices that are connected.

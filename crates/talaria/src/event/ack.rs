@@ -1,4 +1,4 @@
-//! Acknowledgements: what tells a device the fate of its message (contract §5.3, §15).
+//! Acknowledgements: what tells a device the fate of its message (contract §5.3, §15.4).
 //!
 //! The frame is made when the message comes, for the case that all goes well, which is nearly always; what is kept of
 //! the message until its fate is known is that frame. Only the acknowledgement of a failure is made anew.

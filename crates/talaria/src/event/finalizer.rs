@@ -3,7 +3,7 @@
 //! A [`Finalizer`] gives each sink a [`Share`]. A share ends with a [`Verdict`]; one that is dropped without a verdict
 //! counts as [`Verdict::Abandoned`], so forgetting to answer cannot turn into a lie. When the last of them is gone,
 //! what was decided is told, exactly once: Kafka's verdict if the message went to Kafka, else that of HTTP, where the
-//! first failure among several URLs decides (contract §15).
+//! first failure among several URLs decides (contract §15.4).
 //!
 //! It knows neither devices nor sinks; what is done with the decision is the [`Settle`] it was made with.
 
@@ -135,7 +135,7 @@ impl fmt::Debug for Share {
     }
 }
 
-/// What became of a message: the `rdr` of its acknowledgement (contract §15).
+/// What became of a message: the `rdr` of its acknowledgement (contract §15.3).
 ///
 /// Codes below 150 are the WRP specification's; those from 150 on are this gateway's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,8 +1,8 @@
-//! Why a message did not get to where it should have gone: the labels of contract §10.
+//! Why a message did not get to where it should have gone: the labels of contract §10.15.
 
 use std::fmt;
 
-/// The `code` label of a request that got no HTTP status (contract §10).
+/// The `code` label of a request that got no HTTP status (contract §10.15).
 pub const NO_STATUS: &str = "message_dropped";
 
 /// Why a message was dropped, or what became of a request: the `reason` label of the outbound metrics.
@@ -96,7 +96,7 @@ impl fmt::Display for DropReason {
     }
 }
 
-/// The `outcome` label of the families that count events (contract §10).
+/// The `outcome` label of the families that count events (contract §10.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventOutcome {
     /// Every place the event was routed to has taken it over.

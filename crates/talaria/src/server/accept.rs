@@ -241,7 +241,7 @@ fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// Beyond the limit a connection is accepted and closed (contract-details §9).
+/// Beyond the limit a connection is accepted and closed (contract §9.7).
 fn turn_away(socket: TcpStream) {
     drop(socket);
 }

@@ -7,7 +7,7 @@ use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 use super::Failure;
 use crate::telemetry::metrics::Metrics;
 
-/// The connection metrics of all servers (contract §10).
+/// The connection metrics of all servers (contract §10.10).
 #[derive(Clone, Debug)]
 pub struct ConnectionMetrics {
     active: IntGaugeVec,

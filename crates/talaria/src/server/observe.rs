@@ -1,4 +1,4 @@
-//! What the health and the metric servers answer: one path each, to any method (contract-details §10).
+//! What the health and the metric servers answer: one path each, to any method (contract §10.1, §10.2).
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
 //! An accepted socket with its deadlines, under the HTTP connection.
 //!
-//! hyper has one timeout for headers, which also ends idle connections; four are promised (contract §9). So the
+//! hyper has one timeout for headers, which also ends idle connections; four are promised (contract §9.7). So the
 //! reading and writing deadlines live here, at the socket, where they also see a reader that takes nothing.
 
 use std::future::Future;

@@ -33,7 +33,7 @@ pub use version::{Version, Versions};
 /// The one protocol spoken inside (ALPN, RFC 7301): a client that insists on another is refused.
 const HTTP_1_1: &[u8] = b"http/1.1";
 
-/// A server's TLS, as its section of the configuration has it (contract §9).
+/// A server's TLS, as its section of the configuration has it (contract §9.8).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// The server's certificates with their keys (`certificateFile`, `keyFile`); which one a client gets depends on the

@@ -1,4 +1,4 @@
-//! The counters of `GET /health`: one flat JSON object (contract §10).
+//! The counters of `GET /health`: one flat JSON object (contract §10.1).
 //!
 //! In the reference only its memory values move. Here every value does: they are read from the same handles that
 //! `/metrics` shows, so the two cannot disagree.

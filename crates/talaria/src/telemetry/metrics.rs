@@ -2,7 +2,7 @@
 //!
 //! A component registers its families once, when it is built, and keeps the handles in a struct of its own
 //! (`XMetrics::register(&Metrics)`); no metric name is looked up afterwards, and there is no global registry.
-//! Contract §10 tells which families carry the `<namespace>_<subsystem>_` prefix and which are bare.
+//! Contract §10.3 tells which families carry the `<namespace>_<subsystem>_` prefix and which are bare.
 
 use std::collections::HashMap;
 
@@ -15,7 +15,7 @@ use prometheus::{
 
 use super::process::ProcessCollector;
 
-/// The `Content-Type` of [`Metrics::gather_text`] (contract-details §10).
+/// The `Content-Type` of [`Metrics::gather_text`] (contract §10.2).
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores";
 
 /// How metric names are prefixed (`metric.metricsOptions` and `touchstone` of the configuration).

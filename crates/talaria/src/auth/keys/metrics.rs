@@ -1,4 +1,4 @@
-//! Keys' metrics and log lines (contract §10).
+//! Keys' metrics and log lines (contract §10.12).
 
 use std::collections::HashSet;
 use std::sync::Arc;

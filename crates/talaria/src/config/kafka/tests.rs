@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use crate::config::tests::load_text;
 
 const SPELLING: &str = "contract §14.2: compression is the same as compressionCodec";
-const HASH_KEY: &str = "contract §8: a hash key may be written as a text";
+const HASH_KEY: &str = "contract §8.6: a hash key may be written as a text";
 const IDEMPOTENCE: &str = "contract §14.3: idempotence is turned off for these acks";
 const NO_SECTION: &str = "contract §14.3: kafka that is no section is refused";
 
@@ -27,14 +27,14 @@ const OTHERWISE: [(&str, &str); 23] = [
     ("hashKey \"\"", HASH_KEY),
     ("acks leader", IDEMPOTENCE),
     ("acks none", IDEMPOTENCE),
-    ("header names lose their case", "contract §8: header names keep their case"),
-    ("header names that differ in case", "contract §8: header names keep their case"),
-    ("header value with commas is split", "contract §8: a scalar value is not split at commas"),
+    ("header names lose their case", "contract §8.8: header names keep their case"),
+    ("header names that differ in case", "contract §8.8: header names keep their case"),
+    ("header value with commas is split", "contract §8.8: a scalar value is not split at commas"),
     ("header value a bool", "a boolean is printed as it is written, true, not 1"),
     ("broker with a bad port", "refused: it can never be reached"),
     ("sasl without mechanism", "refused: the credentials would silently not be used"),
     ("tls with a certificate but no key", "refused: the certificate would silently not be used"),
-    ("batchMaxBytes 2147483648", "contract §8: at most 100 MiB; the reference's number overflows"),
+    ("batchMaxBytes 2147483648", "contract §8.2: at most 100 MiB; the reference's number overflows"),
 ];
 
 #[test]

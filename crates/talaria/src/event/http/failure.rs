@@ -1,4 +1,4 @@
-//! Why a request got no answer, and what the metrics call it (contract §10).
+//! Why a request got no answer, and what the metrics call it (contract §10.15).
 
 use std::error::Error;
 use std::io;

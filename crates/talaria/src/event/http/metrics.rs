@@ -1,4 +1,4 @@
-//! The metrics of the HTTP sink (contract §10): names, labels and buckets are all here.
+//! The metrics of the HTTP sink (contract §10.5): names, labels and buckets are all here.
 
 use std::sync::OnceLock;
 use std::time::Duration;

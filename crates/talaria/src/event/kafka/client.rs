@@ -1,4 +1,4 @@
-//! The metrics of the Kafka client itself (contract §10): connections, bytes, batches, what is buffered.
+//! The metrics of the Kafka client itself (contract §10.8): connections, bytes, batches, what is buffered.
 //!
 //! The publisher tells sums; what they have grown by since they were last told is added to the counters.
 

@@ -1,4 +1,4 @@
-//! The metrics of the Kafka sink (contract §10): names, labels and buckets are all here.
+//! The metrics of the Kafka sink (contract §10.7): names, labels and buckets are all here.
 
 use std::sync::Arc;
 
@@ -131,7 +131,7 @@ impl Listener for KafkaMetrics {
     }
 }
 
-/// The outcome as contract §8 names it for each level.
+/// The outcome as contract §8.9 names it for each level.
 fn published(level: QosLevel, is_delivered: bool) -> Outcome {
     match level {
         QosLevel::Low => Outcome::Attempted,
