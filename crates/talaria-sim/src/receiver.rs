@@ -1,4 +1,4 @@
-//! An event receiver: what stands where Caduceus would (contract §5, §13.3).
+//! An event receiver: what stands where Caduceus would (contract §5.4, §13.3).
 
 use std::convert::Infallible;
 use std::io;

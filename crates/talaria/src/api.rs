@@ -83,7 +83,7 @@ impl Api {
         }
     }
 
-    /// `GET /device/{id}/stat`: one device. The id is looked at before the credentials (contract-details §3).
+    /// `GET /device/{id}/stat`: one device. The id is looked at before the credentials (contract §3.3).
     pub async fn stat<R>(&self, version: ApiVersion, id: &str, request: &Request<R>) -> Response<Body> {
         let Ok(id) = id.parse::<DeviceId>() else {
             return reply::json_error(

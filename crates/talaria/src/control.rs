@@ -49,7 +49,7 @@ enum Route {
     ShowDrain,
     StartDrain,
     CancelDrain,
-    /// `/device/drain` with another method; the other paths are unknown then (contract-details §7).
+    /// `/device/drain` with another method; the other paths are unknown then (contract §7).
     NoDrain,
     Unknown,
 }

@@ -1,4 +1,4 @@
-//! `deviceAccessCheck` over real sockets (contract §3, contract-details §3): every operator, both modes, each outcome.
+//! `deviceAccessCheck` over real sockets (contract §3.9): every operator, both modes, each outcome.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
@@ -156,7 +156,7 @@ async fn all_checks_have_to_hold_and_the_first_that_does_not_decides() {
     assert!(count(&controlled, "rejected", "denied") < 1.0);
 }
 
-/// contract-details §3: decoding, transaction, access check, Basic.
+/// contract §3.4: decoding, transaction, access check, Basic.
 #[tokio::test]
 async fn the_check_comes_before_the_rule_of_basic_credentials_and_after_decoding() {
     let check = "[{name: a, deviceCredentialPath: trust, inputValue: 5000, op: gt}]";

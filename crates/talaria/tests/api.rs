@@ -1,4 +1,4 @@
-//! The primary server's paths over real sockets, with devices connected by WebSocket. Sections are contract-details'.
+//! The primary server's paths over real sockets, with devices connected by WebSocket. Sections are the contract's.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 

@@ -1,4 +1,4 @@
-//! Who may use the API: keys, tokens with capabilities, and what becomes of whoever guesses (contract §6).
+//! Who may use the API: keys, tokens with capabilities, and what becomes of whoever guesses (contract §6.1, §6.6, §6.7).
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
@@ -106,14 +106,14 @@ async fn a_token_opens_what_its_capabilities_name() {
             assert_eq!(response.header("www-authenticate"), challenge, "{name}, {version}");
         }
         // Past the test runner's capture, so that every run shows it.
-        let line = format!("{:<52}{v2:>5}{v3:>5}  {body}\n", format!("contract-details §6, API: {name}"));
+        let line = format!("{:<52}{v2:>5}{v3:>5}  {body}\n", format!("contract §6.5, API: {name}"));
         let _ = std::io::stderr().write_all(line.as_bytes());
     }
     let capability = "auth_failures_total{endpoint=\"api\",reason=\"capability\"}";
     assert_eq!(gateway.metric(capability), 8.0);
 }
 
-/// contract §3 wants basic credentials of `/device/send` in any case; a token that was checked is as good.
+/// contract §3.4 wants basic credentials of `/device/send` in any case; a token that was checked is as good.
 #[tokio::test]
 async fn a_token_is_as_good_as_basic_credentials_for_sending() {
     let signer = Signer::new("ES256");

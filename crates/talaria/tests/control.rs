@@ -1,4 +1,4 @@
-//! The control server over real sockets (contract §7, contract-details §7), and what it does to devices.
+//! The control server over real sockets (contract §7), and what it does to devices.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 

@@ -1,5 +1,5 @@
 //! What a standard HTTP server does, beside what the contract says
-//! (contract §3, §10.1, §10.2, contract-details §2, §3).
+//! (contract §3.10, §10.1, §10.2).
 //!
 //! One table: a request as its very bytes, and the status, headers and body of the answer. Every answer names the
 //! gateway, those to what is no request included.

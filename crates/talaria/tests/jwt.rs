@@ -1,4 +1,4 @@
-//! Devices' tokens over real sockets: each line of contract-details §6 as a case, for both versions of the path.
+//! Devices' tokens over real sockets: each line of contract §6.5 as a case, for both versions of the path.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
@@ -209,7 +209,7 @@ async fn each_line_of_section_6_is_answered_to_the_letter() {
     token("a key of its own in the header", one.token(&jwk, &claims()), INVALID);
 
     let gateway = gateway(&devices(&keys));
-    show(&format!("{:<52}{:>5}{:>5}  body\n", "contract-details §6, devices", "v2", "v3"));
+    show(&format!("{:<52}{:>5}{:>5}  body\n", "contract §6.5, devices", "v2", "v3"));
     for (name, authorization, expected) in &cases {
         let (v2, v3, body) = expected.unwrap_or((101, 101, ""));
         for (version, status) in [("v2", v2), ("v3", v3)] {
@@ -239,7 +239,7 @@ fn other_spelling(token: &str) -> char {
     ALPHABET[value + 1].into()
 }
 
-/// contract §2.4, contract-details §2.4
+/// contract §2.4
 #[tokio::test]
 async fn the_token_s_device_id_replaces_the_header_s_name() {
     let signer = Signer::new("ES256");
@@ -310,7 +310,7 @@ async fn a_leeway_is_a_leeway() {
     }
 }
 
-/// contract-details §6: key documents by Content-Type.
+/// contract §6.4: key documents by Content-Type.
 #[tokio::test]
 async fn keys_are_taken_as_jwk_jwk_set_and_pem() {
     let (rsa, ec, ed) = (Signer::new("RS256"), Signer::new("ES384"), Signer::new("EdDSA"));

@@ -1,4 +1,4 @@
-//! Key servers that are slow, down, lying or flooding, and keys that change (contract §6).
+//! Key servers that are slow, down, lying or flooding, and keys that change (contract §6.3).
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 

@@ -1,4 +1,4 @@
-//! TLS of the whole gateway, as its own process: what openssl finds, and events over https (contract §5, §9.8).
+//! TLS of the whole gateway, as its own process: what openssl finds, and events over https (contract §5.4, §9.8).
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 #![allow(clippy::print_stdout, reason = "the table is part of what the test shows")]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::Scheme;
 use crate::mac;
 
-/// What a device is registered and addressed by, in its canonical form (contract §1). Cheap to clone.
+/// What a device is registered and addressed by, in its canonical form (contract §1.10). Cheap to clone.
 ///
 /// ```
 /// use wrp::{DeviceId, Scheme};

@@ -72,7 +72,7 @@ impl fmt::Display for DecodeError {
 
 impl std::error::Error for DecodeError {}
 
-/// A top-level text that is not UTF-8. A device's message with one is rejected (contract §1).
+/// A top-level text that is not UTF-8. A device's message with one is rejected (contract §1.7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{field} is not UTF-8: {source}")]
 pub struct NotUtf8 {

@@ -45,7 +45,7 @@ pub enum Field {
 }
 
 impl Field {
-    /// All of them, in the order in which both encoders write them (contract §1).
+    /// All of them, in the order in which both encoders write them (contract §1.1).
     pub const ALL: [Field; 19] = [
         Field::MsgType,
         Field::Source,

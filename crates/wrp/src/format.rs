@@ -27,7 +27,7 @@ pub enum Format {
 pub struct UnknownContentType(pub String);
 
 impl Format {
-    /// The format that a content type names: one containing `json`, one containing `msgpack`; none at all means msgpack (contract §1).
+    /// The format that a content type names: one containing `json`, one containing `msgpack`; none at all means msgpack (contract §1.9).
     ///
     /// # Errors
     /// For any other content type, `*/*` and `application/wrp` included.

@@ -1,4 +1,4 @@
-//! Messages as JSON: the format of the REST API for those who ask for it (contract §1).
+//! Messages as JSON: the format of the REST API for those who ask for it (contract §1.8).
 //!
 //! The two versions differ. v3 writes an integer beyond ±2^53 as a text, reads integers from texts and from floats that are
 //! whole, and takes numbers and bools for texts; its keys are exact. v5 writes plain integers and reads nothing else, but

@@ -5,7 +5,7 @@ use crate::device_id::{PartsV5, split_at_slash};
 use crate::{DeviceId, DeviceIdError, Scheme, mac};
 
 /// What a message's `source` and `dest` hold: the name of a device, a service on it, a host or a kind of event
-/// (contract §1). Its text is the locator again.
+/// (contract §1.11). Its text is the locator again.
 ///
 /// ```
 /// use wrp::{Locator, Scheme};

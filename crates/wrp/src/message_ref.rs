@@ -4,7 +4,7 @@ use crate::{
 
 /// A message that borrows: decoding copies nothing, changing a field changes no bytes, encoding writes once.
 ///
-/// An empty text is an absent one. The fields are in the order of contract §1, which is the encoders'.
+/// An empty text is an absent one. The fields are in the order of contract §1.1, which is the encoders'.
 ///
 /// ```
 /// use wrp::{MessageRef, MessageType};
@@ -65,7 +65,7 @@ pub struct MessageRef<'a> {
 }
 
 impl<'a> MessageRef<'a> {
-    /// Decodes a v3 message as leniently as its senders need (contract §1). What follows the message is ignored.
+    /// Decodes a v3 message as leniently as its senders need (contract §1.6). What follows the message is ignored.
     ///
     /// Nothing is allocated, except when a key occurs twice among the metadata.
     ///
@@ -93,7 +93,7 @@ impl<'a> MessageRef<'a> {
         msgpack::encode_v5(self, out);
     }
 
-    /// Whether all top-level texts are UTF-8. Headers, metadata, spans and partner ids are not looked at (contract §1).
+    /// Whether all top-level texts are UTF-8. Headers, metadata, spans and partner ids are not looked at (contract §1.7).
     ///
     /// # Errors
     /// Names the first field that is not.

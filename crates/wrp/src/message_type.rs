@@ -1,6 +1,6 @@
 use std::fmt;
 
-/// What a message is, as its `msg_type` says (contract §1).
+/// What a message is, as its `msg_type` says (contract §1.3).
 ///
 /// Numbers that the protocol does not name are kept: the gateway routes them like any other.
 ///

@@ -1,4 +1,4 @@
-//! Requests to devices through the gateway's API (contract §3), and their answers.
+//! Requests to devices through the gateway's API (contract §3.4), and their answers.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
-/// The header's value for the device of this id, with every key that contract §4 knows: the gateway finds it `full`.
+/// The header's value for the device of this id, with every key that contract §4.2 knows: the gateway finds it `full`.
 pub(super) fn header(id: &str) -> String {
     let convey = json!({
         "boot-time": 1_700_000_000,

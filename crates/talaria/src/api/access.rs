@@ -1,4 +1,4 @@
-//! Which messages may reach which devices: `deviceAccessCheck` (contract §3).
+//! Which messages may reach which devices: `deviceAccessCheck` (contract §3.9).
 //!
 //! A check compares a claim of the device's token with a field of the message, or with a value of the configuration.
 //! All checks of an [`AccessCheck`] have to hold; the first that does not decides. In the mode `monitor` it is only
@@ -118,7 +118,7 @@ impl Verdict {
         }
     }
 
-    /// The answer's status; its body is empty (contract-details §3).
+    /// The answer's status; its body is empty (contract §3.9).
     #[must_use]
     pub fn status(self) -> StatusCode {
         match self {

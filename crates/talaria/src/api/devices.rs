@@ -34,7 +34,7 @@ pub(super) fn describe(device: &Device) -> String {
     object
 }
 
-/// Keys, order and blanks are the reference's (contract §3).
+/// Keys, order and blanks are the reference's (contract §3.2).
 fn write(to: &mut String, device: &Device) {
     let id = serde_json::Value::from(device.id().as_str());
     let statistics = device.statistics();

@@ -1,6 +1,6 @@
 //! `/device/send`: from the request's body to the device, and from the device's answer to the response.
 //!
-//! The checks and their order are contract-details §3: content type, decoding, transaction, `Accept`, credentials on
+//! The checks and their order are contract §3.4: content type, decoding, transaction, `Accept`, credentials on
 //! the request, routing; the access check, if there is one, comes before the credentials.
 
 use bytes::Bytes;

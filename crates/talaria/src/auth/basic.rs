@@ -122,7 +122,7 @@ mod tests {
         BasicKeys::parse(texts).unwrap().unwrap()
     }
 
-    /// contract-details §6: the header, the status for v2 and for v3, the body.
+    /// contract §6.5: the header, the status for v2 and for v3, the body.
     #[test]
     fn refusals_have_the_reference_s_codes_and_texts() {
         let unpadded = "Basic dXNlcjpwYXM";

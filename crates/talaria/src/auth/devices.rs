@@ -1,4 +1,4 @@
-//! Tokens of devices (contract §6): `jwtValidator` and `failOpen`.
+//! Tokens of devices (contract §6.2): `jwtValidator` and `failOpen`.
 
 use http::header::HeaderValue;
 use tracing::debug;

@@ -1,4 +1,4 @@
-//! JSON Web Tokens: who signed them, and whether they are good now (contract §6).
+//! JSON Web Tokens: who signed them, and whether they are good now (contract §6.2).
 //!
 //! There is one way through here. A token's text is taken apart ([`token`], no I/O, no keys), which refuses every
 //! algorithm but the ten of [`algorithm`]; its key is looked up by its id ([`Keys`](super::keys)); the signature is
@@ -90,7 +90,7 @@ impl Validator {
 }
 
 impl Rejected {
-    /// How it is told to whoever sent the token (the table of contract-details §6).
+    /// How it is told to whoever sent the token (the table of contract §6.5).
     pub fn refusal(&self) -> Refusal {
         match self {
             Self::Malformed(_) | Self::Key(_) | Self::Signature | Self::Subject => Refusal::Invalid,

@@ -33,7 +33,7 @@ use document::Document;
 use fetch::Fetcher;
 use refresh::Refreshed;
 
-/// Where keys come from (`jwtValidator.Config`, contract §6).
+/// Where keys come from (`jwtValidator.Config`, contract §6.3).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// The URL of a key (`Resolve.Template`); none: only keys of the sources are known.

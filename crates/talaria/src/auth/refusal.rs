@@ -8,7 +8,7 @@ use http::{Response, StatusCode};
 use crate::server::primary::ApiVersion;
 use crate::server::{Body, reply};
 
-/// Why a request was not let in (the table of contract-details §6).
+/// Why a request was not let in (the table of contract §6.5).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// There are no credentials.

@@ -1,4 +1,4 @@
-//! The section `deviceAccessCheck` (contract §3): which messages may reach which devices.
+//! The section `deviceAccessCheck` (contract §3.9): which messages may reach which devices.
 
 use super::{
     read::{Section, Setting as _},

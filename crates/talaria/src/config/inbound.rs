@@ -1,4 +1,4 @@
-//! The sections of the API: `inbound` and `deviceAccessCheck` (contract §3, §6).
+//! The sections of the API: `inbound` and `deviceAccessCheck` (contract §3.9, §6.1).
 
 use super::{
     access, jwt,

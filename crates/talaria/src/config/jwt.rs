@@ -1,4 +1,4 @@
-//! How tokens are checked: `jwtValidator` for devices, `inbound.jwt` for the API (contract §6).
+//! How tokens are checked: `jwtValidator` for devices, `inbound.jwt` for the API (contract §6.2, §6.6).
 
 use std::{str::FromStr as _, time::Duration};
 

@@ -1,4 +1,4 @@
-//! The section `device.outbound` (contract §5): how events leave by HTTP.
+//! The section `device.outbound` (contract §5.5): how events leave by HTTP.
 
 #[cfg(test)]
 mod tests;

@@ -434,7 +434,7 @@ fn the_search_path_is_the_go_gateways() {
     );
 }
 
-/// contract §6
+/// contract §6.3
 #[test]
 fn tokens_are_checked_as_their_section_says() {
     let text = "
@@ -461,7 +461,7 @@ inbound: {jwt: {Config: {Resolve: {Template: 'http://h/{keyID}'}}}, throttle: {f
     assert_eq!(config.api.auth.attempts.failures, None);
 }
 
-/// contract-details §2.3
+/// contract §2.3
 #[test]
 fn without_a_section_no_tokens_are_checked_and_a_closed_door_is_warned_of() {
     for text in ["failOpen: false", "failOpen: false\njwtValidator: {}", "failOpen: false\njwtValidator:"] {

@@ -1,4 +1,4 @@
-//! `/device/drain`: sends connected devices away, so that they connect elsewhere (contract §7).
+//! `/device/drain`: sends connected devices away, so that they connect elsewhere (contract §7.3).
 //!
 //! An [`Order`] is what the operator asks for, a [`Job`] what comes of it with the devices that are connected at its
 //! start, and the [`Drainer`] carries out one job at a time. Devices leave with the reason `drained`.

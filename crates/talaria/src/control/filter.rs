@@ -19,7 +19,7 @@ pub(super) fn show(filters: &Filters) -> Response<Body> {
 }
 
 /// `POST`, `PUT` of `{"key", "values"}`: 201 for a new key, 200 for one that was there. The answer shows all filters,
-/// as `text/plain` (contract-details §7).
+/// as `text/plain` (contract §7.2).
 pub(super) async fn set(filters: &Filters, request: Request<Incoming>) -> Result<Response<Body>, Rejected> {
     let mut asked = object(&Input::read(request).await?.body)?;
     let key = key(&asked)?;

@@ -1,4 +1,4 @@
-//! What is known of a device by name: the claims of its token and the metadata of its connection (contract §7).
+//! What is known of a device by name: the claims of its token and the metadata of its connection (contract §7.2).
 //!
 //! The filter gate and drains look devices up by a key of the operator's choice. Values are compared with their type,
 //! as the reference does: the number 1000 is not the text `"1000"`.
@@ -75,7 +75,7 @@ impl<'a> Attributes<'a> {
 }
 
 impl Location {
-    /// As the log calls it (contract-details §2.7).
+    /// As the log calls it (contract §2.7).
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -150,7 +150,7 @@ mod tests {
         Values::new(serde_json::from_value(listed).unwrap()).unwrap()
     }
 
-    /// contract §7, contract-details §7: equality has types, a list matches by any of its items.
+    /// contract §7.2: equality has types, a list matches by any of its items.
     #[test]
     fn an_attribute_matches_if_it_is_or_contains_one_of_the_values() {
         let cases = [

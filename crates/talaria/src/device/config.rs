@@ -36,7 +36,7 @@ pub struct OutboxLimit {
     pub bytes: usize,
 }
 
-/// What happens to a message whose source is not the device that sends it (contract §2).
+/// What happens to a message whose source is not the device that sends it (contract §2.14).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SourceCheck {
     /// It is counted, and goes its way.
@@ -54,7 +54,7 @@ impl Default for Config {
             ping_period: Duration::from_secs(45),
             idle_period: Duration::from_secs(135),
             write_timeout: Duration::from_secs(60),
-            // The reference has no limit; it was seen to deliver 20 MB (contract-details §2).
+            // The reference has no limit; it was seen to deliver 20 MB (contract §2.18).
             max_message_size: 32 * 1024 * 1024,
             max_unfinished_bytes: 1024 * 1024 * 1024,
             source_check: SourceCheck::Monitor,

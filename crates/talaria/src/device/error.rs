@@ -2,7 +2,7 @@ use std::fmt;
 
 use http::StatusCode;
 
-/// Why a message did not reach a device, or its answer did not come back (contract §3).
+/// Why a message did not reach a device, or its answer did not come back (contract §3.7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SendError {
     /// The message's dest names no device.

@@ -1,4 +1,4 @@
-//! The filter gate: devices that the operator keeps out by what their tokens say (contract §7).
+//! The filter gate: devices that the operator keeps out by what their tokens say (contract §7.2).
 //!
 //! It is looked at when a device connects, and only then: devices that are connected stay. Without filters it costs one
 //! atomic load, and no claims are parsed.

@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
-/// The gate of the devices: whether new ones are taken (contract §7). It starts open.
+/// The gate of the devices: whether new ones are taken (contract §7.1). It starts open.
 #[derive(Debug)]
 pub struct Gate {
     is_open: AtomicBool,

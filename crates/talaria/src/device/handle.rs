@@ -115,7 +115,7 @@ impl Device {
         &self.convey
     }
 
-    /// The metadata of its online and offline events (contract §4), but for `/xmidt-timestamp`. Values are as they came:
+    /// The metadata of its online and offline events (contract §4.2), but for `/xmidt-timestamp`. Values are as they came:
     /// those of a convey need not be UTF-8.
     pub fn event_metadata(&self) -> impl Iterator<Item = (&'static str, Text<'_>)> {
         let own = [
@@ -162,7 +162,7 @@ impl Device {
     }
 
     /// Sends a request and waits for the device's message of the same transaction_uuid. The answer is that message with
-    /// the gateway's stamps (contract §2), v3 msgpack.
+    /// the gateway's stamps (contract §2.13), v3 msgpack.
     ///
     /// # Errors
     /// As [`send`](Device::send), and if the uuid is empty or in use, or the connection ends before the answer.

@@ -37,7 +37,7 @@ pub enum Refusal {
     /// The token's claim `device-id` is no device id. The reference says it twice.
     #[error("{0}\n{0}")]
     BadClaim(InvalidDeviceId),
-    /// A filter of the operator's keeps it out (contract §7). The reference answers 200 without an upgrade.
+    /// A filter of the operator's keeps it out (contract §2.7). The reference answers 200 without an upgrade.
     #[error("device blocked from connecting due to filters")]
     Filtered,
     /// The request is no WebSocket handshake.
@@ -109,7 +109,7 @@ impl Refusal {
         }
     }
 
-    /// The response: status, body and content type of contract §2 and contract-details §2.
+    /// The response: status, body and content type of contract §2.1 to §2.7 and §2.16.
     #[must_use]
     pub fn response<B: From<String>>(self) -> Response<B> {
         let (content_type, body) = match self {

@@ -1,4 +1,4 @@
-//! The way of one message from a device, up to where sinks begin (contract §2): decode, UTF-8, source check, stamps.
+//! The way of one message from a device, up to where sinks begin (contract §2.13): decode, UTF-8, source check, stamps.
 //!
 //! A pure function: no socket, no clock, no metric, and no allocation for a message that is as it should be.
 

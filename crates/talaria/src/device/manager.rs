@@ -96,7 +96,7 @@ impl Manager {
     }
 
     /// The check before the last: whether a filter keeps the device out. Tested before method and upgrade
-    /// (contract-details §2.7), with the claims of its token.
+    /// (contract §2.7), with the claims of its token.
     ///
     /// # Errors
     /// [`Refusal::Filtered`] if one does.

@@ -5,7 +5,7 @@ use crate::ws::CloseCode;
 
 /// Why a device's connection ended: a reason, and the error behind it if there was one.
 ///
-/// Its text, `<error or *no error*>:<reason>`, is the offline event's `reason-for-closure` (contract §2).
+/// Its text, `<error or *no error*>:<reason>`, is the offline event's `reason-for-closure` (contract §2.11).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CloseReason {
     error: Option<Arc<str>>,

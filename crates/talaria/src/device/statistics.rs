@@ -4,10 +4,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-/// What went to and from one device since it connected (contract §3, `statistics`).
+/// What went to and from one device since it connected (contract §3.2, `statistics`).
 ///
 /// Bytes are payload bytes. Text frames and messages that do not decode count as received, acks as sent; control frames
-/// do not count (contract-details §2).
+/// do not count (contract §2.12).
 #[derive(Debug)]
 pub struct Statistics {
     bytes_sent: AtomicU64,

@@ -19,7 +19,7 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// Now, in the server's zone: `ts` of events and `/xmidt-timestamp` (contract-details §2).
+    /// Now, in the server's zone: `ts` of events and `/xmidt-timestamp` (contract §2.13, §4.4).
     #[must_use]
     pub fn now() -> Stamp {
         Stamp::local(Timestamp::now())

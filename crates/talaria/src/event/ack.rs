@@ -75,7 +75,7 @@ impl Acks {
         }))
     }
 
-    /// What goes back is what came, without the payload and what describes it (contract-details §5).
+    /// What goes back is what came, without the payload and what describes it (contract §5.3).
     fn frame(&self, message: &MessageRef<'_>, verdict: Verdict) -> Bytes {
         let ack = MessageRef {
             msg_type: MessageType::SIMPLE_EVENT,

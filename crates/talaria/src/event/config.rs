@@ -1,4 +1,4 @@
-//! The configuration of the event side: the section `device.outbound` (contract §5, §9.6), parsed.
+//! The configuration of the event side: the section `device.outbound` (contract §5.5, §9.6), parsed.
 
 use std::fmt;
 use std::time::Duration;

@@ -53,7 +53,7 @@ pub struct HttpSink {
     tasks: Mutex<JoinSet<()>>,
 }
 
-/// Who makes an event: what is refused before it is queued counts under different schemes (contract-details §5).
+/// Who makes an event: what is refused before it is queued counts under different schemes (contract §5.9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Maker {
     /// A device sent it.

@@ -116,7 +116,7 @@ impl EventOutcome {
 }
 
 /// The `scheme` label: the kind of destination, or unknown for what was refused before it was queued
-/// (contract-details §5).
+/// (contract §5.9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SchemeLabel {
     /// `event:…`

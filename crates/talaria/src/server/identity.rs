@@ -1,4 +1,4 @@
-//! The headers by which the gateway names itself on every response but the 101 (contract §3).
+//! The headers by which the gateway names itself on every response but the 101 (contract §3.8).
 
 use http::header::{DATE, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
@@ -55,7 +55,7 @@ impl Identity {
     }
 }
 
-/// hyper would put the date on the 101 too, which carries three headers only (contract-details §2).
+/// hyper would put the date on the 101 too, which carries three headers only (contract §2.16).
 fn set_date(headers: &mut HeaderMap) {
     let date = DateTimePrinter::new().timestamp_to_rfc9110_string(&Timestamp::now());
     if let Ok(date) = date.map_err(drop).and_then(|date| HeaderValue::try_from(date).map_err(drop)) {

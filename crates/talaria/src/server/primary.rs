@@ -31,7 +31,7 @@ pub enum ApiVersion {
 /// A path that the primary server knows, with a method that it takes there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route<'a> {
-    /// A device's upgrade; any method gets here (contract-details §2).
+    /// A device's upgrade; any method gets here (contract §2.16).
     Device,
     /// `GET /devices`
     Devices,

@@ -1,7 +1,7 @@
 //! Answers to what never became a request.
 //!
 //! hyper answers a header that it cannot read by itself, without the headers that every answer of the gateway carries
-//! (contract §3). The stream below it notices, and writes one of these instead.
+//! (contract §3.8). The stream below it notices, and writes one of these instead.
 
 use std::fmt::Write as _;
 

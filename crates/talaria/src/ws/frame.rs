@@ -100,7 +100,7 @@ pub enum HeaderFault {
     Unmasked,
 }
 
-/// What a client did wrong. The texts are those of the close frame's reason (contract-details §2, "Closing").
+/// What a client did wrong. The texts are those of the close frame's reason (contract §2.11).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Violation {
     /// A header breaks RFC 6455 §5.2.

@@ -1,6 +1,6 @@
 //! The opening handshake (RFC 6455 §4.2): is a request an upgrade, and what is the answer.
 //!
-//! Status codes and texts are those of contract-details §2, "Route".
+//! Status codes and texts are those of contract §2.16.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

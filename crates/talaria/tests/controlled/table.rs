@@ -1,4 +1,4 @@
-//! contract §7 and contract-details §7, request by request.
+//! contract §7, request by request.
 
 pub(crate) const JSON: &str = "application/json";
 pub(crate) const TEXT: &str = "text/plain; charset=utf-8";

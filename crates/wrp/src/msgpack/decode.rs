@@ -9,7 +9,7 @@ use crate::{DecodeError, Field, MessageRef, MessageType, Metadata, Problem, Qos,
 /// Metadata of more entries than these are searched for repeated keys with the help of the heap.
 const INLINE_ENTRIES: usize = 32;
 
-/// Decodes a v3 message as leniently as contract §1 says.
+/// Decodes a v3 message as leniently as contract §1.6 says.
 pub(crate) fn decode_v3(bytes: &[u8]) -> Result<MessageRef<'_>, DecodeError> {
     let mut message = MessageRef::default();
     decode::<false>(bytes, &mut message)?;

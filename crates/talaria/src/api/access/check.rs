@@ -103,7 +103,7 @@ mod tests {
         Operand::Text(text.as_bytes().into())
     }
 
-    /// contract-details §3.
+    /// contract §3.9
     #[test]
     fn operators_compare_types_as_go_does() {
         use Operator::{Contains, Equal, Greater, Intersects};

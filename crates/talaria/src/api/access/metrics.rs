@@ -3,7 +3,7 @@ use prometheus::IntCounterVec;
 use super::Verdict;
 use crate::telemetry::metrics::Metrics;
 
-/// `inbound_wrp_messages{outcome,reason}`, without a prefix (contract §3, §10.9).
+/// `inbound_wrp_messages{outcome,reason}`, without a prefix (contract §3.9, §10.9).
 #[derive(Clone, Debug)]
 pub struct AccessMetrics {
     messages: IntCounterVec,

@@ -1,5 +1,5 @@
 //! What checks compare, with the types of the Go gateway: equality is one of type and value there, and programs that
-//! rely on it must be let through or held back alike (contract-details §3).
+//! rely on it must be let through or held back alike (contract §3.9).
 
 use serde_json::Value;
 use wrp::{MessageRef, Strings, Text};

@@ -32,7 +32,7 @@ impl KeyId {
         Ok(Self(kid.into()))
     }
 
-    /// The key of tokens that name none (contract §6).
+    /// The key of tokens that name none (contract §6.3).
     pub fn current() -> Self {
         Self("current".into())
     }

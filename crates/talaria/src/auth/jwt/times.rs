@@ -1,4 +1,4 @@
-//! When a token is valid: `exp`, `nbf` and `iat` (RFC 7519 §4.1, contract §6).
+//! When a token is valid: `exp`, `nbf` and `iat` (RFC 7519 §4.1, contract §6.2).
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ pub enum NotNow {
 }
 
 /// Checks a token's times at `now`, in whole seconds since 1970. A claim that is missing or 0 is not checked; one that
-/// is no number is a failure; in the very second of its `exp` a token is valid (contract-details §6).
+/// is no number is a failure; in the very second of its `exp` a token is valid (contract §6.2).
 ///
 /// # Errors
 /// [`NotNow`]: the first claim that fails.

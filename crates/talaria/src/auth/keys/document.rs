@@ -1,4 +1,4 @@
-//! What a key server answers: a JWK, a JWK set (RFC 7517) or PEM, told apart by the Content-Type (contract-details §6).
+//! What a key server answers: a JWK, a JWK set (RFC 7517) or PEM, told apart by the Content-Type (contract §6.4).
 
 use std::sync::Arc;
 

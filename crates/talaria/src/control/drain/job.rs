@@ -70,7 +70,7 @@ impl Job {
 mod tests {
     use super::*;
 
-    /// contract-details §7: 50 % of 7 is 3; more than 100 % is allowed.
+    /// contract §7.3: 50 % of 7 is 3; more than 100 % is allowed.
     #[test]
     fn a_percentage_is_rounded_down() {
         let job = |percent, connected| {

@@ -47,7 +47,7 @@ impl Batch {
         write_frame(&mut self.bytes, Opcode::Pong, payload);
     }
 
-    /// A ping carries the device's id (contract §2), as much of it as a control frame holds.
+    /// A ping carries the device's id (contract §2.10), as much of it as a control frame holds.
     pub(super) fn ping(&mut self, id: &str) {
         let payload = &id.as_bytes()[..id.len().min(crate::ws::frame::MAX_CONTROL_PAYLOAD)];
         write_frame(&mut self.bytes, Opcode::Ping, payload);

@@ -1,4 +1,4 @@
-//! Which URLs take which events: `device.outbound.eventEndpoints` (contract §5).
+//! Which URLs take which events: `device.outbound.eventEndpoints` (contract §5.1).
 
 use std::collections::HashMap;
 use std::fmt::Write as _;

@@ -84,7 +84,7 @@ impl Client {
         }
     }
 
-    /// The headers are those of Go's client and no others (contract-details §5); hyper adds the `Content-Length`.
+    /// The headers are those of Go's client and no others (contract §5.4); hyper adds the `Content-Length`.
     fn request(&self, address: &Address, hop: &Hop) -> Request<Body> {
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(HOST, address.host.clone());

@@ -68,7 +68,7 @@ impl Failure {
     }
 
     /// Whether another attempt may go better: what Go calls a temporary error. A refused connection is none
-    /// (contract-details §5).
+    /// (contract §5.6).
     pub fn is_temporary(&self) -> bool {
         match self {
             Self::Lookup(error) => lookup_is_temporary(error),

@@ -99,7 +99,7 @@ impl Drop for Held<'_> {
     }
 }
 
-/// What the reference tries again (contract-details §5).
+/// What the reference tries again (contract §5.6).
 fn is_retryable(posted: &Result<StatusCode, Failure>) -> bool {
     match posted {
         Ok(status) => matches!(

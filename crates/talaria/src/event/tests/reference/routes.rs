@@ -8,7 +8,7 @@ use super::*;
 use crate::device::Events as _;
 use crate::event::config::AuthKey;
 
-/// Contract §5: keys match without regard to case; the reference lower-cases the key but not the event type.
+/// contract §5.1: keys match without regard to case; the reference lower-cases the key but not the event type.
 fn lower_cased(dest: &str) -> String {
     match Locator::parse_v3(dest) {
         Ok(locator) if locator.scheme == Scheme::Event => {
@@ -63,7 +63,7 @@ async fn http_dispatch(case: &Value) -> Result<(), String> {
     let mut message = MessageRef { msg_type: 4.into(), dest: Text::from(dest), ..MessageRef::default() };
     gateway.dispatcher.message(&device, &mut message);
 
-    // Contract §5: several URLs are all tried, the reference stops at the first that fails.
+    // contract §5.1: several URLs are all tried, the reference stops at the first that fails.
     let expected: Vec<&str> = requests.iter().filter_map(|request| request["url"].as_str()).collect();
     let queued: Vec<&str> = ours.iter().map(String::as_str).filter(|url| *url != MALFORMED).collect();
     let is_full = reason == "full outbound queue";
@@ -131,7 +131,7 @@ fn outbound(yaml: &str) -> Result<Config, String> {
 fn vectors_event_type() {
     run("event_type.json", |case| {
         let dest = vectors::bytes(&case.value["dest"]);
-        // A message whose dest is not UTF-8 is refused before it is dispatched (contract §1).
+        // A message whose dest is not UTF-8 is refused before it is dispatched (contract §1.7).
         let locator = std::str::from_utf8(&dest).ok().and_then(|dest| Locator::parse_v3(dest).ok());
         let expected = &case.value["http"];
         if std::str::from_utf8(&dest).is_err() {
