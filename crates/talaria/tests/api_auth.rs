@@ -1,4 +1,4 @@
-//! Who may use the API: keys, tokens with capabilities, and what becomes of whoever guesses (contract §6.1, §6.6, §6.7).
+//! Who may use the API: keys, tokens with capabilities, and how guessing is slowed down (contract §6.1, §6.6, §6.7).
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 

@@ -27,7 +27,8 @@ pub enum Format {
 pub struct UnknownContentType(pub String);
 
 impl Format {
-    /// The format that a content type names: one containing `json`, one containing `msgpack`; none at all means msgpack (contract §1.9).
+    /// The format that a content type names (contract §1.9): one that contains `json` or `msgpack`; an empty one means
+    /// msgpack.
     ///
     /// # Errors
     /// For any other content type, `*/*` and `application/wrp` included.

@@ -93,7 +93,7 @@ impl<'a> MessageRef<'a> {
         msgpack::encode_v5(self, out);
     }
 
-    /// Whether all top-level texts are UTF-8. Headers, metadata, spans and partner ids are not looked at (contract §1.7).
+    /// Checks that all top-level texts are UTF-8. Headers, metadata, spans and partner ids are not checked (contract §1.7).
     ///
     /// # Errors
     /// Names the first field that is not.

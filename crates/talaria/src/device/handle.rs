@@ -115,7 +115,7 @@ impl Device {
         &self.convey
     }
 
-    /// The metadata of its online and offline events (contract §4.2), but for `/xmidt-timestamp`. Values are as they came:
+    /// The metadata of its online and offline events (contract §4.2), without `/xmidt-timestamp`. Values are kept as sent:
     /// those of a convey need not be UTF-8.
     pub fn event_metadata(&self) -> impl Iterator<Item = (&'static str, Text<'_>)> {
         let own = [

@@ -72,7 +72,7 @@ fn is_same_status(case: &Value, device: &Device, event: &Message) -> Result<(), 
     same("event", &expected, &masked(got, device))
 }
 
-/// The reference pastes texts into its payloads; ours are JSON (contract §4.4). What a session counts is not counted here.
+/// The reference pastes texts into its payloads; ours are JSON (contract §4.4). The counts of a session are left out here.
 fn as_json(payload: &str, device: &Device, actions: &Value) -> String {
     let counts =
         actions.as_array().is_some_and(|all| all.iter().any(|action| action["device_sends"].is_string()));
