@@ -8,17 +8,17 @@ mod properties;
 use std::time::Duration;
 
 use crate::config::Config;
+use crate::delivery::DeliveryContext;
+use crate::delivery::RecordRef;
 use crate::engine::Port;
 use crate::error::{PublishError, StartError};
 use crate::files::Unreadable;
-use crate::record::RecordRef;
-use crate::ticket::Ticket;
 
 /// A client that buffers records and delivers them. It tells [`Port::delivered`] the fate of each, from within
 /// [`Client::poll`].
 pub(crate) trait Client: Send + Sync {
     /// Hands over a record. Never waits; what is kept is copied.
-    fn send(&self, record: RecordRef<'_>, ticket: Box<Ticket>) -> Result<(), Refused>;
+    fn send(&self, record: RecordRef<'_>, context: Box<DeliveryContext>) -> Result<(), Refused>;
 
     /// Serves the client's events for this long.
     fn poll(&self, timeout: Duration);
@@ -35,7 +35,7 @@ pub(crate) trait Client: Send + Sync {
 
 /// A record that the client did not take.
 pub(crate) struct Refused {
-    pub(crate) ticket: Box<Ticket>,
+    pub(crate) context: Box<DeliveryContext>,
     pub(crate) failure: Failure,
 }
 

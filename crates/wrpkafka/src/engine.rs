@@ -30,16 +30,16 @@ use crate::buffer::Buffer;
 use crate::client::{BuildError, Client, Connect, Failure};
 use crate::complaint::Complaints;
 use crate::config::Config;
+use crate::delivery::DeliveryContext;
+use crate::delivery::{Record, RecordRef};
 use crate::error::PublishError;
 use crate::files::{self, Fingerprint};
 use crate::listener::Listeners;
 use crate::problem::{ConnectionProblem, Problems};
 use crate::publisher::Buffered;
-use crate::record::{Record, RecordRef};
 use crate::route::{RouteTable, Target};
 use crate::schema::{Frame, Schemas};
 use crate::stats::{Accumulator, ClientStats};
-use crate::ticket::Ticket;
 use crate::waiting::Waiting;
 use gate::Gate;
 use room::{Door, Room};
@@ -114,14 +114,14 @@ enum Phase {
 
 /// A record that goes nowhere.
 pub(crate) struct Refusal {
-    pub(crate) ticket: Box<Ticket>,
+    pub(crate) context: Box<DeliveryContext>,
     pub(crate) error: PublishError,
 }
 
 /// Why the client did not take a record.
 enum Turned {
     /// Later perhaps.
-    NoRoom(Box<Ticket>),
+    NoRoom(Box<DeliveryContext>),
     /// Never.
     Away(Refusal),
 }
@@ -172,84 +172,92 @@ impl Engine {
     }
 
     /// Sends a record, or lets it wait if its level is above low. Never waits itself.
-    pub(crate) fn dispatch(&self, record: RecordRef<'_>, ticket: Box<Ticket>) -> Result<(), Refusal> {
-        let ticket = match self.offer(record, ticket) {
+    pub(crate) fn dispatch(
+        &self,
+        record: RecordRef<'_>,
+        context: Box<DeliveryContext>,
+    ) -> Result<(), Refusal> {
+        let context = match self.offer(record, context) {
             Ok(()) => return Ok(()),
             Err(Turned::Away(refusal)) => return Err(refusal),
-            Err(Turned::NoRoom(ticket)) => ticket,
+            Err(Turned::NoRoom(context)) => context,
         };
-        let may_wait = ticket.frame == Frame::Open || self.low_waits.load(SeqCst);
-        if ticket.level == QosLevel::Low && !may_wait {
-            return Err(Refusal { ticket, error: PublishError::BufferFull });
+        let may_wait = context.frame == Frame::Open || self.low_waits.load(SeqCst);
+        if context.level == QosLevel::Low && !may_wait {
+            return Err(Refusal { context, error: PublishError::BufferFull });
         }
-        let waiting = Waiting { record: record.to_record(), ticket };
+        let waiting = Waiting { record: record.to_record(), context };
         self.admit(waiting, Door::Displacing)
-            .map_err(|(waiting, error)| Refusal { ticket: waiting.ticket, error })
+            .map_err(|(waiting, error)| Refusal { context: waiting.context, error })
     }
 
     /// Sends a record as soon as there is room for it, in the client or the waiting room. Displaces none.
     ///
     /// If the future is dropped before, the record goes nowhere.
-    pub(crate) async fn enter(&self, mut record: Record, mut ticket: Box<Ticket>) -> Result<(), Refusal> {
+    pub(crate) async fn enter(
+        &self,
+        mut record: Record,
+        mut context: Box<DeliveryContext>,
+    ) -> Result<(), Refusal> {
         loop {
             let freed = self.room_freed.notified();
             tokio::pin!(freed);
             // From here on no release is missed.
             freed.as_mut().enable();
-            ticket = match self.offer(record.as_ref(), ticket) {
+            context = match self.offer(record.as_ref(), context) {
                 Ok(()) => return Ok(()),
                 Err(Turned::Away(refusal)) => return Err(refusal),
-                Err(Turned::NoRoom(ticket)) => ticket,
+                Err(Turned::NoRoom(context)) => context,
             };
-            match self.admit(Waiting { record, ticket }, Door::Polite) {
+            match self.admit(Waiting { record, context }, Door::Polite) {
                 Ok(()) => return Ok(()),
-                Err((waiting, PublishError::BufferFull)) => Waiting { record, ticket } = waiting,
-                Err((waiting, error)) => return Err(Refusal { ticket: waiting.ticket, error }),
+                Err((waiting, PublishError::BufferFull)) => Waiting { record, context } = waiting,
+                Err((waiting, error)) => return Err(Refusal { context: waiting.context, error }),
             }
             freed.await;
         }
     }
 
-    fn offer(&self, record: RecordRef<'_>, mut ticket: Box<Ticket>) -> Result<(), Turned> {
-        ticket.bytes = record.size();
-        let (size, limit) = (ticket.bytes, self.limits.record_bytes.load(Ordering::Relaxed));
+    fn offer(&self, record: RecordRef<'_>, mut context: Box<DeliveryContext>) -> Result<(), Turned> {
+        context.bytes = record.size();
+        let (size, limit) = (context.bytes, self.limits.record_bytes.load(Ordering::Relaxed));
         if size > limit {
-            return Err(self.turn_away(record, ticket, PublishError::TooLarge { size, limit }));
+            return Err(self.turn_away(record, context, PublishError::TooLarge { size, limit }));
         }
-        if ticket.frame == Frame::Open {
-            return Err(match self.gate(&ticket.target) {
-                Gate::Never(error) => self.turn_away(record, ticket, error),
-                Gate::Open(_) | Gate::Shut => Turned::NoRoom(ticket),
+        if context.frame == Frame::Open {
+            return Err(match self.gate(&context.target) {
+                Gate::Never(error) => self.turn_away(record, context, error),
+                Gate::Open(_) | Gate::Shut => Turned::NoRoom(context),
             });
         }
         if self.waits.load(SeqCst) || !self.buffer.reserve(size) {
-            return Err(Turned::NoRoom(ticket));
+            return Err(Turned::NoRoom(context));
         }
-        ticket.sequence = self.sequence.fetch_add(1, Ordering::Relaxed);
-        match self.send(record, ticket) {
-            Err(Turned::Away(Refusal { ticket, error })) => Err(self.turn_away(record, ticket, error)),
+        context.sequence = self.sequence.fetch_add(1, Ordering::Relaxed);
+        match self.send(record, context) {
+            Err(Turned::Away(Refusal { context, error })) => Err(self.turn_away(record, context, error)),
             result => result,
         }
     }
 
     /// Refuses a record for good.
-    fn turn_away(&self, record: RecordRef<'_>, ticket: Box<Ticket>, error: PublishError) -> Turned {
-        self.bury(record, &ticket, &error);
-        Turned::Away(Refusal { ticket, error })
+    fn turn_away(&self, record: RecordRef<'_>, context: Box<DeliveryContext>, error: PublishError) -> Turned {
+        self.bury(record, &context, &error);
+        Turned::Away(Refusal { context, error })
     }
 
     /// Hands a record to the client. Its room has been taken, and is given back if the client refuses.
-    fn send(&self, record: RecordRef<'_>, mut ticket: Box<Ticket>) -> Result<(), Turned> {
-        ticket.attempts += 1;
-        let bytes = ticket.bytes;
+    fn send(&self, record: RecordRef<'_>, mut context: Box<DeliveryContext>) -> Result<(), Turned> {
+        context.attempts += 1;
+        let bytes = context.bytes;
         let turned = match &*self.client.load() {
-            None => Turned::NoRoom(ticket),
-            Some(generation) => match generation.client.send(record, ticket) {
+            None => Turned::NoRoom(context),
+            Some(generation) => match generation.client.send(record, context) {
                 Ok(()) => return Ok(()),
                 Err(refused) => match refused.failure {
-                    Failure::Gone | Failure::Doubtful => Turned::NoRoom(refused.ticket),
+                    Failure::Gone | Failure::Doubtful => Turned::NoRoom(refused.context),
                     Failure::Final(error) | Failure::Transient(error) => {
-                        Turned::Away(Refusal { ticket: refused.ticket, error })
+                        Turned::Away(Refusal { context: refused.context, error })
                     }
                 },
             },

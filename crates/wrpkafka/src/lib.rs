@@ -26,6 +26,7 @@ mod client;
 mod complaint;
 pub mod config;
 mod dead_letter;
+mod delivery;
 mod engine;
 mod error;
 mod files;
@@ -39,7 +40,7 @@ mod outcome;
 mod pattern;
 mod problem;
 mod publisher;
-mod record;
+
 mod route;
 mod schema;
 mod scratch;
@@ -48,18 +49,19 @@ mod stats;
 mod template;
 #[cfg(test)]
 mod test_folder;
-mod ticket;
+
 mod waiting;
 
 pub use admission::{Admission, Sender};
 pub use config::{Config, ConfigError, DynamicConfig, Fault, Route};
 pub use dead_letter::{DeadLetterOutcome, DeadLetterReason};
+pub use delivery::Receipt;
 pub use error::{ErrorType, PublishError, StartError};
 pub use filter::{Attribute, Attributes};
 pub use listener::{Filtered, FilteredBy, Listener, ListenerId, PublishEvent};
 pub use outcome::Outcome;
 pub use problem::ConnectionProblem;
-pub use publisher::{Buffered, Publisher, Receipt, Stopped};
+pub use publisher::{Buffered, Publisher, Stopped};
 pub use schema::SchemaStats;
 pub use stats::{ClientStats, NodeStats, TopicStats};
 

@@ -16,6 +16,7 @@ use wrp::{MessageRef, QosLevel};
 use crate::admission::Sender;
 use crate::client::{Connect, librdkafka};
 use crate::config::{Config, ConfigError};
+use crate::delivery::Receipt;
 use crate::engine::Engine;
 use crate::engine::worker::{Order, StopRequest, Worker};
 use crate::error::{PublishError, StartError};
@@ -24,13 +25,6 @@ use crate::outcome::Outcome;
 use crate::route::{self, Plan, RouteTable, Unroutable};
 use crate::schema::{Registrar, SchemaStats};
 use crate::stats::ClientStats;
-
-/// Told the fate of a whole message, exactly once: `Ok` ([`Outcome::Accepted`]) when the brokers have acknowledged every
-/// record of it, else why not. With several records the first that failed says why.
-///
-/// Called from the client's thread, or from the publishing one when the fate is known at once: must be quick and must
-/// not wait. No lock is held meanwhile, so it may publish in its turn.
-pub type Receipt = Box<dyn FnOnce(Result<Outcome, PublishError>) + Send>;
 
 /// Publishes WRP messages to Kafka. Cheap to clone: all clones are the same publisher.
 ///

@@ -8,14 +8,14 @@ use std::collections::BTreeMap;
 use wrp::QosLevel;
 
 use crate::config::WaitingLimit;
-use crate::record::Record;
-use crate::ticket::Ticket;
+use crate::delivery::DeliveryContext;
+use crate::delivery::Record;
 
-/// A record that waits, with its ticket.
+/// A record that waits, with its context.
 #[derive(Debug)]
 pub(crate) struct Waiting {
     pub(crate) record: Record,
-    pub(crate) ticket: Box<Ticket>,
+    pub(crate) context: Box<DeliveryContext>,
 }
 
 /// What became of a record that asked to wait.
@@ -31,7 +31,7 @@ const LEVELS: usize = 4;
 
 #[derive(Debug)]
 pub(crate) struct WaitingRoom {
-    /// By level; each by the tickets' sequence numbers. A map, because a client that is given up brings back thousands
+    /// By level; each by the contexts' sequence numbers. A map, because a client that is given up brings back thousands
     /// of records that belong before those that wait.
     queues: [BTreeMap<u64, Waiting>; LEVELS],
     bytes: [u64; LEVELS],
@@ -61,25 +61,25 @@ impl WaitingRoom {
     /// Takes a record in, at the end. Its sequence number must be the highest.
     pub(crate) fn admit(&mut self, waiting: Waiting) -> Admission {
         let mut displaced = Vec::new();
-        if !self.has_room(waiting.ticket.bytes) {
-            if !self.can_make_room(&waiting.ticket) {
+        if !self.has_room(waiting.context.bytes) {
+            if !self.can_make_room(&waiting.context) {
                 return Admission::Full(waiting);
             }
-            while !self.has_room(waiting.ticket.bytes) {
+            while !self.has_room(waiting.context.bytes) {
                 displaced.extend(self.pop_least());
             }
         }
-        let level = waiting.ticket.level as usize;
-        self.bytes[level] += waiting.ticket.bytes as u64;
-        self.queues[level].insert(waiting.ticket.sequence, waiting);
+        let level = waiting.context.level as usize;
+        self.bytes[level] += waiting.context.bytes as u64;
+        self.queues[level].insert(waiting.context.sequence, waiting);
         Admission::Admitted(displaced)
     }
 
     /// Takes back a record that was on its way already, at its old place. Bounds do not apply: it was counted before.
     pub(crate) fn put_back(&mut self, waiting: Waiting) {
-        let level = waiting.ticket.level as usize;
-        self.bytes[level] += waiting.ticket.bytes as u64;
-        self.queues[level].insert(waiting.ticket.sequence, waiting);
+        let level = waiting.context.level as usize;
+        self.bytes[level] += waiting.context.bytes as u64;
+        self.queues[level].insert(waiting.context.sequence, waiting);
     }
 
     /// The record that came first.
@@ -94,10 +94,10 @@ impl WaitingRoom {
     }
 
     /// Takes out the records of the front for which `late` holds, level by level.
-    pub(crate) fn pop_while(&mut self, late: impl Fn(&Ticket) -> bool) -> Vec<Waiting> {
+    pub(crate) fn pop_while(&mut self, late: impl Fn(&DeliveryContext) -> bool) -> Vec<Waiting> {
         let mut popped = Vec::new();
         for level in 0..LEVELS {
-            while self.queues[level].first_key_value().is_some_and(|(_, waiting)| late(&waiting.ticket)) {
+            while self.queues[level].first_key_value().is_some_and(|(_, waiting)| late(&waiting.context)) {
                 popped.extend(self.pop(level));
             }
         }
@@ -105,11 +105,11 @@ impl WaitingRoom {
     }
 
     /// Whether the records that would give way to this one leave enough room.
-    fn can_make_room(&self, ticket: &Ticket) -> bool {
-        let above = ticket.level as usize + 1..;
+    fn can_make_room(&self, context: &DeliveryContext) -> bool {
+        let above = context.level as usize + 1..;
         let records: usize = self.queues[above.clone()].iter().map(BTreeMap::len).sum();
         let bytes: u64 = self.bytes[above].iter().sum();
-        (records as u64) < self.limit.records && bytes + ticket.bytes as u64 <= self.limit.bytes
+        (records as u64) < self.limit.records && bytes + context.bytes as u64 <= self.limit.bytes
     }
 
     fn first_level(&self) -> Option<usize> {
@@ -123,7 +123,7 @@ impl WaitingRoom {
 
     fn pop(&mut self, level: usize) -> Option<Waiting> {
         let waiting = self.queues[level].pop_first()?.1;
-        self.bytes[level] -= waiting.ticket.bytes as u64;
+        self.bytes[level] -= waiting.context.bytes as u64;
         Some(waiting)
     }
 }
@@ -137,17 +137,20 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
+    use crate::delivery::{MessageContext, ReceiptShare};
     use crate::header::HeaderBlock;
     use crate::route::Target;
-    use crate::ticket::Share;
+    use crate::schema::Frame;
 
     fn waiting(sequence: u64, level: QosLevel, bytes: usize) -> Waiting {
         let target = Target::new("t", "");
-        let mut ticket = Ticket::new(Arc::clone(&target), "x", level, Instant::now(), Share::default());
-        (ticket.sequence, ticket.bytes) = (sequence, bytes);
+        let message = MessageContext { event_type: "x", level, submitted: Instant::now() };
+        let share = ReceiptShare::default();
+        let mut context = DeliveryContext::new(Arc::clone(&target), &message, Frame::Closed, share);
+        (context.sequence, context.bytes) = (sequence, bytes);
         let record =
             Record { target, key: None, value: vec![0; bytes].into(), headers: HeaderBlock::default() };
-        Waiting { record, ticket }
+        Waiting { record, context }
     }
 
     fn room(records: u64, bytes: u64) -> WaitingRoom {
@@ -156,13 +159,13 @@ mod tests {
 
     fn admit(room: &mut WaitingRoom, waiting: Waiting) -> Option<Vec<u64>> {
         match room.admit(waiting) {
-            Admission::Admitted(displaced) => Some(displaced.iter().map(|w| w.ticket.sequence).collect()),
+            Admission::Admitted(displaced) => Some(displaced.iter().map(|w| w.context.sequence).collect()),
             Admission::Full(_) => None,
         }
     }
 
     fn order(room: &mut WaitingRoom) -> Vec<u64> {
-        std::iter::from_fn(|| room.pop_first()).map(|waiting| waiting.ticket.sequence).collect()
+        std::iter::from_fn(|| room.pop_first()).map(|waiting| waiting.context.sequence).collect()
     }
 
     #[test]
@@ -210,7 +213,7 @@ mod tests {
         for (sequence, level) in [(1, QosLevel::High), (2, QosLevel::Medium), (3, QosLevel::High)] {
             admit(&mut room, waiting(sequence, level, 1));
         }
-        let late = room.pop_while(|ticket| ticket.sequence < 3);
+        let late = room.pop_while(|context| context.sequence < 3);
         assert_eq!(late.len(), 2);
         assert_eq!(order(&mut room), [3]);
     }

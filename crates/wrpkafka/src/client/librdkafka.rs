@@ -1,4 +1,4 @@
-//! The real client: librdkafka's producer, with our own context and the ticket as each record's opaque pointer.
+//! The real client: librdkafka's producer, with our own context and the context as each record's opaque pointer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,13 +17,13 @@ use rdkafka::statistics::Statistics;
 
 use super::{BuildError, Client, Failure, Refused, diagnosis, probe, properties};
 use crate::config::{Config, Tls};
+use crate::delivery::DeliveryContext;
+use crate::delivery::{Record, RecordRef};
 use crate::engine::{ClientError, Port};
 use crate::error::PublishError;
 use crate::files;
 use crate::header::HeaderBlock;
 use crate::problem::ConnectionProblem;
-use crate::record::{Record, RecordRef};
-use crate::ticket::Ticket;
 
 /// Creates a client for a checked configuration. It connects in the background.
 pub(crate) fn connect(config: &Config, port: Port) -> Result<Box<dyn Client>, BuildError> {
@@ -51,8 +51,8 @@ struct Librdkafka {
 }
 
 impl Client for Librdkafka {
-    fn send(&self, record: RecordRef<'_>, ticket: Box<Ticket>) -> Result<(), Refused> {
-        let mut base = BaseRecord::with_opaque_to(&record.target.topic, ticket).payload(record.value);
+    fn send(&self, record: RecordRef<'_>, context: Box<DeliveryContext>) -> Result<(), Refused> {
+        let mut base = BaseRecord::with_opaque_to(&record.target.topic, context).payload(record.value);
         if let Some(key) = record.key {
             base = base.key(key);
         }
@@ -61,7 +61,7 @@ impl Client for Librdkafka {
         }
         self.producer
             .send(base)
-            .map_err(|(error, base)| Refused { ticket: base.delivery_opaque, failure: failure(&error) })
+            .map_err(|(error, base)| Refused { context: base.delivery_opaque, failure: failure(&error) })
     }
 
     fn poll(&self, timeout: Duration) {
@@ -213,9 +213,9 @@ impl ClientContext for Context {
 }
 
 impl ProducerContext for Context {
-    type DeliveryOpaque = Box<Ticket>;
+    type DeliveryOpaque = Box<DeliveryContext>;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, ticket: Box<Ticket>) {
+    fn delivery(&self, result: &DeliveryResult<'_>, context: Box<DeliveryContext>) {
         let (message, fate) = match result {
             Ok(message) => (message, Ok(())),
             Err((error, message)) => match failure(error) {
@@ -224,7 +224,7 @@ impl ProducerContext for Context {
             },
         };
         // The client's copy of the record serves when it has to be sent again.
-        self.port.delivered(ticket, fate, |target| Record {
+        self.port.delivered(context, fate, |target| Record {
             target,
             key: message.key().map(Into::into),
             value: message.payload().unwrap_or_default().into(),

@@ -7,12 +7,11 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use super::{Engine, Origin, Refusal};
 use crate::config::DeadLetter;
 use crate::dead_letter::{DeadLetterOutcome, DeadLetterReason};
+use crate::delivery::{DeliveryContext, RecordRef};
 use crate::error::PublishError;
 use crate::header::HeaderBlock;
-use crate::record::RecordRef;
 use crate::route::Target;
 use crate::schema::{FRAME, Frame};
-use crate::ticket::{Share, Ticket};
 
 /// As much of the value of a record that is too large as its dead letter keeps, in bytes.
 const TOO_LARGE_KEPT: usize = 64 << 10;
@@ -40,15 +39,15 @@ impl Engine {
     ///
     /// A dead letter is a record like others: bounded by the buffer and the waiting room, by the level of the original.
     /// There is none for a dead letter. Must not be called with the waiting room's lock held.
-    pub(super) fn bury(&self, record: RecordRef<'_>, ticket: &Ticket, error: &PublishError) {
-        let (Some(reason), None) = (error.dead_letter_reason(), ticket.dead_letter) else { return };
+    pub(super) fn bury(&self, record: RecordRef<'_>, context: &DeliveryContext, error: &PublishError) {
+        let (Some(reason), None) = (error.dead_letter_reason(), context.dead_letter) else { return };
         let Some(target) = &self.dead_letters else {
             return self.listeners.on_dead_letter(reason, DeadLetterOutcome::Discarded);
         };
         // While the frame is open, it is no part of the value.
-        let is_open = ticket.frame == Frame::Open;
+        let is_open = context.frame == Frame::Open;
         let value = if is_open { record.value.get(FRAME..).unwrap_or_default() } else { record.value };
-        let mut told = headers(record, ticket, error, reason);
+        let mut told = headers(record, context, error, reason);
         if let Some(schemas) = self.schemas.as_ref().filter(|_| is_open) {
             told.push(name::CONTENT_TYPE, schemas.content_type().as_bytes());
         }
@@ -69,12 +68,10 @@ impl Engine {
         }
         let letter = RecordRef { target, key, value: &value[..value.len().min(kept)], headers: &block };
 
-        let share = Share::default();
-        let mut letter_ticket =
-            Ticket::new(Arc::clone(target), ticket.event_type(), ticket.level, Instant::now(), share);
-        letter_ticket.dead_letter = Some(reason);
-        if let Err(Refusal { ticket, error }) = self.dispatch(letter, letter_ticket) {
-            self.finish(*ticket, Err(error), Origin::Client);
+        let letter_context =
+            DeliveryContext::dead_letter(Arc::clone(target), context, reason, Instant::now());
+        if let Err(Refusal { context, error }) = self.dispatch(letter, letter_context) {
+            self.finish(*context, Err(error), Origin::Client);
         }
     }
 
@@ -96,7 +93,7 @@ impl Engine {
 /// The headers that say why, when and where from.
 fn headers(
     record: RecordRef<'_>,
-    ticket: &Ticket,
+    context: &DeliveryContext,
     error: &PublishError,
     reason: DeadLetterReason,
 ) -> HeaderBlock {
@@ -105,7 +102,7 @@ fn headers(
     block.push(name::REASON, reason.as_str().as_bytes());
     block.push(name::ERROR, error.to_string().as_bytes());
     block.push(name::TOPIC, record.target.topic.as_bytes());
-    block.push(name::EVENT_TYPE, ticket.event_type().as_bytes());
+    block.push(name::EVENT_TYPE, context.event_type().as_bytes());
     block.push_display(name::TIME, now);
     block
 }

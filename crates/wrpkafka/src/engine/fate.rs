@@ -8,11 +8,11 @@ use wrp::{QosLevel, Text};
 
 use super::Engine;
 use crate::client::Failure;
+use crate::delivery::DeliveryContext;
+use crate::delivery::Record;
 use crate::error::PublishError;
 use crate::listener::PublishEvent;
-use crate::record::Record;
 use crate::route::Target;
-use crate::ticket::Ticket;
 use crate::waiting::Waiting;
 
 /// Who learns of a failure first, for the log.
@@ -28,26 +28,26 @@ impl Engine {
     /// Takes a record back from the client. `record` copies what the client holds, should it have to be sent again.
     pub(super) fn delivered(
         &self,
-        ticket: Box<Ticket>,
+        context: Box<DeliveryContext>,
         fate: Result<(), Failure>,
         record: impl FnOnce(Arc<Target>) -> Record,
     ) {
-        self.buffer.release(ticket.bytes);
+        self.buffer.release(context.bytes);
         match fate {
-            Ok(()) => self.finish(*ticket, Ok(()), Origin::Client),
+            Ok(()) => self.finish(*context, Ok(()), Origin::Client),
             Err(Failure::Final(error)) => {
                 if error.dead_letter_reason().is_some() {
-                    self.bury(record(Arc::clone(&ticket.target)).as_ref(), &ticket, &error);
+                    self.bury(record(Arc::clone(&context.target)).as_ref(), &context, &error);
                 }
-                self.finish(*ticket, Err(error), Origin::Client);
+                self.finish(*context, Err(error), Origin::Client);
             }
-            Err(Failure::Transient(error)) => self.send_again(ticket, record, error),
+            Err(Failure::Transient(error)) => self.send_again(context, record, error),
             Err(Failure::Gone | Failure::Doubtful) => {
                 let error = PublishError::Broker {
                     code: "ClientGone".into(),
                     reason: "the kafka client was replaced before it delivered the record".into(),
                 };
-                self.send_again(ticket, record, error);
+                self.send_again(context, record, error);
             }
         }
         if self.waits.load(Ordering::SeqCst) {
@@ -59,42 +59,47 @@ impl Engine {
     /// Sends a record again, in its old place, unless its time or its retries are over: then it fails with the error.
     fn send_again(
         &self,
-        ticket: Box<Ticket>,
+        context: Box<DeliveryContext>,
         record: impl FnOnce(Arc<Target>) -> Record,
         error: PublishError,
     ) {
         if self.is_closed() {
             self.undelivered.fetch_add(1, Ordering::Relaxed);
-            return self.finish(*ticket, Err(PublishError::Stopped), Origin::Client);
+            return self.finish(*context, Err(PublishError::Stopped), Origin::Client);
         }
-        let late = self.limits.delivery_timeout.is_some_and(|timeout| ticket.submitted.elapsed() >= timeout);
-        let tired = ticket.level == QosLevel::Low && ticket.attempts > self.limits.low_retries;
+        let late = self.limits.delivery_timeout.is_some_and(|timeout| context.submitted.elapsed() >= timeout);
+        let tired = context.level == QosLevel::Low && context.attempts > self.limits.low_retries;
         if late || tired {
             let error = if late { PublishError::Timeout } else { error };
-            return self.finish(*ticket, Err(error), Origin::Client);
+            return self.finish(*context, Err(error), Origin::Client);
         }
-        let record = record(Arc::clone(&ticket.target));
-        self.put_back(Waiting { record, ticket });
+        let record = record(Arc::clone(&context.target));
+        self.put_back(Waiting { record, context });
     }
 
     /// Tells the listeners and the receipt what became of a record.
-    pub(crate) fn finish(&self, ticket: Ticket, result: Result<(), PublishError>, origin: Origin<'_>) {
-        if let Some(reason) = ticket.dead_letter {
+    pub(crate) fn finish(
+        &self,
+        context: DeliveryContext,
+        result: Result<(), PublishError>,
+        origin: Origin<'_>,
+    ) {
+        if let Some(reason) = context.dead_letter {
             return self.letter_ended(reason, result);
         }
-        let (topic, error) = (&*ticket.target.topic, result.as_ref().err());
+        let (topic, error) = (&*context.target.topic, result.as_ref().err());
         self.listeners.on_publish(&PublishEvent {
-            event_type: ticket.event_type(),
+            event_type: context.event_type(),
             topic,
-            topic_shard_strategy: &ticket.target.strategy,
+            topic_shard_strategy: &context.target.strategy,
             error,
             error_type: error.map(PublishError::error_type),
-            duration: ticket.submitted.elapsed(),
+            duration: context.submitted.elapsed(),
         });
         if let Some(error) = error {
             self.complain(error, topic, origin);
         }
-        ticket.settle(result);
+        context.settle(result);
     }
 
     /// Tells the listeners of a message that becomes no record.

@@ -38,7 +38,7 @@ impl Engine {
 
     /// Completes the value of the record that is next, if that is possible.
     pub(super) fn pass_gate(&self, next: &mut Waiting) -> Gate<()> {
-        if next.ticket.frame != Frame::Open {
+        if next.context.frame != Frame::Open {
             return Gate::Open(());
         }
         let gate = self.gate(&next.record.target);
@@ -47,7 +47,7 @@ impl Engine {
                 if let Some(place) = next.record.value.first_chunk_mut() {
                     *place = frame;
                 }
-                next.ticket.frame = Frame::Closed;
+                next.context.frame = Frame::Closed;
                 if let Some(schemas) = &self.schemas {
                     schemas.counts.framed.fetch_add(1, Ordering::Relaxed);
                 }

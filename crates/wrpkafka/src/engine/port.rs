@@ -8,10 +8,10 @@ use rdkafka::statistics::Statistics;
 
 use super::Engine;
 use crate::client::Failure;
+use crate::delivery::DeliveryContext;
+use crate::delivery::Record;
 use crate::problem::ConnectionProblem;
-use crate::record::Record;
 use crate::route::Target;
-use crate::ticket::Ticket;
 
 /// Where a client reports to. Weak, because the engine owns the client.
 #[derive(Clone)]
@@ -29,11 +29,11 @@ impl Port {
     /// The client is done with a record.
     pub(crate) fn delivered(
         &self,
-        ticket: Box<Ticket>,
+        context: Box<DeliveryContext>,
         fate: Result<(), Failure>,
         record: impl FnOnce(Arc<Target>) -> Record,
     ) {
-        // Without an engine nobody listens any more, and the dropped ticket tells its receipt.
+        // Without an engine nobody listens any more, and the dropped context tells its receipt.
         let Some(engine) = self.engine.upgrade() else { return };
         match &fate {
             Ok(()) => self.reached(&engine),
@@ -44,7 +44,7 @@ impl Port {
             }
             Err(Failure::Final(_) | Failure::Transient(_)) => {}
         }
-        engine.delivered(ticket, fate, record);
+        engine.delivered(context, fate, record);
     }
 
     /// The client has counted.

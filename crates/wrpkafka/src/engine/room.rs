@@ -42,11 +42,11 @@ impl Engine {
             if room.closed {
                 return Err((waiting, PublishError::Stopped));
             }
-            if door == Door::Polite && !room.queue.has_room(waiting.ticket.bytes) {
+            if door == Door::Polite && !room.queue.has_room(waiting.context.bytes) {
                 return Err((waiting, PublishError::BufferFull));
             }
-            let is_held = waiting.ticket.frame == Frame::Open;
-            waiting.ticket.sequence = self.sequence.fetch_add(1, Ordering::Relaxed);
+            let is_held = waiting.context.frame == Frame::Open;
+            waiting.context.sequence = self.sequence.fetch_add(1, Ordering::Relaxed);
             match room.queue.admit(waiting) {
                 Admission::Full(waiting) => return Err((waiting, PublishError::BufferFull)),
                 Admission::Admitted(displaced) => {
@@ -61,7 +61,7 @@ impl Engine {
         };
         self.pump();
         for waiting in displaced {
-            self.finish(*waiting.ticket, Err(PublishError::Displaced), Origin::Client);
+            self.finish(*waiting.context, Err(PublishError::Displaced), Origin::Client);
         }
         Ok(())
     }
@@ -91,20 +91,20 @@ impl Engine {
                         continue;
                     }
                 }
-                let bytes = first.ticket.bytes;
+                let bytes = first.context.bytes;
                 if !self.buffer.reserve(bytes) {
                     self.low_waits.store(false, SeqCst);
                     break;
                 }
-                let Some(Waiting { record, ticket }) = room.queue.pop_first() else { break };
+                let Some(Waiting { record, context }) = room.queue.pop_first() else { break };
                 moved = true;
-                match self.send(record.as_ref(), ticket) {
+                match self.send(record.as_ref(), context) {
                     Ok(()) => {}
-                    Err(Turned::Away(Refusal { ticket, error })) => {
-                        refused.push((Waiting { record, ticket }, error));
+                    Err(Turned::Away(Refusal { context, error })) => {
+                        refused.push((Waiting { record, context }, error));
                     }
-                    Err(Turned::NoRoom(ticket)) => {
-                        room.queue.put_back(Waiting { record, ticket });
+                    Err(Turned::NoRoom(context)) => {
+                        room.queue.put_back(Waiting { record, context });
                         break;
                     }
                 }
@@ -113,9 +113,9 @@ impl Engine {
         if moved {
             self.room_freed.notify_waiters();
         }
-        for (Waiting { record, ticket }, error) in refused {
-            self.bury(record.as_ref(), &ticket, &error);
-            self.finish(*ticket, Err(error), Origin::Client);
+        for (Waiting { record, context }, error) in refused {
+            self.bury(record.as_ref(), &context, &error);
+            self.finish(*context, Err(error), Origin::Client);
         }
     }
 
@@ -145,10 +145,10 @@ impl Engine {
         if !self.waits.load(SeqCst) {
             return;
         }
-        let late = self.room.lock().queue.pop_while(|ticket| now >= ticket.submitted + timeout);
+        let late = self.room.lock().queue.pop_while(|context| now >= context.submitted + timeout);
         self.room_freed.notify_waiters();
         for waiting in late {
-            self.finish(*waiting.ticket, Err(PublishError::Timeout), Origin::Client);
+            self.finish(*waiting.context, Err(PublishError::Timeout), Origin::Client);
         }
     }
 
@@ -198,7 +198,7 @@ impl Engine {
         self.room_freed.notify_waiters();
         let count = left.len() as u64;
         for waiting in left {
-            self.finish(*waiting.ticket, Err(PublishError::Stopped), Origin::Client);
+            self.finish(*waiting.context, Err(PublishError::Stopped), Origin::Client);
         }
         count
     }

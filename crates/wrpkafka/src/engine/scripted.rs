@@ -9,10 +9,10 @@ use parking_lot::Mutex;
 
 use super::Port;
 use crate::client::{BuildError, Client, Connect, Failure, Refused};
+use crate::delivery::DeliveryContext;
+use crate::delivery::{Record, RecordRef};
 use crate::files;
 use crate::problem::ConnectionProblem;
-use crate::record::{Record, RecordRef};
-use crate::ticket::Ticket;
 
 /// What a test sees of the clients, and tells them.
 #[derive(Clone, Default)]
@@ -23,7 +23,7 @@ struct State {
     /// The fates of the next records, told by the client's thread as soon as they are sent.
     answers: VecDeque<Answer>,
     /// What the clients have taken and not yet told the fate of, in order, each with its client.
-    held: VecDeque<(usize, Record, Box<Ticket>)>,
+    held: VecDeque<(usize, Record, Box<DeliveryContext>)>,
     /// All records that any client took, each with its client.
     sent: Vec<(usize, Record)>,
     /// How many clients were built.
@@ -145,20 +145,20 @@ struct Scripted {
 }
 
 impl Client for Scripted {
-    fn send(&self, record: RecordRef<'_>, ticket: Box<Ticket>) -> Result<(), Refused> {
+    fn send(&self, record: RecordRef<'_>, context: Box<DeliveryContext>) -> Result<(), Refused> {
         let answer = {
             let mut state = self.script.0.lock();
             if state.fatal {
-                return Err(Refused { ticket, failure: Failure::Gone });
+                return Err(Refused { context, failure: Failure::Gone });
             }
             state.answers.pop_front()
         };
         let fate = match answer {
-            Some(Answer::Refused(failure)) => return Err(Refused { ticket, failure }),
+            Some(Answer::Refused(failure)) => return Err(Refused { context, failure }),
             Some(Answer::RefusedAfter(meeting, failure)) => {
                 meeting.wait();
                 meeting.wait();
-                return Err(Refused { ticket, failure });
+                return Err(Refused { context, failure });
             }
             Some(Answer::Delivered(fate)) => Some(fate),
             None => None,
@@ -166,7 +166,7 @@ impl Client for Scripted {
         {
             let mut state = self.script.0.lock();
             state.sent.push((self.number, record.to_record()));
-            state.held.push_back((self.number, record.to_record(), ticket));
+            state.held.push_back((self.number, record.to_record(), context));
         }
         if let Some(fate) = fate {
             self.script.tell(Event::Deliver(1, fate));
@@ -206,8 +206,8 @@ impl Scripted {
                 let first = state.held.iter().position(|(client, ..)| *client == self.number);
                 first.and_then(|first| state.held.remove(first))
             };
-            let Some((_, record, ticket)) = held else { return };
-            self.port.delivered(ticket, fate.clone(), |_| record);
+            let Some((_, record, context)) = held else { return };
+            self.port.delivered(context, fate.clone(), |_| record);
         }
     }
 }

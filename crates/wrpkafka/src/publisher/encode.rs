@@ -3,7 +3,7 @@
 use wrp::MessageRef;
 
 use super::Shared;
-use crate::record::RecordRef;
+use crate::delivery::RecordRef;
 use crate::route::{PlannedRecord, RouteTable};
 use crate::schema::{Frame, MSGPACK};
 use crate::scratch::Scratch;

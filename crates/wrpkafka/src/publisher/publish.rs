@@ -1,4 +1,4 @@
-//! The calls that wait, for room or for the brokers' acknowledgement.
+//! The calls that wait: for room, or for the brokers' acknowledgement.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -6,37 +6,48 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 use wrp::{MessageRef, QosLevel};
 
-use super::{Receipt, Shared};
+use super::Shared;
 use crate::admission::Sender;
+use crate::delivery::{DeliveryContext, MessageContext, Receipt, ReceiptShare, Record};
 use crate::engine::{Origin, Refusal};
 use crate::error::PublishError;
 use crate::outcome::Outcome;
-use crate::record::Record;
 use crate::route::{PlannedRecord, Unroutable};
 use crate::schema::Frame;
 use crate::scratch;
-use crate::ticket::{Share, Ticket};
 
-/// A message's event type, when it was published, and its records with what their values still lack.
-type Records = (String, Instant, Vec<(Record, Frame)>);
+/// A message's records, copied, since they outlive the turn in which they were encoded.
+struct OwnedPlan {
+    event_type: String,
+    submitted: Instant,
+    /// Each with what its value still lacks. None if the filters rejected the message.
+    records: Vec<(Record, Frame)>,
+}
+
+impl OwnedPlan {
+    fn message(&self, level: QosLevel) -> MessageContext<'_> {
+        MessageContext { event_type: &self.event_type, level, submitted: self.submitted }
+    }
+}
 
 impl Shared {
+    /// Publishes a message of QoS 25 to 74: waits for room, not for the brokers.
     pub(super) async fn publish_queued(
         &self,
         message: &MessageRef<'_>,
         level: QosLevel,
         sender: Option<&Sender<'_>>,
     ) -> Result<Outcome, PublishError> {
-        let (event_type, submitted, records) = self.records(message, sender)?;
+        let mut plan = self.owned_plan(message, sender)?;
+        let records = std::mem::take(&mut plan.records);
         if records.is_empty() {
             return Ok(Outcome::Filtered);
         }
         for (record, frame) in records {
-            let share = Share::default();
-            let mut ticket = Ticket::new(Arc::clone(&record.target), &event_type, level, submitted, share);
-            ticket.frame = frame;
-            if let Err(Refusal { ticket, error }) = self.engine.enter(record, ticket).await {
-                self.engine.finish(*ticket, Err(error.clone()), Origin::Call(message.dest));
+            let target = Arc::clone(&record.target);
+            let context = DeliveryContext::new(target, &plan.message(level), frame, ReceiptShare::default());
+            if let Err(Refusal { context, error }) = self.engine.enter(record, context).await {
+                self.engine.finish(*context, Err(error.clone()), Origin::Call(message.dest));
                 if error == PublishError::Stopped {
                     return Err(error);
                 }
@@ -45,37 +56,37 @@ impl Shared {
         Ok(Outcome::Queued)
     }
 
+    /// Publishes a message of QoS 75 and above: waits for the acknowledgement of each record before the next one.
     pub(super) async fn publish_acknowledged(
         &self,
         message: &MessageRef<'_>,
         sender: Option<&Sender<'_>>,
     ) -> Result<Outcome, PublishError> {
-        let (event_type, submitted, records) = self.records(message, sender)?;
+        let mut plan = self.owned_plan(message, sender)?;
+        let records = std::mem::take(&mut plan.records);
         if records.is_empty() {
             return Ok(Outcome::Filtered);
         }
         for (record, frame) in records {
-            let (told, fate) = oneshot::channel();
+            let (settled, result) = oneshot::channel();
             // The caller may have given up.
-            let receipt: Receipt = Box::new(move |result| drop(told.send(result)));
-            let share = Share::split(Some(receipt), 1).next().unwrap_or_default();
-            let mut ticket =
-                Ticket::new(Arc::clone(&record.target), &event_type, QosLevel::Critical, submitted, share);
-            ticket.frame = frame;
-            if let Err(Refusal { ticket, error }) = self.engine.enter(record, ticket).await {
-                self.engine.finish(*ticket, Err(error), Origin::Call(message.dest));
+            let receipt: Receipt = Box::new(move |result| drop(settled.send(result)));
+            let target = Arc::clone(&record.target);
+            let share = ReceiptShare::sole(receipt);
+            let context = DeliveryContext::new(target, &plan.message(QosLevel::Critical), frame, share);
+            if let Err(Refusal { context, error }) = self.engine.enter(record, context).await {
+                self.engine.finish(*context, Err(error), Origin::Call(message.dest));
             }
-            fate.await.unwrap_or(Err(PublishError::Stopped))?;
+            result.await.unwrap_or(Err(PublishError::Stopped))?;
         }
         Ok(Outcome::Accepted)
     }
 
-    /// The records of a message, copied, for calls that wait; none if it is filtered.
-    fn records(
+    fn owned_plan(
         &self,
         message: &MessageRef<'_>,
         sender: Option<&Sender<'_>>,
-    ) -> Result<Records, PublishError> {
+    ) -> Result<OwnedPlan, PublishError> {
         let submitted = Instant::now();
         let routes = self.engine.routes.load();
         let plan = match self.plan(&routes, message, sender) {
@@ -92,6 +103,6 @@ impl Shared {
             };
             plan.records.iter().map(record).collect()
         });
-        Ok((plan.event_type.into_owned(), submitted, records))
+        Ok(OwnedPlan { event_type: plan.event_type.into_owned(), submitted, records })
     }
 }

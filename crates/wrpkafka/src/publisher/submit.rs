@@ -1,18 +1,17 @@
 //! The call that never waits.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use wrp::{MessageRef, QosLevel};
 
-use super::{Receipt, Shared, optimistic};
+use super::{Shared, optimistic};
 use crate::admission::Sender;
+use crate::delivery::{DeliveryContext, MessageContext, Receipt, ReceiptShare};
 use crate::engine::{Origin, Refusal};
 use crate::error::PublishError;
 use crate::outcome::Outcome;
 use crate::route::Unroutable;
 use crate::scratch;
-use crate::ticket::{Share, Ticket};
 
 impl Shared {
     pub(super) fn submit(
@@ -41,22 +40,21 @@ impl Shared {
                 return Err(error);
             }
         };
+        let common = MessageContext { event_type: &plan.event_type, level, submitted };
         scratch::with(|scratch| {
             self.encode(message, &routes, scratch);
             let mut outcome = optimistic(level);
-            let shares = Share::split(receipt, plan.records.len());
+            let shares = ReceiptShare::split(receipt, plan.records.len());
             for (planned, share) in plan.records.iter().zip(shares) {
-                let target = Arc::clone(&planned.target);
-                let mut ticket = Ticket::new(target, &plan.event_type, level, submitted, share);
                 let dispatched = self.with_record(message, planned, scratch, |record, frame| {
-                    ticket.frame = frame;
-                    engine.dispatch(record, ticket)
+                    let target = planned.target.clone();
+                    engine.dispatch(record, DeliveryContext::new(target, &common, frame, share))
                 });
                 outcome = match dispatched {
                     Ok(()) if level == QosLevel::Low => Outcome::Attempted,
                     Ok(()) => Outcome::Queued,
-                    Err(Refusal { ticket, error }) => {
-                        engine.finish(*ticket, Err(error), Origin::Call(message.dest));
+                    Err(Refusal { context, error }) => {
+                        engine.finish(*context, Err(error), Origin::Call(message.dest));
                         if level == QosLevel::Low { Outcome::Attempted } else { Outcome::Failed }
                     }
                 };

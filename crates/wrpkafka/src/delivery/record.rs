@@ -1,11 +1,11 @@
-//! A record on its way to the client.
+//! The bytes of a record and where they go.
 
 use std::sync::Arc;
 
 use crate::header::HeaderBlock;
 use crate::route::Target;
 
-/// A record as the publishing thread has it: everything borrowed, the client copies what it keeps.
+/// A record as the publishing thread has it: everything is borrowed, and the client copies what it keeps.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RecordRef<'a> {
     pub(crate) target: &'a Arc<Target>,
@@ -14,7 +14,7 @@ pub(crate) struct RecordRef<'a> {
     pub(crate) headers: &'a HeaderBlock,
 }
 
-/// A record that waits.
+/// A record that outlives the publish call, since it waits.
 #[derive(Debug, Clone)]
 pub(crate) struct Record {
     pub(crate) target: Arc<Target>,
@@ -24,7 +24,7 @@ pub(crate) struct Record {
 }
 
 impl RecordRef<'_> {
-    /// What it takes of the buffer: key, value and headers, in bytes.
+    /// What the record takes of the buffer: key, value and headers, in bytes.
     pub(crate) fn size(&self) -> usize {
         self.key.map_or(0, <[u8]>::len) + self.value.len() + self.headers.size()
     }

@@ -1,0 +1,152 @@
+//! A message's receipt, shared by the message's records.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::error::PublishError;
+use crate::outcome::Outcome;
+
+/// Called exactly once with the result of a whole message: `Ok` ([`Outcome::Accepted`]) when the brokers have
+/// acknowledged every record of it, else the error of the record that failed first.
+///
+/// Called from the client's thread, or from the publishing thread when the result is known at once: it must be quick
+/// and must not wait. No lock is held meanwhile, so it may publish messages itself.
+pub type Receipt = Box<dyn FnOnce(Result<Outcome, PublishError>) + Send>;
+
+/// A record's share of its message's receipt. Dropping it unsettled reports a failure: a result that is forgotten cannot
+/// look like a delivery.
+#[derive(Debug, Default)]
+pub(crate) struct ReceiptShare(Option<Holder>);
+
+enum Holder {
+    /// The message has one record.
+    Sole(Mutex<Receipt>),
+    /// The message has several.
+    Fanout(Arc<Fanout>),
+}
+
+impl std::fmt::Debug for Holder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Holder::Sole(_) => "Sole",
+            Holder::Fanout(_) => "Fanout",
+        })
+    }
+}
+
+/// The receipt of a message with several records.
+struct Fanout {
+    unsettled: AtomicUsize,
+    state: Mutex<FanoutState>,
+}
+
+struct FanoutState {
+    receipt: Option<Receipt>,
+    /// The error of the record that failed first.
+    error: Option<PublishError>,
+}
+
+impl ReceiptShare {
+    /// The share of a message with one record.
+    pub(crate) fn sole(receipt: Receipt) -> ReceiptShare {
+        ReceiptShare(Some(Holder::Sole(Mutex::new(receipt))))
+    }
+
+    /// The shares of a receipt for this many records.
+    pub(crate) fn split(receipt: Option<Receipt>, records: usize) -> impl Iterator<Item = ReceiptShare> {
+        let mut holder = receipt.map(|receipt| {
+            if records == 1 {
+                return Holder::Sole(Mutex::new(receipt));
+            }
+            let state = Mutex::new(FanoutState { receipt: Some(receipt), error: None });
+            Holder::Fanout(Arc::new(Fanout { unsettled: AtomicUsize::new(records), state }))
+        });
+        (0..records).map(move |_| match &holder {
+            None => ReceiptShare(None),
+            Some(Holder::Fanout(fanout)) => ReceiptShare(Some(Holder::Fanout(Arc::clone(fanout)))),
+            Some(Holder::Sole(_)) => ReceiptShare(holder.take()),
+        })
+    }
+
+    pub(super) fn settle(mut self, result: Result<(), PublishError>) {
+        if let Some(holder) = self.0.take() {
+            holder.settle(result);
+        }
+    }
+}
+
+impl Drop for ReceiptShare {
+    fn drop(&mut self) {
+        if let Some(holder) = self.0.take() {
+            holder.settle(Err(PublishError::Stopped));
+        }
+    }
+}
+
+impl Holder {
+    fn settle(self, result: Result<(), PublishError>) {
+        match self {
+            Holder::Sole(receipt) => receipt.into_inner()(result.map(|()| Outcome::Accepted)),
+            Holder::Fanout(fanout) => fanout.settle(result),
+        }
+    }
+}
+
+impl Fanout {
+    fn settle(&self, result: Result<(), PublishError>) {
+        if let Err(error) = result {
+            self.state.lock().error.get_or_insert(error);
+        }
+        if self.unsettled.fetch_sub(1, Ordering::AcqRel) > 1 {
+            return;
+        }
+        let (receipt, error) = {
+            let mut state = self.state.lock();
+            (state.receipt.take(), state.error.take())
+        };
+        if let Some(receipt) = receipt {
+            receipt(error.map_or(Ok(Outcome::Accepted), Err));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    fn receipt() -> (Option<Receipt>, mpsc::Receiver<Result<Outcome, PublishError>>) {
+        let (tx, rx) = mpsc::channel();
+        (Some(Box::new(move |result| drop(tx.send(result)))), rx)
+    }
+
+    #[test]
+    fn a_receipt_waits_for_the_last_record_and_reports_the_first_failure() {
+        let (receipt, results) = receipt();
+        let mut shares = ReceiptShare::split(receipt, 3);
+        shares.next().unwrap().settle(Ok(()));
+        shares.next().unwrap().settle(Err(PublishError::Timeout));
+        let last = shares.next().unwrap();
+        assert!(results.try_recv().is_err());
+        last.settle(Err(PublishError::BufferFull));
+        assert_eq!(results.try_recv(), Ok(Err(PublishError::Timeout)));
+        assert!(results.recv().is_err(), "called once");
+    }
+
+    #[test]
+    fn a_record_that_is_dropped_unsettled_counts_as_failed() {
+        let (receipt, results) = receipt();
+        drop(ReceiptShare::split(receipt, 1).next());
+        assert_eq!(results.recv(), Ok(Err(PublishError::Stopped)));
+    }
+
+    #[test]
+    fn a_message_is_accepted_when_all_its_records_are() {
+        let (receipt, results) = receipt();
+        ReceiptShare::split(receipt, 2).for_each(|share| share.settle(Ok(())));
+        assert_eq!(results.recv(), Ok(Ok(Outcome::Accepted)));
+    }
+}
