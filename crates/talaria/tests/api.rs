@@ -22,14 +22,14 @@ async fn paths_and_methods_answer_as_the_reference_does() {
     let no_id = "{\"code\": 400, \"message\": \"failed to extract device ID: invalid device name\"}";
     let json = Some("application/json");
     let cases = [
-        // §2
+        // contract §2.16
         ("GET /api/v1/device", unknown),
         ("GET /api/v4/device", unknown),
         ("GET /api/v2/device/", unknown),
         ("GET /", unknown),
         ("GET /api/v2/device", (400, no_name, json)),
         ("POST /api/v3/device", (400, no_name, json)),
-        // §3
+        // contract §3.1
         ("POST /api/v2/devices", unknown),
         ("OPTIONS /api/v2/devices", unknown),
         ("GET /api/v2/device/send", unknown),
@@ -260,7 +260,7 @@ async fn a_request_is_answered_with_the_device_s_answer_in_the_format_that_is_ac
                 MessageRef::decode_v3(&response.body).unwrap().to_owned()
             };
             assert_eq!(answer.payload.as_deref(), Some(&b"?tahw"[..]), "{headers}");
-            // The answer carries the gateway's stamps (§3).
+            // The answer carries the gateway's stamps (contract §3.6).
             assert_eq!(answer.content_type, "application/octet-stream", "{headers}");
             assert!(answer.as_ref().metadata("/xmidt-timestamp").is_some(), "{headers}");
         }
