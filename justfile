@@ -27,6 +27,10 @@ test *args:
 vectors:
     cargo test --workspace --all-features vectors -- --nocapture
 
+# The project's own rules: layers, citations, dependencies, names. They are tests like the others
+tidy *args:
+    cargo test --package tidy "$@"
+
 # What CI does, on this machine
 ci:
     .ci/run

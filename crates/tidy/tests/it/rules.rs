@@ -1,0 +1,12 @@
+//! The rules, one module for each group.
+
+mod citations;
+mod dependencies;
+mod invariants;
+mod layers;
+mod links;
+mod module_files;
+mod test_style;
+mod texts;
+mod use_style;
+mod words;

@@ -1,0 +1,56 @@
+//! How tests are written: they wait for something, not for time to pass, and all of them run.
+
+use crate::findings::Findings;
+use crate::reading::rust::words;
+use crate::reading::tree::{self, File};
+
+/// Files whose tests call `sleep`, with the reason.
+const SLEEPING: &[(&str, &str)] = &[];
+
+#[test]
+fn tests_do_not_sleep() -> Result<(), Findings> {
+    let mut findings = Findings::of("sleep");
+    for file in tree::files().iter().filter(|file| file.is_rust()) {
+        let calls: Vec<usize> = sleeps(file);
+        let reason = SLEEPING.iter().find(|(path, _)| *path == file.path);
+        match reason {
+            None => {
+                for line in calls {
+                    let what =
+                        "a test sleeps: pause time, or wait for a condition with a bound (`eventually`)";
+                    findings.add(&file.path, line, what);
+                }
+            }
+            Some((_, reason)) if calls.is_empty() => {
+                findings.add(&file.path, 1, format!("sleeps no more: remove it from the list ({reason})"));
+            }
+            Some(_) => {}
+        }
+    }
+    findings.outcome()
+}
+
+#[test]
+fn no_test_is_ignored() -> Result<(), Findings> {
+    let mut findings = Findings::of("ignored tests");
+    for file in tree::files().iter().filter(|file| file.is_rust()) {
+        let source = file.source();
+        for (offset, _) in source.code.match_indices("#[ignore") {
+            let what =
+                "an ignored test: make it run, or let a variable make it longer (`TALARIA_LONG_TESTS`)";
+            findings.add(&file.path, source.line(offset), what);
+        }
+    }
+    findings.outcome()
+}
+
+/// The lines on which the tests of a file call `sleep`.
+fn sleeps(file: &File) -> Vec<usize> {
+    let source = file.source();
+    let is_test_file = ["/tests/", "/tests.rs"].iter().any(|part| file.path.contains(part));
+    words(&source.code, "sleep")
+        .filter(|at| is_test_file || source.is_test(*at))
+        .filter(|at| source.code[*at..].starts_with("sleep("))
+        .map(|at| source.line(at))
+        .collect()
+}
