@@ -47,7 +47,7 @@ fmt-check:
 
 # Clippy on everything that compiles, scripts included
 lint:
-    for script in scripts/fuzz scripts/kafka scripts/registry scripts/jvm.sh scripts/prepare scripts/check-tls .ci/run; do bash -n "$script"; done
+    for script in scripts/deny scripts/fuzz scripts/kafka scripts/registry scripts/jvm.sh scripts/prepare scripts/check-tls .ci/run; do bash -n "$script"; done
     cargo clippy --workspace --all-targets --all-features -- {{ deny_warnings }}
     cargo clippy --manifest-path fuzz/Cargo.toml --locked --bins --examples -- {{ deny_warnings }}
 
@@ -59,9 +59,9 @@ doc *args:
 check-tls *args:
     scripts/check-tls "$@"
 
-# Licences, sources and banned crates of the dependency tree
+# Licences, sources, banned crates and (if TALARIA_ADVISORY_DB names a clone of the RustSec database) advisories
 deny:
-    cargo deny --log-level error check licenses bans sources
+    scripts/deny
 
 # All tests, none skipped
 test-all:
