@@ -3,7 +3,7 @@
 use wrp::MessageRef;
 
 use crate::config::{Config, ConfigError};
-use crate::route::RouteTable;
+use crate::routing::RouteTable;
 use crate::scratch;
 
 /// A compiled configuration without a client.

@@ -2,7 +2,6 @@
 //!
 //! Nothing here touches Kafka or a file: certificates are read when the client is built.
 
-mod check;
 mod filter;
 mod schema;
 

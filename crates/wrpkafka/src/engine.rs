@@ -37,7 +37,7 @@ use crate::files::{self, Fingerprint};
 use crate::listener::Listeners;
 use crate::problem::{ConnectionProblem, Problems};
 use crate::publisher::Buffered;
-use crate::route::{RouteTable, Target};
+use crate::routing::{RouteTable, Target};
 use crate::schema::{Frame, Schemas};
 use crate::stats::{Accumulator, ClientStats};
 use crate::waiting::Waiting;

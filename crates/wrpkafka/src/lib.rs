@@ -17,12 +17,12 @@
 //!
 //! It knows nothing of gateways and devices, and needs no particular async runtime.
 
-mod admission;
 #[cfg(feature = "mock")]
 #[doc(hidden)]
 pub mod bench;
 mod buffer;
 mod client;
+mod compile;
 mod complaint;
 pub mod config;
 mod dead_letter;
@@ -30,38 +30,31 @@ mod delivery;
 mod engine;
 mod error;
 mod files;
-mod filter;
-mod header;
-mod key;
 mod listener;
 #[cfg(feature = "mock")]
 pub mod mock;
 mod outcome;
-mod pattern;
 mod problem;
 mod publisher;
-
-mod route;
+mod registry;
+mod routing;
 mod schema;
 mod scratch;
-mod shard;
 mod stats;
-mod template;
 #[cfg(test)]
 mod test_folder;
 
 mod waiting;
 
-pub use admission::{Admission, Sender};
 pub use config::{Config, ConfigError, DynamicConfig, Fault, Route};
 pub use dead_letter::{DeadLetterOutcome, DeadLetterReason};
 pub use delivery::Receipt;
 pub use error::{ErrorType, PublishError, StartError};
-pub use filter::{Attribute, Attributes};
 pub use listener::{Filtered, FilteredBy, Listener, ListenerId, PublishEvent};
 pub use outcome::Outcome;
 pub use problem::ConnectionProblem;
 pub use publisher::{Buffered, Publisher, Stopped};
+pub use routing::{Admission, Attribute, Attributes, Sender};
 pub use schema::SchemaStats;
 pub use stats::{ClientStats, NodeStats, TopicStats};
 

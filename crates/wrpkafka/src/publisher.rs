@@ -13,7 +13,6 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use wrp::{MessageRef, QosLevel};
 
-use crate::admission::Sender;
 use crate::client::{Connect, librdkafka};
 use crate::config::{Config, ConfigError};
 use crate::delivery::Receipt;
@@ -22,8 +21,9 @@ use crate::engine::worker::{Order, StopRequest, Worker};
 use crate::error::{PublishError, StartError};
 use crate::listener::{Listener, ListenerId};
 use crate::outcome::Outcome;
-use crate::route::{self, Plan, RouteTable, Unroutable};
-use crate::schema::{Registrar, SchemaStats};
+use crate::registry::Registrar;
+use crate::routing::{self, Plan, RouteTable, Sender, Unroutable};
+use crate::schema::SchemaStats;
 use crate::stats::ClientStats;
 
 /// Publishes WRP messages to Kafka. Cheap to clone: all clones are the same publisher.
@@ -335,7 +335,7 @@ impl Shared {
     ) -> Result<Plan<'m>, Unroutable> {
         let engine = &self.engine;
         engine.accepts().map_err(|error| {
-            let event_type = route::event_type(message).unwrap_or_default().into_owned();
+            let event_type = routing::event_type(message).unwrap_or_default().into_owned();
             Unroutable { event_type, error }
         })?;
         routes.plan(message, sender, |filtered| engine.listeners.on_filtered(filtered))

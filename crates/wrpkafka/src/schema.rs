@@ -1,23 +1,20 @@
 //! Record values under a schema that a registry keeps (the "Confluent wire format").
 //!
 //! A value is encoded once a message, with room for the frame in front; the id of each record's subject is written into
-//! it just before the record goes out. Ids are asked for by a thread of its own ([`registrar`]), for all topics that the
+//! it just before the record goes out. Ids are asked for by a thread of its own ([`registry`](crate::registry)), for all topics that the
 //! routes can choose, and never while somebody publishes.
 
 mod avro;
-mod registrar;
-mod registry;
 mod subject;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use wrp::MessageRef;
 
-pub(crate) use registrar::Registrar;
 pub(crate) use subject::{FRAME, Subject, Subjects};
 
 use crate::config::{SchemaFormat, SchemaRegistry, WhenDown};
-use crate::route::Target;
+use crate::routing::Target;
 
 /// The media type of a WRP message in msgpack.
 pub(crate) const MSGPACK: &str = "application/msgpack";

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use crate::header::HeaderBlock;
+use crate::routing::HeaderBlock;
 
 /// Buffers that a large message has grown beyond this are not kept.
 const KEPT: usize = 256 << 10;

@@ -138,8 +138,7 @@ mod tests {
 
     use super::*;
     use crate::delivery::{MessageContext, ReceiptShare};
-    use crate::header::HeaderBlock;
-    use crate::route::Target;
+    use crate::routing::{HeaderBlock, Target};
     use crate::schema::Frame;
 
     fn waiting(sequence: u64, level: QosLevel, bytes: usize) -> Waiting {

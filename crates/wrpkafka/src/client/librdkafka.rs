@@ -22,8 +22,8 @@ use crate::delivery::{Record, RecordRef};
 use crate::engine::{ClientError, Port};
 use crate::error::PublishError;
 use crate::files;
-use crate::header::HeaderBlock;
 use crate::problem::ConnectionProblem;
+use crate::routing::HeaderBlock;
 
 /// Creates a client for a checked configuration. It connects in the background.
 pub(crate) fn connect(config: &Config, port: Port) -> Result<Box<dyn Client>, BuildError> {

@@ -9,7 +9,7 @@ use wrp::QosLevel;
 use super::receipt::ReceiptShare;
 use crate::dead_letter::DeadLetterReason;
 use crate::error::PublishError;
-use crate::route::Target;
+use crate::routing::Target;
 use crate::schema::Frame;
 
 /// An event type. The usual ones need no allocation.

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::header::HeaderBlock;
-use crate::route::Target;
+use crate::routing::{HeaderBlock, Target};
 
 /// A record as the publishing thread has it: everything is borrowed, and the client copies what it keeps.
 #[derive(Debug, Clone, Copy)]

@@ -9,8 +9,7 @@ use crate::config::DeadLetter;
 use crate::dead_letter::{DeadLetterOutcome, DeadLetterReason};
 use crate::delivery::{DeliveryContext, RecordRef};
 use crate::error::PublishError;
-use crate::header::HeaderBlock;
-use crate::route::Target;
+use crate::routing::{HeaderBlock, Target};
 use crate::schema::{FRAME, Frame};
 
 /// As much of the value of a record that is too large as its dead letter keeps, in bytes.

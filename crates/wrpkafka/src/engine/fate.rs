@@ -12,7 +12,7 @@ use crate::delivery::DeliveryContext;
 use crate::delivery::Record;
 use crate::error::PublishError;
 use crate::listener::PublishEvent;
-use crate::route::Target;
+use crate::routing::Target;
 use crate::waiting::Waiting;
 
 /// Who learns of a failure first, for the log.

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use super::Engine;
 use crate::config::WhenDown;
 use crate::error::PublishError;
-use crate::route::Target;
+use crate::routing::Target;
 use crate::schema::{FRAME, Frame};
 use crate::waiting::Waiting;
 

@@ -11,7 +11,7 @@ use crate::client::Failure;
 use crate::delivery::DeliveryContext;
 use crate::delivery::Record;
 use crate::problem::ConnectionProblem;
-use crate::route::Target;
+use crate::routing::Target;
 
 /// Where a client reports to. Weak, because the engine owns the client.
 #[derive(Clone)]

@@ -4,7 +4,7 @@ use wrp::MessageRef;
 
 use super::Shared;
 use crate::delivery::RecordRef;
-use crate::route::{PlannedRecord, RouteTable};
+use crate::routing::{PlannedRecord, RouteTable};
 use crate::schema::{Frame, MSGPACK};
 use crate::scratch::Scratch;
 

@@ -7,12 +7,11 @@ use tokio::sync::oneshot;
 use wrp::{MessageRef, QosLevel};
 
 use super::Shared;
-use crate::admission::Sender;
 use crate::delivery::{DeliveryContext, MessageContext, Receipt, ReceiptShare, Record};
 use crate::engine::{Origin, Refusal};
 use crate::error::PublishError;
 use crate::outcome::Outcome;
-use crate::route::{PlannedRecord, Unroutable};
+use crate::routing::{PlannedRecord, Sender, Unroutable};
 use crate::schema::Frame;
 use crate::scratch;
 

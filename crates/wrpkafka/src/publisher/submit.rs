@@ -5,12 +5,11 @@ use std::time::Instant;
 use wrp::{MessageRef, QosLevel};
 
 use super::{Shared, optimistic};
-use crate::admission::Sender;
 use crate::delivery::{DeliveryContext, MessageContext, Receipt, ReceiptShare};
 use crate::engine::{Origin, Refusal};
 use crate::error::PublishError;
 use crate::outcome::Outcome;
-use crate::route::Unroutable;
+use crate::routing::{Sender, Unroutable};
 use crate::scratch;
 
 impl Shared {

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use crate::config::SubjectStrategy;
 use crate::error::PublishError;
-use crate::route::RouteTable;
+use crate::routing::RouteTable;
 
 /// The zero byte and the id before a value.
 pub(crate) const FRAME: usize = 5;

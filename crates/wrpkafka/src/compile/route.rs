@@ -2,12 +2,9 @@
 
 use super::{Faults, dynamic};
 use crate::config::{Filter, Route};
-use crate::filter::{CompiledFilter, check_rule};
-use crate::key::HashKey;
-use crate::pattern::Pattern;
-use crate::route::{CompiledRoute, Topics};
-use crate::shard::Strategy;
-use crate::template::Template;
+use crate::routing::{
+    CompiledFilter, CompiledRoute, HashKey, Pattern, Strategy, Template, Topics, check_rule,
+};
 
 const STRATEGIES: &str = "expected `roundrobin`, `deviceid` or `metadata:<field>`";
 

@@ -1,15 +1,17 @@
 //! The thread that asks the registry, so that nobody who publishes has to.
 
+mod api;
+
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use super::registry::{LookupError, Registry};
-use super::{Schemas, Subject};
 use crate::config::SchemaRegistry;
 use crate::engine::Engine;
 use crate::error::PublishError;
+use crate::schema::{Schemas, Subject};
+use api::{LookupError, Registry};
 
 /// Between attempts to reach a registry that is down: doubled each time.
 const BACKOFF: std::ops::RangeInclusive<Duration> = Duration::from_millis(250)..=Duration::from_secs(30);

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use ureq::Agent;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
 
-use super::Schema;
 use crate::config::SchemaRegistry;
 use crate::files;
+use crate::schema::Schema;
 
 /// What the API's bodies are.
 const MEDIA_TYPE: &str = "application/vnd.schemaregistry.v1+json";

@@ -8,17 +8,17 @@ use std::sync::{Arc, OnceLock};
 use smallvec::SmallVec;
 use wrp::{Locator, MessageRef};
 
-use crate::admission::{Judge, Sender};
+use super::filter::CompiledFilter;
+use super::header::HeaderTemplates;
+use super::key::{HashKey, Key};
+use super::pattern::Pattern;
+use super::shard::{Sharding, Strategy};
+use super::template::TemplatedTopics;
+use super::verdict::{Judge, Sender};
 use crate::config::Route;
 use crate::error::PublishError;
-use crate::filter::CompiledFilter;
-use crate::header::HeaderTemplates;
-use crate::key::{HashKey, Key};
 use crate::listener::{Filtered, FilteredBy};
-use crate::pattern::Pattern;
 use crate::schema::Subject;
-use crate::shard::{Sharding, Strategy};
-use crate::template::TemplatedTopics;
 
 /// The topic of a publisher whose configuration names none.
 pub(crate) const DEFAULT_TOPIC: &str = "wrp-events";

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::route::Target;
+use super::route::Target;
 
 /// What a template says for the event type.
 const EVENT_TYPE: &str = "{event_type}";

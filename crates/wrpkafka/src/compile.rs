@@ -1,12 +1,12 @@
 //! The check of a configuration, which is its compilation: what compiles is right.
 
+mod registry;
 mod route;
 
 use std::time::Duration;
 
-use super::{Config, DynamicConfig, Fault};
-use crate::header::HeaderTemplates;
-use crate::route::{CompiledRoute, RouteTable};
+use crate::config::{Config, DynamicConfig, Fault};
+use crate::routing::{CompiledRoute, HeaderTemplates, RouteTable};
 
 /// Records and bytes are counted in one word of memory: 24 bits for the records, 40 for the bytes.
 const MAX_BUFFERED_RECORDS: u64 = (1 << 24) - 1;
@@ -213,8 +213,8 @@ impl Faults {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Route, Secret, dynamic_from_vector};
     use super::*;
+    use crate::config::{Route, Secret, dynamic_from_vector};
 
     fn minimal() -> Config {
         Config { brokers: vec!["localhost:9092".to_owned()], ..Config::default() }

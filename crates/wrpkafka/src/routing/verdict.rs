@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::ArcSwapOption;
 use smallvec::SmallVec;
 
-use crate::filter::{Attributes, CompiledFilter};
+use super::filter::{Attributes, CompiledFilter};
 use crate::listener::FilteredBy;
 
 /// Who sends a message, for routes that have a filter.
@@ -97,7 +97,7 @@ mod tests {
 
     use super::*;
     use crate::config::{Filter, Rule, Test};
-    use crate::filter::Attribute;
+    use crate::routing::Attribute;
 
     /// Counts how often it is asked.
     #[derive(Default)]
