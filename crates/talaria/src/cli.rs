@@ -13,7 +13,9 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{self, LoadError, Loaded, Sources, duration};
+use talaria_protocol::go::duration;
+
+use crate::config::{self, LoadError, Loaded, Sources};
 
 /// The gateway could not start, or failed.
 pub const EXIT_FAILED: u8 = 1;

@@ -7,7 +7,6 @@
 
 mod access;
 mod device;
-pub mod duration;
 mod environment;
 mod fault;
 pub mod file;

@@ -14,4 +14,3 @@ pub mod process;
 pub mod reload;
 pub mod server;
 pub mod telemetry;
-pub mod ws;

@@ -100,7 +100,7 @@ async fn a_connected_device_is_shown_with_its_statistics() {
         assert!(response.text().starts_with(expected), "{}", response.text());
         let statistics = &response.json()["statistics"];
         assert!(statistics["connectedAt"].as_str().unwrap().ends_with('Z'), "{statistics}");
-        assert!(talaria::config::duration::parse(statistics["upTime"].as_str().unwrap()).unwrap() > 0);
+        assert!(talaria_protocol::go::duration::parse(statistics["upTime"].as_str().unwrap()).unwrap() > 0);
     }
     let list = gateway.get("/api/v3/devices").await.json();
     assert_eq!(list["devices"].as_array().unwrap().len(), 1);

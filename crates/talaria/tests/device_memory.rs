@@ -22,10 +22,12 @@ use pki::Authority;
 use rustls::pki_types::ServerName;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConnection, StreamOwned};
-use talaria::device::handshake::Candidate;
-use talaria::device::{Claims, CloseReason, Config, Device, Events, Manager};
+use talaria::device::{Config, Device, Events, Manager, session_id};
 use talaria::server::{self, Address, Body, ConnectionMetrics, Handler, Identity, Server, tls};
 use talaria::telemetry::metrics::Metrics;
+use talaria_protocol::claims::Claims;
+use talaria_protocol::connect::Candidate;
+use talaria_protocol::session::CloseReason;
 use wrp::MessageRef;
 
 /// Devices that are measured, after as many that warm everything up.
@@ -80,7 +82,7 @@ struct Devices {
 
 impl Handler for Devices {
     async fn handle(&self, request: Request<Incoming>) -> Response<Body> {
-        let candidate = Candidate::new(request.headers()).expect("a device's name");
+        let candidate = Candidate::new(request.headers(), session_id::random()).expect("a device's name");
         let candidate = candidate.with_claims(Some(self.claims.clone())).expect("good claims");
         self.manager.upgrade(request, candidate)
     }

@@ -5,9 +5,11 @@
 
 use http::{HeaderMap, HeaderValue};
 use serde_json::Value;
-use talaria::device::handshake::{Candidate, Refusal};
-use talaria::device::inbound::{self, Refused, Route, Stamps};
-use talaria::device::{Claims, Config, Device, SourceCheck};
+use talaria::device::{Config, Device, session_id};
+use talaria_protocol::claims::Claims;
+use talaria_protocol::connect::{Candidate, ConnectError};
+use talaria_protocol::inbound::SourceCheck;
+use talaria_protocol::inbound::{self, InboundError, Route, Stamps};
 use vectors::{Case, same};
 use wrp::{DeviceId, Message, MessageRef, TextBuf};
 
@@ -48,7 +50,7 @@ fn vectors_device_message_inbound() {
         let accepted = match inbound::read(&frame, &stamps, check) {
             Ok(accepted) if !result.is_null() => accepted,
             Ok(_) => return Err("not refused".to_owned()),
-            Err(Refused::Source(verdict)) if result.is_null() => {
+            Err(InboundError::Source(verdict)) if result.is_null() => {
                 return same("outcome", &"rejected", &verdict.outcome());
             }
             Err(_) if result.is_null() => return Ok(()),
@@ -65,7 +67,7 @@ fn vectors_device_message_inbound() {
     });
 }
 
-fn candidate(connect: &Value) -> Result<Candidate, Refusal> {
+fn candidate(connect: &Value) -> Result<Candidate, ConnectError> {
     let mut headers = HeaderMap::new();
     for (key, header) in [
         ("device_name", "x-webpa-device-name"),
@@ -77,7 +79,7 @@ fn candidate(connect: &Value) -> Result<Candidate, Refusal> {
                 .insert(header, HeaderValue::from_bytes(&vectors::bytes(value)).expect("a header's value"));
         }
     }
-    Candidate::new(&headers)?.with_claims(claims(&connect["claims"]))
+    Candidate::new(&headers, session_id::random())?.with_claims(claims(&connect["claims"]))
 }
 
 fn claims(claims: &Value) -> Option<Claims> {
@@ -104,7 +106,7 @@ fn check_device(device: &Device, case: &Case) -> Result<(), String> {
     same("metadata", &expected, &metadata)
 }
 
-fn check_refusal(refusal: Refusal, refused: &Value) -> Result<(), String> {
+fn check_refusal(refusal: ConnectError, refused: &Value) -> Result<(), String> {
     let response = refusal.response::<String>();
     same("status", &refused["status"].as_u64(), &Some(u64::from(response.status().as_u16())))?;
     let content_type = response.headers().get("content-type").and_then(|value| value.to_str().ok());

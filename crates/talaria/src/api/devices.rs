@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use talaria_protocol::go::duration;
 
-use crate::config::duration;
 use crate::device::{Device, Registry};
 
 /// `{"devices":[…]}` in pieces, a shard of the registry each: half a million devices are never in memory as text,

@@ -1,12 +1,12 @@
 //! Tokens of devices (contract §6.2): `jwtValidator` and `failOpen`.
 
 use http::header::HeaderValue;
+use talaria_protocol::claims::Claims;
 use tracing::debug;
 
 use super::jwt::{self, Validator};
 use super::keys::KeyMetrics;
 use super::{Failures, Reason, Refusal, header};
-use crate::device::Claims;
 use crate::telemetry::metrics::Metrics;
 
 /// Whether and how devices' tokens are checked.

@@ -1,7 +1,9 @@
 //! The section `device.manager` (contract §2).
 
+use talaria_protocol::inbound::SourceCheck;
+
 use super::read::Section;
-use crate::device::{self, SourceCheck};
+use crate::device;
 
 /// Reads the section.
 pub(super) fn read(section: &Section<'_>) -> device::Config {

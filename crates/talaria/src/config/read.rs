@@ -3,8 +3,9 @@
 
 use std::{cell::RefCell, fmt::Display, path::PathBuf, time::Duration};
 
+use talaria_protocol::go::{duration, parse_bool};
+
 use super::{
-    duration,
     fault::{Fault, MASK, Report, is_secret},
     tree::{Node, Origin, Value},
 };
@@ -208,12 +209,8 @@ impl Setting for bool {
         match value {
             Value::Bool(value) => Some(*value),
             Value::Number(_) => integer(value).map(|number| number != 0),
-            // What Go's ParseBool takes.
-            Value::Text(text) => match text.as_str() {
-                "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
-                "0" | "f" | "F" | "false" | "FALSE" | "False" | "" => Some(false),
-                _ => None,
-            },
+            Value::Text(text) if text.is_empty() => Some(false),
+            Value::Text(text) => parse_bool(text),
             _ => None,
         }
     }

@@ -15,9 +15,9 @@ mod tests;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::{Map, Value};
+use talaria_protocol::go::timestamp::Stamp;
 
 use super::request::{Input, Rejected};
-use crate::device::timestamp::Stamp;
 use crate::server::{Body, reply};
 
 pub use drainer::{AlreadyRunning, Drainer, Progress, Status};

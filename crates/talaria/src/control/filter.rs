@@ -3,10 +3,10 @@
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::{Map, Value};
+use talaria_protocol::attributes::Values;
 
 use super::request::{Input, Rejected, object};
 use crate::device::Filters;
-use crate::device::attributes::Values;
 use crate::server::{Body, reply};
 
 /// The longest key, in bytes, and the most values of one filter.

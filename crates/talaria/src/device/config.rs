@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-use crate::ws::Limits;
+use talaria_protocol::inbound::SourceCheck;
+use talaria_protocol::ws::Limits;
 
 /// How devices are treated (`device.manager` of the configuration). `Default` is the contract's defaults.
 #[derive(Clone, Debug)]
@@ -36,16 +37,6 @@ pub struct OutboxLimit {
     pub bytes: usize,
 }
 
-/// What happens to a message whose source is not the device that sends it (contract §2.14).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum SourceCheck {
-    /// It is counted, and goes its way.
-    #[default]
-    Monitor,
-    /// It is counted, and goes nowhere.
-    Enforce,
-}
-
 impl Default for Config {
     fn default() -> Self {
         Config {
@@ -68,13 +59,5 @@ impl Config {
     #[must_use]
     pub fn frame_limits(&self) -> Limits {
         Limits { max_message: self.max_message_size }
-    }
-}
-
-impl SourceCheck {
-    /// As the configuration names it: only `enforce`, spelt so, enforces; any other type monitors.
-    #[must_use]
-    pub fn from_type(name: &str) -> SourceCheck {
-        if name == "enforce" { SourceCheck::Enforce } else { SourceCheck::Monitor }
     }
 }

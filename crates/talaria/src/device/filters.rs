@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use super::Identity;
-use super::attributes::{Attributes, Location, Values};
+use talaria_protocol::attributes::{Attributes, Location, Values};
+use talaria_protocol::connect::Identity;
 
 /// How many keys may have filters.
 pub const MOST_FILTERS: usize = 1000;
@@ -77,7 +77,7 @@ impl Filters {
         if table.is_empty() {
             return None;
         }
-        let attributes = Attributes::of_identity(identity);
+        let attributes = Attributes::new(identity.claims.as_ref(), identity.session_id.as_str());
         table.iter().find_map(|(key, values)| {
             let location = attributes.find(key, values)?;
             Some(Match { key: key.clone(), location })
@@ -88,13 +88,14 @@ impl Filters {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use talaria_protocol::claims::Claims;
 
-    use super::super::Claims;
     use super::*;
+    use crate::device::session_id;
 
     fn partner(name: &str) -> Identity {
         let claims = Claims::new(json!({"partner-id": name}).as_object().unwrap());
-        Identity { claims: Some(claims), ..Identity::new("uuid:a".parse().unwrap()) }
+        Identity { claims: Some(claims), ..Identity::new("uuid:a".parse().unwrap(), session_id::random()) }
     }
 
     #[test]

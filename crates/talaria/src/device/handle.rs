@@ -4,13 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use bytes::Bytes;
+use talaria_protocol::claims::Claims;
+use talaria_protocol::connect::{Identity, SessionId};
+use talaria_protocol::convey::Convey;
+use talaria_protocol::session::CloseReason;
 use tokio::time::Instant;
 use wrp::{DeviceId, Text, TextBuf};
 
 use super::outbox::Outbox;
 use super::transactions::Transactions;
 use super::wheel::Vitals;
-use super::{Claims, CloseReason, Config, Convey, Identity, SendError, SessionId, Statistics};
+use super::{Config, SendError, Statistics};
 
 /// The partner of a device whose token names none.
 const UNKNOWN_PARTNER: &str = "unknown";

@@ -7,22 +7,21 @@ use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, UPGRADE};
 use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use talaria_protocol::connect::{Candidate, ConnectError, Identity};
+use talaria_protocol::session::{CloseReason, Reason};
+use talaria_protocol::ws::frame::write_close;
+use talaria_protocol::ws::handshake;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
 use tracing::{debug, info, warn};
 
 use super::budget::Budget;
-use super::handshake::{Candidate, Refusal};
-use super::registry::ConnectError;
+use super::registry::RegisterError;
 use super::session::{self, Connection};
-use super::{
-    CloseReason, Config, Device, DeviceMetrics, Events, Filters, Gate, Identity, Reason, Registry, Wheel,
-};
+use super::{Config, Device, DeviceMetrics, Events, Filters, Gate, Registry, Wheel};
 use crate::server;
 use crate::telemetry::metrics::Metrics;
-use crate::ws::frame::write_close;
-use crate::ws::handshake;
 
 /// How long a device that is refused after its upgrade may take to be told so.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
@@ -90,23 +89,23 @@ impl Manager {
     /// The first check: whether devices are taken at all.
     ///
     /// # Errors
-    /// [`Refusal::Closed`] if not.
-    pub fn check_open(&self) -> Result<(), Refusal> {
-        if self.is_open() { Ok(()) } else { Err(Refusal::Closed) }
+    /// [`ConnectError::Closed`] if not.
+    pub fn check_open(&self) -> Result<(), ConnectError> {
+        if self.is_open() { Ok(()) } else { Err(ConnectError::Closed) }
     }
 
     /// The check before the last: whether a filter keeps the device out. Tested before method and upgrade
     /// (contract §2.7), with the claims of its token.
     ///
     /// # Errors
-    /// [`Refusal::Filtered`] if one does.
-    pub fn check_filters(&self, candidate: &Candidate) -> Result<(), Refusal> {
+    /// [`ConnectError::Filtered`] if one does.
+    pub fn check_filters(&self, candidate: &Candidate) -> Result<(), ConnectError> {
         let identity = candidate.identity();
         let Some(found) = self.filters.find(identity) else { return Ok(()) };
-        let refusal = Refusal::Filtered;
+        let error = ConnectError::Filtered;
         info!(id = %identity.id, location = found.location.as_str(), key = &*found.key, "filter match found");
-        warn!(id = %identity.id, error = %refusal, "Failed to connect device");
-        Err(refusal)
+        warn!(id = %identity.id, %error, "Failed to connect device");
+        Err(error)
     }
 
     /// The last check: the WebSocket handshake. The response is the 101, whose connection then becomes the device's, or
@@ -120,7 +119,7 @@ impl Manager {
     {
         let accept = match handshake::check(request.method(), request.headers()) {
             Ok(accept) => accept,
-            Err(no_upgrade) => return Refusal::from(no_upgrade).response(),
+            Err(error) => return ConnectError::from(error).response(),
         };
         let mut response = Response::new(B::default());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -205,7 +204,7 @@ impl Manager {
         let running = self.registry.running();
         let replaced = match self.registry.connect(&device) {
             Ok(replaced) => replaced,
-            Err(ConnectError::LimitReached(limit)) => {
+            Err(RegisterError::LimitReached(limit)) => {
                 self.metrics.device_limit_reached_count.inc();
                 self.metrics.disconnect_count.inc();
                 warn!(id = %device.id(), limit, "the device limit is reached, device refused");

@@ -1,9 +1,10 @@
 use std::sync::{Arc, OnceLock};
 
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
+use talaria_protocol::inbound::{InboundError, SourceVerdict};
+use talaria_protocol::session::ProtocolError;
 
-use super::inbound::{Refused, SourceVerdict};
-use super::{Device, ProtocolError};
+use super::Device;
 use crate::telemetry::health::{RequestTally, Sources};
 use crate::telemetry::metrics::Metrics;
 
@@ -110,7 +111,7 @@ impl DeviceMetrics {
     }
 
     /// Counts a message that went nowhere.
-    pub fn count_refused(&self, refused: &Refused) {
+    pub fn count_refused(&self, refused: &InboundError) {
         self.refused_messages.with_label_values(&[refused.label()]).inc();
     }
 

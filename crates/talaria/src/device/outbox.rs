@@ -8,7 +8,9 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, timeout_at};
 
-use super::{CloseReason, OutboxLimit, SendError};
+use talaria_protocol::session::CloseReason;
+
+use super::{OutboxLimit, SendError};
 
 /// All that reaches a device's session from the rest of the gateway: messages to send, the word to close, and the
 /// wheel's signals. Bounded in messages and bytes; an empty one owns no memory.

@@ -9,7 +9,9 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 use wrp::DeviceId;
 
-use super::{CloseReason, Device, Reason};
+use talaria_protocol::session::{CloseReason, Reason};
+
+use super::Device;
 
 /// Whole megabytes of devices are looked at one shard at a time; more shards than this gain nothing.
 const SHARDS: usize = 64;
@@ -28,7 +30,7 @@ pub struct Registry {
 
 /// Why a device may not connect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ConnectError {
+pub enum RegisterError {
     /// As many devices as are allowed are connected, and this one is not among them.
     #[error("the limit of {0} devices is reached")]
     LimitReached(usize),
@@ -61,7 +63,7 @@ impl Registry {
     ///
     /// # Errors
     /// If the limit is reached; a duplicate is let in even then.
-    pub fn connect(&self, device: &Arc<Device>) -> Result<Option<Arc<Device>>, ConnectError> {
+    pub fn connect(&self, device: &Arc<Device>) -> Result<Option<Arc<Device>>, RegisterError> {
         let replaced = {
             let mut shard = self.shard(device.id()).write();
             let replaced = shard.take(device.id().as_str());
@@ -71,7 +73,7 @@ impl Registry {
                 let counted = self.count.fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| {
                     (count < self.limit).then_some(count + 1)
                 });
-                counted.map_err(|_| ConnectError::LimitReached(self.limit))?;
+                counted.map_err(|_| RegisterError::LimitReached(self.limit))?;
             }
             shard.insert(ById(Arc::clone(device)));
             replaced.map(|ById(old)| old)
@@ -202,11 +204,14 @@ impl Eq for ById {}
 mod tests {
     use std::time::Duration;
 
-    use super::super::{Config, Identity};
+    use talaria_protocol::connect::Identity;
+
+    use super::super::Config;
     use super::*;
+    use crate::device::session_id;
 
     fn device(id: &str) -> Arc<Device> {
-        Device::new(Identity::new(id.parse().unwrap()), &Config::default())
+        Device::new(Identity::new(id.parse().unwrap(), session_id::random()), &Config::default())
     }
 
     #[tokio::test]
@@ -238,7 +243,7 @@ mod tests {
     async fn at_the_limit_only_a_device_that_is_there_may_connect() {
         let registry = Registry::new(Some(1));
         registry.connect(&device("uuid:a")).unwrap();
-        assert_eq!(registry.connect(&device("uuid:b")).unwrap_err(), ConnectError::LimitReached(1));
+        assert_eq!(registry.connect(&device("uuid:b")).unwrap_err(), RegisterError::LimitReached(1));
         assert!(registry.connect(&device("uuid:a")).unwrap().is_some());
         assert_eq!(registry.len(), 1);
     }

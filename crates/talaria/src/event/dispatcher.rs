@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use talaria_protocol::session::CloseReason;
 use tokio::time::Instant;
 use wrp::{Locator, MessageRef, Scheme};
 use wrpkafka::Publisher;
@@ -16,7 +17,7 @@ use super::http::{HttpMetrics, HttpSink, Maker};
 use super::kafka::{KafkaMetrics, KafkaSink};
 use super::reason::DropReason;
 use super::status::StatusEvent;
-use crate::device::{CloseReason, Device, Events};
+use crate::device::{Device, Events};
 use crate::telemetry::metrics::Metrics;
 
 /// A thread's buffer for encoding is given back when it has grown beyond this.

@@ -72,11 +72,14 @@ fn address(device: &Arc<Device>) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use talaria_protocol::connect::Identity;
+
     use super::*;
-    use crate::device::{Config, Identity};
+    use crate::device::Config;
+    use crate::device::session_id;
 
     fn device(id: &str) -> Arc<Device> {
-        Device::new(Identity::new(id.parse().unwrap()), &Config::default())
+        Device::new(Identity::new(id.parse().unwrap(), session_id::random()), &Config::default())
     }
 
     #[test]

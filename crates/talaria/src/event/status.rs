@@ -1,11 +1,13 @@
 //! The events that the gateway itself makes: a device is online, a device is offline (contract §4).
 
 use serde::Serialize;
+use talaria_protocol::go::duration;
+use talaria_protocol::go::timestamp::Stamp;
+use talaria_protocol::session::CloseReason;
 use wrp::{MessageRef, MessageType, Text};
 
-use crate::config::duration;
-use crate::device::timestamp::Stamp;
-use crate::device::{CloseReason, Device};
+use crate::device::Device;
+use crate::device::clock;
 
 /// An online or offline event, ready to be borrowed as a message.
 pub(super) struct StatusEvent<'a> {
@@ -38,7 +40,7 @@ impl<'a> StatusEvent<'a> {
     }
 
     fn new(source: &'a str, device: &'a Device, what: &str, more: impl FnOnce(&mut Payload)) -> Self {
-        let stamp = Stamp::now();
+        let stamp = clock::now();
         let mut payload = Payload(Vec::with_capacity(128));
         payload.field("id", device.id().as_str());
         payload.field("ts", stamp.as_str());

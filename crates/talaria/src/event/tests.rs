@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use talaria_protocol::claims::Claims;
+use talaria_protocol::connect::Identity;
 use wrp::{Message, MessageRef};
 use wrpkafka::Publisher;
 use wrpkafka::mock::MockKafka;
@@ -19,7 +21,8 @@ use super::http::endpoints::Endpoints;
 use super::http::tests::receiver::{Answer, Memory, Receiver};
 use super::http::{HttpMetrics, HttpSink};
 use super::kafka::{KafkaMetrics, KafkaSink};
-use crate::device::{Claims, Device, Identity};
+use crate::device::Device;
+use crate::device::session_id;
 use crate::telemetry::metrics::Metrics;
 
 /// Long enough for anything that is going to happen.
@@ -67,7 +70,7 @@ fn publisher(kafka: &MockKafka) -> Publisher {
 fn device(id: &str, claims: &Value) -> Arc<Device> {
     let claims = claims.as_object().map(Claims::new);
     Device::new(
-        Identity { claims, ..Identity::new(id.parse().unwrap()) },
+        Identity { claims, ..Identity::new(id.parse().unwrap(), session_id::random()) },
         &crate::device::Config { outbox: unbounded(), ..Default::default() },
     )
 }

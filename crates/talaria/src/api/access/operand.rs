@@ -4,7 +4,7 @@
 use serde_json::Value;
 use wrp::{MessageRef, Strings, Text};
 
-use crate::device::claims::{float_to_int, text_to_int};
+use talaria_protocol::go::cast::{float_to_int, text_to_int};
 
 /// A value that is compared.
 #[derive(Clone, Debug, PartialEq)]

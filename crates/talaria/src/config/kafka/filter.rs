@@ -1,10 +1,10 @@
 //! A route's `filter`: whose messages it takes.
 
+use talaria_protocol::convey::Convey;
 use wrpkafka::config::{Filter, Number, Relation, Rule, Test};
 
 use crate::{
     config::{read::Section, tree::Value},
-    device::Convey,
     event::DeviceKey,
 };
 

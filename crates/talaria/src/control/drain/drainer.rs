@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
+use talaria_protocol::session::Reason;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, yield_now};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
@@ -12,7 +13,7 @@ use super::job::Job;
 use super::order::Order;
 use super::walk::{Look, Walk};
 use crate::control::ControlMetrics;
-use crate::device::{Reason, Registry};
+use crate::device::Registry;
 
 /// How many devices a drain looks at before it lets others have the thread.
 const LOOKS_AT_ONCE: usize = 256;

@@ -2,10 +2,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
+use talaria_protocol::go::duration;
 
 use super::order::{Amount, Order, Pace};
 use super::selection::Selection;
-use crate::config::duration;
 
 /// The pace of a job that names none.
 const DEFAULT_TICK: Duration = Duration::from_secs(1);

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
+use talaria_protocol::go::duration;
 
 use super::selection::{self, Selection};
-use crate::config::duration;
 use crate::control::filter;
 use crate::control::request::{Input, Rejected, object, parse_bool};
 

@@ -5,10 +5,10 @@ use std::fmt;
 
 use regex::{Regex, RegexBuilder};
 use serde_json::{Map, Value, json};
+use talaria_protocol::attributes::{Attributes, Values};
 use wrp::{DeviceId, Text};
 
 use crate::device::Device;
-use crate::device::attributes::{Attributes, Values};
 
 /// The limits of one selection: ids, texts of any other condition, bytes of a pattern and of what it compiles to.
 const MOST_IDS: usize = 100_000;
@@ -87,10 +87,9 @@ impl Selection {
             && allows(self.firmwares.as_ref(), || convey.firmware().unwrap_or(unknown))
             && allows(self.models.as_ref(), || convey.hardware_model().unwrap_or(unknown))
             && self.pattern.as_ref().is_none_or(|pattern| pattern.is_match(device.id().as_str()))
-            && self
-                .filter
-                .as_ref()
-                .is_none_or(|(key, values)| Attributes::of_device(device).find(key, values).is_some())
+            && self.filter.as_ref().is_none_or(|(key, values)| {
+                Attributes::new(device.claims(), device.session_id()).find(key, values).is_some()
+            })
     }
 
     /// The reference's condition, as it shows it.

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use talaria_protocol::connect::Identity;
+use talaria_protocol::session::Reason;
 use tokio::time::{Instant, advance, sleep};
 
 use super::order::Amount;
 use super::*;
 use crate::control::ControlMetrics;
-use crate::device::{Config, Device, Identity, Reason, Registry};
+use crate::device::session_id;
+use crate::device::{Config, Device, Registry};
 use crate::telemetry::metrics::Metrics;
 
 struct Fixture {
@@ -31,7 +34,8 @@ impl Fixture {
     }
 
     fn connect(&mut self, id: &str) -> Arc<Device> {
-        let device = Device::new(Identity::new(id.parse().unwrap()), &Config::default());
+        let device =
+            Device::new(Identity::new(id.parse().unwrap(), session_id::random()), &Config::default());
         self.registry.connect(&device).unwrap();
         self.devices.push(Arc::clone(&device));
         device

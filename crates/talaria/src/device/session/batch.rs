@@ -1,10 +1,10 @@
 use smallvec::SmallVec;
+use talaria_protocol::session::CloseFrame;
+use talaria_protocol::ws::Opcode;
+use talaria_protocol::ws::frame::{MAX_CONTROL_PAYLOAD, write_close, write_frame};
 
-use super::Farewell;
 use crate::device::Statistics;
 use crate::device::outbox::{Outgoing, Receipt};
-use crate::ws::Opcode;
-use crate::ws::frame::{write_close, write_frame};
 
 /// Frames on their way to the socket, in one buffer, and what is to be told when each message of them is written.
 #[derive(Debug, Default)]
@@ -49,7 +49,7 @@ impl Batch {
 
     /// A ping carries the device's id (contract §2.10), as much of it as a control frame holds.
     pub(super) fn ping(&mut self, id: &str) {
-        let payload = &id.as_bytes()[..id.len().min(crate::ws::frame::MAX_CONTROL_PAYLOAD)];
+        let payload = &id.as_bytes()[..id.len().min(MAX_CONTROL_PAYLOAD)];
         write_frame(&mut self.bytes, Opcode::Ping, payload);
     }
 
@@ -59,8 +59,8 @@ impl Batch {
         self.messages.push(Mark { end, payload, receipt: outgoing.receipt });
     }
 
-    pub(super) fn close(&mut self, farewell: &Farewell) {
-        write_close(&mut self.bytes, farewell.code, &farewell.text);
+    pub(super) fn close(&mut self, frame: &CloseFrame) {
+        write_close(&mut self.bytes, frame.code, &frame.text);
     }
 
     /// So many bytes more are written: counts the messages that are whole, and tells their senders.

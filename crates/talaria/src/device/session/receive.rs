@@ -3,20 +3,19 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use talaria_protocol::inbound::{self, Accepted, InboundError, Route, Stamps};
 use tracing::{debug, warn};
 use wrp::{MessageRef, MessageType};
 
 use crate::device::handle::Complaint;
-use crate::device::inbound::{self, Accepted, Refused, Route, Stamps};
-use crate::device::timestamp::Stamp;
-use crate::device::{Device, Manager};
+use crate::device::{Device, Manager, clock};
 
 /// Takes a binary message: to the request that waits for it, or to the dispatcher. What is refused is counted, and
 /// logged once for the device; the connection is kept.
 pub(super) fn binary(manager: &Manager, device: &Arc<Device>, frame: &[u8]) {
     device.statistics().add_received(frame.len());
     manager.wheel().heard(device);
-    let stamp = Stamp::now();
+    let stamp = clock::now();
     let stamps = Stamps {
         device_id: device.id(),
         partner_ids: &[device.partner_id()],
@@ -25,7 +24,7 @@ pub(super) fn binary(manager: &Manager, device: &Arc<Device>, frame: &[u8]) {
     };
     match inbound::read(frame, &stamps, manager.config().source_check) {
         Ok(accepted) => route(manager, device, accepted),
-        Err(refused) => refuse(manager, device, &refused),
+        Err(error) => reject(manager, device, &error),
     }
 }
 
@@ -70,14 +69,14 @@ fn complete(device: &Device, message: &MessageRef<'_>) -> bool {
     false
 }
 
-fn refuse(manager: &Manager, device: &Device, refused: &Refused) {
-    manager.metrics().count_refused(refused);
-    if let Refused::Source(verdict) = refused {
+fn reject(manager: &Manager, device: &Device, error: &InboundError) {
+    manager.metrics().count_refused(error);
+    if let InboundError::Source(verdict) = error {
         manager.metrics().count_source(*verdict);
     }
     if device.is_first(Complaint::Refused) {
-        warn!(id = %device.id(), error = %refused, "message refused; more of this device are not logged");
+        warn!(id = %device.id(), %error, "message refused; more of this device are not logged");
     } else {
-        debug!(id = %device.id(), error = %refused, "message refused");
+        debug!(id = %device.id(), %error, "message refused");
     }
 }

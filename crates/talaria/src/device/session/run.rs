@@ -11,16 +11,17 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use prometheus::IntGauge;
+use talaria_protocol::go::duration;
+use talaria_protocol::session::{CloseReason, Ending, Reason, Session, Step};
+use talaria_protocol::ws::Input;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tracing::info;
 
 use super::batch::Batch;
-use super::{Ending, Session, Step, receive};
-use crate::config::duration;
+use super::{fill, receive};
 use crate::device::outbox::{Signal, Signals};
 use crate::device::registry::Running;
-use crate::device::{CloseReason, Device, Manager, Reason};
-use crate::ws::Input;
+use crate::device::{Device, Manager};
 
 /// The size of a thread's read buffer. A frame that does not fit is put together in memory of its own.
 const READ_BUFFER: usize = 64 * 1024;
@@ -153,7 +154,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
         if signals.has(Signal::Stalled) {
             let error = format!("not written within {}", duration::format(config.write_timeout));
             let reason = CloseReason::with_error(Reason::WriteError, &error);
-            self.session.end(Ending::unheard(reason));
+            self.session.end(Ending::unreachable(reason));
         }
         if signals.has(Signal::Ping) {
             self.session.ping();
@@ -172,7 +173,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
                 }
                 Poll::Ready(Ok(())) if !bytes.filled().is_empty() => self.take_in(bytes.filled_mut()),
                 Poll::Ready(end) => {
-                    self.session.end(Ending::unheard(read_end(end)));
+                    self.session.end(Ending::unreachable(read_end(end)));
                     result = Read::Ended;
                     break;
                 }
@@ -254,7 +255,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
     fn write_next(&mut self, cx: &mut Context<'_>) -> bool {
         let mut batch = Batch::over(WRITE.take());
         let device = &self.device;
-        if self.session.fill(&mut batch, device.id().as_str(), || device.outbox().pop()) {
+        if fill(&mut self.session, &mut batch, device.id().as_str(), || device.outbox().pop()) {
             self.manager.metrics().ping_count.inc();
         }
         let mut is_whole = false;
@@ -287,7 +288,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
     }
 
     fn fail_write(&mut self, error: &io::Error) {
-        self.session.end(Ending::unheard(CloseReason::with_error(Reason::WriteError, error)));
+        self.session.end(Ending::unreachable(CloseReason::with_error(Reason::WriteError, error)));
         if self.phase != Phase::Open {
             // The close frame has no way to the device.
             self.phase = Phase::Over;
@@ -301,8 +302,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
         };
         let device = &self.device;
         self.manager.disconnected(device, &ending.reason);
-        if let Some(abuse) = ending.abuse {
-            self.manager.metrics().count_protocol_error(abuse);
+        if let Some(error) = ending.protocol_error {
+            self.manager.metrics().count_protocol_error(error);
         }
         self.model.dec();
         let statistics = device.statistics();
@@ -317,7 +318,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
             bytes_sent = statistics.bytes_sent(),
             "device disconnected"
         );
-        self.phase = if ending.farewell.is_some() {
+        self.phase = if ending.close_frame.is_some() {
             self.manager.wheel().linger(device);
             Phase::Closing
         } else {

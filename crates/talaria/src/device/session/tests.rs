@@ -10,10 +10,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use talaria_protocol::connect::Identity;
+use talaria_protocol::session::CloseReason;
 use wrp::{Message, MessageRef, MessageType};
 
 use super::run::Task;
-use crate::device::{CloseReason, Config, Device, Events, Identity, Manager};
+use crate::device::session_id;
+use crate::device::{Config, Device, Events, Manager};
 use crate::server::upgrade::Socket;
 use crate::telemetry::metrics::Metrics;
 use client::Client;
@@ -70,7 +73,7 @@ impl Gateway {
 
     fn connect_with(&self, pipe: usize, read_ahead: &'static [u8]) -> (Client, Arc<Device>) {
         let (near, far) = tokio::io::duplex(pipe);
-        let identity = Identity::new(ID.parse().unwrap());
+        let identity = Identity::new(ID.parse().unwrap(), session_id::random());
         let id = identity.id.clone();
         Arc::clone(&self.manager).connect(near, Bytes::from_static(read_ahead), identity);
         (Client::new(far), self.manager.registry().get(&id).unwrap())

@@ -6,7 +6,9 @@ use std::sync::OnceLock;
 use serde_json::{Map, Value};
 use wrpkafka::{Attribute, Attributes};
 
-use crate::device::{Claims, Device};
+use talaria_protocol::claims::Claims;
+
+use crate::device::Device;
 
 /// A key of a filter's rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,9 +99,12 @@ fn number(number: i64) -> Attribute<'static> {
 mod tests {
     use base64::Engine as _;
     use serde_json::json;
+    use talaria_protocol::connect::Identity;
+    use talaria_protocol::convey::Convey;
 
     use super::*;
-    use crate::device::{Config, Convey, Identity};
+    use crate::device::Config;
+    use crate::device::session_id;
 
     #[test]
     fn a_rule_can_ask_for_what_the_token_and_the_convey_say() {
@@ -112,7 +117,7 @@ mod tests {
             Identity {
                 claims: Some(Claims::new(claims.as_object().unwrap())),
                 convey: Convey::keeping(Some(convey.as_bytes()), &["slot".to_owned()]),
-                ..Identity::new("mac:112233445566".parse().unwrap())
+                ..Identity::new("mac:112233445566".parse().unwrap(), session_id::random())
             },
             &Config::default(),
         );
@@ -139,7 +144,10 @@ mod tests {
 
     #[test]
     fn a_device_without_token_and_convey_has_the_partner_unknown_and_no_trust() {
-        let device = Device::new(Identity::new("mac:112233445566".parse().unwrap()), &Config::default());
+        let device = Device::new(
+            Identity::new("mac:112233445566".parse().unwrap(), session_id::random()),
+            &Config::default(),
+        );
         let attributes = DeviceAttributes::of(&device);
         assert_eq!(attributes.get("partner-id"), Some("unknown".into()));
         assert_eq!(attributes.get("trust"), Some(Attribute::Number(0.0)));

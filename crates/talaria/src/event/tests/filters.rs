@@ -86,7 +86,7 @@ async fn the_events_of_the_gateway_are_judged_by_the_device_that_they_tell_of() 
     let stranger = device("mac:000000000002", &json!({"partner-id": "other", "trust": 1000}));
     for device in [&stranger, &trusted] {
         gateway.dispatcher.online(device);
-        gateway.dispatcher.offline(device, &crate::device::Reason::Drained.into());
+        gateway.dispatcher.offline(device, &talaria_protocol::session::Reason::Drained.into());
     }
     receiver.received(4).await;
     assert_eq!(gateway.dispatcher.flush(PATIENCE).await.kafka, 0);

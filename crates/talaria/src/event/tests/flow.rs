@@ -5,6 +5,7 @@ use wrpkafka::Publisher;
 use wrpkafka::mock::MockKafka;
 
 use super::*;
+use crate::device::session_id;
 use crate::device::{Events as _, OutboxLimit};
 use crate::event::config::QueueLimit;
 use crate::event::dispatcher::Undelivered;
@@ -77,7 +78,7 @@ async fn online_and_offline_events_go_to_both_sinks() {
     let gateway = Gateway::start(&config(), publisher(&kafka), &receiver);
     let device = some_device();
     gateway.dispatcher.online(&device);
-    gateway.dispatcher.offline(&device, &crate::device::Reason::Drained.into());
+    gateway.dispatcher.offline(&device, &talaria_protocol::session::Reason::Drained.into());
     assert_eq!(gateway.dispatcher.flush(PATIENCE).await, Undelivered::default());
     let dests =
         ["event:device-status/mac:112233445566/online", "event:device-status/mac:112233445566/offline"];
@@ -215,7 +216,8 @@ async fn an_acknowledgement_that_the_device_does_not_take_is_counted_as_failed()
     let gateway = Gateway::start(&config(), Publisher::disabled(), &receiver);
     let limits =
         crate::device::Config { outbox: OutboxLimit { messages: 1, bytes: 1 }, ..Default::default() };
-    let device = Device::new(Identity::new("mac:112233445566".parse().unwrap()), &limits);
+    let device =
+        Device::new(Identity::new("mac:112233445566".parse().unwrap(), session_id::random()), &limits);
     for _ in 0..2 {
         send(&gateway, &device, "event:iot/x", 25);
     }

@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use http::header::AUTHORIZATION;
 use http::{Request, Response};
+use talaria_protocol::connect::{Candidate, ConnectError};
 use tracing::debug;
 
 use super::ApiVersion;
 use crate::auth::{self, BEARER_CHALLENGE, DeviceAuth};
-use crate::device::Manager;
-use crate::device::handshake::{Candidate, Refusal};
+use crate::device::{Manager, session_id};
 use crate::server::Body;
 
 /// The door of the devices.
@@ -26,7 +26,7 @@ pub struct Admission {
 #[derive(Debug)]
 enum Denied {
     /// By what it says of itself, or because no devices are taken.
-    Device(Refusal),
+    Device(ConnectError),
     /// By its token, or because it has none.
     Token(auth::Refusal),
 }
@@ -48,7 +48,7 @@ impl Admission {
 
     async fn candidate<R>(&self, request: &Request<R>) -> Result<Candidate, Denied> {
         self.devices.check_open()?;
-        let candidate = Candidate::new(request.headers())?;
+        let candidate = Candidate::new(request.headers(), session_id::random())?;
         let claims = self.auth.check(request.headers().get(AUTHORIZATION)).await?;
         let candidate = candidate.with_claims(claims)?;
         self.devices.check_filters(&candidate)?;
@@ -62,9 +62,9 @@ impl fmt::Debug for Admission {
     }
 }
 
-impl From<Refusal> for Denied {
-    fn from(refusal: Refusal) -> Self {
-        Self::Device(refusal)
+impl From<ConnectError> for Denied {
+    fn from(error: ConnectError) -> Self {
+        Self::Device(error)
     }
 }
 
@@ -77,9 +77,9 @@ impl From<auth::Refusal> for Denied {
 impl Denied {
     fn response(self, version: ApiVersion) -> Response<Body> {
         match self {
-            Self::Device(refusal) => {
-                debug!(%refusal, status = refusal.status().as_u16(), "device refused");
-                refusal.response()
+            Self::Device(error) => {
+                debug!(refusal = %error, status = error.status().as_u16(), "device refused");
+                error.response()
             }
             Self::Token(refusal) => {
                 debug!(%refusal, status = refusal.status(version).as_u16(), "device refused");

@@ -1,11 +1,13 @@
 //! The ends of sessions.
 
+use talaria_protocol::session::{ProtocolError, Reason};
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::Instant;
 
 use super::client::{binary, frame};
 use super::*;
-use crate::device::{ProtocolError, Reason, SendError};
+use crate::device::SendError;
+use crate::device::session_id;
 
 #[tokio::test(start_paused = true)]
 async fn a_device_that_drops_the_connection_is_told_of_once() {
@@ -69,7 +71,11 @@ async fn halves_of_messages_that_are_too_much_together_end_the_one_that_grows() 
     early.send(&message[..6000]).await;
     settle().await;
     let (near, far) = tokio::io::duplex(65_536);
-    Arc::clone(&gateway.manager).connect(near, Bytes::new(), Identity::new("uuid:late".parse().unwrap()));
+    Arc::clone(&gateway.manager).connect(
+        near,
+        Bytes::new(),
+        Identity::new("uuid:late".parse().unwrap(), session_id::random()),
+    );
     let mut late = Client::new(far);
     late.send(&binary(&[0; 16_000])[..8000]).await;
     late.expect_close(1013, "unfinished messages over 13000 bytes").await;
@@ -171,7 +177,7 @@ async fn over_the_limit_a_device_is_told_to_try_again() {
     let gateway = Gateway::new(Config { max_devices: Some(1), ..Config::default() });
     let (_client, _device) = gateway.connect(4096);
     let (near, far) = tokio::io::duplex(4096);
-    let other = Identity::new("uuid:other".parse().unwrap());
+    let other = Identity::new("uuid:other".parse().unwrap(), session_id::random());
     Arc::clone(&gateway.manager).connect(near, Bytes::new(), other);
     Client::new(far).expect_close(1013, "device-limit-reached").await;
     assert_eq!(gateway.told().await, [Told::Online]);
@@ -191,7 +197,11 @@ async fn a_shutdown_says_going_away_and_waits_for_the_offline_events() {
     let told = gateway.told().await;
     assert_eq!(told, [Told::Online, Told::Offline("the gateway is shutting down:drained".to_owned())]);
     let (near, far) = tokio::io::duplex(4096);
-    Arc::clone(&gateway.manager).connect(near, Bytes::new(), Identity::new(ID.parse().unwrap()));
+    Arc::clone(&gateway.manager).connect(
+        near,
+        Bytes::new(),
+        Identity::new(ID.parse().unwrap(), session_id::random()),
+    );
     Client::new(far).expect_close(1001, "drained").await;
     assert_eq!(gateway.told().await, []);
 }

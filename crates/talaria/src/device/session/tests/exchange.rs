@@ -1,11 +1,12 @@
 //! Messages to and from a device.
 
+use talaria_protocol::session::Reason;
 use tokio::time::Instant;
 use wrp::Text;
 
 use super::client::{binary, frame};
 use super::*;
-use crate::device::{OutboxLimit, Reason, SendError};
+use crate::device::{OutboxLimit, SendError};
 
 #[tokio::test(start_paused = true)]
 async fn a_message_is_stamped_and_told() {

@@ -1,13 +1,14 @@
 //! What becomes of a device's message: `device_message.json` (from the dispatcher on), `ack.json`.
 
+use talaria_protocol::inbound;
+use talaria_protocol::inbound::SourceCheck;
 use vectors::same;
 use wrp::Scheme;
 use wrpkafka::Publisher;
 use wrpkafka::mock::MockKafka;
 
 use super::*;
-use crate::device::timestamp::Stamp;
-use crate::device::{Events as _, SourceCheck, inbound};
+use crate::device::{Events as _, clock};
 use crate::event::finalizer::Verdict;
 
 #[tokio::test]
@@ -110,7 +111,7 @@ async fn device_message(
     sent: &Sent,
     receiver: &Receiver,
 ) -> Result<(), String> {
-    let (stamp, partner_ids) = (Stamp::now(), [device.partner_id()]);
+    let (stamp, partner_ids) = (clock::now(), [device.partner_id()]);
     let stamps = inbound::Stamps {
         device_id: device.id(),
         partner_ids: &partner_ids,

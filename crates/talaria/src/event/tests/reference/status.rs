@@ -1,10 +1,13 @@
 //! The gateway's own events: `online_event.json`, `offline_event.json`.
 
+use talaria_protocol::convey::Convey;
+use talaria_protocol::session::{CloseReason, Reason};
 use vectors::same;
 use wrpkafka::Publisher;
 
 use super::*;
-use crate::device::{CloseReason, Convey, Events as _, Reason};
+use crate::device::Events as _;
+use crate::device::session_id;
 use crate::event::config::AuthKey;
 use crate::event::status::StatusEvent;
 
@@ -141,7 +144,7 @@ fn connected(connect: &Value) -> Arc<Device> {
         claims: connect["claims"].as_object().map(Claims::new),
         convey: Convey::from_header(connect["convey"].as_str().map(str::as_bytes)),
         intermediate_context: vectors::bytes(&connect["intermediate_context"]).into(),
-        ..Identity::new(id)
+        ..Identity::new(id, session_id::random())
     };
     Device::new(identity, &crate::device::Config { outbox: unbounded(), ..Default::default() })
 }

@@ -2,8 +2,8 @@
 //!
 //! Configuration files, `upTime` in the API and `up-time` in the offline event all use this notation, so that files
 //! and dashboards made for the Go gateway stay valid. Reading keeps Go's arithmetic to the nanosecond (its fractions
-//! are computed in floating point) and its error texts. A bare number of nanoseconds is not read here but by
-//! [`config`](super), where a number can be told from a text.
+//! are computed in floating point) and its error texts. Not read here is a bare number, which means nanoseconds in a
+//! configuration: only the configuration's reader can tell a number from a text.
 
 use std::{fmt::Write as _, time::Duration};
 

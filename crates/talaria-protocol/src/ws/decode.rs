@@ -1,14 +1,16 @@
-//! Bytes in, frames out.
+//! The decoder of a client's frames.
 //!
 //! A read usually holds whole frames: those are unmasked where they lie, in the caller's buffer, and borrowed from it.
-//! Only a frame that a read cut off, and the fragments of an unfinished message, are kept, for as long as they are
-//! needed: an idle [`Decoder`] owns no memory. Limits are checked on a frame's header, before anything is kept, and a
-//! claimed length is never trusted with an allocation.
+//! Only a frame that a read cut off, and the fragments of an unfinished message, are kept, and only as long as they are
+//! needed: an idle [`Decoder`] owns no memory. Limits are checked on a frame's header, before anything is kept. No
+//! memory is allocated for bytes that a header announces but that have not arrived.
+//!
+//! What a message means, and what is answered, is [`session`](crate::session)'s matter.
 
 use std::fmt;
 use std::ops::Range;
 
-use super::frame::{CloseCode, HeaderFault, MAX_CONTROL_PAYLOAD, Opcode, Violation};
+use super::frame::{CloseCode, FrameError, HeaderFault, MAX_CONTROL_PAYLOAD, Opcode};
 use super::mask::unmask;
 
 const FIN: u8 = 0x80;
@@ -61,7 +63,7 @@ pub enum Item<'a> {
     Close(Option<CloseCode>),
 }
 
-/// Finds frames in a client's bytes, however they are cut. After a [`Violation`] it is of no further use.
+/// Finds frames in a client's bytes, however they are cut. It cannot be used after a [`FrameError`].
 #[derive(Debug)]
 pub struct Decoder {
     limits: Limits,
@@ -148,8 +150,8 @@ impl Decoder {
     /// The next item, or `None` once `input` is used up; call it until then.
     ///
     /// # Errors
-    /// What the client did wrong: the connection is to be closed with the violation's code.
-    pub fn next<'a>(&'a mut self, input: &'a mut Input<'_>) -> Result<Option<Item<'a>>, Violation> {
+    /// If the client broke the protocol: close the connection with the error's code.
+    pub fn next<'a>(&'a mut self, input: &'a mut Input<'_>) -> Result<Option<Item<'a>>, FrameError> {
         let (opcode, place) = loop {
             self.release();
             let Some((header, place)) = self.whole_frame(input)? else {
@@ -176,7 +178,7 @@ impl Decoder {
     }
 
     /// Takes one whole frame out of `input`, or keeps what there is of it.
-    fn whole_frame(&mut self, input: &mut Input<'_>) -> Result<Option<(Header, Place)>, Violation> {
+    fn whole_frame(&mut self, input: &mut Input<'_>) -> Result<Option<(Header, Place)>, FrameError> {
         if self.partial.is_empty()
             && let Some(header) = self.header(input.rest())?
             && header.total() <= input.rest().len()
@@ -205,8 +207,8 @@ impl Decoder {
         }
     }
 
-    /// Reads the header at the start of `bytes`, and refuses it as soon as enough of it is there.
-    fn header(&self, bytes: &[u8]) -> Result<Option<Header>, Violation> {
+    /// Reads the header at the start of `bytes`, and rejects it as soon as enough of it is there.
+    fn header(&self, bytes: &[u8]) -> Result<Option<Header>, FrameError> {
         let [first, second, rest @ ..] = bytes else {
             return Ok(None);
         };
@@ -227,7 +229,7 @@ impl Decoder {
             self.limits.max_message.max(MAX_CONTROL_PAYLOAD * usize::from(opcode.is_control())) - gathered;
         let payload = usize::try_from(payload).ok().filter(|payload| *payload <= room);
         let Some(payload) = payload else {
-            return Err(Violation::TooBig { limit: self.limits.max_message });
+            return Err(FrameError::TooBig { limit: self.limits.max_message });
         };
         let [a, b, c, d, ..] = rest[length_bytes..] else {
             return Ok(None);
@@ -242,7 +244,7 @@ impl Decoder {
     }
 
     /// Checks a frame's first two bytes (RFC 6455 §5.2, §5.4, §5.5) and names all their faults.
-    fn check_start(&self, first: u8, second: u8) -> Result<Opcode, Violation> {
+    fn check_start(&self, first: u8, second: u8) -> Result<Opcode, FrameError> {
         let mut faults = Faults::default();
         for (bit, text) in [(0x40, "RSV1 set"), (0x20, "RSV2 set"), (0x10, "RSV3 set")] {
             if first & RESERVED & bit != 0 {
@@ -274,7 +276,7 @@ impl Decoder {
         match (opcode, faults.first) {
             (Some(opcode), None) => Ok(opcode),
             (_, first) => {
-                Err(Violation::Header { first: first.unwrap_or(HeaderFault::Opcode), all: faults.text })
+                Err(FrameError::Header { first: first.unwrap_or(HeaderFault::Opcode), all: faults.text })
             }
         }
     }
@@ -326,17 +328,17 @@ impl Decoder {
 }
 
 /// The code of a close frame's payload (RFC 6455 §5.5.1).
-fn close_code(payload: &[u8]) -> Result<Option<CloseCode>, Violation> {
+fn close_code(payload: &[u8]) -> Result<Option<CloseCode>, FrameError> {
     let [high, low, reason @ ..] = payload else {
-        return if payload.is_empty() { Ok(None) } else { Err(Violation::ClosePayload) };
+        return if payload.is_empty() { Ok(None) } else { Err(FrameError::ClosePayload) };
     };
     let code = CloseCode(u16::from_be_bytes([*high, *low]));
     if !code.is_sendable() {
-        return Err(Violation::CloseCode(code.0));
+        return Err(FrameError::CloseCode(code.0));
     }
     match std::str::from_utf8(reason) {
         Ok(_) => Ok(Some(code)),
-        Err(_) => Err(Violation::CloseReason),
+        Err(_) => Err(FrameError::CloseReason),
     }
 }
 

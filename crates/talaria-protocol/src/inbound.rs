@@ -1,15 +1,15 @@
-//! The way of one message from a device, up to where sinks begin (contract §2.13): decode, UTF-8, source check, stamps.
+//! What a binary message of a device means (contract §2.13): it is decoded, checked for UTF-8 and for its source, and
+//! stamped.
 //!
-//! A pure function: no socket, no clock, no metric, and no allocation for a message that is as it should be.
+//! Start reading at [`read`], a pure function that does not allocate for a valid message. Where an accepted message goes,
+//! what is counted, and the text of the time stamp are the gateway's matter.
 
 use wrp::{DecodeError, DeviceId, MessageRef, MessageType, NotUtf8, OCTET_STREAM, Text};
-
-use super::SourceCheck;
 
 /// The metadata key of the time at which the gateway took the message.
 const TIMESTAMP: &str = "/xmidt-timestamp";
 
-/// What the gateway knows better than the device.
+/// The fields that the gateway sets, whatever the device wrote there.
 #[derive(Clone, Copy, Debug)]
 pub struct Stamps<'a> {
     /// The id that the device is connected as.
@@ -22,7 +22,7 @@ pub struct Stamps<'a> {
     pub timestamp: &'a str,
 }
 
-/// A message that may go its way, and what its source was worth.
+/// A message that passed the checks.
 #[derive(Debug)]
 pub struct Accepted<'a> {
     /// The message, with the gateway's stamps.
@@ -31,6 +31,16 @@ pub struct Accepted<'a> {
     pub route: Route,
     /// The source check's verdict, to be counted.
     pub source: SourceVerdict,
+}
+
+/// What happens to a message whose source is not the device that sends it (contract §2.14).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SourceCheck {
+    /// It is counted and passed on.
+    #[default]
+    Monitor,
+    /// It is counted and dropped.
+    Enforce,
 }
 
 /// Where a device's message goes.
@@ -42,21 +52,21 @@ pub enum Route {
     Answer,
 }
 
-/// Why a device's message goes nowhere.
+/// Why a device's message is not passed on.
 #[derive(Debug, thiserror::Error)]
-pub enum Refused {
-    /// It is no WRP message.
+pub enum InboundError {
+    /// It is not a WRP message.
     #[error("not a WRP message: {0}")]
     Decode(#[from] DecodeError),
     /// One of its texts is not UTF-8.
     #[error(transparent)]
     NotUtf8(#[from] NotUtf8),
-    /// Its source is not the device, and that is enforced.
+    /// Its source is not the device, and the check is enforced.
     #[error("the source is not this device: {}", .0.reason())]
     Source(SourceVerdict),
 }
 
-/// What a message's source is worth: the labels of `wrp_source_check`.
+/// The verdict on a message's source: the labels of `wrp_source_check`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SourceVerdict {
     finding: SourceFinding,
@@ -74,27 +84,39 @@ enum SourceFinding {
 /// Reads one binary message of a device.
 ///
 /// # Errors
-/// Why it goes nowhere.
-pub fn read<'a>(frame: &'a [u8], stamps: &Stamps<'a>, check: SourceCheck) -> Result<Accepted<'a>, Refused> {
+/// [`InboundError`]
+pub fn read<'a>(
+    frame: &'a [u8],
+    stamps: &Stamps<'a>,
+    check: SourceCheck,
+) -> Result<Accepted<'a>, InboundError> {
     let mut message = MessageRef::decode_v3(frame)?;
     message.check_utf8()?;
     let source = check_source(message.source, stamps.device_id, check);
     if source.is_rejected {
-        return Err(Refused::Source(source));
+        return Err(InboundError::Source(source));
     }
     stamp(&mut message, stamps);
     let route = if message.is_transaction_part() { Route::Answer } else { Route::Event };
     Ok(Accepted { message, route, source })
 }
 
-impl Refused {
+impl SourceCheck {
+    /// The check that the configuration names (`wrpSourceCheck.type`): only `enforce`, in lower case, enforces.
+    #[must_use]
+    pub fn from_type(name: &str) -> SourceCheck {
+        if name == "enforce" { SourceCheck::Enforce } else { SourceCheck::Monitor }
+    }
+}
+
+impl InboundError {
     /// The label `reason` of `device_refused_messages`.
     #[must_use]
     pub fn label(&self) -> &'static str {
         match self {
-            Refused::Decode(_) => "not_wrp",
-            Refused::NotUtf8(_) => "not_utf8",
-            Refused::Source(_) => "source",
+            InboundError::Decode(_) => "not_wrp",
+            InboundError::NotUtf8(_) => "not_utf8",
+            InboundError::Source(_) => "source",
         }
     }
 }
@@ -150,7 +172,7 @@ fn find_source(source: Text<'_>, device_id: &DeviceId) -> SourceFinding {
     }
 }
 
-/// Whether a text is nothing but white space, which counts as absent.
+/// Whether a text is white space only, which counts as absent.
 fn is_blank(text: Text<'_>) -> bool {
     text.to_str().is_ok_and(|text| text.trim_start().is_empty())
 }

@@ -48,7 +48,7 @@ impl From<Item<'_>> for Owned {
 }
 
 /// Feeds one read, and gives what came of it.
-fn feed(decoder: &mut Decoder, bytes: &[u8]) -> Result<Vec<Owned>, Violation> {
+fn feed(decoder: &mut Decoder, bytes: &[u8]) -> Result<Vec<Owned>, FrameError> {
     let mut bytes = bytes.to_vec();
     let mut input = Input::new(&mut bytes);
     let mut items = Vec::new();
@@ -59,7 +59,7 @@ fn feed(decoder: &mut Decoder, bytes: &[u8]) -> Result<Vec<Owned>, Violation> {
     Ok(items)
 }
 
-fn decode(bytes: &[u8]) -> Result<Vec<Owned>, Violation> {
+fn decode(bytes: &[u8]) -> Result<Vec<Owned>, FrameError> {
     feed(&mut Decoder::new(LIMITS), bytes)
 }
 
@@ -140,7 +140,7 @@ fn a_frame_over_the_limit_is_refused_by_its_header_alone() {
     ] {
         let mut decoder = Decoder::new(limits);
         let refused = feed(&mut decoder, header).unwrap_err();
-        assert_eq!(refused, Violation::TooBig { limit: 1000 });
+        assert_eq!(refused, FrameError::TooBig { limit: 1000 });
         assert_eq!(refused.close_code(), CloseCode::TOO_BIG);
     }
     let whole = frame(0x82, &[1; 1000]);
@@ -155,7 +155,7 @@ fn fragments_are_measured_together() {
         feed(&mut decoder, &frame(first, &[1; 600])).unwrap();
         assert_eq!(
             feed(&mut decoder, &frame(0x80, &[1; 401])[..8]).unwrap_err(),
-            Violation::TooBig { limit: 1000 }
+            FrameError::TooBig { limit: 1000 }
         );
     }
 }

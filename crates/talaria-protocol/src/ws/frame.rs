@@ -1,4 +1,6 @@
-//! Frames: opcodes, close codes, what a client can do wrong, and the writer of a server's frames.
+//! Frames: opcodes, close codes, the errors of a client, and the writer of a server's frames.
+//!
+//! Reading a client's frames is [`decode`](super::decode)'s task.
 
 /// The longest payload of a control frame in bytes (RFC 6455 §5.5).
 pub const MAX_CONTROL_PAYLOAD: usize = 125;
@@ -8,7 +10,7 @@ pub const MAX_HEADER: usize = 10;
 
 const FIN: u8 = 0x80;
 
-/// What a frame is for (RFC 6455 §5.2). Reserved opcodes have no value: a [`Violation`] names them.
+/// What a frame is for (RFC 6455 §5.2). Reserved opcodes have no value: a [`FrameError`] names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opcode {
     /// More of the message that an earlier frame began.
@@ -19,9 +21,9 @@ pub enum Opcode {
     Binary,
     /// The closing handshake.
     Close,
-    /// A sign of life that wants an answer.
+    /// A sign of life that requires an answer.
     Ping,
-    /// The answer to a ping, or a sign of life of its own accord.
+    /// The answer to a ping, or an unsolicited sign of life.
     Pong,
 }
 
@@ -67,15 +69,15 @@ pub struct CloseCode(pub u16);
 impl CloseCode {
     /// The purpose of the connection is fulfilled.
     pub const NORMAL: CloseCode = CloseCode(1000);
-    /// The server goes down, or this device belongs elsewhere.
+    /// The server is shutting down, or this device belongs to another one.
     pub const GOING_AWAY: CloseCode = CloseCode(1001);
     /// The client broke the protocol.
     pub const PROTOCOL_ERROR: CloseCode = CloseCode(1002);
-    /// The client is not wanted here.
+    /// The server does not accept this client.
     pub const POLICY_VIOLATION: CloseCode = CloseCode(1008);
     /// A message is over the limit.
     pub const TOO_BIG: CloseCode = CloseCode(1009);
-    /// The server cannot take this client now.
+    /// The server cannot serve this client now.
     pub const TRY_AGAIN_LATER: CloseCode = CloseCode(1013);
 
     /// Whether a client may send this code.
@@ -88,11 +90,11 @@ impl CloseCode {
 /// What can be wrong with a frame's header (RFC 6455 §5.2, §5.4, §5.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeaderFault {
-    /// A bit of an extension, and none was negotiated.
+    /// A reserved bit is set, although no extension was negotiated.
     ReservedBits,
     /// An opcode that has no meaning.
     Opcode,
-    /// A continuation of nothing, or a new message within another.
+    /// A continuation without a first fragment, or a new message before the end of the last one.
     Fragment,
     /// A control frame that is long or fragmented.
     Control,
@@ -100,9 +102,9 @@ pub enum HeaderFault {
     Unmasked,
 }
 
-/// What a client did wrong. The texts are those of the close frame's reason (contract §2.11).
+/// A client broke the protocol. The texts are those of the close frame's reason (contract §2.11).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Violation {
+pub enum FrameError {
     /// A header breaks RFC 6455 §5.2.
     #[error("{all}")]
     Header {
@@ -128,16 +130,16 @@ pub enum Violation {
     },
 }
 
-impl Violation {
+impl FrameError {
     /// The code that the server closes with.
     #[must_use]
     pub fn close_code(&self) -> CloseCode {
         match self {
-            Violation::TooBig { .. } => CloseCode::TOO_BIG,
-            Violation::Header { .. }
-            | Violation::CloseCode(_)
-            | Violation::ClosePayload
-            | Violation::CloseReason => CloseCode::PROTOCOL_ERROR,
+            FrameError::TooBig { .. } => CloseCode::TOO_BIG,
+            FrameError::Header { .. }
+            | FrameError::CloseCode(_)
+            | FrameError::ClosePayload
+            | FrameError::CloseReason => CloseCode::PROTOCOL_ERROR,
         }
     }
 }

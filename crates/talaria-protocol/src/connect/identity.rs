@@ -1,11 +1,15 @@
+//! Who a device is, as far as it is known when it connects.
+//!
+//! Session ids are made by the gateway: they need a clock and random bytes.
+
 use std::fmt;
 
-use svix_ksuid::{Ksuid, KsuidLike as _};
 use wrp::{DeviceId, TextBuf};
 
-use super::{Claims, Convey};
+use crate::claims::Claims;
+use crate::convey::Convey;
 
-/// Length of a KSUID's text.
+/// The length of a KSUID's text.
 const KSUID_LENGTH: usize = 27;
 
 /// Who connects, as far as it is known before the session begins (contract §2.4 to 2.6).
@@ -24,12 +28,12 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// A device that brings nothing but its id: no token, no convey. With a new session id.
+    /// A device that says nothing but its id: no token, no convey.
     #[must_use]
-    pub fn new(id: DeviceId) -> Identity {
+    pub fn new(id: DeviceId, session_id: SessionId) -> Identity {
         Identity {
             id,
-            session_id: SessionId::random(),
+            session_id,
             claims: None,
             convey: Convey::from_header(None),
             intermediate_context: TextBuf::default(),
@@ -42,21 +46,17 @@ impl Identity {
 pub struct SessionId([u8; KSUID_LENGTH]);
 
 impl SessionId {
-    /// A new one.
+    /// The id with this text; `None` if it is not 27 letters and digits.
     #[must_use]
-    pub fn random() -> SessionId {
-        let mut id = [b'0'; KSUID_LENGTH];
-        let text = Ksuid::now(None).to_string();
-        for (place, byte) in id.iter_mut().zip(text.bytes()) {
-            *place = byte;
-        }
-        SessionId(id)
+    pub fn new(text: &str) -> Option<SessionId> {
+        let text: [u8; KSUID_LENGTH] = text.as_bytes().try_into().ok()?;
+        text.iter().all(u8::is_ascii_alphanumeric).then_some(SessionId(text))
     }
 
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        // A KSUID is base 62: ASCII.
+        // Letters and digits only.
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }

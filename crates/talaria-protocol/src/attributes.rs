@@ -1,18 +1,20 @@
-//! What is known of a device by name: the claims of its token and the metadata of its connection (contract §7.2).
+//! The attributes of a device that an operator can name: the claims of its token and the metadata of its connection
+//! (contract §7.2).
 //!
-//! The filter gate and drains look devices up by a key of the operator's choice. Values are compared with their type,
-//! as the reference does: the number 1000 is not the text `"1000"`.
+//! Filters and drains compare them with values of the operator's choice. Values are compared together with their types,
+//! as the reference does it: the number 1000 is not the text `"1000"`. Which devices are compared, and when, is the
+//! gateway's matter.
 
 use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-use super::{Claims, Device, Identity};
+use crate::claims::Claims;
 
-/// The only entry of a connection's metadata that is no claim.
+/// The only entry of a connection's metadata that is not a claim.
 const SESSION_ID: &str = "session-id";
 
-/// The attributes of one device, parsed for looking up several.
+/// The attributes of one device.
 #[derive(Debug)]
 pub struct Attributes<'a> {
     claims: Map<String, Value>,
@@ -28,7 +30,7 @@ pub enum Location {
     Metadata,
 }
 
-/// The values that an attribute is compared with: texts, numbers, truths or nothing.
+/// The values that an attribute is compared with: texts, numbers, truth values and null.
 #[derive(Clone, Debug, Default)]
 pub struct Values {
     listed: Box<[Value]>,
@@ -42,25 +44,15 @@ pub struct Values {
 /// A value that cannot be compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("value number {number} is a list or an object, expected texts, numbers, true, false or null")]
-pub struct NotComparable {
+pub struct ValueError {
     /// Which of the values, counted from 1.
     pub number: usize,
 }
 
 impl<'a> Attributes<'a> {
-    /// Of a device that asks to connect. Parses its claims.
+    /// Parses the claims, which takes too long to be done for every message.
     #[must_use]
-    pub fn of_identity(identity: &'a Identity) -> Self {
-        Self::new(identity.claims.as_ref(), identity.session_id.as_str())
-    }
-
-    /// Of a device that is connected. Parses its claims: not for every message.
-    #[must_use]
-    pub fn of_device(device: &'a Device) -> Self {
-        Self::new(device.claims(), device.session_id())
-    }
-
-    fn new(claims: Option<&Claims>, session_id: &'a str) -> Self {
+    pub fn new(claims: Option<&Claims>, session_id: &'a str) -> Self {
         Self { claims: claims.map(Claims::all).unwrap_or_default(), session_id }
     }
 
@@ -75,7 +67,7 @@ impl<'a> Attributes<'a> {
 }
 
 impl Location {
-    /// As the log calls it (contract §2.7).
+    /// The name in the log (contract §2.7).
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -90,7 +82,7 @@ impl Values {
     ///
     /// # Errors
     /// If one of them is a list or an object itself. The reference panics.
-    pub fn new(listed: Vec<Value>) -> Result<Values, NotComparable> {
+    pub fn new(listed: Vec<Value>) -> Result<Values, ValueError> {
         let mut values = Values::default();
         for (at, value) in listed.iter().enumerate() {
             match value {
@@ -102,7 +94,7 @@ impl Values {
                 }
                 Value::Bool(truth) => values.truths[usize::from(*truth)] = true,
                 Value::Null => values.has_null = true,
-                Value::Array(_) | Value::Object(_) => return Err(NotComparable { number: at + 1 }),
+                Value::Array(_) | Value::Object(_) => return Err(ValueError { number: at + 1 }),
             }
         }
         values.listed = listed.into();
@@ -176,20 +168,19 @@ mod tests {
     #[test]
     fn a_value_that_is_a_list_is_refused_by_its_number() {
         let refused = Values::new(vec![json!("a"), json!(["b"])]).unwrap_err();
-        assert_eq!(refused, NotComparable { number: 2 });
+        assert_eq!(refused, ValueError { number: 2 });
     }
 
     #[test]
     fn claims_are_looked_at_before_metadata_and_the_default_partner_is_no_claim() {
-        let mut identity = Identity::new("uuid:a".parse().unwrap());
-        let unknown = values(json!(["unknown"]));
-        assert_eq!(Attributes::of_identity(&identity).find("partner-id", &unknown), None);
-        let session = values(json!([identity.session_id.as_str()]));
-        let found = Attributes::of_identity(&identity).find("session-id", &session);
+        let session_id = "0ujsswThIGTUYm2K8FjOOfXtY1K";
+        let without_claims = Attributes::new(None, session_id);
+        assert_eq!(without_claims.find("partner-id", &values(json!(["unknown"]))), None);
+        let found = without_claims.find("session-id", &values(json!([session_id])));
         assert_eq!(found, Some(Location::Metadata));
 
-        identity.claims = Some(Claims::new(json!({"partner-id": "p"}).as_object().unwrap()));
-        let attributes = Attributes::of_identity(&identity);
+        let claims = Claims::new(json!({"partner-id": "p"}).as_object().unwrap());
+        let attributes = Attributes::new(Some(&claims), session_id);
         assert_eq!(attributes.find("partner-id", &values(json!(["p"]))), Some(Location::Claims));
         // The reference keeps all claims under this key, and panics when it is filtered.
         assert_eq!(attributes.find("jwt-claims", &values(json!(["p"]))), None);

@@ -1,3 +1,7 @@
+//! Why the connection of a device ended.
+//!
+//! Only the texts and the close codes are here; who closes when is the gateway's decision.
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -35,7 +39,7 @@ pub enum Reason {
     ServiceDiscoveryStopped,
     /// Service discovery knows no instance.
     ServiceDiscoveryNoInstances,
-    /// Nobody said why.
+    /// No reason was given.
     Unknown,
 }
 

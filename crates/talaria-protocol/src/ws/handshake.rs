@@ -1,6 +1,7 @@
-//! The opening handshake (RFC 6455 §4.2): is a request an upgrade, and what is the answer.
+//! The opening handshake (RFC 6455 §4.2): whether a request is an upgrade, and what the answer is.
 //!
-//! Status codes and texts are those of contract §2.16.
+//! Status codes and texts are those of contract §2.16. Who the device is does not matter here; that is
+//! [`connect`](crate::connect)'s task.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,28 +14,28 @@ const KEY_BYTES: usize = 16;
 /// The only version of the protocol there is.
 pub const VERSION: &str = "13";
 
-/// Why a request is not a WebSocket handshake that this server takes.
+/// The request is not a WebSocket handshake that this server accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoUpgrade {
+pub enum UpgradeError {
     /// Any method but GET.
     #[error("Method Not Allowed")]
     Method,
     /// No `Upgrade: websocket`, no `Connection: Upgrade`, another version, or a key that is not 16 bytes of base64.
     #[error("Bad Request")]
     Headers,
-    /// An `Origin` of another host: a browser's page that has no business here.
+    /// An `Origin` of another host: the page of another site in a browser.
     #[error("Forbidden")]
     Origin,
 }
 
-impl NoUpgrade {
+impl UpgradeError {
     /// The response's status; its body is the error's text and a line feed.
     #[must_use]
     pub fn status(self) -> StatusCode {
         match self {
-            NoUpgrade::Method => StatusCode::METHOD_NOT_ALLOWED,
-            NoUpgrade::Headers => StatusCode::BAD_REQUEST,
-            NoUpgrade::Origin => StatusCode::FORBIDDEN,
+            UpgradeError::Method => StatusCode::METHOD_NOT_ALLOWED,
+            UpgradeError::Headers => StatusCode::BAD_REQUEST,
+            UpgradeError::Origin => StatusCode::FORBIDDEN,
         }
     }
 }
@@ -43,23 +44,23 @@ impl NoUpgrade {
 ///
 /// # Errors
 /// The first thing that is missing or wrong.
-pub fn check(method: &Method, headers: &HeaderMap) -> Result<String, NoUpgrade> {
+pub fn check(method: &Method, headers: &HeaderMap) -> Result<String, UpgradeError> {
     if method != Method::GET {
-        return Err(NoUpgrade::Method);
+        return Err(UpgradeError::Method);
     }
     for (name, token) in
         [(&CONNECTION, "upgrade"), (&UPGRADE, "websocket"), (&SEC_WEBSOCKET_VERSION, VERSION)]
     {
         if !has_token(headers, name, token) {
-            return Err(NoUpgrade::Headers);
+            return Err(UpgradeError::Headers);
         }
     }
     if !origin_is_ours(headers) {
-        return Err(NoUpgrade::Origin);
+        return Err(UpgradeError::Origin);
     }
     let key = headers.get(SEC_WEBSOCKET_KEY).map_or(&b""[..], |key| key.as_bytes());
     if STANDARD.decode(key).map(|bytes| bytes.len()) != Ok(KEY_BYTES) {
-        return Err(NoUpgrade::Headers);
+        return Err(UpgradeError::Headers);
     }
     Ok(accept(key))
 }
@@ -118,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_handshake_is_refused_with_its_status() {
+    fn a_request_that_is_no_handshake_has_its_error() {
         for (name, value) in [
             ("connection", "close"),
             ("upgrade", "h2c"),
@@ -127,10 +128,10 @@ mod tests {
             ("sec-websocket-key", "not base64"),
         ] {
             let refused = check(&Method::GET, &headers(&[(name, value)]));
-            assert_eq!(refused, Err(NoUpgrade::Headers), "{name}: {value}");
+            assert_eq!(refused, Err(UpgradeError::Headers), "{name}: {value}");
         }
-        assert_eq!(check(&Method::POST, &headers(&[])), Err(NoUpgrade::Method));
-        assert_eq!(check(&Method::POST, &HeaderMap::new()), Err(NoUpgrade::Method));
+        assert_eq!(check(&Method::POST, &headers(&[])), Err(UpgradeError::Method));
+        assert_eq!(check(&Method::POST, &HeaderMap::new()), Err(UpgradeError::Method));
     }
 
     #[test]

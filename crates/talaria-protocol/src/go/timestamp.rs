@@ -1,17 +1,16 @@
-//! The time of day as events carry it: RFC 3339 with nanoseconds, trailing zeros dropped, as Go's `RFC3339Nano`.
+//! Moments as Go's `RFC3339Nano` prints them: RFC 3339 with nanoseconds, without trailing zeros.
+//!
+//! What time it is, and in which zone the server is, the caller has to know.
 
-use std::cell::Cell;
 use std::fmt;
 
 use jiff::Timestamp;
-use jiff::tz::{Offset, TimeZone};
+use jiff::tz::Offset;
 
 /// The longest text: `2026-11-23T06:49:48.082200476-05:00`, with room for odd years.
 const CAPACITY: usize = 40;
-/// How long a zone's offset is taken to hold, in seconds. No zone changes but on a quarter of an hour.
-const OFFSET_SECONDS: i64 = 900;
 
-/// A moment, printed. Borrow its text with [`as_str`](Stamp::as_str); it owns no memory.
+/// A printed moment. It owns no memory on the heap; its text is borrowed with [`as_str`](Stamp::as_str).
 #[derive(Clone, Copy)]
 pub struct Stamp {
     text: [u8; CAPACITY],
@@ -19,18 +18,6 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// Now, in the server's zone: `ts` of events and `/xmidt-timestamp` (contract §2.13, §4.4).
-    #[must_use]
-    pub fn now() -> Stamp {
-        Stamp::local(Timestamp::now())
-    }
-
-    /// A moment in the server's zone.
-    #[must_use]
-    pub fn local(moment: Timestamp) -> Stamp {
-        Stamp::at(moment, local_offset(moment))
-    }
-
     /// A moment in UTC: `connected-at`, `connectedAt`.
     #[must_use]
     pub fn utc(moment: Timestamp) -> Stamp {
@@ -75,22 +62,6 @@ impl fmt::Display for Stamp {
 impl fmt::Debug for Stamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
-    }
-}
-
-/// The offset of the server's zone. Looked up once in a quarter of an hour on each thread: every message wants it.
-fn local_offset(moment: Timestamp) -> Offset {
-    thread_local! {
-        static LAST: Cell<Option<(i64, Offset)>> = const { Cell::new(None) };
-    }
-    let quarter = moment.as_second().div_euclid(OFFSET_SECONDS);
-    match LAST.get() {
-        Some((known, offset)) if known == quarter => offset,
-        _ => {
-            let offset = TimeZone::system().to_offset(moment);
-            LAST.set(Some((quarter, offset)));
-            offset
-        }
     }
 }
 
@@ -158,12 +129,5 @@ mod tests {
     fn a_zone_is_written_as_hours_and_minutes() {
         assert_eq!(stamp("2026-11-23T11:49:48.082200476Z", -5 * 3600), "2026-11-23T06:49:48.082200476-05:00");
         assert_eq!(stamp("2026-12-31T20:00:00Z", 5 * 3600 + 45 * 60), "2027-01-01T01:45:00+05:45");
-    }
-
-    #[test]
-    fn now_parses_back() {
-        let before = Timestamp::now();
-        let now: Timestamp = Stamp::now().as_str().parse().unwrap();
-        assert!(before <= now && now <= Timestamp::now());
     }
 }

@@ -1,30 +1,37 @@
 //! JSON that is read only to be printed as Go's `%v` prints it.
 //!
-//! Not serde_json: strings here may hold bytes that are not UTF-8, and what follows the first value is ignored.
+//! The reader is not serde_json, because strings may hold bytes that are not UTF-8 and what follows the first value is
+//! ignored. It keeps no tree: every value is printed when it has been read.
 
 use std::collections::BTreeMap;
 
 /// How deep lists and objects may nest.
 const MAX_DEPTH: usize = 64;
 
-/// A value as Go's `%v` prints it.
-#[derive(Clone)]
-pub(super) struct Printed {
-    pub(super) bytes: Vec<u8>,
+/// A JSON value in the form that Go's `%v` gives it.
+#[derive(Clone, Debug)]
+pub struct Printed {
+    /// The text. Strings are as they came, UTF-8 or not.
+    pub bytes: Vec<u8>,
     /// Whether it was a JSON string.
-    pub(super) is_text: bool,
+    pub is_text: bool,
 }
 
-/// Not JSON, or not of the kind that is wanted.
-pub(super) struct NotJson;
+/// The text is not a JSON object, or one that is nested too deeply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a JSON object, or nested too deeply")]
+pub struct PrintError;
 
-/// Reads the object that `bytes` begin with, and gives every key and value to `visit`; `null` is an object of nothing.
-pub(super) fn read_object(bytes: &[u8], mut visit: impl FnMut(&[u8], Printed)) -> Result<(), NotJson> {
+/// Reads the object at the start of `bytes`, and calls `visit` with every key and value. `null` counts as an empty object.
+///
+/// # Errors
+/// [`PrintError`]
+pub fn read_object(bytes: &[u8], mut visit: impl FnMut(&[u8], Printed)) -> Result<(), PrintError> {
     let mut reader = Reader { rest: bytes };
     match reader.peek()? {
         b'{' => reader.object(MAX_DEPTH, |key, value| visit(&key, value)),
         b'n' => reader.literal("null"),
-        _ => Err(NotJson),
+        _ => Err(PrintError),
     }
 }
 
@@ -34,28 +41,28 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     /// The first byte that is not blank.
-    fn peek(&mut self) -> Result<u8, NotJson> {
+    fn peek(&mut self) -> Result<u8, PrintError> {
         self.rest = self.rest.trim_ascii_start();
-        self.rest.first().copied().ok_or(NotJson)
+        self.rest.first().copied().ok_or(PrintError)
     }
 
-    fn next(&mut self) -> Result<u8, NotJson> {
-        let (first, rest) = self.rest.split_first().ok_or(NotJson)?;
+    fn next(&mut self) -> Result<u8, PrintError> {
+        let (first, rest) = self.rest.split_first().ok_or(PrintError)?;
         self.rest = rest;
         Ok(*first)
     }
 
-    fn literal(&mut self, literal: &str) -> Result<(), NotJson> {
-        self.rest = self.rest.strip_prefix(literal.as_bytes()).ok_or(NotJson)?;
+    fn literal(&mut self, literal: &str) -> Result<(), PrintError> {
+        self.rest = self.rest.strip_prefix(literal.as_bytes()).ok_or(PrintError)?;
         Ok(())
     }
 
-    fn value(&mut self, depth: usize) -> Result<Printed, NotJson> {
+    fn value(&mut self, depth: usize) -> Result<Printed, PrintError> {
         let first = self.peek()?;
         let bytes = match first {
             b'"' => self.string()?,
-            b'{' => self.map(depth.checked_sub(1).ok_or(NotJson)?)?,
-            b'[' => self.list(depth.checked_sub(1).ok_or(NotJson)?)?,
+            b'{' => self.map(depth.checked_sub(1).ok_or(PrintError)?)?,
+            b'[' => self.list(depth.checked_sub(1).ok_or(PrintError)?)?,
             b'n' => self.literal("null").map(|()| b"<nil>".to_vec())?,
             b't' => self.literal("true").map(|()| b"true".to_vec())?,
             b'f' => self.literal("false").map(|()| b"false".to_vec())?,
@@ -65,7 +72,7 @@ impl Reader<'_> {
     }
 
     /// `map[a:1 b:2]`: keys sorted, the last of several equal ones.
-    fn map(&mut self, depth: usize) -> Result<Vec<u8>, NotJson> {
+    fn map(&mut self, depth: usize) -> Result<Vec<u8>, PrintError> {
         let mut entries = BTreeMap::new();
         self.object(depth, |key, value| {
             entries.insert(key, value.bytes);
@@ -84,7 +91,7 @@ impl Reader<'_> {
     }
 
     /// `[a b c]`
-    fn list(&mut self, depth: usize) -> Result<Vec<u8>, NotJson> {
+    fn list(&mut self, depth: usize) -> Result<Vec<u8>, PrintError> {
         let mut out = b"[".to_vec();
         self.next()?;
         if self.peek()? == b']' {
@@ -96,7 +103,7 @@ impl Reader<'_> {
                 match self.next()? {
                     b',' => out.push(b' '),
                     b']' => break,
-                    _ => return Err(NotJson),
+                    _ => return Err(PrintError),
                 }
             }
         }
@@ -104,18 +111,18 @@ impl Reader<'_> {
         Ok(out)
     }
 
-    fn object(&mut self, depth: usize, mut visit: impl FnMut(Vec<u8>, Printed)) -> Result<(), NotJson> {
+    fn object(&mut self, depth: usize, mut visit: impl FnMut(Vec<u8>, Printed)) -> Result<(), PrintError> {
         self.next()?;
         if self.peek()? == b'}' {
             return self.next().map(|_| ());
         }
         loop {
             if self.peek()? != b'"' {
-                return Err(NotJson);
+                return Err(PrintError);
             }
             let key = self.string()?;
             if self.peek()? != b':' {
-                return Err(NotJson);
+                return Err(PrintError);
             }
             self.next()?;
             let value = self.value(depth)?;
@@ -124,12 +131,12 @@ impl Reader<'_> {
             match self.next()? {
                 b',' => {}
                 b'}' => return Ok(()),
-                _ => return Err(NotJson),
+                _ => return Err(PrintError),
             }
         }
     }
 
-    fn string(&mut self) -> Result<Vec<u8>, NotJson> {
+    fn string(&mut self) -> Result<Vec<u8>, PrintError> {
         self.next()?;
         let mut out = Vec::new();
         loop {
@@ -141,7 +148,7 @@ impl Reader<'_> {
         }
     }
 
-    fn escape(&mut self, out: &mut Vec<u8>) -> Result<(), NotJson> {
+    fn escape(&mut self, out: &mut Vec<u8>) -> Result<(), PrintError> {
         out.push(match self.next()? {
             byte @ (b'"' | b'\\' | b'/') => byte,
             b'b' => 0x08,
@@ -154,13 +161,13 @@ impl Reader<'_> {
                 out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
                 return Ok(());
             }
-            _ => return Err(NotJson),
+            _ => return Err(PrintError),
         });
         Ok(())
     }
 
     /// The rest of `\uXXXX`, and of the pair that it may begin. Half a pair is U+FFFD.
-    fn unicode(&mut self) -> Result<char, NotJson> {
+    fn unicode(&mut self) -> Result<char, PrintError> {
         let high = self.hex4()?;
         if (0xd800..0xdc00).contains(&high)
             && let Some(rest) = self.rest.strip_prefix(b"\\u")
@@ -176,24 +183,24 @@ impl Reader<'_> {
         Ok(char::from_u32(high).unwrap_or(char::REPLACEMENT_CHARACTER))
     }
 
-    fn hex4(&mut self) -> Result<u32, NotJson> {
-        let (digits, rest) = self.rest.split_first_chunk::<4>().ok_or(NotJson)?;
+    fn hex4(&mut self) -> Result<u32, PrintError> {
+        let (digits, rest) = self.rest.split_first_chunk::<4>().ok_or(PrintError)?;
         self.rest = rest;
         digits.iter().try_fold(0, |code, digit| {
-            let digit = char::from(*digit).to_digit(16).ok_or(NotJson)?;
+            let digit = char::from(*digit).to_digit(16).ok_or(PrintError)?;
             Ok(code << 4 | digit)
         })
     }
 
     /// An integer that 64 bits hold stays one; anything else is a float.
-    fn number(&mut self) -> Result<Vec<u8>, NotJson> {
+    fn number(&mut self) -> Result<Vec<u8>, PrintError> {
         let is_part = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'+' | b'-' | b'.' | b'e' | b'E');
         let length = self.rest.iter().take_while(|byte| is_part(byte)).count();
         let (text, rest) = self.rest.split_at(length);
         self.rest = rest;
-        let text = std::str::from_utf8(text).map_err(|_| NotJson)?;
+        let text = std::str::from_utf8(text).map_err(|_| PrintError)?;
         if !text.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
-            return Err(NotJson);
+            return Err(PrintError);
         }
         if let Ok(integer) = text.parse::<i64>() {
             return Ok(integer.to_string().into_bytes());
@@ -203,7 +210,7 @@ impl Reader<'_> {
         }
         match text.parse::<f64>() {
             Ok(float) if float.is_finite() => Ok(go_float(float).into_bytes()),
-            _ => Err(NotJson),
+            _ => Err(PrintError),
         }
     }
 }
@@ -256,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_json_is_refused() {
+    fn a_text_that_is_not_json_is_an_error() {
         for json in
             ["", "1,", "tru", "[1,]", "[1 2]", "\"", r#""\x""#, r#""\u12""#, "1e999", "+1", "'x'", "{1:2}"]
         {

@@ -1,7 +1,11 @@
-use crate::ws::Violation;
+//! How a device breaks the protocol, as metrics count it.
+//!
+//! The texts that a device is sent are those of [`FrameError`].
+
+use crate::ws::FrameError;
 use crate::ws::frame::HeaderFault;
 
-/// How a device abuses its connection, which ends it: the label `reason` of `device_protocol_errors_total`.
+/// How a device broke the protocol, which ended its connection: the label `reason` of `device_protocol_errors_total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProtocolError {
     /// A frame without a mask.
@@ -10,7 +14,7 @@ pub enum ProtocolError {
     ReservedBits,
     /// A frame with an opcode that has no meaning.
     BadOpcode,
-    /// A continuation of nothing, or a message within another.
+    /// A continuation without a first fragment, or a new message before the end of the last one.
     BadFragment,
     /// A control frame that is long or fragmented.
     BadControl,
@@ -18,7 +22,7 @@ pub enum ProtocolError {
     BadClose,
     /// A message over its limit.
     TooBig,
-    /// A piece of a long message when there was no room left for unfinished ones.
+    /// A piece of a long message when all unfinished messages together had reached their limit.
     NoRoom,
 }
 
@@ -51,20 +55,20 @@ impl ProtocolError {
     }
 }
 
-impl From<&Violation> for ProtocolError {
-    fn from(violation: &Violation) -> Self {
-        match violation {
-            Violation::Header { first, .. } => match first {
+impl From<&FrameError> for ProtocolError {
+    fn from(error: &FrameError) -> Self {
+        match error {
+            FrameError::Header { first, .. } => match first {
                 HeaderFault::ReservedBits => ProtocolError::ReservedBits,
                 HeaderFault::Opcode => ProtocolError::BadOpcode,
                 HeaderFault::Fragment => ProtocolError::BadFragment,
                 HeaderFault::Control => ProtocolError::BadControl,
                 HeaderFault::Unmasked => ProtocolError::Unmasked,
             },
-            Violation::CloseCode(_) | Violation::ClosePayload | Violation::CloseReason => {
+            FrameError::CloseCode(_) | FrameError::ClosePayload | FrameError::CloseReason => {
                 ProtocolError::BadClose
             }
-            Violation::TooBig { .. } => ProtocolError::TooBig,
+            FrameError::TooBig { .. } => ProtocolError::TooBig,
         }
     }
 }

@@ -1,16 +1,23 @@
-//! Who may connect: the checks of contract §2 on a request for `GET /api/{v2,v3}/device`, in their order.
+//! Which devices may connect: the checks of contract §2 on a request for `GET /api/{v2,v3}/device`.
 //!
-//! The checks are steps, so that what needs more than the request (a token's signature, the hash ring, the filters) goes
-//! between them (`server::primary::Admission` has the whole sequence): [`Candidate::new`] is the device's name,
-//! [`Candidate::with_claims`] the token's; then [`Manager::upgrade`](super::Manager::upgrade) is the WebSocket handshake.
-//! Each refusal knows its response.
+//! The checks are steps, because some of them need more than the request (the signature of a token, the filters, the
+//! hash ring): [`Candidate::new`] reads the device's name and convey, [`Candidate::with_claims`] the claims of its token,
+//! and [`ws::handshake`](crate::ws::handshake) checks the upgrade. The gateway calls them in the contract's order and
+//! puts its own checks between them. Every [`ConnectError`] knows its response.
+//!
+//! Deliberately absent: whether a token is good ([`token`](crate::token)), and what happens to the connection.
+
+mod identity;
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use wrp::{DeviceId, InvalidDeviceId, Text};
 
-use super::{Claims, Convey, Identity};
-use crate::ws::handshake::{NoUpgrade, VERSION};
+use crate::claims::Claims;
+use crate::convey::Convey;
+use crate::ws::handshake::{UpgradeError, VERSION};
+
+pub use identity::{Identity, SessionId};
 
 const DEVICE_NAME: HeaderName = HeaderName::from_static("x-webpa-device-name");
 const CONVEY: HeaderName = HeaderName::from_static("x-webpa-convey");
@@ -24,59 +31,59 @@ pub struct Candidate {
 
 /// Why a device may not connect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// The gateway takes no devices now: its gate is closed, or it shuts down.
+pub enum ConnectError {
+    /// The gateway accepts no devices now: its gate is closed, or it is shutting down.
     #[error("no devices are taken now")]
     Closed,
     /// No `X-Webpa-Device-Name`, or an empty one.
     #[error("failed to extract device ID: missing device name header")]
     NoName,
-    /// `X-Webpa-Device-Name` is no device id.
+    /// `X-Webpa-Device-Name` is not a device id.
     #[error("failed to extract device ID: {0}")]
     BadName(InvalidDeviceId),
-    /// The token's claim `device-id` is no device id. The reference says it twice.
+    /// The token's claim `device-id` is not a device id. The reference's text has the error twice.
     #[error("{0}\n{0}")]
     BadClaim(InvalidDeviceId),
-    /// A filter of the operator's keeps it out (contract §2.7). The reference answers 200 without an upgrade.
+    /// A filter of the operator excludes it (contract §2.7). The reference answers 200 without an upgrade.
     #[error("device blocked from connecting due to filters")]
     Filtered,
-    /// The request is no WebSocket handshake.
+    /// The request is not a WebSocket handshake.
     #[error(transparent)]
-    NoUpgrade(#[from] NoUpgrade),
+    Upgrade(#[from] UpgradeError),
 }
 
 impl Candidate {
-    /// Reads the device's name and what it says of itself.
+    /// Reads the device's name and its convey.
     ///
     /// # Errors
-    /// If the name is missing or no device id. A bad convey is none.
-    pub fn new(headers: &HeaderMap) -> Result<Candidate, Refusal> {
+    /// If the name is missing or not a device id. A bad convey is not an error.
+    pub fn new(headers: &HeaderMap, session_id: SessionId) -> Result<Candidate, ConnectError> {
         let name = headers.get(DEVICE_NAME).map(HeaderValue::as_bytes).filter(|name| !name.is_empty());
-        let name = name.ok_or(Refusal::NoName)?;
-        let name = std::str::from_utf8(name).map_err(|_| Refusal::BadName(InvalidDeviceId))?;
-        let id: DeviceId = name.parse().map_err(Refusal::BadName)?;
+        let name = name.ok_or(ConnectError::NoName)?;
+        let name = std::str::from_utf8(name).map_err(|_| ConnectError::BadName(InvalidDeviceId))?;
+        let id: DeviceId = name.parse().map_err(ConnectError::BadName)?;
         let context = headers.get(INTERMEDIATE_CONTEXT).map_or(&b""[..], HeaderValue::as_bytes);
         let identity = Identity {
             convey: Convey::from_header(headers.get(CONVEY).map(HeaderValue::as_bytes)),
             intermediate_context: Text::new(context).into(),
-            ..Identity::new(id)
+            ..Identity::new(id, session_id)
         };
         Ok(Candidate { identity })
     }
 
-    /// Adds what the device's token says; its `device-id` replaces the name.
+    /// Adds the claims of the device's token; its `device-id` replaces the name.
     ///
     /// # Errors
-    /// If that is no device id.
-    pub fn with_claims(mut self, claims: Option<Claims>) -> Result<Candidate, Refusal> {
+    /// If `device-id` is not a device id.
+    pub fn with_claims(mut self, claims: Option<Claims>) -> Result<Candidate, ConnectError> {
         if let Some(id) = claims.as_ref().and_then(Claims::device_id) {
-            self.identity.id = id.parse().map_err(Refusal::BadClaim)?;
+            self.identity.id = id.parse().map_err(ConnectError::BadClaim)?;
         }
         self.identity.claims = claims;
         Ok(self)
     }
 
-    /// Keeps the values of more convey keys than events carry.
+    /// Also keeps the values of convey keys that events do not carry.
     #[must_use]
     pub fn keeping_convey(mut self, headers: &HeaderMap, keys: &[String]) -> Candidate {
         if !keys.is_empty() {
@@ -85,27 +92,29 @@ impl Candidate {
         self
     }
 
-    /// Who it is.
+    /// Who the device is.
     #[must_use]
     pub fn identity(&self) -> &Identity {
         &self.identity
     }
 
-    pub(super) fn into_identity(self) -> Identity {
+    /// Ends the checks.
+    #[must_use]
+    pub fn into_identity(self) -> Identity {
         self.identity
     }
 }
 
-impl Refusal {
+impl ConnectError {
     /// The response's status.
     #[must_use]
     pub fn status(self) -> StatusCode {
         match self {
-            Refusal::Closed => StatusCode::SERVICE_UNAVAILABLE,
-            Refusal::NoName | Refusal::BadName(_) => StatusCode::BAD_REQUEST,
-            Refusal::BadClaim(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            Refusal::Filtered => StatusCode::FORBIDDEN,
-            Refusal::NoUpgrade(no_upgrade) => no_upgrade.status(),
+            ConnectError::Closed => StatusCode::SERVICE_UNAVAILABLE,
+            ConnectError::NoName | ConnectError::BadName(_) => StatusCode::BAD_REQUEST,
+            ConnectError::BadClaim(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            ConnectError::Filtered => StatusCode::FORBIDDEN,
+            ConnectError::Upgrade(error) => error.status(),
         }
     }
 
@@ -113,11 +122,12 @@ impl Refusal {
     #[must_use]
     pub fn response<B: From<String>>(self) -> Response<B> {
         let (content_type, body) = match self {
-            Refusal::Closed => (None, String::new()),
-            Refusal::NoName | Refusal::BadName(_) | Refusal::BadClaim(_) | Refusal::Filtered => {
-                (Some("application/json"), self.json())
-            }
-            Refusal::NoUpgrade(no_upgrade) => (Some("text/plain; charset=utf-8"), format!("{no_upgrade}\n")),
+            ConnectError::Closed => (None, String::new()),
+            ConnectError::NoName
+            | ConnectError::BadName(_)
+            | ConnectError::BadClaim(_)
+            | ConnectError::Filtered => (Some("application/json"), self.json()),
+            ConnectError::Upgrade(error) => (Some("text/plain; charset=utf-8"), format!("{error}\n")),
         };
         let mut response = Response::new(B::from(body));
         *response.status_mut() = self.status();
@@ -125,10 +135,10 @@ impl Refusal {
         if let Some(content_type) = content_type {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         }
-        if let Refusal::NoUpgrade(NoUpgrade::Method) = self {
+        if let ConnectError::Upgrade(UpgradeError::Method) = self {
             headers.insert(http::header::ALLOW, HeaderValue::from_static("GET"));
         }
-        if let Refusal::NoUpgrade(_) = self {
+        if let ConnectError::Upgrade(_) = self {
             headers.insert(http::header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static(VERSION));
             headers.insert(http::header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         }

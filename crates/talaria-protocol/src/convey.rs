@@ -1,21 +1,17 @@
-//! What a device says of itself when it connects: the header `X-Webpa-Convey` (contract §2.6, §4).
+//! What a device says about itself when it connects: the header `X-Webpa-Convey` (contract §2.6, §4).
 //!
-//! A bad header never refuses a device. The values that events carry are printed once, at connect, as the Go gateway
-//! prints them, and kept in one buffer without any padding: every connected device holds one.
-
-mod json;
+//! A bad header never keeps a device out. The values that events carry are printed once, at connect, as the Go gateway
+//! prints them, and kept in one buffer without padding, because every connected device holds one.
+//!
+//! The convey is not kept as JSON: only the keys that events carry, and those that the configuration asks for.
 
 use std::fmt;
 
 use base64::Engine as _;
-use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 use wrp::Text;
 
-/// Go's standard base64: padding is wanted, but the bits that it leaves over may be anything.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &base64::alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
-);
+use crate::go::base64::STANDARD;
+use crate::go::print::{self, Printed};
 
 /// The convey keys that events carry, and the metadata keys that they carry them under.
 const FIELDS: [(&str, &str); 12] = [
@@ -45,12 +41,12 @@ const IS_TEXT: u8 = 0x80;
 /// A length from this on is written in four more bytes.
 const LONG: u8 = 0xff;
 
-/// What became of a device's convey header. `as_str` is what the metadata `/compliance` says.
+/// Whether a device's convey header is complete: the metadata `/compliance`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compliance {
-    /// A JSON object, with all that is wanted of it.
+    /// A JSON object with all keys that events carry.
     Full,
-    /// Not all of the keys that events carry are there.
+    /// Some of the keys that events carry are missing.
     MissingFields,
     /// No header.
     Missing,
@@ -59,7 +55,7 @@ pub enum Compliance {
 }
 
 impl Compliance {
-    /// The text that other programs know it by.
+    /// The text that other programs rely on.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -77,7 +73,7 @@ impl fmt::Display for Compliance {
     }
 }
 
-/// A device's convey, as far as events need it.
+/// The values of a device's convey that the gateway uses.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Convey {
     /// For every value: the field's number (and perhaps its key), the length, the bytes.
@@ -93,16 +89,16 @@ impl Convey {
         Convey::keeping(header, &[])
     }
 
-    /// As [`from_header`](Convey::from_header), and keeps the values of some more keys, which no event carries.
+    /// Like [`from_header`](Convey::from_header); also keeps the values of these keys, which no event carries.
     #[must_use]
     pub fn keeping(header: Option<&[u8]>, keys: &[String]) -> Convey {
         let Some(header) = header.filter(|header| !header.is_empty()) else {
             return Convey::without_values(Compliance::Missing);
         };
-        let mut printed: [Option<json::Printed>; FIELDS.len()] = Default::default();
+        let mut printed: [Option<Printed>; FIELDS.len()] = Default::default();
         let mut plain_reconnect = None;
-        let mut others: Vec<Option<json::Printed>> = keys.iter().map(|_| None).collect();
-        let read = json::read_object(&decode_prefix(header), |key, value| {
+        let mut others: Vec<Option<Printed>> = keys.iter().map(|_| None).collect();
+        let read = print::read_object(&decode_prefix(header), |key, value| {
             if let Some(other) = keys.iter().position(|wanted| wanted.as_bytes() == key) {
                 others[other] = Some(value.clone());
             }
@@ -129,19 +125,19 @@ impl Convey {
         Convey { values: values.into_boxed_slice(), header: Compliance::Full, is_complete }
     }
 
-    /// Whether the value of this key is kept of every device, whatever is asked for.
+    /// Whether every device keeps the value of this key.
     #[must_use]
     pub fn always_keeps(key: &str) -> bool {
         FIELDS.iter().any(|(name, _)| *name == key)
     }
 
-    /// What the header alone was worth: `Full`, `Missing` or `Invalid`.
+    /// The verdict on the header as such: `Full`, `Missing` or `Invalid`.
     #[must_use]
     pub fn header_compliance(&self) -> Compliance {
         self.header
     }
 
-    /// What events say: `MissingFields` if anything that they carry was not there, be it the whole header.
+    /// The verdict as events carry it: `MissingFields` also if the whole header is missing or invalid.
     #[must_use]
     pub fn compliance(&self) -> Compliance {
         if self.is_complete { self.header } else { Compliance::MissingFields }
@@ -166,13 +162,13 @@ impl Convey {
         self.entries().find(|(found, ..)| is_wanted(*found)).map(|(_, _, value)| Text::new(value))
     }
 
-    /// The hardware's model, if it is a text.
+    /// `hw-model`, if it is a text.
     #[must_use]
     pub fn hardware_model(&self) -> Option<Text<'_>> {
         self.text(HW_MODEL)
     }
 
-    /// The firmware's name, if it is a text.
+    /// `fw-name`, if it is a text.
     #[must_use]
     pub fn firmware(&self) -> Option<Text<'_>> {
         self.text(FW_NAME)
@@ -241,7 +237,7 @@ impl<'a> Entries<'a> {
     }
 }
 
-fn encode(out: &mut Vec<u8>, key: Key<'_>, value: Option<&json::Printed>) {
+fn encode(out: &mut Vec<u8>, key: Key<'_>, value: Option<&Printed>) {
     let Some(value) = value else { return };
     let is_text = if value.is_text { IS_TEXT } else { 0 };
     match key {
@@ -270,7 +266,7 @@ fn encode_part(out: &mut Vec<u8>, part: &[u8]) {
 fn decode_prefix(header: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(header.len() / 4 * 3);
     for group in header.chunks_exact(4) {
-        let Ok(decoded) = BASE64.decode(group) else { break };
+        let Ok(decoded) = STANDARD.decode(group) else { break };
         bytes.extend_from_slice(&decoded);
         if decoded.len() < 3 {
             break;
@@ -284,7 +280,7 @@ mod tests {
     use super::*;
 
     fn convey(json: &str) -> Convey {
-        Convey::from_header(Some(BASE64.encode(json).as_bytes()))
+        Convey::from_header(Some(STANDARD.encode(json).as_bytes()))
     }
 
     #[test]
@@ -298,7 +294,7 @@ mod tests {
     #[test]
     fn a_value_that_a_filter_asks_for_is_kept_and_no_event_carries_it() {
         let json = r#"{"slot":"b","n":{"x":1},"fw-name":"f","unwanted":1}"#;
-        let header = BASE64.encode(json);
+        let header = STANDARD.encode(json);
         let keys = ["slot", "n", "missing"].map(str::to_owned);
         let convey = Convey::keeping(Some(header.as_bytes()), &keys);
         let value = |key| convey.get(key).map(|value| value.to_str_lossy().into_owned());

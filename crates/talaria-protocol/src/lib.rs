@@ -1,0 +1,29 @@
+//! What the bytes of a stranger mean to the gateway: the half of Talaria that does no I/O.
+//!
+//! Everything here is a function or a state machine over bytes and values. Sockets, tasks and clocks belong to the crate
+//! `talaria`, which passes in what it read and, where it matters, what time it is. So all of this can be tested and
+//! fuzzed with byte slices alone.
+//!
+//! Start reading here:
+//!
+//! - a device that connects: [`connect`] (its name, convey and claims), then [`ws::handshake`] (the upgrade);
+//! - a connected device: [`session`], which is built on the codec in [`ws`];
+//! - a message of a device: [`inbound`];
+//! - a token: [`token`], and the keys that tokens are signed with: [`keys`];
+//! - a destination that a device or the configuration names: [`url`];
+//! - a request of a service or an operator: [`request_checks`], [`smuggling`], [`control`].
+//!
+//! What has to be read, compared or printed exactly as the Go gateway does it is in [`go`], each rule once. The modules
+//! use each other in one direction, from [`go`] and [`strict_json`] upwards; ARCHITECTURE.md has the list.
+//!
+//! Deliberately absent: tokio, hyper, TLS, logs, metrics, and any look at a clock. The format of messages is the crate
+//! [`wrp`]'s.
+
+pub mod attributes;
+pub mod claims;
+pub mod connect;
+pub mod convey;
+pub mod go;
+pub mod inbound;
+pub mod session;
+pub mod ws;
