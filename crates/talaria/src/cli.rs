@@ -4,18 +4,20 @@
 //! `talaria demo` runs a gateway with everything around it. Exit codes: 0 after a signal, 1 if the gateway cannot
 //! start, 64 (`EX_USAGE`) for a wrong command line, 78 (`EX_CONFIG`) for a wrong configuration.
 
+#[cfg(feature = "demo")]
+mod demo;
+
 use std::{
     fmt::Write as _,
     io::{self, Write as _},
     process::ExitCode,
-    time::Duration,
 };
 
 use clap::{Args, Parser, Subcommand};
 
-use talaria_protocol::go::duration;
-
 use crate::config::{self, LoadError, Loaded, Sources};
+#[cfg(feature = "demo")]
+pub use demo::DemoOptions;
 
 /// The gateway could not start, or failed.
 pub const EXIT_FAILED: u8 = 1;
@@ -50,6 +52,7 @@ pub struct Cli {
 pub enum Command {
     /// Show or check the configuration that the gateway would start with
     Config(ConfigOptions),
+    #[cfg(feature = "demo")]
     /// Run a gateway with an in-process Kafka, an event receiver and simulated devices, and watch them
     Demo(DemoOptions),
 }
@@ -64,20 +67,6 @@ pub struct ConfigOptions {
     /// Tell what is wrong with the configuration, one line each, and leave with 78 if anything is
     #[arg(long)]
     pub check: bool,
-}
-
-/// Options of `talaria demo`.
-#[derive(Debug, Clone, Copy, PartialEq, Args)]
-pub struct DemoOptions {
-    /// End after this time, such as 20s; without it, Ctrl-C ends the demo
-    #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
-    pub run_for: Option<Duration>,
-    /// How many devices connect
-    #[arg(long, value_name = "N", default_value_t = 200)]
-    pub devices: usize,
-    /// How many events all devices send together, a second: 500 or 500/s
-    #[arg(long, value_name = "R", default_value = "500", value_parser = parse_rate)]
-    pub rate: f64,
 }
 
 impl Cli {
@@ -154,19 +143,6 @@ pub fn complain(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
-fn parse_duration(text: &str) -> Result<Duration, String> {
-    let nanoseconds = duration::parse(text).map_err(|error| error.to_string())?;
-    u64::try_from(nanoseconds).map(Duration::from_nanos).map_err(|_| "is negative".to_owned())
-}
-
-fn parse_rate(text: &str) -> Result<f64, String> {
-    let number = text.strip_suffix("/s").unwrap_or(text);
-    match number.parse() {
-        Ok(rate) if (0.0..=1e6).contains(&rate) => Ok(rate),
-        _ => Err("expected events a second, such as 500, up to a million".to_owned()),
-    }
-}
-
 /// Go's name of an architecture.
 fn go_architecture(rust: &str) -> &str {
     match rust {
@@ -192,19 +168,6 @@ mod tests {
         let cli = Cli::try_parse_from(["talaria", "-f", "x", "-c", "cpu", "-m", "mem", "-v"]).unwrap();
         assert_eq!((cli.file.as_deref(), cli.version), (Some("x"), true));
         assert_eq!(Cli::try_parse_from(["talaria", "--file=x"]).unwrap().file.as_deref(), Some("x"));
-    }
-
-    #[test]
-    fn a_demo_can_end_by_itself() {
-        let cli = Cli::try_parse_from(["talaria", "demo", "--for", "20s", "--devices", "5", "--rate", "2.5"]);
-        let Some(Command::Demo(options)) = cli.unwrap().command else { panic!("no demo") };
-        let expected = DemoOptions { run_for: Some(Duration::from_secs(20)), devices: 5, rate: 2.5 };
-        assert_eq!(options, expected);
-        for (text, rate) in
-            [("500/s", Some(500.0)), ("0.5", Some(0.5)), ("-1", None), ("inf", None), ("fast", None)]
-        {
-            assert_eq!(parse_rate(text).ok(), rate, "{text}");
-        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use talaria::{
     cli::{self, Cli, Command},
-    demo, process,
+    process,
 };
 
 #[global_allocator]
@@ -24,7 +24,8 @@ fn main() -> ExitCode {
     match cli.command {
         _ if cli.version => cli::print(&cli::version()),
         Some(Command::Config(options)) => cli::show_config(cli.file, options),
-        Some(Command::Demo(options)) => demo::run(options),
+        #[cfg(feature = "demo")]
+        Some(Command::Demo(options)) => talaria::demo::run(options),
         None => match cli::load(cli.file) {
             Ok(loaded) => process::run(loaded),
             Err(code) => code,

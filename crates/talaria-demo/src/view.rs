@@ -3,14 +3,14 @@
 use std::fmt::{self, Display};
 use std::io::{self, IsTerminal, Write};
 
-use super::moment::{Flow, Moment};
+use crate::sample::{Flow, Sample};
 
 /// Clears the screen from the cursor on (ECMA-48, ED).
 const CLEAR_BELOW: &str = "\x1b[J";
 
 /// Where the flow is shown.
 #[derive(Debug)]
-pub(super) struct View {
+pub(crate) struct View {
     terminal: bool,
     /// Lines of the panel that is on the screen.
     drawn: usize,
@@ -18,45 +18,45 @@ pub(super) struct View {
 
 impl View {
     /// On the standard output.
-    pub(super) fn of_stdout() -> Self {
+    pub(crate) fn of_stdout() -> Self {
         Self { terminal: io::stdout().is_terminal(), drawn: 0 }
     }
 
-    /// Shows a moment.
+    /// Shows a sample.
     ///
     /// # Errors
     /// If nobody reads any more.
-    pub(super) fn show(&mut self, moment: &Moment) -> io::Result<()> {
+    pub(crate) fn show(&mut self, sample: &Sample) -> io::Result<()> {
         let mut out = io::stdout().lock();
         if !self.terminal {
-            return writeln!(out, "{}", Line(moment));
+            return writeln!(out, "{}", Line(sample));
         }
         if self.drawn > 0 {
             write!(out, "\x1b[{}A{CLEAR_BELOW}", self.drawn)?;
         }
-        let panel = Panel(moment).to_string();
+        let panel = Panel(sample).to_string();
         self.drawn = panel.lines().count();
         out.write_all(panel.as_bytes())?;
         out.flush()
     }
 }
 
-/// A moment in one line.
-struct Line<'a>(&'a Moment);
+/// A sample in one line.
+struct Line<'a>(&'a Sample);
 
 impl Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Line(moment) = self;
+        let Line(sample) = self;
         write!(
             f,
             "{:4}s  online {}  sent {} ({:.0}/s)",
-            moment.elapsed.as_secs(),
-            moment.devices.online,
-            moment.counts.sent,
-            moment.sent_per_second
+            sample.elapsed.as_secs(),
+            sample.devices.online,
+            sample.counts.sent,
+            sample.sent_per_second
         )?;
         for (name, Flow { per_second, latency, counts, .. }) in
-            [("http", moment.http), ("kafka", moment.kafka)]
+            [("http", sample.http), ("kafka", sample.kafka)]
         {
             write!(
                 f,
@@ -64,24 +64,24 @@ impl Display for Line<'_> {
                 counts.received, latency.p50, latency.p99, counts.duplicated
             )?;
         }
-        write!(f, "  acks {}", moment.acks())
+        write!(f, "  acks {}", sample.acks())
     }
 }
 
-/// A moment as a panel of a few lines.
-struct Panel<'a>(&'a Moment);
+/// A sample as a panel of a few lines.
+struct Panel<'a>(&'a Sample);
 
 impl Display for Panel<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Panel(moment) = self;
+        let Panel(sample) = self;
         writeln!(
             f,
             "{:>5}s   devices online {}   events sent {} ({:.0}/s)   acks {}",
-            moment.elapsed.as_secs(),
-            moment.devices.online,
-            moment.counts.sent,
-            moment.sent_per_second,
-            moment.acks()
+            sample.elapsed.as_secs(),
+            sample.devices.online,
+            sample.counts.sent,
+            sample.sent_per_second,
+            sample.acks()
         )?;
         writeln!(
             f,
@@ -89,7 +89,7 @@ impl Display for Panel<'_> {
             "", "events", "per s", "p50", "p99", "on their way", "duplicates"
         )?;
         for (name, Flow { per_second, latency, counts, .. }) in
-            [("http", moment.http), ("kafka", moment.kafka)]
+            [("http", sample.http), ("kafka", sample.kafka)]
         {
             writeln!(
                 f,
@@ -105,18 +105,18 @@ impl Display for Panel<'_> {
 mod tests {
     use super::*;
 
-    fn moment() -> Moment {
-        let mut moment = Moment::default();
-        moment.counts.sent = 1500;
-        moment.http.counts.received = 1499;
-        moment.kafka.counts.duplicated = 7;
-        moment.devices.acks.insert(0, 42);
-        moment
+    fn sample() -> Sample {
+        let mut sample = Sample::default();
+        sample.counts.sent = 1500;
+        sample.http.counts.received = 1499;
+        sample.kafka.counts.duplicated = 7;
+        sample.devices.acks.insert(0, 42);
+        sample
     }
 
     #[test]
     fn a_line_is_one_line_and_tells_all_counts() {
-        let line = Line(&moment()).to_string();
+        let line = Line(&sample()).to_string();
         assert_eq!(line.lines().count(), 1);
         for part in ["sent 1500", "http 1499", "dup 7", "acks 42"] {
             assert!(line.contains(part), "{part} in {line}");
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_panel_always_has_as_many_lines() {
-        let lines = |moment: &Moment| Panel(moment).to_string().lines().count();
-        assert_eq!(lines(&moment()), lines(&Moment::default()));
+        let lines = |sample: &Sample| Panel(sample).to_string().lines().count();
+        assert_eq!(lines(&sample()), lines(&Sample::default()));
     }
 }

@@ -1,31 +1,31 @@
-//! How to look around in a running demo.
+//! What to type into another terminal while the demo runs.
 
 use std::fmt::{self, Display};
 
-use super::stage::{Stage, TOPIC};
+use crate::setup::{Setup, TOPIC};
 
-/// What to type into another terminal.
-pub(super) struct Guide<'a>(pub(super) &'a Stage);
+/// The addresses and commands of a running demo.
+pub(crate) struct Guide<'a>(pub(crate) &'a Setup);
 
 impl Display for Guide<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Guide(stage) = self;
-        let addresses = stage.gateway.addresses;
+        let Guide(setup) = self;
+        let addresses = setup.gateway.addresses;
         let api = format!("http://{}/api/v2", addresses.primary);
-        let device = stage.fleet.id(0).unwrap_or("mac:112233445566");
+        let device = setup.fleet.id(0).unwrap_or("mac:112233445566");
         writeln!(
             f,
             "The gateway is at {}, with {} devices.",
             addresses.primary,
-            stage.fleet.snapshot().online
+            setup.fleet.snapshot().online
         )?;
         writeln!(
             f,
             "Its events go to {} and to topic {TOPIC} at {}.",
-            stage.receiver.url(),
-            stage.brokers()
+            setup.receiver.url(),
+            setup.brokers()
         )?;
-        writeln!(f, "Its log is {}. To look around:", stage.gateway.log.display())?;
+        writeln!(f, "Its log is {}. To look around:", setup.log.display())?;
         writeln!(f)?;
         writeln!(f, "  curl {api}/devices")?;
         writeln!(f, "  curl {api}/device/{device}/stat")?;
@@ -41,6 +41,6 @@ impl Display for Guide<'_> {
              \"transaction_uuid\":\"1\",\"payload\":\"aGVsbG8=\"}}' \\"
         )?;
         writeln!(f, "    {api}/device/send")?;
-        writeln!(f, "  kcat -b {} -t {TOPIC} -C", stage.brokers())
+        writeln!(f, "  kcat -b {} -t {TOPIC} -C", setup.brokers())
     }
 }

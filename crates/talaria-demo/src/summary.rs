@@ -1,47 +1,47 @@
-//! What the demo came to, once everything was drained.
+//! What the demo delivered and lost, once everything was drained.
 
 use std::fmt::{self, Display};
 
 use talaria_sim::latency::Summary as Latency;
 use talaria_sim::ledger::EndCounts;
 
-use super::moment::Moment;
-use crate::gateway::Left;
+use crate::gateway::Undelivered;
+use crate::sample::Sample;
 
-/// The last word.
+/// Printed at the end; decides the exit code.
 #[derive(Debug)]
-pub(super) struct Summary {
-    /// The last look.
-    pub(super) last: Moment,
+pub(crate) struct Summary {
+    /// Taken after the drain.
+    pub(crate) last: Sample,
     /// All latencies to the event receiver.
-    pub(super) http: Latency,
+    pub(crate) http: Latency,
     /// All latencies to the topic.
-    pub(super) kafka: Latency,
+    pub(crate) kafka: Latency,
     /// All latencies of acknowledgements.
-    pub(super) acks: Latency,
+    pub(crate) acks: Latency,
     /// What the gateway says it could not deliver.
-    pub(super) left: Left,
+    pub(crate) undelivered: Undelivered,
 }
 
 impl Summary {
     /// Whether every event arrived at both sinks, was acknowledged as delivered if it asked for that, and every
-    /// device's coming and going was told.
-    pub(super) fn nothing_lost(&self) -> bool {
-        let Moment { devices, counts, http, kafka, .. } = &self.last;
-        let told = |online, offline| online >= devices.connects && offline >= devices.disconnects;
-        self.left == Left::default()
+    /// device's online and offline event arrived.
+    pub(crate) fn nothing_lost(&self) -> bool {
+        let Sample { devices, counts, http, kafka, .. } = &self.last;
+        let reported = |online, offline| online >= devices.connects && offline >= devices.disconnects;
+        self.undelivered == Undelivered::default()
             && counts.http.lost == 0
             && counts.kafka.lost == 0
             && counts.ack.lost_assured() == 0
             && self.last.good_acks() == self.last.acks()
-            && told(http.online, http.offline)
-            && told(kafka.online, kafka.offline)
+            && reported(http.online, http.offline)
+            && reported(kafka.online, kafka.offline)
     }
 }
 
 impl Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Moment { counts, http, kafka, .. } = &self.last;
+        let Sample { counts, http, kafka, .. } = &self.last;
         let heads = ["received", "lost", "duplicates", "p50", "p99", "max"];
         writeln!(f, "{:8}{}", "", heads.map(|head| format!("{head:>12}")).concat())?;
         row(f, "http", counts.http, counts.http.lost, self.http)?;
@@ -62,8 +62,8 @@ impl Display for Summary {
         if self.last.good_acks() != self.last.acks() {
             writeln!(f, "acks by rdr: {:?}", self.last.devices.acks)?;
         }
-        if self.left != Left::default() {
-            let Left { sessions, http, kafka } = self.left;
+        if self.undelivered != Undelivered::default() {
+            let Undelivered { sessions, http, kafka } = self.undelivered;
             writeln!(
                 f,
                 "the gateway left {sessions} sessions, {http} events and {kafka} records undelivered"
@@ -88,21 +88,21 @@ fn row(
 mod tests {
     use super::*;
 
-    fn summary(last: Moment) -> Summary {
+    fn summary(last: Sample) -> Summary {
         Summary {
             last,
             http: Latency::default(),
             kafka: Latency::default(),
             acks: Latency::default(),
-            left: Left::default(),
+            undelivered: Undelivered::default(),
         }
     }
 
     #[test]
-    fn any_loss_is_told() {
-        let clean = summary(Moment::default());
+    fn any_loss_is_reported() {
+        let clean = summary(Sample::default());
         assert!(clean.nothing_lost() && clean.to_string().ends_with("nothing was lost"), "{clean}");
-        let losses: [fn(&mut Moment); 5] = [
+        let losses: [fn(&mut Sample); 5] = [
             |last| last.counts.http.lost = 1,
             |last| last.counts.kafka.lost = 1,
             |last| last.counts.ack.lost = 1,
@@ -112,7 +112,7 @@ mod tests {
             },
         ];
         for lose in losses {
-            let mut last = Moment::default();
+            let mut last = Sample::default();
             lose(&mut last);
             let summary = summary(last);
             assert!(!summary.nothing_lost(), "{summary}");
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn an_event_below_qos_25_needs_no_ack() {
-        let mut last = Moment::default();
+        let mut last = Sample::default();
         (last.counts.ack.lost, last.counts.ack.lost_best_effort) = (3, 3);
         assert!(summary(last).nothing_lost());
     }

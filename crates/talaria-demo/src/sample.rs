@@ -1,4 +1,4 @@
-//! One look at the flow: the numbers that the live view and the summary show.
+//! The numbers that the live view and the summary show, taken at one moment.
 
 use std::time::Duration;
 
@@ -7,43 +7,43 @@ use talaria_sim::latency::Summary;
 use talaria_sim::ledger::{Counts, EndCounts, Ledger};
 use talaria_sim::sink::Sink;
 
-/// The flow at one moment, and since the moment before.
+/// The flow at one moment, and its rates since the sample before.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Moment {
+pub(crate) struct Sample {
     /// Since the demo's devices began to send.
-    pub(super) elapsed: Duration,
+    pub(crate) elapsed: Duration,
     /// What the devices count.
-    pub(super) devices: Snapshot,
+    pub(crate) devices: Snapshot,
     /// What the ledger counts.
-    pub(super) counts: Counts,
+    pub(crate) counts: Counts,
     /// Events sent a second.
-    pub(super) sent_per_second: f64,
+    pub(crate) sent_per_second: f64,
     /// The event receiver.
-    pub(super) http: Flow,
+    pub(crate) http: Flow,
     /// The Kafka topic.
-    pub(super) kafka: Flow,
+    pub(crate) kafka: Flow,
 }
 
 /// What arrives at one sink.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Flow {
+pub(crate) struct Flow {
     /// Events a second.
-    pub(super) per_second: f64,
-    /// Since the moment before.
-    pub(super) latency: Summary,
-    /// All in all.
-    pub(super) counts: EndCounts,
+    pub(crate) per_second: f64,
+    /// Since the sample before.
+    pub(crate) latency: Summary,
+    /// Since the start.
+    pub(crate) counts: EndCounts,
     /// The gateway's own online events.
-    pub(super) online: u64,
+    pub(crate) online: u64,
     /// The gateway's own offline events.
-    pub(super) offline: u64,
+    pub(crate) offline: u64,
 }
 
-impl Moment {
-    /// Looks at everything, and compares it with the moment before.
-    pub(super) fn look(
+impl Sample {
+    /// Reads all counters, and derives the rates since the sample before.
+    pub(crate) fn take(
         elapsed: Duration,
-        before: &Moment,
+        before: &Sample,
         fleet: &Fleet,
         ledger: &Ledger,
         [http, kafka]: [&Sink; 2],
@@ -72,13 +72,13 @@ impl Moment {
         }
     }
 
-    /// Acknowledgements of whatever outcome.
-    pub(super) fn acks(&self) -> u64 {
+    /// Acknowledgements of any outcome.
+    pub(crate) fn acks(&self) -> u64 {
         self.devices.acks.values().sum()
     }
 
     /// Acknowledgements that say "delivered".
-    pub(super) fn good_acks(&self) -> u64 {
+    pub(crate) fn good_acks(&self) -> u64 {
         self.devices.acks.get(&0).copied().unwrap_or(0)
     }
 }
