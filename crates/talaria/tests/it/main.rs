@@ -1,0 +1,39 @@
+//! The integration tests of the gateway, as one binary: real sockets, real processes, a real Kafka.
+//!
+//! Each module tests one part from outside and names the contract's section that it holds. `support` has what they
+//! share: a gateway in this process and one as a process of its own, devices, receivers, key servers, certificates.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "the tests' helpers fail the test"
+)]
+#![expect(clippy::print_stdout, reason = "the tables are part of what the tests show")]
+
+mod access_check;
+mod api;
+mod api_auth;
+mod attack;
+mod bench;
+mod control;
+mod control_table;
+#[cfg(feature = "demo")]
+mod demo;
+mod device;
+mod device_memory;
+mod filters;
+mod http_hygiene;
+mod jwt;
+mod jwt_keys;
+mod jwt_process;
+mod observe;
+mod process;
+mod real_kafka;
+mod reload;
+mod server;
+mod support;
+mod tls;
+mod tls_devices;
+mod tls_gateway;
+mod vectors_device;

@@ -1,0 +1,111 @@
+//! The gateway as a process: started with a file, used over the network, ended by a signal.
+
+use std::net::TcpListener;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+
+use crate::support::http::request;
+use crate::support::process::{GatewayProcess, ON_FREE_PORTS, failed_start};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn devices_are_listed_and_told_to_go_away_when_the_gateway_is_terminated() {
+    let mut gateway = GatewayProcess::start("").await;
+    let mut device = gateway.device("mac:112233445566").await;
+    // Its pong comes after it has been registered.
+    device.send(Message::Ping("hello".into())).await.unwrap();
+    assert_eq!(device.next().await.unwrap().unwrap(), Message::Pong("hello".into()));
+
+    let devices = request(gateway.primary(), "GET /api/v2/devices HTTP/1.1\r\nHost: t\r\n\r\n").await;
+    assert!(devices.text().contains("mac:112233445566"), "{devices:?}");
+    assert_eq!(gateway.health().await["DeviceCount"], 1);
+    let metrics = gateway.metrics().await;
+    assert!(metrics.contains("talaria_talaria_device_count 1\n"), "{metrics}");
+
+    gateway.signal("-TERM");
+    let Message::Close(Some(close)) = device.next().await.unwrap().unwrap() else { panic!("no close frame") };
+    assert_eq!(close.code, CloseCode::Away);
+    // The answer to the close frame.
+    let _ = device.flush().await;
+    assert!(gateway.ended().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unreachable_broker_lets_the_gateway_start_and_stop_within_its_time() {
+    let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let kafka = format!("kafka: {{enabled: true, brokers: ['{unused}']}}\nshutdownTimeout: 2s\n");
+    let mut gateway = GatewayProcess::start(&kafka).await;
+    let mut device = gateway.device("uuid:a").await;
+    device.send(Message::Ping("hello".into())).await.unwrap();
+    device.next().await.unwrap().unwrap();
+    gateway.signal("-INT");
+    assert!(gateway.ended().await.success());
+}
+
+#[test]
+fn a_port_in_use_is_one_clear_error() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    for server in ["primary", "health", "metric"] {
+        let configuration = ON_FREE_PORTS.replace(
+            &format!("{server}: {{address: '127.0.0.1:0'}}"),
+            &format!("{server}: {{address: '{address}'}}"),
+        );
+        let (code, complaint) = failed_start(&configuration, &[]);
+        assert_eq!(code, Some(1));
+        let expected =
+            format!("talaria: the {server} server cannot listen on {address} (key {server}.address): ");
+        assert!(complaint.starts_with(&expected) && complaint.lines().count() == 1, "{complaint}");
+    }
+}
+
+#[test]
+fn a_wrong_configuration_is_one_line_a_fault() {
+    let variables = [("TALARIA_DEVICE_OUTBOUND_RETRIES", "many")];
+    let (code, complaint) =
+        failed_start("kafka:\n  enabled: maybe\nprimary: {address: nowhere}\n", &variables);
+    assert_eq!(code, Some(78));
+    let expected = "talaria: talaria.yaml:3: primary.address is \"nowhere\", expected host:port, or :port for every interface
+talaria: environment TALARIA_DEVICE_OUTBOUND_RETRIES: device.outbound.retries is \"many\", expected a whole number
+talaria: talaria.yaml:2: kafka.enabled is \"maybe\", expected true or false
+";
+    assert!(complaint.ends_with(expected), "{complaint}");
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_the_wait_for_what_is_undelivered() {
+    let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let kafka = format!("kafka: {{enabled: true, brokers: ['{unused}']}}\nshutdownTimeout: 1h\n");
+    let mut gateway = GatewayProcess::start(&kafka).await;
+    let mut device = gateway.device("uuid:a").await;
+    device.send(Message::Ping("hello".into())).await.unwrap();
+    device.next().await.unwrap().unwrap();
+    gateway.signal("-TERM");
+    // The close frame says that the stop has begun.
+    device.next().await.unwrap().unwrap();
+    gateway.signal("-TERM");
+    assert!(gateway.ended().await.success());
+    drop(device);
+}
+
+#[test]
+fn a_kafka_file_that_cannot_be_read_is_a_fault_of_the_configuration_that_names_it() {
+    let kafka = "kafka: {enabled: true, brokers: ['localhost:1'], tls: {enabled: true, caFile: /nonexistent/ca.pem}}\n";
+    let (code, complaint) = failed_start(&format!("{ON_FREE_PORTS}{kafka}"), &[]);
+    assert_eq!(code, Some(78), "{complaint}");
+    assert!(complaint.contains("tls.caFile: cannot read `/nonexistent/ca.pem`"), "{complaint}");
+
+    let kafka = "kafka: {enabled: true, brokers: ['localhost:1'], sasl: {mechanism: PLAIN, username: me, passwordFile: /nonexistent/pw}}\n";
+    let (code, complaint) = failed_start(&format!("{ON_FREE_PORTS}{kafka}"), &[]);
+    assert_eq!(code, Some(78), "{complaint}");
+    assert!(complaint.contains("sasl.passwordFile: cannot read `/nonexistent/pw`"), "{complaint}");
+    let (code, complaint) =
+        failed_start(&format!("{ON_FREE_PORTS}{kafka}"), &[("TALARIA_KAFKA_SASL_PASSWORD", "hunter2")]);
+    assert_eq!(code, Some(78), "{complaint}");
+    assert!(
+        complaint.contains("kafka.sasl.passwordFile") && complaint.contains("excludes password"),
+        "{complaint}"
+    );
+    assert!(!complaint.contains("hunter2"), "{complaint}");
+}

@@ -1,0 +1,101 @@
+//! An authority of the test's own, and what it signs, in a folder that goes with it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    KeyUsagePurpose,
+};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
+use talaria::server::tls;
+
+pub(crate) struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+    folder: PathBuf,
+}
+
+impl Authority {
+    pub(crate) fn new() -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("pki-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        fs::create_dir_all(&folder).expect("cargo's folder for tests can be written to");
+        let mut params = CertificateParams::new(Vec::new()).expect("no name is no bad name");
+        params.distinguished_name.push(DnType::CommonName, "an authority of tests");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        let key = KeyPair::generate().expect("a key");
+        let authority =
+            Self { issuer: CertifiedIssuer::self_signed(params, key).expect("signs itself"), folder };
+        fs::write(authority.file("ca.pem"), authority.issuer.pem()).expect("the folder can be written to");
+        authority
+    }
+
+    /// The path of a file in its folder.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// The file of its own certificate.
+    pub(crate) fn ca(&self) -> PathBuf {
+        self.file("ca.pem")
+    }
+
+    /// A certificate for these names, and its key, as PEM.
+    pub(crate) fn issue(&self, names: &[&str]) -> (String, String) {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).expect("good names");
+        params.distinguished_name.push(DnType::CommonName, "a certificate of tests");
+        params.extended_key_usages =
+            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.signed_by(&key, &self.issuer).expect("is signed");
+        (certificate.pem(), key.serialize_pem())
+    }
+
+    /// The same in files `<name>.pem` and `<name>.key`; over those that are there, certificate first.
+    pub(crate) fn pair(&self, name: &str, names: &[&str]) -> tls::Pair {
+        let pair = tls::Pair {
+            certificate: self.file(&format!("{name}.pem")),
+            key: self.file(&format!("{name}.key")),
+        };
+        let (certificate, key) = self.issue(names);
+        fs::write(&pair.certificate, certificate).expect("the folder can be written to");
+        fs::write(&pair.key, key).expect("the folder can be written to");
+        pair
+    }
+
+    /// What a client needs that trusts this authority; it shows the certificate if it has one.
+    pub(crate) fn client(
+        &self,
+        certificate: Option<&(String, String)>,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> ClientConfig {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.issuer.der().clone()).expect("an authority");
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(versions)
+            .expect("versions")
+            .with_root_certificates(roots);
+        match certificate {
+            None => config.with_no_client_auth(),
+            Some((certificate, key)) => {
+                let chain = vec![CertificateDer::from_pem_slice(certificate.as_bytes()).expect("PEM")];
+                let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("PEM");
+                config.with_client_auth_cert(chain, key).expect("a certificate with its key")
+            }
+        }
+    }
+}
+
+impl Drop for Authority {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}

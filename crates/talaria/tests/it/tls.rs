@@ -1,0 +1,469 @@
+//! TLS of the servers over real sockets (contract §9.8): who is let in, with what, and what a change of files does.
+
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use rustls::pki_types::ServerName;
+use rustls::version::{TLS12, TLS13};
+use rustls::{ClientConfig, HandshakeKind, ProtocolVersion};
+use talaria::server::tls::{self, Version, Versions};
+use talaria::server::{
+    Body, Config, ConnectionMetrics, ConnectionRate, Handler, Running, Server, incoming, reply,
+};
+use talaria::telemetry::metrics::Metrics;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::support::certificates::Authority;
+use crate::support::gateway::{any_port, identity, metric};
+use crate::support::http;
+use crate::support::http::Client;
+use crate::support::{eventually, time_passes};
+
+/// Reached only by a test that fails.
+const PATIENCE: Duration = Duration::from_secs(30);
+const GET: &str = "GET / HTTP/1.1\r\nHost: t\r\n\r\n";
+const LARGEST: usize = 4 << 20;
+
+/// Answers with the request's body, and at `/endless` without end.
+struct Echo;
+
+impl Handler for Echo {
+    async fn handle(&self, request: Request<Incoming>) -> Response<Body> {
+        if request.uri().path() == "/endless" {
+            return Body::pieces(std::iter::repeat_with(|| vec![b'x'; 64 * 1024].into())).into_response();
+        }
+        match incoming::read(request, LARGEST).await {
+            Ok((_, body)) => reply::with_body(StatusCode::OK, reply::TEXT, body),
+            Err(error) => error.into_response(),
+        }
+    }
+}
+
+trait IntoResponse {
+    fn into_response(self) -> Response<Body>;
+}
+
+impl IntoResponse for Body {
+    fn into_response(self) -> Response<Body> {
+        reply::with_body(StatusCode::OK, reply::TEXT, self)
+    }
+}
+
+struct Fixture {
+    server: Running,
+    metrics: Metrics,
+}
+
+fn tls(authority: &Authority) -> tls::Config {
+    let pair = authority.pair("server", &["talaria.test"]);
+    tls::Config { pairs: vec![pair], client_ca: None, versions: Versions::default() }
+}
+
+fn config(tls: tls::Config) -> Config {
+    Config { tls: Some(tls), ..any_port() }
+}
+
+fn start(config: Config) -> Fixture {
+    let metrics = Metrics::default();
+    let server = Server::bind("primary", config, identity(), &ConnectionMetrics::register(&metrics)).unwrap();
+    Fixture { server: server.start(Echo), metrics }
+}
+
+impl Fixture {
+    fn address(&self) -> SocketAddr {
+        self.server.local_addr()
+    }
+
+    fn failures(&self, reason: &str) -> f64 {
+        self.metric(&format!("connection_failures_total{{reason=\"{reason}\",server=\"primary\"}}"))
+    }
+
+    fn metric(&self, series: &str) -> f64 {
+        metric(&self.metrics, &format!("talaria_talaria_{series}"))
+    }
+
+    async fn until_failed(&self, reason: &str, times: f64) {
+        eventually(reason, PATIENCE, async || self.failures(reason) >= times).await;
+        assert_eq!(self.failures(reason), times, "{reason}");
+    }
+
+    async fn connect(&self, client: ClientConfig) -> std::io::Result<TlsStream<TcpStream>> {
+        connect(self.address(), client, "talaria.test").await
+    }
+
+    /// The status of a request over a connection of its own; what TLS 1.3 refuses shows with the first read only.
+    async fn ask(&self, client: ClientConfig) -> Result<u16, String> {
+        let socket = self.connect(client).await.map_err(|error| error.to_string())?;
+        let mut client = Client::over(socket);
+        client.socket.write_all(GET.as_bytes()).await.map_err(|error| error.to_string())?;
+        client.next_response().await.map(|response| response.status).ok_or_else(|| "closed".to_owned())
+    }
+}
+
+async fn connect(
+    address: SocketAddr,
+    client: ClientConfig,
+    name: &str,
+) -> std::io::Result<TlsStream<TcpStream>> {
+    let tcp = TcpStream::connect(address).await.unwrap();
+    let name = ServerName::try_from(name.to_owned()).unwrap();
+    TlsConnector::from(Arc::new(client)).connect(name, tcp).await
+}
+
+fn plain_client(authority: &Authority) -> ClientConfig {
+    authority.client(None, &[&TLS13, &TLS12])
+}
+
+#[tokio::test]
+async fn mutual_tls_lets_in_who_shows_a_certificate_of_the_authority_and_counts_the_others() {
+    let (ours, theirs) = (Authority::new(), Authority::new());
+    let (good, foreign) = (ours.issue(&["device"]), theirs.issue(&["device"]));
+    println!("{:<8} {:<12} {:<8} counted as", "version", "certificate", "answer");
+    for version in [&TLS12, &TLS13] {
+        let fixture = start(config(tls::Config { client_ca: Some(ours.ca()), ..tls(&ours) }));
+        for (name, certificate, counted) in [
+            ("ours", Some(&good), ""),
+            ("none", None, "no_certificate"),
+            ("theirs", Some(&foreign), "bad_certificate"),
+        ] {
+            let answer = fixture.ask(ours.client(certificate, &[version])).await;
+            println!("{:?} {name:<12} {answer:?} {counted}", version.version);
+            assert_eq!(answer.is_ok(), counted.is_empty(), "{answer:?}");
+            if !counted.is_empty() {
+                fixture.until_failed(counted, 1.0).await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_the_configured_versions_are_spoken() {
+    let authority = Authority::new();
+    let all = [("1.2", &TLS12, Version::V12), ("1.3", &TLS13, Version::V13)];
+    println!("{:<6} {:<6} {:<6} answer", "min", "max", "client");
+    for (min, max) in
+        [(Version::V12, Version::V13), (Version::V12, Version::V12), (Version::V13, Version::V13)]
+    {
+        let versions = Versions::between(min, max).unwrap();
+        let fixture = start(config(tls::Config { versions, ..tls(&authority) }));
+        for (name, client, version) in all {
+            let answer = fixture.ask(authority.client(None, &[client])).await;
+            println!("{min:<6} {max:<6} {name:<6} {answer:?}");
+            assert_eq!(answer.is_ok(), (min..=max).contains(&version), "{min} to {max}, {name}: {answer:?}");
+        }
+        let refused = if min == max { 1.0 } else { 0.0 };
+        assert_eq!(fixture.failures("incompatible"), refused);
+    }
+}
+
+#[tokio::test]
+async fn http_1_1_is_the_only_protocol_inside() {
+    let authority = Authority::new();
+    let fixture = start(config(tls(&authority)));
+    let mut client = plain_client(&authority);
+    client.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let socket = fixture.connect(client).await.unwrap();
+    assert_eq!(socket.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
+    let mut client = plain_client(&authority);
+    client.alpn_protocols = vec![b"h2".to_vec()];
+    assert!(fixture.connect(client).await.is_err());
+    fixture.until_failed("incompatible", 1.0).await;
+}
+
+#[tokio::test]
+async fn a_client_gets_the_certificate_of_the_name_that_it_asks_for_and_else_the_first() {
+    let authority = Authority::new();
+    let pairs = vec![
+        authority.pair("first", &["talaria.test"]),
+        authority.pair("second", &["other.test", "*.wild.test"]),
+    ];
+    let fixture = start(config(tls::Config { pairs, ..tls(&authority) }));
+    for name in ["talaria.test", "other.test", "a.wild.test"] {
+        assert!(connect(fixture.address(), plain_client(&authority), name).await.is_ok(), "{name}");
+    }
+    let unknown = connect(fixture.address(), plain_client(&authority), "unknown.test").await.unwrap_err();
+    assert!(unknown.to_string().contains("talaria.test"), "the first one: {unknown}");
+}
+
+#[tokio::test]
+async fn a_session_is_resumed_by_a_ticket_but_never_where_a_certificate_is_asked_for() {
+    let authority = Authority::new();
+    let certificate = authority.issue(&["device"]);
+    for (client_ca, kind) in [(None, HandshakeKind::Resumed), (Some(authority.ca()), HandshakeKind::Full)] {
+        for version in [&TLS12, &TLS13] {
+            let fixture = start(config(tls::Config { client_ca: client_ca.clone(), ..tls(&authority) }));
+            let client = authority.client(Some(&certificate), &[version]);
+            let mut kinds = Vec::new();
+            for _ in 0..2 {
+                let mut client = Client::over(fixture.connect(client.clone()).await.unwrap());
+                client.send(GET).await;
+                assert_eq!(client.response().await.status, 200);
+                kinds.extend(client.socket.get_ref().1.handshake_kind());
+            }
+            assert_eq!(kinds.last(), Some(&kind), "{:?} {kinds:?}", version.version);
+        }
+    }
+}
+
+#[tokio::test]
+async fn large_bodies_pass_whole_in_both_directions() {
+    let authority = Authority::new();
+    let fixture = start(config(tls(&authority)));
+    let body: Vec<u8> = (0..LARGEST).map(|at| (at % 251) as u8).collect();
+    for version in [&TLS12, &TLS13] {
+        let socket = fixture.connect(authority.client(None, &[version])).await.unwrap();
+        assert_eq!(socket.get_ref().1.protocol_version(), Some(version.version));
+        let mut client = Client::over(socket);
+        for _ in 0..2 {
+            client.send(format!("POST / HTTP/1.1\r\nHost: t\r\nContent-Length: {LARGEST}\r\n\r\n")).await;
+            client.send(&body).await;
+            assert!(client.response().await.body == body, "{:?}", version.version);
+        }
+    }
+}
+
+#[tokio::test]
+async fn records_that_come_byte_by_byte_are_put_together() {
+    let authority = Authority::new();
+    let fixture = start(config(tls(&authority)));
+    let (relay, near) = tokio::io::duplex(1 << 20);
+    let address = fixture.address();
+    tokio::spawn(async move {
+        let (mut from_client, mut to_client) = tokio::io::split(relay);
+        let server = TcpStream::connect(address).await.unwrap();
+        server.set_nodelay(true).unwrap();
+        let (mut from_server, mut to_server) = server.into_split();
+        tokio::spawn(async move { tokio::io::copy(&mut from_server, &mut to_client).await });
+        while let Ok(byte) = from_client.read_u8().await {
+            to_server.write_u8(byte).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+    });
+    let connector = TlsConnector::from(Arc::new(plain_client(&authority)));
+    let socket = connector.connect(ServerName::try_from("talaria.test").unwrap(), near).await.unwrap();
+    let mut client = Client::over(socket);
+    client.send("POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\n\r\nhello").await;
+    client.socket.flush().await.unwrap();
+    assert_eq!(client.response().await.text(), "hello");
+}
+
+#[tokio::test]
+async fn http_in_clear_is_told_that_tls_is_expected() {
+    let authority = Authority::new();
+    let fixture = start(config(tls(&authority)));
+    let response = http::request(fixture.address(), GET).await;
+    assert_eq!((response.status, response.header("x-talaria-build")), (400, Some("1.2")));
+    assert_eq!(response.text(), "Client sent an HTTP request to an HTTPS server.\n");
+    fixture.until_failed("not_tls", 1.0).await;
+}
+
+#[tokio::test]
+async fn every_limit_of_a_connection_holds_over_tls() {
+    let authority = Authority::new();
+    let soon = Some(Duration::from_millis(200));
+    let limits = Config { max_header_bytes: 1000, max_connections: Some(3), ..config(tls(&authority)) };
+    let long = format!("GET / HTTP/1.1\r\nHost: t\r\nX: {}\r\n\r\n", "x".repeat(2000));
+    let body = |length: usize| format!("POST / HTTP/1.1\r\nHost: t\r\nContent-Length: {length}\r\n\r\nx");
+    let cases = [
+        ("slow_header", Config { read_header_timeout: soon, ..limits.clone() }, "GET / HT".to_owned(), None),
+        ("slow_body", Config { read_timeout: soon, ..limits.clone() }, body(5), Some(408)),
+        (
+            "slow_reader",
+            Config { write_timeout: soon, ..limits.clone() },
+            GET.replace("/ ", "/endless "),
+            None,
+        ),
+        ("header_too_large", limits.clone(), long, Some(431)),
+        ("body_too_large", limits.clone(), body(LARGEST + 1), Some(413)),
+        ("malformed", limits.clone(), "nonsense\r\n\r\n".to_owned(), Some(400)),
+    ];
+    println!("{:<18} answer", "limit");
+    for (reason, config, request, status) in cases {
+        let fixture = start(config);
+        let mut client = Client::over(fixture.connect(plain_client(&authority)).await.unwrap());
+        client.send(request).await;
+        client.socket.flush().await.unwrap();
+        if reason == "slow_reader" {
+            fixture.until_failed(reason, 1.0).await;
+            continue;
+        }
+        let response = client.next_response().await;
+        println!("{reason:<18} {:?}", response.as_ref().map(|response| response.status));
+        assert_eq!(response.as_ref().map(|response| response.status), status, "{reason}");
+        if let Some(response) = response {
+            assert_eq!(response.header("x-talaria-server"), Some("host"), "{reason}");
+        }
+        assert!(client.rest().await.is_empty(), "{reason}: the connection ends");
+        fixture.until_failed(reason, 1.0).await;
+    }
+
+    let fixture = start(Config { idle_timeout: soon, ..limits.clone() });
+    let mut idle = Client::over(fixture.connect(plain_client(&authority)).await.unwrap());
+    idle.send(GET).await;
+    assert_eq!(idle.response().await.status, 200);
+    assert!(idle.rest().await.is_empty(), "idle");
+
+    let fixture = start(limits);
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        held.push(fixture.connect(plain_client(&authority)).await.unwrap());
+    }
+    assert!(fixture.connect(plain_client(&authority)).await.is_err());
+    assert_eq!(fixture.metric("rejected_connections{server=\"primary\"}"), 1.0);
+    fixture.until_failed("limit", 1.0).await;
+}
+
+#[tokio::test]
+async fn an_address_that_connects_too_often_is_turned_away() {
+    let rate = Some(ConnectionRate { per_second: 1, burst: 3 });
+    let fixture = start(Config { rate, tls: None, ..config(tls(&Authority::new())) });
+    let mut answers = Vec::new();
+    for _ in 0..5 {
+        let mut client = Client::connect(fixture.address()).await;
+        let _ = client.socket.write_all(GET.as_bytes()).await;
+        answers.push(client.next_response().await.map_or(0, |response| response.status));
+    }
+    assert_eq!(answers, [200, 200, 200, 0, 0]);
+    fixture.until_failed("rate_limited", 2.0).await;
+}
+
+#[tokio::test]
+async fn a_flood_of_handshakes_that_go_nowhere_is_counted_and_keeps_nobody_out() {
+    let authority = Authority::new();
+    let header_time = Some(Duration::from_secs(2));
+    let fixture = start(Config { read_header_timeout: header_time, ..config(tls(&authority)) });
+    let mut held = Vec::new();
+    for number in 0..64 {
+        let mut socket = TcpStream::connect(fixture.address()).await.unwrap();
+        match number % 4 {
+            // Says nothing; begins a record and never ends it; sends no TLS; leaves.
+            0 => {}
+            1 => socket.write_all(&[22, 3, 1, 64, 0, 1]).await.unwrap(),
+            2 => socket.write_all(&[0x80; 64]).await.unwrap(),
+            _ => {
+                socket.write_all(&[22, 3, 1, 0, 16, 1]).await.unwrap();
+                continue;
+            }
+        }
+        held.push(socket);
+    }
+    for _ in 0..8 {
+        assert_eq!(fixture.ask(plain_client(&authority)).await, Ok(200));
+    }
+    for (reason, times) in [("handshake_timeout", 32.0), ("not_tls", 16.0), ("handshake_aborted", 16.0)] {
+        fixture.until_failed(reason, times).await;
+        println!("{reason:<18} {times}");
+    }
+    drop(held);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pair_that_is_written_half_changes_nothing_until_it_is_whole() {
+    let authority = Authority::new();
+    let fixture = start(config(tls(&authority)));
+    let (certificate, key) = authority.issue(&["renewed.test"]);
+    let renewed = async || connect(fixture.address(), plain_client(&authority), "renewed.test").await.is_ok();
+    assert!(!renewed().await);
+    std::fs::write(authority.file("server.pem"), &certificate).unwrap();
+    // Several times as long as it takes to notice.
+    time_passes(Duration::from_secs(10)).await;
+    assert!(!renewed().await);
+    assert_eq!(fixture.ask(plain_client(&authority)).await, Ok(200), "the old pair is in use");
+
+    std::fs::write(authority.file("server.key"), &key).unwrap();
+    eventually("the new pair is used", PATIENCE, renewed).await;
+}
+
+#[tokio::test]
+async fn a_record_that_was_tampered_with_ends_its_connection_only() {
+    let authority = Authority::new();
+    let fixture = start(config(tls(&authority)));
+    let mut client = Client::over(fixture.connect(plain_client(&authority)).await.unwrap());
+    client.send(GET).await;
+    assert_eq!(client.response().await.status, 200);
+    let (tcp, _) = client.socket.get_mut();
+    tcp.write_all(&[23, 3, 3, 0, 32]).await.unwrap();
+    tcp.write_all(&[7; 32]).await.unwrap();
+    assert!(client.rest().await.is_empty());
+    assert_eq!(fixture.ask(plain_client(&authority)).await, Ok(200));
+}
+
+thread_local! {
+    /// The server's tasks run on the test's own thread.
+    static PANICS: Cell<usize> = const { Cell::new(0) };
+}
+
+#[tokio::test]
+async fn no_damage_to_what_a_client_sends_makes_a_session_panic() {
+    let ordinary = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        PANICS.set(PANICS.get() + 1);
+        ordinary(info);
+    }));
+    let authority = Authority::new();
+    let fixture = start(config(tls::Config { client_ca: Some(authority.ca()), ..tls(&authority) }));
+    let certificate = authority.issue(&["device"]);
+    let mut answered = 0;
+    for round in 0_usize..240 {
+        let version = if round.is_multiple_of(2) { &TLS13 } else { &TLS12 };
+        let client = authority.client(Some(&certificate), &[version]);
+        let (near, far) = tokio::io::duplex(1 << 16);
+        // Flips a bit, doubles a byte or drops one, ever further into what the client sends.
+        let relaying = tokio::spawn(relay(far, fixture.address(), round * 7, round % 3));
+        let name = ServerName::try_from("talaria.test").unwrap();
+        let asking = async {
+            let socket = TlsConnector::from(Arc::new(client)).connect(name, near).await.ok()?;
+            let mut client = Client::over(socket);
+            client.socket.write_all(GET.as_bytes()).await.ok()?;
+            client.socket.flush().await.ok()?;
+            client.next_response().await
+        };
+        answered += usize::from(
+            tokio::time::timeout(Duration::from_millis(100), asking).await.is_ok_and(|r| r.is_some()),
+        );
+        relaying.abort();
+    }
+    println!("{answered} of 240 damaged connections came as far as an answer");
+    assert_eq!(PANICS.get(), 0);
+    assert_eq!(fixture.ask(authority.client(Some(&certificate), &[&TLS13])).await, Ok(200));
+}
+
+/// Passes bytes between a client and the server, with one byte of the client's damaged.
+async fn relay(client: tokio::io::DuplexStream, server: SocketAddr, at: usize, damage: usize) {
+    let server = TcpStream::connect(server).await.unwrap();
+    server.set_nodelay(true).unwrap();
+    let (mut from_server, mut to_server) = server.into_split();
+    let (mut from_client, mut to_client) = tokio::io::split(client);
+    let upward = async {
+        let (mut passed, mut buffer) = (0, Vec::new());
+        while from_client.read_buf(&mut buffer).await.is_ok_and(|count| count > 0) {
+            let count = buffer.len();
+            if (passed..passed + count).contains(&at) {
+                match damage {
+                    0 => buffer[at - passed] ^= 0x10,
+                    1 => buffer.insert(at - passed, 0x17),
+                    _ => drop(buffer.remove(at - passed)),
+                }
+            }
+            passed += count;
+            if to_server.write_all(&buffer).await.is_err() {
+                return;
+            }
+            buffer.clear();
+        }
+    };
+    tokio::join!(upward, async { drop(tokio::io::copy(&mut from_server, &mut to_client).await) });
+}
+
+#[test]
+fn the_protocol_versions_are_those_of_the_contract() {
+    assert_eq!(u16::from(ProtocolVersion::TLSv1_2), 771);
+    assert_eq!(u16::from(ProtocolVersion::TLSv1_3), 772);
+}
