@@ -1,5 +1,8 @@
 //! Where a rule does not hold yet. A line goes when its place is in order; the module goes with its last line.
 
+use crate::findings::Finding;
+use crate::reading::tree;
+
 /// A rule, and the beginnings of the paths where its findings wait.
 const PENDING: &[(&str, &[&str])] = &[
     ("dependencies of crates without I/O", &["crates/wrp/"]),
@@ -9,30 +12,84 @@ const PENDING: &[(&str, &[&str])] = &[
     (
         "layers",
         &[
+            "crates/talaria/",
             "crates/wrp/",
             "crates/wrpkafka/",
-            "crates/talaria/",
             "crates/talaria-protocol/",
             "crates/talaria-demo/",
         ],
     ),
-    ("circles", &["crates/"]),
-    ("texts", &["crates/"]),
-    ("module docs", &["crates/", "fuzz/"]),
-    ("module names", &["crates/"]),
+    (
+        "circles",
+        &[
+            "crates/talaria-sim/",
+            "crates/talaria/",
+            "crates/wrp/",
+            "crates/wrpkafka/",
+            "crates/talaria-protocol/",
+            "crates/talaria-demo/",
+        ],
+    ),
+    ("listed texts", &["crates/talaria/", "crates/talaria-protocol/"]),
+    ("texts", &["crates/talaria/", "crates/wrpkafka/", "crates/talaria-protocol/", "crates/talaria-demo/"]),
+    (
+        "module docs",
+        &[
+            "crates/talaria-sim/",
+            "crates/talaria/",
+            "crates/wrp/",
+            "crates/wrpkafka/",
+            "crates/talaria-protocol/",
+            "crates/talaria-demo/",
+        ],
+    ),
+    ("module names", &["crates/talaria-sim/", "crates/talaria/", "crates/wrpkafka/"]),
+    (
+        "concept names",
+        &["crates/talaria/", "crates/wrpkafka/", "crates/talaria-protocol/", "crates/talaria-demo/"],
+    ),
     ("file length", &["crates/talaria/"]),
-    ("use declarations", &["crates/", "fuzz/"]),
-    ("sleep", &["crates/"]),
+    (
+        "use declarations",
+        &["crates/talaria/", "crates/wrpkafka/", "crates/talaria-protocol/", "crates/talaria-demo/"],
+    ),
+    ("sleep", &["crates/talaria-sim/", "crates/talaria/", "crates/wrpkafka/", "crates/talaria-protocol/"]),
+    (
+        "type names",
+        &[
+            "crates/talaria-sim/",
+            "crates/talaria/",
+            "crates/wrpkafka/",
+            "fuzz/",
+            "crates/talaria-protocol/",
+            "crates/talaria-demo/",
+        ],
+    ),
+    (
+        "error names",
+        &[
+            "crates/talaria-sim/",
+            "crates/talaria/",
+            "crates/wrp/",
+            "crates/wrpkafka/",
+            "crates/talaria-protocol/",
+            "crates/talaria-demo/",
+        ],
+    ),
     ("prose", &[""]),
-    ("type names", &["crates/", "fuzz/"]),
-    ("error names", &["crates/", "fuzz/"]),
-    ("concept names", &["crates/"]),
 ];
 
 /// Whether a finding waits.
 pub(crate) fn is_pending(rule: &str, file: &str) -> bool {
-    let is_listed = |(pending, places): &(&str, &[&str])| {
-        *pending == rule && places.iter().any(|place| file.starts_with(place))
-    };
-    std::env::var_os("TIDY_ALL").is_none() && PENDING.iter().any(is_listed)
+    std::env::var_os("TIDY_ALL").is_none() && places(rule).any(|place| file.starts_with(place))
+}
+
+/// The places that wait although nothing is wrong with them any more.
+pub(crate) fn settled(rule: &str, findings: &[Finding]) -> impl Iterator<Item = &'static str> {
+    places(rule)
+        .filter(|place| tree::exists(place) && !findings.iter().any(|(file, ..)| file.starts_with(place)))
+}
+
+fn places(rule: &str) -> impl Iterator<Item = &'static str> {
+    PENDING.iter().filter(move |(pending, _)| *pending == rule).flat_map(|(_, places)| places.iter().copied())
 }

@@ -81,6 +81,19 @@ pub(crate) fn links(text: &str) -> Vec<(usize, &str)> {
     found
 }
 
+/// What stands in backticks in one column of the tables under a heading, each with its line.
+pub(crate) fn quoted_in_column<'a>(text: &'a str, heading: &str, column: usize) -> Vec<(usize, &'a str)> {
+    let found = headings(text).find(|found| found.text == heading);
+    let Some((start, level)) = found.map(|found| (found.line, found.level)) else { return Vec::new() };
+    let next = headings(text).find(|next| next.line > start && next.level <= level);
+    let end = next.map_or(usize::MAX, |next| next.line);
+    let rows = lines(text).filter(|(line, text, _)| (start..end).contains(line) && text.starts_with('|'));
+    // What a row has before its first `|` is empty.
+    rows.filter_map(|(line, row, _)| Some((line, row.split('|').nth(column + 1)?)))
+        .flat_map(|(line, cell)| cell.split('`').skip(1).step_by(2).map(move |text| (line, text)))
+        .collect()
+}
+
 #[test]
 fn anchors_are_those_that_github_makes() {
     let text = "# A `code` heading, and more!\n```\n# not one\n```\n## §2.9 The [link](x.md)\n## Twice\n## Twice\n<a id=\"own\"></a>\n";
@@ -91,4 +104,10 @@ fn anchors_are_those_that_github_makes() {
 fn links_are_found_outside_of_code() {
     let text = "[a](b.md#c) `[x](y)` and ![i](j.png \"title\")\n```\n[n](o)\n```\n[ref]: z.md\n";
     assert_eq!(links(text), [(1, "b.md#c"), (1, "j.png"), (5, "z.md")]);
+}
+
+#[test]
+fn a_column_of_a_table_ends_with_its_section() {
+    let text = "## A\n| `x` | `y`, `z` |\n### B\n| no | `w` |\n## C\n| `a` | `b` |\n";
+    assert_eq!(quoted_in_column(text, "A", 1), [(2, "y"), (2, "z"), (4, "w")]);
 }

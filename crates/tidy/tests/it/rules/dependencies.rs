@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::findings::Findings;
 use crate::reading::imports::{declarations, paths};
 use crate::reading::manifest::{Dependency, Use, dependencies, locked};
-use crate::reading::markdown::lines;
+use crate::reading::markdown::quoted_in_column;
 use crate::reading::tree::{self, File};
 
 /// Crates that know no I/O, with what they may not depend on, not even by way of another crate.
@@ -175,16 +175,7 @@ fn reached(name: &str) -> BTreeSet<String> {
 }
 
 /// The names in the first column of the table of dependencies in ARCHITECTURE.md.
-fn justified() -> Vec<(usize, String)> {
+fn justified() -> Vec<(usize, &'static str)> {
     let text = tree::file("ARCHITECTURE.md").map_or("", |file| file.text.as_str());
-    let table = lines(text)
-        .skip_while(|(_, line, _)| *line != "## Dependencies")
-        .skip(1)
-        .take_while(|(_, line, _)| !line.starts_with("## "))
-        .filter_map(|(number, line, _)| Some((number, line.strip_prefix('|')?.split('|').next()?)));
-    table
-        .flat_map(|(number, cell)| {
-            cell.split('`').skip(1).step_by(2).map(move |name| (number, name.to_owned()))
-        })
-        .collect()
+    quoted_in_column(text, "Dependencies", 0)
 }

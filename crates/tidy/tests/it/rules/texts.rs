@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::findings::Findings;
+use crate::reading::markdown::quoted_in_column;
 use crate::reading::rust::{first_word, words};
 use crate::reading::tree::{self, File};
 
@@ -19,6 +20,18 @@ const REGISTERING: &[&str] =
 /// The beginnings of the names of XMiDT's headers.
 const HEADERS: &[&str] =
     &["x-talaria-", "x-webpa-", "x-xmidt-", "x-midt-", "x-codex-", "x-scytale-", "xmidt-"];
+
+/// Tables of the contract that list such texts: file, heading, column.
+const LISTED: &[(&str, &str, usize)] = &[
+    ("docs/contract/03-api.md", "§3.7 Errors on the way to the device", 1),
+    ("docs/contract/10-health-and-metrics.md", "§10.15 Drop reasons", 0),
+];
+
+/// Listed texts that are common words: they stand in other places with other meanings.
+const COMMON: &[&str] = &["unknown", "panic"];
+
+/// What the contract says of metrics.
+const METRICS: &str = "docs/contract/10-health-and-metrics.md";
 
 /// Fragments of texts that are part of the contract but are too short for [`is_sentence`].
 const FIXED: &[&str] = &[
@@ -62,6 +75,52 @@ fn each_metric_has_its_name_in_one_place() -> Result<(), Findings> {
             let what =
                 format!("the metric {text} is registered at {}:{}: use that handle", first.file, first.line);
             findings.add(place.file, place.line, what);
+        }
+    }
+    findings.outcome()
+}
+
+#[test]
+fn each_metric_is_in_the_contract() -> Result<(), Findings> {
+    let mut findings = Findings::of("documented metrics");
+    let contract = tree::file(METRICS).map_or("", |file| file.text.as_str());
+    for (text, places) in literals() {
+        let is_documented =
+            [format!("`{text}`"), format!("`{text}{{")].iter().any(|name| contract.contains(name));
+        for place in places.iter().filter(|place| place.registers && !is_documented) {
+            findings.add(
+                place.file,
+                place.line,
+                format!("{METRICS} does not have the metric {text}: describe it there"),
+            );
+        }
+    }
+    findings.outcome()
+}
+
+#[test]
+fn each_text_that_the_contract_lists_is_in_one_file() -> Result<(), Findings> {
+    let mut findings = Findings::of("listed texts");
+    let all = literals();
+    for (path, heading, column) in LISTED {
+        let document = tree::file(path).map_or("", |file| file.text.as_str());
+        let listed = quoted_in_column(document, heading, *column);
+        if listed.is_empty() {
+            findings.add(
+                path,
+                1,
+                format!("no texts in column {column} under \"{heading}\": correct `LISTED` in this rule"),
+            );
+        }
+        for (line, text) in listed.into_iter().filter(|(_, text)| !COMMON.contains(text)) {
+            match all.get(text) {
+                Some(places) => in_one_file(text, places.iter(), &mut findings),
+                None => findings.add(
+                    path,
+                    line,
+                    format!("no source has the text `{text}`: correct it here or there"),
+                ),
+            }
         }
     }
     findings.outcome()
