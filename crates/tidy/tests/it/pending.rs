@@ -6,32 +6,13 @@ use crate::reading::tree;
 /// A rule, and the beginnings of the paths where its findings wait.
 const PENDING: &[(&str, &[&str])] = &[
     ("dependencies of crates without I/O", &["crates/wrp/"]),
-    ("unused dependencies", &["crates/wrp/", "fuzz/"]),
+    ("unused dependencies", &["fuzz/"]),
     ("rdkafka", &["crates/wrpkafka/"]),
     ("invariants", &["ARCHITECTURE.md"]),
-    (
-        "layers",
-        &[
-            "crates/talaria/",
-            "crates/wrp/",
-            "crates/wrpkafka/",
-            "crates/talaria-protocol/",
-            "crates/talaria-demo/",
-        ],
-    ),
-    (
-        "circles",
-        &[
-            "crates/talaria-sim/",
-            "crates/talaria/",
-            "crates/wrp/",
-            "crates/wrpkafka/",
-            "crates/talaria-protocol/",
-            "crates/talaria-demo/",
-        ],
-    ),
-    ("listed texts", &["crates/talaria/", "crates/talaria-protocol/"]),
-    ("texts", &["crates/talaria/", "crates/wrpkafka/", "crates/talaria-protocol/", "crates/talaria-demo/"]),
+    ("layers", &["crates/talaria/", "crates/wrp/", "crates/wrpkafka/", "crates/talaria-protocol/"]),
+    ("circles", &["crates/talaria-sim/", "crates/talaria/", "crates/wrp/", "crates/wrpkafka/"]),
+    ("listed texts", &["crates/talaria/"]),
+    ("texts", &["crates/talaria/", "crates/wrpkafka/"]),
     (
         "module docs",
         &[
@@ -40,42 +21,15 @@ const PENDING: &[(&str, &[&str])] = &[
             "crates/wrp/",
             "crates/wrpkafka/",
             "crates/talaria-protocol/",
-            "crates/talaria-demo/",
         ],
     ),
-    ("module names", &["crates/talaria-sim/", "crates/talaria/", "crates/wrpkafka/"]),
-    (
-        "concept names",
-        &["crates/talaria/", "crates/wrpkafka/", "crates/talaria-protocol/", "crates/talaria-demo/"],
-    ),
+    ("module names", &["crates/talaria-sim/", "crates/wrpkafka/"]),
+    ("concept names", &["crates/talaria/", "crates/wrpkafka/"]),
     ("file length", &["crates/talaria/"]),
-    (
-        "use declarations",
-        &["crates/talaria/", "crates/wrpkafka/", "crates/talaria-protocol/", "crates/talaria-demo/"],
-    ),
-    ("sleep", &["crates/talaria-sim/", "crates/talaria/", "crates/wrpkafka/", "crates/talaria-protocol/"]),
-    (
-        "type names",
-        &[
-            "crates/talaria-sim/",
-            "crates/talaria/",
-            "crates/wrpkafka/",
-            "fuzz/",
-            "crates/talaria-protocol/",
-            "crates/talaria-demo/",
-        ],
-    ),
-    (
-        "error names",
-        &[
-            "crates/talaria-sim/",
-            "crates/talaria/",
-            "crates/wrp/",
-            "crates/wrpkafka/",
-            "crates/talaria-protocol/",
-            "crates/talaria-demo/",
-        ],
-    ),
+    ("use declarations", &["crates/talaria/", "crates/wrpkafka/", "crates/talaria-protocol/"]),
+    ("sleep", &["crates/talaria-sim/", "crates/talaria/", "crates/wrpkafka/"]),
+    ("type names", &["crates/talaria-sim/", "crates/talaria/", "crates/wrpkafka/", "fuzz/"]),
+    ("error names", &["crates/talaria-sim/", "crates/talaria/", "crates/wrp/", "crates/wrpkafka/"]),
     ("prose", &[""]),
 ];
 
