@@ -6,12 +6,29 @@ use crate::findings::Findings;
 use crate::reading::imports::{declarations, paths};
 use crate::reading::manifest::{Dependency, Use, dependencies, locked};
 use crate::reading::markdown::quoted_in_column;
+use crate::reading::rust::words;
 use crate::reading::tree::{self, File};
 
 /// Crates that know no I/O, with what they may not depend on, not even by way of another crate.
 const FORBIDDEN: &[(&str, &[&str])] = &[
     ("wrp", &["tokio", "hyper", "rustls", "serde_json"]),
     ("talaria-protocol", &["tokio", "hyper", "rustls"]),
+];
+
+/// What the standard library and `jiff` have of I/O and clocks. Durations, addresses and given times are only values.
+const IO: &[&str] = &[
+    "std::fs",
+    "std::env",
+    "std::process",
+    "std::thread",
+    "TcpStream",
+    "TcpListener",
+    "UdpSocket",
+    "Instant::now",
+    "SystemTime::now",
+    "Timestamp::now",
+    "Zoned::now",
+    "TimeZone::system",
 ];
 
 /// Crates whose name may stand only in these files, with the reason.
@@ -42,6 +59,23 @@ fn crates_without_io_depend_on_none_that_has_it() -> Result<(), Findings> {
                     dependency.name
                 );
                 findings.add(&manifest.path, dependency.line, what);
+            }
+        }
+    }
+    findings.outcome()
+}
+
+#[test]
+fn crates_without_io_open_nothing_and_read_no_clock() -> Result<(), Findings> {
+    let mut findings = Findings::of("I/O in crates without it");
+    let folders = FORBIDDEN.iter().map(|(krate, _)| format!("crates/{krate}/src"));
+    for file in folders.flat_map(|folder| tree::files_below(&folder).collect::<Vec<_>>()) {
+        let source = file.source();
+        for name in IO {
+            for offset in words(&source.production, name) {
+                let what =
+                    format!("{name} in a crate without I/O and clock: let the caller pass in the value");
+                findings.add(&file.path, source.line(offset), what);
             }
         }
     }
