@@ -1,6 +1,8 @@
-//! Tells the version text which compiler made the gateway. Commit and time come from whoever builds a release, in
-//! `BUILD_COMMIT` and `BUILD_TIME`: looking for them here would rebuild the crate with every commit. The names do not begin
-//! with `TALARIA_`, since cargo hands them on to what it runs, and the gateway would take them for configuration.
+//! Passes the compiler's version to the text of `talaria --version` (`cli.rs`), as `BUILD_RUSTC`.
+//!
+//! The commit and the time of a build are not determined here, because that would rebuild the crate with every commit: the
+//! release script sets them as `BUILD_COMMIT` and `BUILD_TIME`. The names do not begin with `TALARIA_`: cargo passes its
+//! environment on to the programs it runs, and the gateway would read such variables as configuration.
 
 use std::{env, process::Command};
 

@@ -1,8 +1,8 @@
-//! The command line.
+//! The command line (contract §9.2) and the exit codes (contract §9.10).
 //!
-//! `talaria` runs the gateway; its options are the Go gateway's. `talaria config` shows and checks a configuration,
-//! `talaria demo` runs a gateway with everything around it. Exit codes: 0 after a signal, 1 if the gateway cannot
-//! start, 64 (`EX_USAGE`) for a wrong command line, 78 (`EX_CONFIG`) for a wrong configuration.
+//! `talaria` runs the gateway and accepts the options of the Go gateway. `talaria config` shows or checks a configuration,
+//! `talaria demo` runs a gateway with devices, an event receiver and a Kafka. This module parses the command line and
+//! prints; `process` and `demo` do the work.
 
 #[cfg(feature = "demo")]
 mod demo;
@@ -19,41 +19,42 @@ use crate::config::{self, LoadError, Loaded, Sources};
 #[cfg(feature = "demo")]
 pub use demo::DemoOptions;
 
-/// The gateway could not start, or failed.
+/// The exit code if the gateway cannot start or fails.
 pub const EXIT_FAILED: u8 = 1;
-/// The command line is wrong (`EX_USAGE` of sysexits.h).
+/// The exit code for a wrong command line (`EX_USAGE` of sysexits.h).
 pub const EXIT_USAGE: u8 = 64;
-/// The configuration is wrong (`EX_CONFIG` of sysexits.h).
+/// The exit code for a wrong configuration (`EX_CONFIG` of sysexits.h).
 pub const EXIT_CONFIG: u8 = 78;
 
-/// The XMiDT device gateway: one WebSocket per device, its events to HTTP and Kafka, requests to it by REST.
+/// The XMiDT device gateway: holds one WebSocket per device, publishes its events by HTTP and to Kafka, and sends it
+/// requests that come over REST.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "talaria", disable_version_flag = true, max_term_width = 110)]
 pub struct Cli {
-    /// The configuration: a path, or a name searched for in /etc/talaria, $HOME/.talaria and the working directory
+    /// The configuration file: a path, or a name that is searched in /etc/talaria, $HOME/.talaria and the working directory
     #[arg(short, long, global = true, value_name = "NAME")]
     pub file: Option<String>,
-    /// Print the version and leave
+    /// Print the version and exit
     #[arg(short, long)]
     pub version: bool,
-    /// Taken for the Go gateway's sake, and ignored
+    /// Accepted for compatibility with the Go gateway, and ignored
     #[arg(short, long, hide = true, value_name = "FILE")]
     pub cpuprofile: Option<String>,
-    /// Taken for the Go gateway's sake, and ignored
+    /// Accepted for compatibility with the Go gateway, and ignored
     #[arg(short, long, hide = true, value_name = "FILE")]
     pub memprofile: Option<String>,
-    /// What to do instead of running the gateway
+    /// A command to run instead of the gateway
     #[command(subcommand)]
     pub command: Option<Command>,
 }
 
-/// What can be done instead of running the gateway.
+/// The commands.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
-    /// Show or check the configuration that the gateway would start with
+    /// Print or check the configuration that the gateway would start with
     Config(ConfigOptions),
     #[cfg(feature = "demo")]
-    /// Run a gateway with an in-process Kafka, an event receiver and simulated devices, and watch them
+    /// Run a gateway with simulated devices, an event receiver and a Kafka in one process, and show the flow
     Demo(DemoOptions),
 }
 
@@ -61,29 +62,29 @@ pub enum Command {
 #[derive(Debug, Clone, Copy, Args)]
 #[group(required = true, multiple = false)]
 pub struct ConfigOptions {
-    /// Print the configuration in effect, with comments, where its values come from, and without its secrets
+    /// Print every key with its value, where the value was set, and a comment; secrets are masked
     #[arg(long)]
     pub print: bool,
-    /// Tell what is wrong with the configuration, one line each, and leave with 78 if anything is
+    /// Print every fault and warning, one line each; exit with 78 if there is a fault
     #[arg(long)]
     pub check: bool,
 }
 
 impl Cli {
-    /// Reads the process's command line. Help, and what is wrong with the command line, is printed at once.
+    /// Parses the command line of the process. Prints help or the errors of the command line itself.
     ///
     /// # Errors
-    /// The code to leave with.
+    /// The exit code if there is nothing to run: help was printed, or the command line is wrong.
     pub fn of_process() -> Result<Self, ExitCode> {
         Cli::try_parse().map_err(|error| {
-            // Nobody is left to tell if that fails.
+            // If printing fails there is no other place to report it.
             let _ = error.print();
             if error.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS }
         })
     }
 }
 
-/// The version, in the Go gateway's form.
+/// The text of `--version`, in the form of the Go gateway (contract §9.2).
 pub fn version() -> String {
     let or_undefined = |value: Option<&'static str>| value.unwrap_or("undefined");
     format!(
@@ -97,10 +98,10 @@ pub fn version() -> String {
     )
 }
 
-/// Loads the configuration, or says on the standard error why it can't be used: one line a fault, all of them.
+/// Loads the configuration. Prints every fault to the standard error, one line each.
 ///
 /// # Errors
-/// The code to leave with.
+/// The exit code, [`EXIT_CONFIG`].
 pub fn load(file: Option<String>) -> Result<Loaded, ExitCode> {
     config::load(&Sources::of_process(file)).map_err(|error| {
         let mut lines = String::new();
@@ -117,7 +118,7 @@ pub fn load(file: Option<String>) -> Result<Loaded, ExitCode> {
     })
 }
 
-/// Runs `talaria config`.
+/// Runs `talaria config` and returns its exit code.
 pub fn show_config(file: Option<String>, options: ConfigOptions) -> ExitCode {
     let loaded = match load(file) {
         Ok(loaded) => loaded,
@@ -129,7 +130,7 @@ pub fn show_config(file: Option<String>, options: ConfigOptions) -> ExitCode {
     if options.print { print(&config::print(&loaded.tree)) } else { print("the configuration is valid\n") }
 }
 
-/// Writes to the standard output. A reader that left (`| head`) is no failure.
+/// Prints to the standard output and returns the exit code. A pipe that its reader has closed (`| head`) is a success.
 pub fn print(text: &str) -> ExitCode {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -138,12 +139,12 @@ pub fn print(text: &str) -> ExitCode {
     }
 }
 
-/// Writes to the standard error; nobody is left to tell if that fails.
+/// Prints to the standard error. A failure is ignored: there is no other place to report it.
 pub fn complain(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
-/// Go's name of an architecture.
+/// Go's name of an architecture, as `--version` prints it.
 fn go_architecture(rust: &str) -> &str {
     match rust {
         "x86_64" => "amd64",
@@ -164,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn the_go_gateways_options_are_taken() {
+    fn the_options_of_the_go_gateway_are_accepted() {
         let cli = Cli::try_parse_from(["talaria", "-f", "x", "-c", "cpu", "-m", "mem", "-v"]).unwrap();
         assert_eq!((cli.file.as_deref(), cli.version), (Some("x"), true));
         assert_eq!(Cli::try_parse_from(["talaria", "--file=x"]).unwrap().file.as_deref(), Some("x"));

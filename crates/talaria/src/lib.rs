@@ -1,4 +1,8 @@
-//! The XMiDT device gateway: one WebSocket per device, its events to HTTP and Kafka, requests to it by REST.
+//! The XMiDT device gateway: each device holds one WebSocket, its events go to HTTP receivers and to Kafka, and services
+//! send it requests over REST.
+//!
+//! ARCHITECTURE.md has the map of the modules and says where to start reading. The library exists for the binary and the
+//! tests; its interface is not stable.
 
 pub mod api;
 pub mod auth;

@@ -1,4 +1,4 @@
-//! `talaria`: reads the command line, starts what it asks for, and leaves with the right code.
+//! The binary: reads the command line, runs the command, and exits with its code. Everything else is in the library.
 
 use std::process::ExitCode;
 
@@ -10,9 +10,10 @@ use talaria::{
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// What jemalloc is told at its start. A gateway holds very many small things for very long, and gives back what a
-/// storm of connections took: unused pages go back to the system after a second, by a thread that no request waits for.
-#[expect(unsafe_code, reason = "jemalloc looks for its options under this name")]
+/// The options that jemalloc reads at its start. A gateway holds very many small allocations for a long time and should
+/// return the memory that a burst of connections needed: a background thread, for which no request waits, gives unused
+/// pages back to the system after a second.
+#[expect(unsafe_code, reason = "jemalloc reads its options from the symbol of this name")]
 #[unsafe(export_name = "_rjem_malloc_conf")]
 static ALLOCATOR_OPTIONS: &[u8; 60] = b"background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0\0";
 

@@ -1,4 +1,6 @@
-//! A gateway as a process: its log, its signals, its limits and its exit code.
+//! A gateway as a process: its log, its signals, its limits and its exit code (contract §9.10, §9.11).
+//!
+//! Start reading at [`run`]. The order of a stop is not decided here but in `gateway`, and what SIGHUP changes in `reload`.
 
 use std::{pin::pin, process::ExitCode, time::Duration};
 
@@ -17,37 +19,37 @@ use crate::{
     telemetry::log::Logging,
 };
 
-/// How long the last lines of the log may take.
+/// How long the process waits at its end for the log to be written.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
-/// Why the process ends without a signal.
+/// Why the process ends without a signal: the gateway could not start, or failed.
 #[derive(Debug, thiserror::Error)]
-enum Failure {
+enum RunError {
     #[error(transparent)]
     Build(#[from] BuildError),
     #[error(transparent)]
     Start(#[from] StartError),
-    #[error("cannot listen to signals: {0}")]
+    #[error("cannot install the signal handlers: {0}")]
     Signals(std::io::Error),
 }
 
-/// Runs a gateway until a signal ends it.
+/// Runs a gateway until SIGTERM or SIGINT and returns the exit code.
 pub fn run(loaded: Loaded) -> ExitCode {
     let mut logging = match Logging::start(&loaded.config.log) {
         Ok(logging) => logging,
         Err(error) => return fail(&error, EXIT_FAILED),
     };
     for warning in &loaded.warnings {
-        warn!(%warning, "the configuration is odd");
+        warn!(%warning, "configuration warning");
     }
     descriptors::raise_limit();
     let code = match tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("talaria").build() {
         Ok(runtime) => {
             let code = match runtime.block_on(serve(loaded)) {
                 Ok(()) => ExitCode::SUCCESS,
-                Err(failure) => failure.tell(),
+                Err(error) => error.report(),
             };
-            // What is still running has had its time.
+            // Tasks that still run had until the end of `shutdownTimeout`.
             runtime.shutdown_background();
             code
         }
@@ -57,25 +59,25 @@ pub fn run(loaded: Loaded) -> ExitCode {
     code
 }
 
-/// Runs a gateway until the first signal that ends it, and stops it in order, which a second one cuts short.
-async fn serve(loaded: Loaded) -> Result<(), Failure> {
-    let mut signals = Signals::listen().map_err(Failure::Signals)?;
+/// Runs a gateway until SIGTERM or SIGINT and then stops it in order; a second such signal ends the stop at once.
+async fn serve(loaded: Loaded) -> Result<(), RunError> {
+    let mut signals = Signals::listen().map_err(RunError::Signals)?;
     let convey_keys = loaded.config.device.convey_keys.clone();
     let gateway = Gateway::build(loaded.config)?;
     let mut reload = Reload::new(loaded.sources, loaded.tree, convey_keys, gateway.publisher().clone());
     let bound = gateway.bind().map_err(StartError::Bind)?;
     let (stop, stopping) = oneshot::channel::<()>();
     let mut running = pin!(bound.run(async {
-        // An error would mean that nobody is left who could stop it.
+        // The sender is dropped to request the stop, so the result is always an error.
         let _ = stopping.await;
     }));
     loop {
         tokio::select! {
             ended = &mut running => return Ok(ended.map(drop)?),
-            wish = signals.next() => match wish {
-                // The gateway's tasks go on meanwhile.
-                Wish::Reload => reload.again().await,
-                Wish::End(signal) => {
+            request = signals.next() => match request {
+                // The gateway's own tasks keep running while the configuration is read.
+                Request::Reload => reload.again().await,
+                Request::Stop(signal) => {
                     info!(signal, "exiting due to signal");
                     break;
                 }
@@ -86,27 +88,27 @@ async fn serve(loaded: Loaded) -> Result<(), Failure> {
     loop {
         tokio::select! {
             ended = &mut running => return Ok(ended.map(drop)?),
-            wish = signals.next() => if let Wish::End(signal) = wish {
-                error!(signal, "exiting at once due to another signal, what is undelivered is lost");
+            request = signals.next() => if let Request::Stop(signal) = request {
+                error!(signal, "exiting at once due to a second signal, undelivered events are lost");
                 return Ok(());
             }
         }
     }
 }
 
-/// The signals that a gateway listens to.
+/// The signals that the process handles.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
 }
 
-/// What a signal asks for.
-enum Wish {
-    /// To read the configuration again.
+/// What a signal requests.
+enum Request {
+    /// Read the configuration again.
     Reload,
-    /// To stop, by the signal of this name.
-    End(&'static str),
+    /// Stop the gateway; holds the name of the signal, for the log.
+    Stop(&'static str),
 }
 
 impl Signals {
@@ -118,27 +120,28 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) -> Wish {
+    async fn next(&mut self) -> Request {
         tokio::select! {
-            _ = self.terminate.recv() => Wish::End("SIGTERM"),
-            _ = self.interrupt.recv() => Wish::End("SIGINT"),
-            _ = self.hang_up.recv() => Wish::Reload,
+            _ = self.terminate.recv() => Request::Stop("SIGTERM"),
+            _ = self.interrupt.recv() => Request::Stop("SIGINT"),
+            _ = self.hang_up.recv() => Request::Reload,
         }
     }
 }
 
-impl Failure {
-    fn tell(&self) -> ExitCode {
+impl RunError {
+    /// Reports the error in the log and on the standard error, and returns the exit code for it.
+    fn report(&self) -> ExitCode {
         error!(error = %self, "the gateway cannot start");
         fail(self, if self.is_configuration() { EXIT_CONFIG } else { EXIT_FAILED })
     }
 
-    /// Whether the configuration is at fault, or a file that it names.
+    /// Whether the cause is the configuration or a file that it names.
     fn is_configuration(&self) -> bool {
         match self {
-            Failure::Build(_) => true,
-            Failure::Start(StartError::Kafka(error)) => error.is_configuration(),
-            Failure::Start(_) | Failure::Signals(_) => false,
+            RunError::Build(_) => true,
+            RunError::Start(StartError::Kafka(error)) => error.is_configuration(),
+            RunError::Start(_) | RunError::Signals(_) => false,
         }
     }
 }

@@ -1,49 +1,53 @@
 //! The configuration read again while the gateway runs, on SIGHUP (contract §14.7).
 //!
-//! What can change is how the Kafka publisher works: its routes, headers and batches (`kafka.initialDynamicConfig`), its
-//! certificates (`kafka.tls`) and its credentials (`kafka.sasl`). All of it is taken up, or nothing. Any other key that
-//! has changed is named: it needs a restart. So does a filter that asks for a convey key (`convey/<name>`) which has not
-//! been kept of the devices that are connected: their events would go where they must not.
+//! Only settings of the Kafka publisher change while the gateway runs: its routes, headers and batches
+//! (`kafka.initialDynamicConfig`), its certificates (`kafka.tls`) and its credentials (`kafka.sasl`). Either all of them are
+//! applied or, if the new configuration has a fault, none. Any other key that has changed is named in the log: it needs a
+//! restart.
+//!
+//! A filter on a convey key (`convey/<name>`) that no filter used at the start is refused, because the values of that key
+//! were not kept for the devices that are connected: the filter would decide wrongly about their events.
 
 use tracing::{error, info, warn};
 use wrpkafka::Publisher;
 
 use crate::config::{self, Sources, tree::Node};
 
-/// The sections that are taken up without a restart.
+/// The sections that are applied without a restart.
 const LIVE: [&str; 3] = ["kafka.initialDynamicConfig", "kafka.tls", "kafka.sasl"];
 
-/// Where the configuration comes from, and to whom it goes.
+/// Reads the configuration again and applies it to the publisher.
 pub struct Reload {
     sources: Sources,
-    /// What the gateway runs with. Keys that need a restart stay as they were at the start.
+    /// The configuration at the start, with which keys that need a restart are compared.
     started: Node,
-    /// The convey keys that are kept of devices beside those that events carry.
+    /// The convey keys that are kept for every device in addition to those that events carry.
     convey_keys: Vec<String>,
     publisher: Publisher,
 }
 
 impl Reload {
-    /// A gateway runs with what was read from these sources.
+    /// For a gateway that was started with `started`, which was read from these sources.
     #[must_use]
     pub fn new(sources: Sources, started: Node, convey_keys: Vec<String>, publisher: Publisher) -> Self {
         Reload { sources, started, convey_keys, publisher }
     }
 
-    /// Reads everything again and takes up what can be. Faults are logged, and then nothing changes.
+    /// Reads the sources again and applies the sections that can change. If there is a fault, it is logged and nothing
+    /// changes.
     pub async fn again(&mut self) {
         let (sources, publisher) = (self.sources.clone(), self.publisher.clone());
         let convey_keys = self.convey_keys.clone();
         let read = move || read(&sources, &convey_keys, &publisher);
-        // Files are read, and a client is built.
+        // Blocking: this reads files and builds a Kafka client.
         match tokio::task::spawn_blocking(read).await {
-            Ok(Some(tree)) => self.name_the_rest(&tree),
+            Ok(Some(tree)) => self.log_keys_that_need_a_restart(&tree),
             Ok(None) => {}
             Err(error) => error!(%error, "the configuration was not reloaded, nothing changes"),
         }
     }
 
-    fn name_the_rest(&self, tree: &Node) {
+    fn log_keys_that_need_a_restart(&self, tree: &Node) {
         let keys: Vec<String> = self
             .started
             .changed(tree)
@@ -56,7 +60,7 @@ impl Reload {
     }
 }
 
-/// Reads the sources and tells the publisher; the tree that was read, if all was well.
+/// Reads the sources and updates the publisher. Returns the tree that was read, or `None` after logging a fault.
 fn read(sources: &Sources, convey_keys: &[String], publisher: &Publisher) -> Option<Node> {
     let loaded = match config::load(sources) {
         Ok(loaded) => loaded,
@@ -66,13 +70,12 @@ fn read(sources: &Sources, convey_keys: &[String], publisher: &Publisher) -> Opt
         }
     };
     for warning in &loaded.warnings {
-        warn!(%warning, "the configuration is odd");
+        warn!(%warning, "configuration warning");
     }
     let mut missing = loaded.config.device.convey_keys;
     missing.retain(|key| !convey_keys.contains(key));
     if !missing.is_empty() {
-        let error =
-            "filters ask for convey keys that are not kept of the connected devices: that needs a restart";
+        let error = "filters use convey keys whose values were not kept for the connected devices: restart to use them";
         error!(error, keys = ?missing, "the configuration was not reloaded, nothing changes");
         return None;
     }
@@ -86,7 +89,7 @@ fn read(sources: &Sources, convey_keys: &[String], publisher: &Publisher) -> Opt
     Some(loaded.tree)
 }
 
-/// Whether a key is a section's, in whatever case it was written.
+/// Whether a key is in a section, without regard to case.
 fn is_under(key: &str, section: &str) -> bool {
     key.get(..section.len()).is_some_and(|start| start.eq_ignore_ascii_case(section))
         && matches!(key.as_bytes().get(section.len()), None | Some(b'.' | b'['))
@@ -97,13 +100,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_section_is_no_prefix_of_a_name() {
+    fn a_key_that_only_begins_like_a_section_is_not_in_it() {
         assert!(is_under("Kafka.TLS.caFile", "kafka.tls") && is_under("kafka.tls", "kafka.tls"));
         assert!(!is_under("kafka.tlsx", "kafka.tls") && !is_under("kafka", "kafka.tls"));
     }
 
     #[test]
-    fn what_changed_is_named_by_its_path_wherever_it_is_written() {
+    fn a_changed_value_is_named_by_its_path_and_a_moved_one_is_not() {
         let tree = |text: &str| config::yaml::defaults(text).unwrap();
         let before = tree("a: {b: 1, c: [x, {y: z}]}\nd: true\n");
         assert_eq!(before.changed(&tree("# moved\nd: true\nA:\n  C: [x, {y: z}]\n  b: 1\n")), [""; 0]);
