@@ -1,6 +1,7 @@
-//! What the gateway tells of itself: metrics, logs and the counters of `/health`.
+//! What operators see of the gateway: metrics, the log and the counters of `/health`.
 //!
-//! Nothing here is global: whoever measures holds the handles it was given when it was built.
+//! These modules provide the means only. Which metrics exist is declared by the components that count them, each in a
+//! struct of handles that it registers when it is built; there is no global registry. Start reading at `metrics`.
 
 pub mod health;
 pub mod log;

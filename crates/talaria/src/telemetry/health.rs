@@ -1,7 +1,7 @@
 //! The counters of `GET /health`: one flat JSON object (contract §10.1).
 //!
-//! In the reference only its memory values move. Here every value does: they are read from the same handles that
-//! `/metrics` shows, so the two cannot disagree.
+//! The counters are read from the same handles as `/metrics`, so the two cannot disagree. In the Go Talaria only the memory
+//! values ever change.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -11,7 +11,7 @@ use prometheus::{IntCounter, IntGauge};
 
 use super::process::Memory;
 
-/// The handles that `/health` reads.
+/// The metrics that `/health` shows.
 #[derive(Clone, Debug)]
 pub struct Sources {
     /// Connected devices: `device_count`.
@@ -30,7 +30,7 @@ pub struct Sources {
     pub requests: Arc<RequestTally>,
 }
 
-/// How many requests came to the primary server, and how they were answered.
+/// Counts the requests to the primary server by their outcome.
 #[derive(Debug, Default)]
 pub struct RequestTally {
     received: AtomicU64,
@@ -38,7 +38,7 @@ pub struct RequestTally {
     denied: AtomicU64,
 }
 
-/// What `/health` tells.
+/// Builds the report of `/health`. Remembers the highest memory values that any report has shown.
 #[derive(Debug)]
 pub struct Health {
     sources: Sources,
@@ -48,21 +48,21 @@ pub struct Health {
 /// The three memory values, in bytes.
 #[derive(Debug, Default)]
 struct Usage<T> {
-    /// Memory that the program filled: resident and its own.
+    /// Resident memory that belongs to no file (`RssAnon`).
     allocated: T,
-    /// What the system set aside for its data.
+    /// Virtual memory for data (`VmData`).
     heap: T,
-    /// All that is resident.
+    /// Resident memory (`VmRSS`).
     active: T,
 }
 
 impl RequestTally {
-    /// A request has arrived.
+    /// Counts a request that has arrived.
     pub fn received(&self) {
         self.received.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A request was answered; 400 and above is a denial.
+    /// Counts an answer: below 400 as serviced, from 400 on as denied.
     pub fn answered(&self, status: StatusCode) {
         let count = if status.as_u16() < 400 { &self.serviced } else { &self.denied };
         count.fetch_add(1, Ordering::Relaxed);
@@ -70,12 +70,12 @@ impl RequestTally {
 }
 
 impl Health {
-    /// A health report over these handles.
+    /// Reports on these metrics.
     pub fn new(sources: Sources) -> Self {
         Self { sources, highest: Usage::default() }
     }
 
-    /// The compact JSON object, its keys in alphabetical order.
+    /// The report as a compact JSON object with its keys in alphabetical order.
     pub fn to_json(&self) -> String {
         let now = Memory::read().map_or_else(Usage::default, |memory| Usage {
             allocated: memory.anonymous_bytes,
@@ -105,7 +105,7 @@ impl Health {
         format!("{{{}}}", members.join(","))
     }
 
-    /// The highest values that any report has shown.
+    /// Updates the highest values with the present ones and returns them.
     fn raise(&self, now: &Usage<i64>) -> Usage<i64> {
         let raise = |highest: &AtomicI64, now: i64| highest.fetch_max(now, Ordering::Relaxed).max(now);
         Usage {

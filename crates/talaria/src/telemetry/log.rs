@@ -1,8 +1,8 @@
-//! The gateway's log: JSON lines (or console lines), written by threads of their own.
+//! The gateway's log: JSON or console lines, written by one thread for each output (contract §9.9).
 //!
-//! Whoever logs formats its line and puts it into a bounded queue, one for each output; it never waits for a disk or
-//! a pipe. When an output stalls, further lines are dropped and counted, and the count is logged once it moves again.
-//! This is no tracing of requests: spans are ignored here.
+//! The thread that logs formats the line and puts it into a bounded queue for each output; it never waits for a disk or a
+//! pipe. While an output stalls, further lines are dropped and counted, and the count is logged when the output accepts
+//! lines again. Spans are ignored: this module does not trace requests. Start reading at [`Logging::start`].
 
 mod line;
 mod writer;
@@ -23,14 +23,14 @@ use writer::Writer;
 /// How long dropping a [`Logging`] waits for its outputs.
 const STOP_WITHIN: Duration = Duration::from_secs(1);
 
-/// What is logged, where to and in which form (`zap` of the configuration file).
+/// The section `zap` of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// The least important level that is logged.
     pub level: Level,
-    /// Where the lines go; an empty list logs nothing.
+    /// The outputs, each of which gets every line; an empty list logs nothing.
     pub outputs: Vec<Output>,
-    /// How a line is written.
+    /// The form of a line.
     pub encoding: Encoding,
     /// The names of the three keys that every line has.
     pub keys: Keys,
@@ -39,32 +39,32 @@ pub struct Config {
 /// A level of the log, as `zap.level` names it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Level {
-    /// One message's way through the gateway.
+    /// One message on its way through the gateway.
     Debug,
-    /// Changes of state.
+    /// A change of state.
     #[default]
     Info,
-    /// Something is not as it should be, nothing is lost.
+    /// Something is not as it should be, but nothing was lost.
     Warn,
     /// Something was lost.
     Error,
 }
 
-/// One place that lines go to (`zap.outputPaths`).
+/// An output of the log (`zap.outputPaths`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
     /// The standard output.
     Stdout,
     /// The standard error.
     Stderr,
-    /// A file, appended to.
+    /// A file, to which lines are appended.
     File(PathBuf),
 }
 
-/// How a line is written (`zap.encoding`).
+/// The form of a line (`zap.encoding`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Encoding {
-    /// One JSON object a line.
+    /// One JSON object per line.
     #[default]
     Json,
     /// Time, level, message and the fields as JSON, separated by tabs.
@@ -82,7 +82,7 @@ pub struct Keys {
     pub message: String,
 }
 
-/// Why the log could not be started.
+/// Why the log cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// An output file cannot be opened.
@@ -90,28 +90,28 @@ pub enum Error {
     Open {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The writing thread cannot be started.
-    #[error("cannot start the log's thread: {0}")]
+    /// The thread of an output cannot be started.
+    #[error("cannot start a thread for the log: {0}")]
     Thread(std::io::Error),
-    /// Another subscriber is already there.
-    #[error("logging is already started")]
+    /// The process already has a log.
+    #[error("the log is already started")]
     AlreadyStarted,
 }
 
-/// A text that is no log level.
+/// A text that is not a log level.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("expected one of debug, info, warn, error")]
-pub struct UnknownLevel;
+pub struct UnknownLevelError;
 
-/// A text that is no encoding of log lines.
+/// A text that is not an encoding of log lines.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("expected json or console")]
-pub struct UnknownEncoding;
+pub struct UnknownEncodingError;
 
-/// A running log. Dropping it writes what is queued, within a second, and ends its threads.
+/// A running log. Dropping it writes the queued lines, for at most a second, and ends the threads.
 #[derive(Debug)]
 pub struct Logging {
     writers: Vec<Writer>,
@@ -136,16 +136,16 @@ impl Default for Keys {
 }
 
 impl FromStr for Level {
-    type Err = UnknownLevel;
+    type Err = UnknownLevelError;
 
-    /// Zap's names; its three levels above `error` all mean `error`.
+    /// Accepts the names of zap; its three levels above `error` mean `error`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.to_ascii_lowercase().as_str() {
             "debug" => Ok(Self::Debug),
             "info" | "" => Ok(Self::Info),
             "warn" => Ok(Self::Warn),
             "error" | "dpanic" | "panic" | "fatal" => Ok(Self::Error),
-            _ => Err(UnknownLevel),
+            _ => Err(UnknownLevelError),
         }
     }
 }
@@ -183,19 +183,19 @@ impl From<&str> for Output {
 }
 
 impl FromStr for Encoding {
-    type Err = UnknownEncoding;
+    type Err = UnknownEncodingError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.to_ascii_lowercase().as_str() {
             "json" | "" => Ok(Self::Json),
             "console" => Ok(Self::Console),
-            _ => Err(UnknownEncoding),
+            _ => Err(UnknownEncodingError),
         }
     }
 }
 
 impl Logging {
-    /// Opens the outputs and makes this the log of the whole process.
+    /// Opens the outputs and makes this the log of the process.
     ///
     /// # Errors
     /// If an output cannot be opened, or the process already has a log.
@@ -207,16 +207,16 @@ impl Logging {
 
     /// Changes the least important level that is logged, from the next line on.
     pub fn set_level(&self, level: Level) {
-        // It fails only if the subscriber is gone: then nothing logs anyway.
+        // Fails only if the subscriber is gone, and then nothing is logged anyway.
         let _ = self.level.reload(LevelFilter::from(level));
     }
 
-    /// How many lines were dropped because an output had stalled.
+    /// The number of lines that were dropped because an output had stalled.
     pub fn dropped(&self) -> u64 {
         self.writers.iter().map(Writer::dropped).sum()
     }
 
-    /// Writes what is queued and ends the threads, waiting no longer than `within`.
+    /// Writes the queued lines and ends the threads; waits at most `within` for each output.
     pub fn stop(&mut self, within: Duration) {
         for mut writer in self.writers.drain(..) {
             writer.stop(within);
@@ -238,7 +238,7 @@ impl Drop for Logging {
     }
 }
 
-/// Turns each event into a line and hands it to every output's queue.
+/// Formats each event once and puts the line into the queue of every output.
 struct LineLayer {
     encoding: Encoding,
     keys: Keys,
@@ -355,7 +355,7 @@ mod tests {
     fn levels_and_outputs_are_zaps() {
         assert_eq!("ERROR".parse(), Ok(Level::Error));
         assert_eq!("fatal".parse(), Ok(Level::Error));
-        assert_eq!("loud".parse::<Level>(), Err(UnknownLevel));
+        assert_eq!("loud".parse::<Level>(), Err(UnknownLevelError));
         assert_eq!(Output::from("stderr"), Output::Stderr);
         assert_eq!(Output::from("file:///var/log/t"), Output::File("/var/log/t".into()));
     }

@@ -1,8 +1,9 @@
-//! The gateway's Prometheus metrics: one registry, handed out as typed handles.
+//! The registry of Prometheus metrics, from which components get typed handles.
 //!
 //! A component registers its families once, when it is built, and keeps the handles in a struct of its own
-//! (`XMetrics::register(&Metrics)`); no metric name is looked up afterwards, and there is no global registry.
-//! Contract §10.3 tells which families carry the `<namespace>_<subsystem>_` prefix and which are bare.
+//! (`XMetrics::register(&Metrics)`); nothing looks up a metric by its name afterwards, and there is no global registry.
+//! Contract §10.3 lists which families have the prefix `<namespace>_<subsystem>_` and which have none ("bare"). The names
+//! are not here but with the components. Start reading at [`Metrics`].
 
 use std::collections::HashMap;
 
@@ -18,16 +19,16 @@ use super::process::ProcessCollector;
 /// The `Content-Type` of [`Metrics::gather_text`] (contract §10.2).
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores";
 
-/// How metric names are prefixed (`metric.metricsOptions` and `touchstone` of the configuration).
+/// The prefixes of metric names (`metric.metricsOptions` and `touchstone` of the configuration).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetricsConfig {
     /// `metric.metricsOptions.namespace`, `talaria` if not set.
     pub namespace: String,
     /// `metric.metricsOptions.subsystem`, `talaria` if not set.
     pub subsystem: String,
-    /// `touchstone.defaultNamespace`, prefixed to the otherwise bare families. Empty: none.
+    /// `touchstone.defaultNamespace`, a prefix for the bare families. Empty: no prefix.
     pub bare_namespace: String,
-    /// `touchstone.defaultSubsystem`, prefixed to the otherwise bare families. Empty: none.
+    /// `touchstone.defaultSubsystem`, a prefix for the bare families. Empty: no prefix.
     pub bare_subsystem: String,
 }
 
@@ -42,7 +43,7 @@ impl Default for MetricsConfig {
     }
 }
 
-/// Every metric of one gateway.
+/// The metrics of one gateway.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
@@ -53,8 +54,8 @@ pub struct Metrics {
 
 /// Registers metrics under one of the two prefixes.
 ///
-/// Names and labels are the programmer's constants. A name that is registered a second time, with the same kind,
-/// gives the handle that is already there.
+/// Names and labels have to be constants that Prometheus accepts. Registering a name again with the same kind returns the
+/// existing handle.
 #[derive(Clone, Copy, Debug)]
 pub struct Family<'a> {
     metrics: &'a Metrics,
@@ -73,14 +74,14 @@ enum Registered {
 }
 
 impl Metrics {
-    /// An empty registry, but for the metrics of the process itself.
+    /// A registry that holds only the metrics of the process.
     ///
-    /// Characters that a metric name cannot hold are replaced by `_` in the prefixes.
+    /// Characters of the prefixes that metric names may not contain are replaced by `_`.
     pub fn new(config: &MetricsConfig) -> Self {
         let registry = Registry::new();
         let process = ProcessCollector::new(&prefix(&config.namespace, ""));
         if let Err(error) = registry.register(Box::new(process)) {
-            tracing::warn!(%error, "the metrics of the process are not available");
+            tracing::warn!(%error, "cannot register the process metrics, they are missing from the metrics page");
         }
         Self {
             registry,
@@ -104,19 +105,19 @@ impl Metrics {
     pub fn gather_text(&self) -> Vec<u8> {
         let mut text = Vec::with_capacity(16 * 1024);
         if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
-            tracing::warn!(%error, "the metrics could not be written in full");
+            tracing::warn!(%error, "cannot encode all metrics, the metrics page is incomplete");
         }
         text
     }
 
     fn get_or_register(&self, name: String, make: impl FnOnce(&str) -> Registered) -> Registered {
         let mut registered = self.registered.lock();
-        if let Some(there) = registered.get(&name) {
-            return there.clone();
+        if let Some(existing) = registered.get(&name) {
+            return existing.clone();
         }
         let made = make(&name);
         if let Err(error) = self.registry.register(made.collector()) {
-            tracing::warn!(metric = name, %error, "this metric will not be shown");
+            tracing::warn!(metric = name, %error, "cannot register a metric, it is missing from the metrics page");
         }
         registered.insert(name, made.clone());
         made
@@ -129,7 +130,7 @@ impl Default for Metrics {
     }
 }
 
-/// Writes one registering method: get or make the metric, and give back its handle.
+/// The body of a registering method: returns the handle of the metric, which is created if it does not exist.
 macro_rules! register {
     ($self:ident, $name:ident, $kind:ident, $make:expr) => {{
         let full_name = format!("{}{}", $self.prefix, $name);
@@ -139,7 +140,7 @@ macro_rules! register {
         {
             Registered::$kind(metric) => metric,
             other => {
-                tracing::warn!(metric = $name, kind = stringify!($kind), ?other, "metric registered twice");
+                tracing::warn!(metric = $name, kind = stringify!($kind), ?other, "metric registered twice with different kinds, the second is missing from the metrics page");
                 constant($make($name))
             }
         }
@@ -152,7 +153,7 @@ impl Family<'_> {
         register!(self, name, Counter, |full: &str| IntCounter::new(full, help))
     }
 
-    /// A counter for every combination of `labels`; a series appears when it is first touched.
+    /// A counter for every combination of `labels`; a series appears when it is first used.
     pub fn counter_vec(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
         register!(self, name, CounterVec, |full: &str| IntCounterVec::new(Opts::new(full, help), labels))
     }
@@ -167,7 +168,7 @@ impl Family<'_> {
         register!(self, name, GaugeVec, |full: &str| IntGaugeVec::new(Opts::new(full, help), labels))
     }
 
-    /// A gauge that holds fractions.
+    /// A gauge of floating-point numbers.
     pub fn float_gauge(&self, name: &str, help: &str) -> Gauge {
         register!(self, name, FloatGauge, |full: &str| Gauge::new(full, help))
     }
@@ -202,7 +203,7 @@ impl Registered {
     }
 }
 
-/// An empty list of buckets means the default ones to the prometheus crate: `+Inf` has to be named.
+/// The prometheus crate takes an empty list for its default buckets, so `+Inf` has to be given.
 fn histogram_opts(name: &str, help: &str, buckets: &[f64]) -> HistogramOpts {
     let buckets = if buckets.is_empty() { vec![f64::INFINITY] } else { buckets.to_vec() };
     HistogramOpts::new(name, help).buckets(buckets)
@@ -210,7 +211,7 @@ fn histogram_opts(name: &str, help: &str, buckets: &[f64]) -> HistogramOpts {
 
 #[expect(
     clippy::expect_used,
-    reason = "fails only for a name, help or label that no metric may have: constants"
+    reason = "fails only for an invalid name, help text or label, and these are constants"
 )]
 fn constant<T>(made: prometheus::Result<T>) -> T {
     made.expect("a metric with a valid name, a help text and valid labels")
@@ -281,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_series_appears_when_it_is_first_touched() {
+    fn a_series_appears_when_it_is_first_used() {
         let metrics = Metrics::default();
         let requests = metrics.bare().counter_vec("requests", "requests", &["code"]);
         assert!(!text(&metrics).contains("requests"));
@@ -299,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_that_no_metric_name_may_hold_is_made_one() {
+    fn characters_that_metric_names_may_not_contain_are_replaced_in_the_prefix() {
         let metrics = Metrics::new(&MetricsConfig { namespace: "9 x-midt".to_owned(), ..config() });
         metrics.prefixed().counter("connect_count", "connect_count").inc();
         assert!(text(&metrics).contains("\n_9_x_midt_talaria_connect_count 1\n"));

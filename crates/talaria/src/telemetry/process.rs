@@ -1,6 +1,7 @@
-//! The process's own metrics, read from `/proc/self` when they are asked for: `<namespace>_process_*`.
+//! The metrics of the process (contract §10.14), read from `/proc/self` whenever the metrics page is requested.
 //!
-//! The names are those of every Prometheus client. Where there is no `/proc` the values stay at zero.
+//! The names are those of the official Prometheus clients, with the prefix `<namespace>_process_`. On systems without
+//! `/proc` the values stay at zero.
 
 use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -9,7 +10,7 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{Counter, Gauge, IntGauge};
 
-/// Clock ticks per second in `/proc`: the kernel shows all times to user space in this unit, whatever its own is.
+/// Clock ticks per second in `/proc`. The kernel converts all times for user space to this unit.
 const USER_HZ: f64 = 100.0;
 
 pub(super) struct ProcessCollector {
@@ -81,7 +82,7 @@ impl ProcessMetrics {
         ]
     }
 
-    /// What cannot be read keeps its last value.
+    /// Reads `/proc/self`. A value that cannot be read stays as it was.
     fn update(&self) {
         if let Ok(stat) = fs::read_to_string("/proc/self/stat") {
             self.update_times(&stat);
@@ -92,7 +93,7 @@ impl ProcessMetrics {
             self.threads.set(memory.threads);
         }
         if let Ok(fds) = fs::read_dir("/proc/self/fd") {
-            // One of them is the directory that is being read.
+            // One of them is the descriptor of the directory that is being read.
             self.open_fds.set(i64::try_from(fds.count()).unwrap_or(i64::MAX) - 1);
         }
         if let Ok(limits) = fs::read_to_string("/proc/self/limits") {
@@ -106,7 +107,7 @@ impl ProcessMetrics {
     }
 
     fn update_times(&self, stat: &str) {
-        // The second field is the program's name in parentheses and may hold anything: count from its end.
+        // The second field, the program's name in parentheses, may contain blanks and parentheses: count from its end.
         let Some((_, fields)) = stat.rsplit_once(')') else { return };
         let ticks =
             |index: usize| fields.split_ascii_whitespace().nth(index).and_then(|f| f.parse::<f64>().ok());
@@ -122,13 +123,13 @@ impl ProcessMetrics {
     }
 }
 
-/// Sizes of this process, from `/proc/self/status`.
+/// Memory and threads of the process, from `/proc/self/status`.
 pub(super) struct Memory {
     pub(super) virtual_bytes: i64,
     pub(super) resident_bytes: i64,
-    /// Resident, and of no file.
+    /// Resident memory that belongs to no file.
     pub(super) anonymous_bytes: i64,
-    /// Set aside for data.
+    /// Virtual memory for data.
     pub(super) data_bytes: i64,
     pub(super) threads: i64,
 }
@@ -159,7 +160,8 @@ fn boot_time() -> Option<f64> {
     Some(now - uptime)
 }
 
-/// The soft limit in the line of `/proc/self/limits` that starts with `name`; `unlimited` is -1 as elsewhere.
+/// The soft limit in the line of `/proc/self/limits` that starts with `name`; `unlimited` is -1, as in other Prometheus
+/// clients.
 fn soft_limit(limits: &str, name: &str) -> Option<f64> {
     let limit = limits.lines().find_map(|line| line.strip_prefix(name))?.split_ascii_whitespace().next()?;
     if limit == "unlimited" { Some(-1.0) } else { limit.parse().ok() }
@@ -171,7 +173,7 @@ mod tests {
     use crate::telemetry::metrics::{Metrics, MetricsConfig};
 
     #[test]
-    fn the_process_tells_its_cpu_memory_files_and_start() {
+    fn the_metrics_page_has_cpu_memory_files_and_start_of_the_process() {
         let metrics =
             Metrics::new(&MetricsConfig { namespace: "xmidt".to_owned(), ..MetricsConfig::default() });
         let text = String::from_utf8(metrics.gather_text()).unwrap();

@@ -1,28 +1,28 @@
-//! Keeps a log line that could come thousands of times a second at one a second.
+//! Limits a log line that could come thousands of times a second to one a second, with the number of suppressed lines.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The least time between two lines.
+/// The shortest time between two lines.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// Says when a line is due, and how many were left out since the last one.
+/// The state of one throttled log line.
 #[derive(Debug)]
 pub(crate) struct Throttle {
     start: Instant,
-    /// Milliseconds from `start`.
+    /// When the next line may be written, in milliseconds from `start`.
     next: AtomicU64,
-    left_out: AtomicU64,
+    suppressed: AtomicU64,
 }
 
 impl Throttle {
     pub(crate) fn new() -> Self {
-        Self { start: Instant::now(), next: AtomicU64::new(0), left_out: AtomicU64::new(0) }
+        Self { start: Instant::now(), next: AtomicU64::new(0), suppressed: AtomicU64::new(0) }
     }
 
-    /// How many lines were left out since the last one, if this one is to be written.
+    /// `None` if the line must be suppressed; otherwise the number of lines that were suppressed since the last one.
     pub(crate) fn admit(&self) -> Option<u64> {
         let now = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
         let next = self.next.load(Relaxed);
@@ -30,10 +30,10 @@ impl Throttle {
         if now < next
             || self.next.compare_exchange(next, now.saturating_add(period), Relaxed, Relaxed).is_err()
         {
-            self.left_out.fetch_add(1, Relaxed);
+            self.suppressed.fetch_add(1, Relaxed);
             return None;
         }
-        Some(self.left_out.swap(0, Relaxed))
+        Some(self.suppressed.swap(0, Relaxed))
     }
 }
 
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn one_line_a_second_is_let_through_and_tells_of_the_others() {
+    async fn one_line_a_second_is_admitted_with_the_number_of_suppressed_ones() {
         let throttle = Throttle::new();
         assert_eq!(throttle.admit(), Some(0));
         assert_eq!((throttle.admit(), throttle.admit()), (None, None));

@@ -1,4 +1,4 @@
-//! The text of one log line.
+//! Formats one log line. Which lines are written, and where to, is decided in the parent module.
 
 use std::cell::RefCell;
 use std::fmt::{self, Write as _};
@@ -11,7 +11,7 @@ use tracing::field::{Field, Visit};
 use super::{Encoding, Keys};
 
 thread_local! {
-    /// Each thread formats into buffers of its own.
+    /// Reused for all lines of a thread, so that formatting does not allocate.
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
@@ -20,15 +20,15 @@ struct Scratch {
     message: String,
     /// `,"key":value` for each field.
     fields: String,
-    /// What a value looks like before it is escaped.
+    /// The `Debug` form of a value, before it is escaped.
     value: String,
 }
 
-/// The line of this event, with its line feed.
+/// The line for an event, with its line feed.
 pub(super) fn write(event: &Event<'_>, encoding: Encoding, keys: &Keys) -> Bytes {
     SCRATCH.with(|scratch| match scratch.try_borrow_mut() {
         Ok(mut scratch) => scratch.write(event, encoding, keys),
-        // A field's Debug logs something itself.
+        // The scratch is in use if the `Debug` of a field logs something itself.
         Err(_) => Scratch::default().write(event, encoding, keys),
     })
 }
@@ -66,7 +66,7 @@ impl Scratch {
 
     fn console(&self, line: &mut String, level: &str, time: &dyn fmt::Display) -> fmt::Result {
         write!(line, "{time}\t{level}\t")?;
-        // A message never breaks its line.
+        // A line break in a message must not break the line.
         line.extend(self.message.chars().map(|c| if c.is_control() { ' ' } else { c }));
         if let Some(fields) = self.fields.strip_prefix(',') {
             write!(line, "\t{{{fields}}}")?;
@@ -132,7 +132,7 @@ fn level(event: &Event<'_>) -> &'static str {
     }
 }
 
-/// `text` as a JSON string.
+/// Appends `text` as a JSON string.
 fn push_text(line: &mut String, text: &str) {
     line.push('"');
     for c in text.chars() {

@@ -1,4 +1,4 @@
-//! One output of the log: a bounded queue and the thread that empties it.
+//! One output of the log: a bounded queue and the thread that writes its lines.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
@@ -12,19 +12,20 @@ use bytes::Bytes;
 
 use super::{Error, Output};
 
-/// The bounds of an output's queue, in lines and in bytes.
+/// The most lines that may wait for an output.
 const MAX_LINES: usize = 16 * 1024;
+/// The most bytes that may wait for an output.
 const MAX_BYTES: usize = 8 * 1024 * 1024;
 
-/// An output and its thread.
+/// Owns the thread of an output.
 #[derive(Debug)]
 pub(super) struct Writer {
     queue: Queue,
-    /// Disconnects when the thread has ended.
+    /// Its sender is dropped when the thread ends.
     ended: Receiver<()>,
 }
 
-/// The way to an output's thread.
+/// The sending end of an output's queue.
 #[derive(Clone, Debug)]
 pub(super) struct Queue {
     lines: SyncSender<Entry>,
@@ -77,9 +78,9 @@ impl Writer {
         self.queue.fill.dropped.load(Ordering::Relaxed)
     }
 
-    /// Lets the thread write what is queued, and waits for its end no longer than `within`.
+    /// Lets the thread write the queued lines and end; waits at most `within` for it.
     pub(super) fn stop(&mut self, within: Duration) {
-        // A queue that is full belongs to an output that has stalled: it is left behind.
+        // If the queue is full the output has stalled, and there is no point in waiting for it.
         if self.queue.lines.try_send(Entry::Stop).is_ok() {
             let _: Result<(), RecvTimeoutError> = self.ended.recv_timeout(within);
         }
@@ -87,7 +88,7 @@ impl Writer {
 }
 
 impl Queue {
-    /// Never waits: without room the line is dropped and counted.
+    /// Queues a line without waiting: if there is no room, the line is dropped and counted.
     pub(super) fn push(&self, line: Bytes) {
         let length = line.len();
         let queued = self.fill.bytes.fetch_add(length, Ordering::Relaxed);
@@ -98,10 +99,11 @@ impl Queue {
     }
 }
 
-/// Writes until it is told to stop; a failed write loses its lines, as there is nobody to tell.
+/// The thread's work: writes lines until [`Entry::Stop`]. A failed write loses its lines, since the log has no other place
+/// to report it.
 fn write_lines(entries: &Receiver<Entry>, fill: &Fill, to: Box<dyn Write + Send>) {
     let mut to = io::BufWriter::with_capacity(64 * 1024, to);
-    let mut told = 0;
+    let mut reported = 0;
     while let Ok(mut entry) = entries.recv() {
         loop {
             let Entry::Line(line) = entry else {
@@ -117,12 +119,12 @@ fn write_lines(entries: &Receiver<Entry>, fill: &Fill, to: Box<dyn Write + Send>
         }
         let _ = to.flush();
         let dropped = fill.dropped.load(Ordering::Relaxed);
-        if dropped > told {
+        if dropped > reported {
             tracing::error!(
-                lines = dropped - told,
+                lines = dropped - reported,
                 "log lines were dropped: an output of the log had stalled"
             );
-            told = dropped;
+            reported = dropped;
         }
     }
 }
@@ -133,13 +135,13 @@ mod tests {
 
     use super::*;
 
-    /// An output that takes nothing until it is opened.
-    struct Gate {
+    /// An output that blocks until `open` is closed.
+    struct StalledOutput {
         open: Receiver<()>,
         written: Sender<Vec<u8>>,
     }
 
-    impl Write for Gate {
+    impl Write for StalledOutput {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             let _ = self.open.recv();
             let _ = self.written.send(bytes.to_vec());
@@ -155,13 +157,13 @@ mod tests {
     fn a_stalled_output_drops_and_counts_instead_of_waiting() {
         let (open, gate) = std::sync::mpsc::channel();
         let (written, lines) = std::sync::mpsc::channel();
-        let mut writer = Writer::start_with(Box::new(Gate { open: gate, written })).unwrap();
+        let mut writer = Writer::start_with(Box::new(StalledOutput { open: gate, written })).unwrap();
         let line = Bytes::from(vec![b'x'; MAX_BYTES / 4]);
         let queue = writer.queue();
         for _ in 0..20 {
             queue.push(line.clone());
         }
-        // At most four fill the queue, and at most one more is in the thread's hands.
+        // At most four lines fit into the queue, and the thread may have taken one more out of it.
         assert!(writer.dropped() >= 15, "{}", writer.dropped());
         drop(open);
         writer.stop(Duration::from_secs(10));
@@ -172,7 +174,7 @@ mod tests {
     fn stopping_a_stalled_output_ends_at_the_bound() {
         let (open, gate) = std::sync::mpsc::channel();
         let (written, _lines) = std::sync::mpsc::channel();
-        let mut writer = Writer::start_with(Box::new(Gate { open: gate, written })).unwrap();
+        let mut writer = Writer::start_with(Box::new(StalledOutput { open: gate, written })).unwrap();
         writer.queue().push(Bytes::from_static(b"stuck\n"));
         writer.stop(Duration::from_millis(1));
         drop(open);
