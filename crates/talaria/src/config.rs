@@ -1,9 +1,12 @@
-//! The configuration: a file, the environment over it, the defaults under it.
+//! Reads the configuration (contract §9.1 to §9.5): the defaults, a file over them, the environment over both.
 //!
-//! Each layer becomes a [`tree`] of values that know where they were written; the layers are laid over one another
-//! and read into the typed, checked structs that the components own. All faults are found in one go, each in a line
-//! that names the key, its value (never a secret) and what is expected. The lowest layer is the sample, `talaria.yaml`:
-//! what is not in it is no key.
+//! Each layer becomes a [`tree`] of values that know where they were written. The layers are merged, and the result is
+//! read into the typed, checked structs that the components own. All faults are reported at once, one line each, with the
+//! key, its value (never a secret) and what is expected. The lowest layer is the sample, `talaria.yaml`: it holds every key,
+//! so a key that is not in it is unknown.
+//!
+//! The meaning and the bounds of a value are the component's matter; this module only reads it. Start reading at [`load`];
+//! a section is read in the module of its name.
 
 mod access;
 mod device;
@@ -33,67 +36,67 @@ pub use print::print;
 use read::Section;
 use tree::Node;
 
-/// The sample configuration: every key with its default and what it is for.
+/// The sample configuration: every key with its default and a comment.
 pub const SAMPLE: &str = include_str!("../../../talaria.yaml");
 
-/// Everything the gateway is told, checked: nothing downstream looks at a raw text again.
+/// The configuration of a gateway, parsed and checked: no component reads a raw text.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// What the gateway calls itself.
+    /// The identity headers of every response.
     pub identity: Identity,
-    /// How long a stop may take in all (`shutdownTimeout`).
+    /// The time limit of a whole stop (`shutdownTimeout`).
     pub shutdown_timeout: Duration,
-    /// The server of devices and of the API.
+    /// The server for devices and for the API.
     pub primary: crate::server::Config,
-    /// The same on a second address, if there is one.
+    /// A second server for devices and the API; `None` without an address.
     pub alternate: Option<crate::server::Config>,
     /// The server of `/health`.
     pub health: crate::server::Config,
     /// The server of `/metrics`.
     pub metric: crate::server::Config,
-    /// The server of gate, filters and drain; none if it has no address.
+    /// The server of gate, filters and drains; `None` without an address.
     pub control: Option<crate::server::Config>,
-    /// How metrics are named.
+    /// The prefixes of metric names.
     pub metrics: crate::telemetry::metrics::MetricsConfig,
-    /// The log.
+    /// The log's level, outputs and form.
     pub log: crate::telemetry::log::Config,
-    /// How devices are treated.
+    /// Limits, timeouts and checks of device connections.
     pub device: crate::device::Config,
-    /// Devices' tokens.
+    /// How tokens of devices are checked.
     pub device_auth: crate::auth::DeviceConfig,
-    /// The API.
+    /// Authentication, limits and access check of the API.
     pub api: crate::api::Config,
-    /// Events by HTTP.
+    /// Delivery of events by HTTP.
     pub event: crate::event::Config,
-    /// Events by Kafka; none if that is not enabled.
+    /// Delivery of events to Kafka; `None` if it is not enabled.
     pub kafka: Option<wrpkafka::Config>,
 }
 
-/// `server`, `build`, `region` and `flavor`, sent with every response.
+/// The values of the headers `X-Talaria-*` (contract §3.8).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Identity {
-    /// The host.
+    /// `X-Talaria-Server`: the host of the gateway.
     pub server: String,
-    /// The version.
+    /// `X-Talaria-Build`: the version of the gateway.
     pub build: String,
-    /// The region.
+    /// `X-Talaria-Region`.
     pub region: String,
-    /// The flavor.
+    /// `X-Talaria-Flavor`: the kind of the deployment, such as `production`.
     pub flavor: String,
 }
 
-/// Where a configuration is read from. [`Sources::default`] is nothing but the defaults.
+/// Where a configuration is read from. [`Sources::default`] yields only the defaults.
 #[derive(Clone, Default)]
 pub struct Sources {
-    /// The file's base name or path; none reads no file at all.
+    /// The base name or path of the file; `None` reads no file.
     pub file: Option<String>,
-    /// The directories that a file is searched in, in order.
+    /// The directories in which the file is searched, in order.
     pub directories: Vec<PathBuf>,
-    /// The environment.
+    /// The environment variables, with names and values.
     pub variables: Vec<(String, String)>,
 }
 
-/// Variables hold secrets: their names alone are shown.
+/// Shows only the names of variables, since their values may be secrets.
 impl fmt::Debug for Sources {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let variables: Vec<&str> = self.variables.iter().map(|(name, _)| name.as_str()).collect();
@@ -108,8 +111,7 @@ impl fmt::Debug for Sources {
 }
 
 impl Sources {
-    /// The sources of a running gateway: this file, `talaria` if none is given, searched for in the usual places, and
-    /// the environment of the process.
+    /// The sources of a process: the file of this name (default `talaria`) from the search path, and the environment.
     pub fn of_process(file: Option<String>) -> Self {
         let home = env::var_os("HOME").map(PathBuf::from);
         let text = |text: std::ffi::OsString| text.into_string().ok();
@@ -121,26 +123,26 @@ impl Sources {
     }
 }
 
-/// A configuration that can be used, and what it was made of.
+/// A configuration without faults.
 #[derive(Debug, Clone)]
 pub struct Loaded {
-    /// The configuration.
+    /// The typed configuration.
     pub config: Config,
-    /// The tree it was read from, all layers in one.
+    /// The merged layers that `config` was read from.
     pub tree: Node,
-    /// What is odd about it.
+    /// What was read but is probably not meant.
     pub warnings: Vec<Warning>,
-    /// Where it was read from, and can be read from again.
+    /// Where it was read from; used to read it again.
     pub sources: Sources,
 }
 
-/// Why there is no configuration.
+/// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// There is no file, or it cannot be read.
+    /// The file was not found or cannot be read.
     #[error(transparent)]
     File(#[from] file::FileError),
-    /// Values that cannot be used: all of them, one a line.
+    /// The configuration has faults; the message has one line for each.
     #[error("{}", lines(&.0.faults))]
     Faults(Report),
 }
@@ -148,7 +150,7 @@ pub enum LoadError {
 /// Reads and checks a configuration.
 ///
 /// # Errors
-/// [`LoadError`], with every fault there is.
+/// [`LoadError`], with all faults.
 pub fn load(sources: &Sources) -> Result<Loaded, LoadError> {
     let mut report = Report::default();
     let sample = sample();
@@ -211,7 +213,7 @@ impl Config {
     }
 }
 
-/// The defaults. A sample that is no YAML does not pass the tests.
+/// The defaults. The tests fail if the sample is not valid YAML.
 fn sample() -> Node {
     yaml::defaults(SAMPLE)
         .unwrap_or(Node { value: tree::Value::Map(Vec::new()), origin: tree::Origin::Default { line: 1 } })

@@ -1,4 +1,4 @@
-//! The section `deviceAccessCheck` (contract §3.9): which messages may reach which devices.
+//! Reads the section `deviceAccessCheck` (contract §3.9): which messages of the API may reach which devices.
 
 use super::{
     read::{Section, Setting as _},
@@ -6,10 +6,10 @@ use super::{
 };
 use crate::api::access::{AccessCheck, Check, Field, Mode, Operand, Operator, Path, Side};
 
-/// The keys of a check. They are not in the sample, whose list of checks is empty.
+/// The keys of a check. The sample does not hold them, because its list of checks is empty.
 const KEYS: [&str; 6] = ["name", "deviceCredentialPath", "wrpCredentialPath", "inputValue", "op", "inversed"];
 
-/// Reads the section; none if there is neither a type nor a check.
+/// Reads `deviceAccessCheck`; `None` if it has neither a type nor a check.
 pub(super) fn read(section: &Section<'_>) -> Option<AccessCheck> {
     let mut mode = None;
     let expected = "enforce or monitor";
@@ -37,7 +37,7 @@ fn read_check(section: &Section<'_>, sep: &str) -> Option<Check> {
     for (key, _) in
         section.entries().filter(|(key, _)| !KEYS.iter().any(|known| known.eq_ignore_ascii_case(key)))
     {
-        // The Go gateway's sample has it, and the Go gateway does not read it.
+        // The sample of the Go gateway has `operation`, but the Go gateway reads `op`.
         let meant = if key.eq_ignore_ascii_case("operation") { "; did you mean op?" } else { "" };
         section.warn(key, format!("is not a known key and is ignored{meant}"));
     }
@@ -75,7 +75,7 @@ fn read_check(section: &Section<'_>, sep: &str) -> Option<Check> {
     })
 }
 
-/// The value of the configuration, if there is one, else the field of the message.
+/// The side that the claim is compared with: `inputValue` if it is given, else the field of the message.
 fn read_side(section: &Section<'_>, path: &str) -> Option<Side> {
     if !section.is_empty("inputValue") {
         return Some(Side::Value(operand(section.section("inputValue").value())));
@@ -88,13 +88,14 @@ fn read_side(section: &Section<'_>, path: &str) -> Option<Side> {
     if field.is_none() {
         section.warn(
             "wrpCredentialPath",
-            format!("is {path:?}, which no message has: every message fails this check; expected the name of a field such as PartnerIDs"),
+            format!("is {path:?}, which is not a field of messages: every message fails this check; expected the name of a field such as PartnerIDs"),
         );
     }
     Some(field.map_or(Side::NoField, Side::Field))
 }
 
-/// A value with the type that it was written in: `1000` is whole and equals no number of a token, `1000.0` may.
+/// A value in the type in which it was written, as Go compares types: the numbers of a token are floats, so `1000` never
+/// equals one and `1000.0` may.
 fn operand(value: &Value) -> Operand {
     match value {
         Value::Null => Operand::Opaque,

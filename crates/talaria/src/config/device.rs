@@ -1,11 +1,11 @@
-//! The section `device.manager` (contract §2).
+//! Reads the section `device.manager` (contract §2).
 
 use talaria_protocol::inbound::SourceCheck;
 
 use super::read::Section;
 use crate::device;
 
-/// Reads the section.
+/// Reads `device.manager`.
 pub(super) fn read(section: &Section<'_>) -> device::Config {
     let mut config = device::Config::default();
     let mut most = 0_usize;
@@ -25,13 +25,13 @@ pub(super) fn read(section: &Section<'_>) -> device::Config {
     if !matches!(check.as_str(), "" | "monitor" | "enforce") {
         section.warn(
             "wrpSourceCheck.type",
-            format!("is {check:?} and taken for monitor; expected monitor or enforce"),
+            format!("is {check:?}, monitor is used instead; expected monitor or enforce"),
         );
     }
     if config.idle_period <= config.ping_period {
         section.warn(
             "idlePeriod",
-            "is not longer than pingPeriod: devices that send nothing of themselves are closed",
+            "is not longer than pingPeriod: devices that send no messages are disconnected before they are pinged",
         );
     }
     config

@@ -1,7 +1,8 @@
-//! The layer of the environment: `TALARIA_` and a key's path with `_` for each dot, in upper case.
+//! Reads environment variables into a layer (contract §9.4).
 //!
-//! Any known key can be set, whether or not the file has it. Lists are separated by commas, or written as YAML
-//! (`[a, b]`), as sections are (`{default: http://…}`). An empty variable is as good as none.
+//! A variable is named `TALARIA_` and the path of a key in upper case, with `_` for each dot. Every known key can be set,
+//! whether or not the file has it. A list is separated by commas or written as YAML (`[a, b]`); a section is written as YAML
+//! (`{default: http://…}`). An empty variable counts as not set.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -12,13 +13,14 @@ use super::{
     yaml,
 };
 
-/// What every variable of ours starts with.
+/// The beginning of the name of every variable of the gateway.
 pub(super) const PREFIX: &str = "TALARIA_";
 
-/// What Kubernetes sets in every pod if there is a service named talaria; no settings of ours.
+/// Names, without the prefix, of variables that Kubernetes sets in every pod if there is a service named talaria. They are
+/// not settings of the gateway.
 const KUBERNETES: [&str; 3] = ["SERVICE_HOST", "SERVICE_PORT", "PORT"];
 
-/// Reads the variables into a layer that can be laid over the file's.
+/// Reads the variables into a layer. A variable that names no known key is a warning.
 pub(super) fn layer(variables: &[(String, String)], sample: &Node, report: &mut Report) -> Node {
     let names = Names::of(sample);
     let root: Arc<str> = Arc::from("");
@@ -32,8 +34,10 @@ pub(super) fn layer(variables: &[(String, String)], sample: &Node, report: &mut 
         let origin = Origin::Environment { name: Arc::clone(&variable) };
         let Some(path) = names.path(name) else {
             let problem = match known::closest(name, names.paths.keys().map(String::as_str)) {
-                Some(near) => format!("names no known key and is ignored; did you mean {PREFIX}{near}?"),
-                None => "names no known key and is ignored".to_owned(),
+                Some(near) => {
+                    format!("does not name a known key and is ignored; did you mean {PREFIX}{near}?")
+                }
+                None => "does not name a known key and is ignored".to_owned(),
             };
             report.warn("", problem, Some(&origin));
             continue;
@@ -53,7 +57,7 @@ pub(super) fn layer(variables: &[(String, String)], sample: &Node, report: &mut 
     layer
 }
 
-/// The known keys by the names of their variables, without the prefix.
+/// The paths of the known keys by the names of their variables, without the prefix.
 struct Names {
     paths: HashMap<String, Vec<String>>,
 }
@@ -77,8 +81,8 @@ impl Names {
         }
     }
 
-    /// The path that a variable names: a known key, one of the user's own below an open section, or one of the Go
-    /// gateway's that has to be warned of like the file's.
+    /// The path that a variable names: a known key, a key chosen by the user in an open section, or a key of the Go gateway,
+    /// for which [`known::check`] then warns.
     fn path(&self, name: &str) -> Option<Vec<String>> {
         if let Some(path) = self.paths.get(name) {
             return Some(path.clone());

@@ -1,28 +1,28 @@
-//! What is wrong, or odd, with a configuration: one line each, and all of them at once.
+//! Faults and warnings: what is reported about a configuration, one line each, and without showing secrets.
 
 use std::fmt;
 
 use super::tree::{Node, Origin, Value};
 
-/// What stands in the place of a secret wherever a value is shown.
+/// Shown in place of a secret.
 pub const MASK: &str = "********";
 
-/// Keys whose values are never shown.
+/// Keys whose values are secrets.
 const SECRET_KEYS: [&str; 4] = ["authkey", "password", "token", "secret"];
 
-/// A value that cannot be used: the gateway does not start with it.
+/// A problem that keeps the gateway from starting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// The key as the sample spells it, such as `kafka.brokers[1]`; empty for the file as a whole.
+    /// The key in the spelling of the sample, such as `kafka.brokers[1]`; empty if the file as a whole is at fault.
     pub key: String,
-    /// What is wrong and what is expected.
+    /// What is wrong and what is expected, as it follows the key in a message.
     pub problem: String,
-    /// Where the value was written, if anywhere.
+    /// Where the value was written; `None` if it was not.
     pub origin: Option<Origin>,
 }
 
 impl Fault {
-    /// A value of the wrong type or out of its range.
+    /// A value of the wrong type or outside its range.
     pub fn unexpected(key: impl Into<String>, node: &Node, expected: &str) -> Self {
         let key = key.into();
         let problem = format!("is {}, expected {expected}", shown(&key, &node.value));
@@ -36,14 +36,14 @@ impl fmt::Display for Fault {
     }
 }
 
-/// A value that is used, or ignored, but hardly as it was meant.
+/// A value that is used or ignored, but probably not as the user meant it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning {
     /// The key as it was written.
     pub key: String,
-    /// What is odd about it, and what happens.
+    /// What is wrong and what follows, as it follows the key in a message.
     pub problem: String,
-    /// Where it was written, if anywhere.
+    /// Where the value was written; `None` if it was not.
     pub origin: Option<Origin>,
 }
 
@@ -53,12 +53,12 @@ impl fmt::Display for Warning {
     }
 }
 
-/// Everything found wrong or odd while reading one configuration.
+/// The faults and warnings of one configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
-    /// What keeps the gateway from starting.
+    /// Problems that keep the gateway from starting.
     pub faults: Vec<Fault>,
-    /// What does not.
+    /// Problems with which the gateway starts.
     pub warnings: Vec<Warning>,
 }
 
@@ -74,14 +74,14 @@ impl Report {
     }
 }
 
-/// Whether the value of a key, given with its whole path, must not be shown.
+/// Whether the value at this path is a secret.
 pub(super) fn is_secret(key: &str) -> bool {
     let name = key.rsplit('.').next().unwrap_or(key);
     let name = name.split('[').next().unwrap_or(name);
     SECRET_KEYS.iter().any(|secret| name.eq_ignore_ascii_case(secret))
 }
 
-/// A value as a message shows it: short, in one line, and never a secret.
+/// A value for a message: short, in one line, and hidden if it is a secret.
 fn shown(key: &str, value: &Value) -> String {
     const LONGEST: usize = 80;
     match value {

@@ -1,4 +1,4 @@
-//! Finds and reads the configuration file.
+//! Finds and reads the configuration file (contract §9.1). Its content is parsed in `yaml`.
 
 use std::{
     fs, io,
@@ -6,40 +6,40 @@ use std::{
     sync::Arc,
 };
 
-/// The name looked for if none is given.
+/// The base name of the file if none is given.
 pub const DEFAULT_NAME: &str = "talaria";
 
-/// What a name may lack.
+/// The extensions that may be left out of a name.
 const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
 
-/// No configuration is that large; a device or a pipe given by mistake might be.
+/// The largest file that is read, in bytes: a guard against a device or a pipe that was named by mistake.
 const LARGEST: u64 = 16 << 20;
 
-/// Why there is no file to read.
+/// Why the configuration file cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    /// None of the places has it.
+    /// The file is in none of the directories.
     #[error(
-        "no configuration file {name:?} (.yaml, .yml or .json) in {}; give one with --file, an empty one for the defaults",
+        "no configuration file {name:?} (.yaml, .yml or .json) in {}; name one with --file, and use an empty file for the defaults",
         shown(.searched)
     )]
     NotFound {
-        /// The base name or path that was looked for.
+        /// The base name or path that was searched.
         name: String,
-        /// The directories it was looked for in.
+        /// The directories in which it was searched.
         searched: Vec<PathBuf>,
     },
-    /// It is there, but cannot be read.
+    /// The file exists but cannot be read.
     #[error("cannot read the configuration file {}: {source}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
 
-/// The directories that are searched, in order: `/etc/talaria`, `$HOME/.talaria`, `.`.
+/// The directories in which a file is searched, in order: `/etc/talaria`, `$HOME/.talaria`, `.`.
 pub fn search_path(home: Option<&Path>) -> Vec<PathBuf> {
     [Some(PathBuf::from("/etc/talaria")), home.map(|home| home.join(".talaria")), Some(PathBuf::from("."))]
         .into_iter()
@@ -47,12 +47,12 @@ pub fn search_path(home: Option<&Path>) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Finds the file of a base name in the directories, or at the path it names itself, with or without its extension.
+/// Finds a file by its base name in the directories, or by its path; the extension may be left out.
 ///
 /// # Errors
 /// [`FileError::NotFound`].
 pub fn find(name: &str, directories: &[PathBuf]) -> Result<PathBuf, FileError> {
-    // A path is meant from here first, a bare name from the search path first.
+    // A path is tried relative to the working directory before the directories are searched.
     let is_path = name.contains('/')
         || Path::new(name)
             .extension()
@@ -65,10 +65,10 @@ pub fn find(name: &str, directories: &[PathBuf]) -> Result<PathBuf, FileError> {
         .ok_or_else(|| FileError::NotFound { name: name.to_owned(), searched: directories.to_vec() })
 }
 
-/// Reads a file that was found.
+/// Reads the file at a path that [`find`] returned.
 ///
 /// # Errors
-/// [`FileError::Unreadable`], also for one that is too large or not UTF-8.
+/// [`FileError::Unreadable`], also for a file that is too large or not UTF-8.
 pub fn read(path: &Path) -> Result<(String, Arc<Path>), FileError> {
     let unreadable = |source| FileError::Unreadable { path: path.to_owned(), source };
     let length = fs::metadata(path).map_err(unreadable)?.len();

@@ -1,4 +1,4 @@
-//! The sections of the API: `inbound` and `deviceAccessCheck` (contract §3.9, §6.1).
+//! Reads the sections of the API: `inbound` and `deviceAccessCheck` (contract §3.9, §6.1).
 
 use super::{
     access, jwt,
@@ -10,8 +10,7 @@ use crate::{
     auth::{BasicKeys, capabilities::Capabilities, services::Tokens},
 };
 
-/// Reads the sections. A key that cannot be one is a fault: the reference skips it, and leaves the API open if no
-/// other is left.
+/// Reads `inbound` and `deviceAccessCheck`.
 pub(super) fn read(root: &Section<'_>) -> api::Config {
     let section = root.section("inbound");
     let mut config = api::Config::default();
@@ -27,7 +26,8 @@ pub(super) fn read(root: &Section<'_>) -> api::Config {
     config
 }
 
-/// Reads an `authKey`. A key that cannot be one is a fault: the reference skips it, and is open if no other is left.
+/// Reads the `authKey` of the API or of a server. A malformed key is a fault. (The Go Talaria skips it, and accepts every
+/// request if there is no other key.)
 pub(super) fn read_keys(section: &Section<'_>, keys: &mut Option<BasicKeys>) {
     section.read_as("authKey", "base64 of user:password, one or a list", keys, |value| {
         let texts = match value {
@@ -38,7 +38,7 @@ pub(super) fn read_keys(section: &Section<'_>, keys: &mut Option<BasicKeys>) {
     });
 }
 
-/// Tokens of services, if they are taken.
+/// Reads how tokens for the API are checked; `None` if the section is as in the sample.
 fn read_tokens(section: &Section<'_>) -> Option<Tokens> {
     let jwt = jwt::read(section)?;
     let (mut prefix, mut all_methods) = (String::new(), String::new());

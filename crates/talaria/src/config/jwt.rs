@@ -1,4 +1,4 @@
-//! How tokens are checked: `jwtValidator` for devices, `inbound.jwt` for the API (contract §6.2, §6.6).
+//! Reads how tokens are checked: `jwtValidator` for devices, `inbound.jwt` for the API (contract §6.2, §6.6).
 
 use std::{str::FromStr as _, time::Duration};
 
@@ -19,16 +19,16 @@ pub(super) fn read_devices(root: &Section<'_>) -> DeviceConfig {
     if !config.fail_open && config.jwt.is_none() {
         root.warn(
             "failOpen",
-            "is false, but without jwtValidator no tokens are checked: every device is let in",
+            "is false, but jwtValidator is not configured: tokens are not checked and every device is accepted",
         );
     }
     config
 }
 
-/// Reads one of the sections; none if it is as in the sample. One that says anything, be it a misspelt key, but names no
-/// place to find keys in is a fault: it is there so that tokens are checked.
+/// Reads one of the sections; `None` if it is as in the sample. A section that differs from the sample, even by a misspelt
+/// key, but names no source of keys is a fault: it was written so that tokens are checked.
 pub(super) fn read(section: &Section<'_>) -> Option<jwt::Config> {
-    if !section.says_more_than(&super::sample()) {
+    if !section.differs_from(&super::sample()) {
         return None;
     }
     let mut config = jwt::Config::default();
@@ -89,7 +89,7 @@ fn read_source(section: &Section<'_>) -> Option<Source> {
     Some(Source { uri: uri?, interval, min_interval, jitter })
 }
 
-/// Whole seconds, as in the reference; a duration is taken too.
+/// Reads whole seconds, as the reference does, or a duration.
 fn read_leeway(section: &Section<'_>) -> Leeway {
     let mut leeway = Leeway::default();
     for (key, target) in [("EXP", &mut leeway.exp), ("NBF", &mut leeway.nbf), ("IAT", &mut leeway.iat)] {

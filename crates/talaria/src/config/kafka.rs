@@ -1,4 +1,5 @@
-//! The section `kafka` (contract §8.1).
+//! Reads the section `kafka` (contract §8.1). Routes, hash keys and limits are checked by the publisher's own
+//! `wrpkafka::Config::check`.
 
 mod filter;
 #[cfg(test)]
@@ -11,8 +12,7 @@ use super::{
     tree::Value,
 };
 
-/// Reads the section; none if Kafka is not enabled. What needs the publisher's knowledge (routes, hash keys, limits)
-/// is left to [`wrpkafka::Config::check`], whose faults are reported with the rest.
+/// Reads `kafka`; `None` if it is not enabled. The faults that [`wrpkafka::Config::check`] finds are reported with the others.
 pub(super) fn read(section: &Section<'_>) -> Option<wrpkafka::Config> {
     let mut enabled = false;
     section.read("enabled", &mut enabled);
@@ -88,7 +88,7 @@ fn read_dynamic(section: &Section<'_>, dynamic: &mut wrpkafka::DynamicConfig) {
 fn read_route(section: &Section<'_>) -> wrpkafka::Route {
     let mut route = wrpkafka::Route::default();
     if !matches!(section.value(), Value::Map(_)) {
-        section.fault("", "is no section, expected a route: pattern and topic");
+        section.fault("", "is not a section, expected a route: pattern and topic");
     }
     section.read("pattern", &mut route.pattern);
     section.read("caseInsensitive", &mut route.case_insensitive);
@@ -103,8 +103,8 @@ fn read_route(section: &Section<'_>) -> wrpkafka::Route {
     route
 }
 
-/// A route's hash key: its text, also for the reference's form `{name: metadata, metadataField: tenant}`. In that form
-/// a name unknown to the reference is no fault but means no key, and so does a field that is missing.
+/// Reads the hash key of a route: a text, or the reference's form `{name: metadata, metadataField: tenant}`, which is
+/// converted to a text. In that form an unknown name or a missing field means no key, with a warning, as in the reference.
 fn read_hash_key(route: &Section<'_>) -> String {
     let section = route.section("hashKey");
     let mut text = String::new();
@@ -132,7 +132,7 @@ fn read_hash_key(route: &Section<'_>) -> String {
     }
 }
 
-/// The headers, names in the case they are written in. A scalar is one value: it is not split at commas.
+/// Reads the headers. Names keep their case, and a single text is one value: it is not split at commas (contract §8.8).
 fn read_headers(section: &Section<'_>) -> Vec<(String, Vec<String>)> {
     let mut headers = Vec::new();
     for (name, value) in section.entries() {
@@ -146,7 +146,7 @@ fn read_headers(section: &Section<'_>) -> Vec<(String, Vec<String>)> {
             _ => {
                 let mut text = String::new();
                 value.read("", &mut text);
-                // As in the reference, an empty text is no value; `[""]` is an empty one.
+                // As in the reference, an empty text means no value, and `[""]` one empty value.
                 headers.push((name.to_owned(), if text.is_empty() { Vec::new() } else { vec![text] }));
             }
         }

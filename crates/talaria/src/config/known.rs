@@ -1,59 +1,61 @@
-//! Which keys there are. The sample is the list of them: a key that is not in it is misspelt, or belongs to a part of
-//! the Go gateway that this one does not have yet.
+//! Checks that keys are known. The sample lists all keys; a key that is not in it is misspelt, or one of the Go gateway's
+//! that has no effect here.
+//!
+//! Values are not checked here, except that a section must be a section. Start reading at [`check`].
 
 use super::{
     fault::{Fault, Report},
     tree::{Node, Value},
 };
 
-/// Names that a key also goes by, and the sample's name of it (contract §14.2).
+/// Other names of a key, each with the name in the sample (contract §14.2).
 pub(super) const ALIASES: [(&str, &str); 2] = [
     ("kafka.initialDynamicConfig.compressionCodec", "kafka.initialDynamicConfig.compression"),
     ("kafka.allow_auto_topic_creation", "kafka.allowAutoTopicCreation"),
 ];
 
-/// Sections whose keys are the user's: event types, header names.
+/// Sections whose keys are chosen by the user: event types and header names.
 pub(super) const OPEN: [&str; 2] = ["device.outbound.eventEndpoints", "kafka.initialDynamicConfig.headers"];
 
-/// How like two names are, from 0 to 1, if one may be meant by a key that nobody knows.
+/// The similarity, from 0 to 1, from which on a known key is suggested for an unknown one.
 const SIMILAR: f64 = 0.6;
 
-/// The same, if one must be meant although the key is one of the Go gateway's.
+/// The similarity from which on a known key is suggested for a key of the Go gateway that has no effect.
 const MISSPELT: f64 = 0.85;
 
-/// What becomes of a key that the Go gateway reads and this one does not.
+/// How a key is handled that the Go gateway reads and this one does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Foreign {
-    /// It is ignored, and that is said.
+    /// It is ignored with a warning, which says what is missing.
     Ignored(&'static str),
-    /// It is ignored: there is nothing here that it could mean.
-    Meaningless,
+    /// It is ignored without a warning, because nothing is missing without it.
+    NoEffect,
 }
 
 const NO_SERVER: Foreign = Foreign::Ignored("is not supported yet, this server is not started");
 const NO_DISCOVERY: Foreign =
-    Foreign::Ignored("is not supported yet, every device is taken without service discovery");
+    Foreign::Ignored("is not supported yet, devices are accepted without service discovery");
 
-/// The keys, or whole sections, of the Go gateway that are not in the sample.
+/// The keys and whole sections of the Go gateway that are not in the sample.
 const FOREIGN: &[(&str, Foreign)] = &[
-    ("primary.logConnectionState", Foreign::Meaningless),
-    ("health.options", Foreign::Meaningless),
-    ("health.logInterval", Foreign::Meaningless),
+    ("primary.logConnectionState", Foreign::NoEffect),
+    ("health.options", Foreign::NoEffect),
+    ("health.logInterval", Foreign::NoEffect),
     ("pprof", NO_SERVER),
     ("service", NO_DISCOVERY),
     ("device.rehasher", NO_DISCOVERY),
     ("device.outbound.enableConsulRoundRobin", NO_DISCOVERY),
     ("tracing", Foreign::Ignored("is not supported yet, nothing is traced")),
-    ("device.manager.upgrader", Foreign::Meaningless),
-    ("device.manager.initialCapacity", Foreign::Meaningless),
-    ("log", Foreign::Meaningless),
-    ("zap", Foreign::Meaningless),
-    ("touchstone", Foreign::Meaningless),
-    ("metric.metricsOptions", Foreign::Meaningless),
-    ("device.outbound.transport", Foreign::Meaningless),
+    ("device.manager.upgrader", Foreign::NoEffect),
+    ("device.manager.initialCapacity", Foreign::NoEffect),
+    ("log", Foreign::NoEffect),
+    ("zap", Foreign::NoEffect),
+    ("touchstone", Foreign::NoEffect),
+    ("metric.metricsOptions", Foreign::NoEffect),
+    ("device.outbound.transport", Foreign::NoEffect),
 ];
 
-/// What the Go gateway's key at this path is here; the longest entry that the path lies under counts.
+/// How the key of the Go gateway at this path is handled. Of several entries that contain the path, the longest applies.
 pub(super) fn foreign(path: &str) -> Option<(&'static str, Foreign)> {
     let under = |section: &str| {
         path.get(..section.len()).is_some_and(|start| start.eq_ignore_ascii_case(section))
@@ -62,7 +64,7 @@ pub(super) fn foreign(path: &str) -> Option<(&'static str, Foreign)> {
     FOREIGN.iter().copied().filter(|(section, _)| under(section)).max_by_key(|(section, _)| section.len())
 }
 
-/// Gives every key that goes by another name its name in the sample.
+/// Renames keys with another name to their name in the sample.
 pub(super) fn rename_aliases(layer: &mut Node, report: &mut Report) {
     for (alias, name) in ALIASES {
         let alias_path: Vec<&str> = alias.split('.').collect();
@@ -71,13 +73,15 @@ pub(super) fn rename_aliases(layer: &mut Node, report: &mut Report) {
         match layer.at(path.iter().copied()) {
             None | Some(Node { value: Value::Null, .. }) => layer.set(&path, node),
             Some(other) if other.value == node.value => {}
-            Some(_) => report.warn(alias, format!("is ignored, {name} is given too"), Some(&node.origin)),
+            Some(_) => {
+                report.warn(alias, format!("is ignored because {name} is set too"), Some(&node.origin))
+            }
         }
     }
 }
 
-/// Compares a layer's keys with the sample's: unknown ones are warned of, sections and values of the wrong shape and
-/// keys given twice in different case are faults. Values are not looked at.
+/// Compares the keys of a layer with those of the sample. An unknown key is a warning; a value where a section is expected,
+/// and a key that is given twice in different case, are faults.
 pub(super) fn check(layer: &Node, sample: &Node, report: &mut Report) {
     Check { root: sample, report }.section("", layer, sample);
 }
@@ -128,12 +132,12 @@ impl Check<'_> {
         let path = join(section, key);
         match foreign(&path) {
             _ if node.value.is_blank() => {}
-            Some((_, Foreign::Meaningless)) => {
-                // Probably a key of ours after all.
+            Some((_, Foreign::NoEffect)) => {
+                // A key that is very similar to a known one was probably meant to be that one.
                 let names = sample.entries().iter().map(|entry| entry.key.as_str());
-                if let Some(near) = alike(key, names, MISSPELT) {
+                if let Some(near) = most_similar(key, names, MISSPELT) {
                     let problem =
-                        format!("means nothing here and is ignored; did you mean {}?", join(section, near));
+                        format!("has no effect here and is ignored; did you mean {}?", join(section, near));
                     self.report.warn(path, problem, Some(&node.origin));
                 }
             }
@@ -148,28 +152,29 @@ impl Check<'_> {
         }
     }
 
-    /// The known key that was probably meant: one of this very name elsewhere, or one of the same section that is
-    /// spelt alike.
+    /// The known key that was probably meant: one with the same name in another section, or one of the same section with a
+    /// similar name.
     fn nearest(&self, section: &str, key: &str, sample: &Node) -> Option<String> {
         let names = sample.entries().iter().map(|entry| entry.key.as_str());
         elsewhere(self.root, "", key).or_else(|| closest(key, names).map(|name| join(section, name)))
     }
 }
 
-/// The name most like the given one, if any is alike enough to be meant.
+/// The most similar name, if one is similar enough to be suggested.
 pub(super) fn closest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    alike(name, names, SIMILAR)
+    most_similar(name, names, SIMILAR)
 }
 
-fn alike<'a>(name: &str, names: impl Iterator<Item = &'a str>, at_least: f64) -> Option<&'a str> {
+fn most_similar<'a>(name: &str, names: impl Iterator<Item = &'a str>, at_least: f64) -> Option<&'a str> {
     let name = name.to_ascii_lowercase();
     names
         .map(|known| (strsim::normalized_damerau_levenshtein(&name, &known.to_ascii_lowercase()), known))
-        .filter(|(likeness, _)| *likeness >= at_least)
+        .filter(|(similarity, _)| *similarity >= at_least)
         .max_by(|(one, _), (other, _)| one.total_cmp(other))
         .map(|(_, known)| known)
 }
 
+/// The path of a key with this name in any section.
 fn elsewhere(node: &Node, path: &str, key: &str) -> Option<String> {
     node.entries().iter().find_map(|entry| {
         let path = join(path, &entry.key);

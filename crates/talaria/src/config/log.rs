@@ -1,4 +1,4 @@
-//! The sections `zap` (the log), `metric.metricsOptions` and `touchstone` (the metrics' names).
+//! Reads the sections `zap` (contract §9.9), `metric.metricsOptions` and `touchstone` (contract §10.3).
 
 use super::{
     read::{Section, Setting as _},
@@ -9,7 +9,7 @@ use crate::telemetry::{
     metrics::MetricsConfig,
 };
 
-/// Reads the section `zap`.
+/// Reads `zap`.
 pub(super) fn read(section: &Section<'_>) -> log::Config {
     let mut config = log::Config::default();
     section.parse("level", &mut config.level);
@@ -29,7 +29,7 @@ pub(super) fn read(section: &Section<'_>) -> log::Config {
     config
 }
 
-/// Reads how metrics are named, from the root.
+/// Reads the prefixes of metric names from `metric.metricsOptions` and `touchstone`.
 pub(super) fn read_metrics(root: &Section<'_>) -> MetricsConfig {
     let mut config = MetricsConfig::default();
     root.read("metric.metricsOptions.namespace", &mut config.namespace);

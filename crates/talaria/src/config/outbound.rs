@@ -1,4 +1,5 @@
-//! The section `device.outbound` (contract §5.5): how events leave by HTTP.
+//! Reads the section `device.outbound` (contract §5.5): the delivery of events by HTTP. The conflicts between its keys are
+//! found by `event::Config::check`.
 
 #[cfg(test)]
 mod tests;
@@ -11,7 +12,7 @@ use super::{
 };
 use crate::event::{self, http::endpoints::Endpoints};
 
-/// Reads the section.
+/// Reads `device.outbound`.
 pub(super) fn read(section: &Section<'_>) -> event::Config {
     let mut config = event::Config::default();
     section.read("source", &mut config.source);
@@ -39,13 +40,13 @@ pub(super) fn read(section: &Section<'_>) -> event::Config {
 
     if wrp::Locator::parse_v3(&config.source).is_err() {
         let problem = format!(
-            "is {:?}, which is no locator; consumers may want one such as dns:talaria.example.com",
+            "is {:?}, which is not a locator; some consumers require one, such as dns:talaria.example.com",
             config.source
         );
         section.warn("source", problem);
     }
     for fault in config.check().err().unwrap_or_default() {
-        section.fault(fault.key, format!("is wrong: {}", fault.problem));
+        section.fault(fault.key, format!("is invalid: {}", fault.problem));
     }
     config
 }
@@ -55,18 +56,21 @@ fn read_endpoints(section: &Section<'_>, endpoints: &mut Endpoints) {
         Ok(parsed) => *endpoints = parsed,
         Err(faults) => {
             for fault in faults {
-                section.fault(&fault.key, format!("is wrong: {}", fault.problem));
+                section.fault(&fault.key, format!("is invalid: {}", fault.problem));
             }
         }
     }
     for (event_type, url) in endpoints.iter() {
         if let Err(malformed) = url {
-            section.warn(event_type, format!("has a URL that no event can be sent to: {malformed}"));
+            section.warn(
+                event_type,
+                format!("has a URL that cannot be used, events to it are dropped: {malformed}"),
+            );
         }
     }
 }
 
-/// The tree as JSON, which is what the endpoints are read from.
+/// Converts the tree to JSON, from which `Endpoints` are parsed.
 fn json(value: &Value) -> serde_json::Value {
     match value {
         Value::Null => serde_json::Value::Null,

@@ -1,5 +1,7 @@
-//! The configuration in effect, as YAML: the sample with its comments, the values as they are, and where each comes
-//! from unless it is a default. Reading it again gives the same configuration, but for the secrets, which are masked.
+//! Prints a configuration as YAML (`talaria config --print`): the sample with its comments, with the values in effect and, for
+//! each that is not a default, where it was written.
+//!
+//! The output reads back as the same configuration, except for secrets, which are masked.
 
 use std::{collections::HashMap, fmt::Write as _};
 
@@ -9,10 +11,10 @@ use super::{
     tree::{Node, Origin, Value},
 };
 
-/// Where the comment after a value starts, if the value leaves room.
+/// The column at which the comment after a value starts, unless the value is longer.
 const COMMENT_COLUMN: usize = 40;
 
-/// Prints a tree that was made of the sample's and other layers.
+/// Prints a tree that was merged from the sample and other layers.
 #[must_use]
 pub fn print(tree: &Node) -> String {
     let mut printer = Printer { comments: comments(SAMPLE), text: String::new() };
@@ -20,13 +22,14 @@ pub fn print(tree: &Node) -> String {
     printer.text
 }
 
-/// The sample's comments by their keys' paths (`[]` for an item of a list).
+/// The comments of a key in the sample.
 struct Comments {
     above: Vec<String>,
     beside: String,
 }
 
 struct Printer {
+    /// By the path of the key in lower case, with `[]` for an item of a list.
     comments: HashMap<String, Comments>,
     text: String,
 }
@@ -71,7 +74,7 @@ impl Printer {
         }
     }
 
-    /// Writes an item of a list of sections: its first key stands beside the dash.
+    /// Writes an item of a list of sections, with its first key after the dash.
     fn item(&mut self, item: &Node, path: &str, indent: usize) {
         if item.entries().is_empty() {
             let start = format!("{:indent$}- {}", "", shown(path, &item.value));
@@ -123,7 +126,7 @@ fn shown(path: &str, value: &Value) -> String {
     }
 }
 
-/// A text as YAML: bare if it reads back as that text anywhere, else in double quotes as JSON has them.
+/// A text as YAML: without quotes if every YAML parser reads it as the same text, else in double quotes as in JSON.
 fn scalar(text: &str) -> String {
     let bare = |text: &str| {
         let word = text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c));
@@ -137,7 +140,7 @@ fn scalar(text: &str) -> String {
     if bare(text) || duration { text.to_owned() } else { serde_json::Value::from(text).to_string() }
 }
 
-/// A URL without the password it may hold.
+/// Masks the password of a URL.
 fn without_password(text: &str) -> String {
     let parts = text.split_once("://").and_then(|(scheme, rest)| {
         let authority = rest.split(['/', '?', '#']).next()?;
@@ -151,7 +154,7 @@ fn without_password(text: &str) -> String {
     }
 }
 
-/// The comments of the sample. It is our own file: block style, two blanks a level.
+/// Collects the comments of the sample. Only that file has to be understood: block style, two blanks for each level.
 fn comments(sample: &str) -> HashMap<String, Comments> {
     let mut found = HashMap::new();
     let mut above = Vec::new();

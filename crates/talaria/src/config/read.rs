@@ -1,5 +1,7 @@
-//! Reads typed values out of the tree. A value that cannot be read is a fault and leaves its target as it was, so that
-//! reading goes on and finds the others.
+//! Reads typed values out of the tree, leniently as the Go gateway does (contract §9.3).
+//!
+//! A value that cannot be read is a fault and leaves its target unchanged, so that reading goes on and finds the other
+//! faults. Start reading at [`Section`].
 
 use std::{cell::RefCell, fmt::Display, path::PathBuf, time::Duration};
 
@@ -10,17 +12,16 @@ use super::{
     tree::{Node, Origin, Value},
 };
 
-/// A value of a configuration in its final type.
+/// A type in which a value of the configuration can be read.
 pub(super) trait Setting: Sized {
-    /// What is expected, as it follows "expected" in a message.
+    /// The description of the type, as it follows "expected" in a message.
     const EXPECTED: &'static str;
 
-    /// The value, if it is one of this type. Like the Go gateway's, the reading is lenient: `"5"` is a number,
-    /// `5` is a text.
+    /// Converts a value; `None` if it is not of this type. The conversion is lenient: `"5"` is a number, `5` is a text.
     fn read(value: &Value) -> Option<Self>;
 }
 
-/// One section of the tree, with its path and the report that its faults go to.
+/// A section of the tree, with its path and the report to which its faults are added.
 #[derive(Clone)]
 pub(super) struct Section<'t> {
     node: Option<&'t Node>,
@@ -34,12 +35,12 @@ impl<'t> Section<'t> {
         Section { node: Some(tree), path: String::new(), report }
     }
 
-    /// The section at a key; an empty one if it isn't there.
+    /// The section at a key; empty if there is none.
     pub(super) fn section(&self, key: &str) -> Section<'t> {
         Section { node: self.get(key), path: self.path_of(key), report: self.report }
     }
 
-    /// The items of the list at a key, each as a section of its own; a single section counts as a list of one.
+    /// The items of the list at a key as sections; a single section counts as a list of one.
     pub(super) fn sections(&self, key: &str) -> Vec<Section<'t>> {
         let path = self.path_of(key);
         let section = |node, path| Section { node: Some(node), path, report: self.report };
@@ -56,7 +57,7 @@ impl<'t> Section<'t> {
         }
     }
 
-    /// The keys of this section as they were written, each with its value's own section.
+    /// The keys of this section in the case in which they were written, each with its value as a section.
     pub(super) fn entries(&self) -> impl Iterator<Item = (&'t str, Section<'t>)> {
         self.node.map(Node::entries).unwrap_or_default().iter().map(|entry| {
             let section =
@@ -65,8 +66,8 @@ impl<'t> Section<'t> {
         })
     }
 
-    /// Whether anything in this section was written by the user, in a file or the environment, but not this key: not
-    /// even that it is empty.
+    /// Whether the user wrote something into this section, in a file or the environment, but not this key, not even with an
+    /// empty value.
     pub(super) fn is_written_without(&self, key: &str) -> bool {
         fn is_written(node: &Node) -> bool {
             match &node.value {
@@ -79,13 +80,13 @@ impl<'t> Section<'t> {
         self.node.is_some_and(is_written) && !self.get(key).is_some_and(is_written)
     }
 
-    /// Whether anything in this section is not as in the sample, unknown keys included.
-    pub(super) fn says_more_than(&self, sample: &Node) -> bool {
+    /// Whether a value of this section differs from the sample; an unknown key counts.
+    pub(super) fn differs_from(&self, sample: &Node) -> bool {
         let sample = sample.at(self.path.split('.'));
-        self.node.is_some_and(|node| says_more(node, sample))
+        self.node.is_some_and(|node| differs(node, sample))
     }
 
-    /// Whether there is nothing at this key, or nothing said.
+    /// Whether the key is absent or its value is blank.
     pub(super) fn is_empty(&self, key: &str) -> bool {
         self.get(key).is_none_or(|node| node.value.is_blank())
     }
@@ -95,12 +96,12 @@ impl<'t> Section<'t> {
         self.node.map_or(&Value::Null, |node| &node.value)
     }
 
-    /// Reads the value at a key into its target, which stays as it is if there is none.
+    /// Reads the value at a key into the target, which stays unchanged if there is none.
     pub(super) fn read<T: Setting>(&self, key: &str, target: &mut T) {
         self.read_as(key, T::EXPECTED, target, T::read);
     }
 
-    /// Reads the value at a key by a function of its own.
+    /// Reads the value at a key with the given function, which returns `None` if the value is not what is expected.
     pub(super) fn read_as<T>(
         &self,
         key: &str,
@@ -122,7 +123,7 @@ impl<'t> Section<'t> {
         }
     }
 
-    /// Reads a text into a type that can be parsed from it; the parser's error says what is expected.
+    /// Parses the text at a key; the message of the parser's error names what is expected.
     pub(super) fn parse<T: std::str::FromStr<Err: Display>>(&self, key: &str, target: &mut T) {
         let Some(node) = self.get(key) else { return };
         let mut text = String::new();
@@ -140,7 +141,7 @@ impl<'t> Section<'t> {
         }
     }
 
-    /// Reads a number of which zero, and less, means the default: the target stays as it is.
+    /// Reads a number. Zero and less mean the default: the target stays unchanged.
     pub(super) fn read_count<T: TryFrom<i128>>(&self, key: &str, target: &mut T) {
         let mut number = 0;
         self.read_as(key, "a whole number; 0 means the default", &mut number, |value| {
@@ -151,7 +152,7 @@ impl<'t> Section<'t> {
         }
     }
 
-    /// Reads a duration of which zero, and less, means the default: the target stays as it is.
+    /// Reads a duration. Zero and less mean the default: the target stays unchanged.
     pub(super) fn read_period(&self, key: &str, target: &mut Duration) {
         let mut period = 0;
         self.read_as(key, <Duration as Setting>::EXPECTED, &mut period, nanoseconds);
@@ -176,7 +177,7 @@ impl<'t> Section<'t> {
         self.report.borrow_mut().faults.push(Fault::unexpected(path, node, expected));
     }
 
-    /// Where a key was written, or what it would be in.
+    /// Where the value at a key was written; for an absent key, where the section was that would hold it.
     fn origin(&self, key: &str) -> Option<&'t Origin> {
         let mut key = key;
         loop {
@@ -188,7 +189,7 @@ impl<'t> Section<'t> {
         }
     }
 
-    /// The value at a key, which may be a path such as `sasl.password`, or empty for the section itself.
+    /// The node at a key or at a path such as `sasl.password`; the empty key is the section itself.
     fn get(&self, key: &str) -> Option<&'t Node> {
         self.node?.at(key.split('.').filter(|key| !key.is_empty()))
     }
@@ -269,7 +270,7 @@ impl Setting for PathBuf {
     }
 }
 
-/// A list of texts. A single text is split at commas, as environment variables need it.
+/// A list of texts. A single text is split at commas, so that environment variables can hold lists.
 impl Setting for Vec<String> {
     const EXPECTED: &'static str = "a list of texts";
 
@@ -290,17 +291,18 @@ impl Setting for Vec<String> {
     }
 }
 
-fn says_more(node: &Node, sample: Option<&Node>) -> bool {
+fn differs(node: &Node, sample: Option<&Node>) -> bool {
     match &node.value {
         Value::Map(entries) => entries
             .iter()
-            .any(|entry| says_more(&entry.node, sample.and_then(|sample| sample.at([entry.key.as_str()])))),
+            .any(|entry| differs(&entry.node, sample.and_then(|sample| sample.at([entry.key.as_str()])))),
         Value::Null => false,
         value => sample.is_none_or(|sample| sample.value != *value),
     }
 }
 
-/// A whole number, also when written as a text, in hexadecimal, or with a fraction, which the Go gateway cuts off.
+/// A whole number, also if it is written as a text, in hexadecimal, or with a fraction, which is cut off as in the Go
+/// gateway.
 fn integer(value: &Value) -> Option<i128> {
     let (Value::Number(text) | Value::Text(text)) = value else { return None };
     let text = text.trim().replace('_', "");
@@ -315,11 +317,11 @@ fn integer(value: &Value) -> Option<i128> {
     (number.is_finite()).then_some(number.trunc() as i128)
 }
 
-/// A duration in nanoseconds, maybe negative.
+/// A duration in nanoseconds; may be negative.
 fn nanoseconds(value: &Value) -> Option<i64> {
     match value {
         Value::Number(_) => integer(value)?.try_into().ok(),
-        // A number in an environment variable is a text, too.
+        // The environment has only texts, so a number of nanoseconds may be one.
         Value::Text(text) => duration::parse(text).ok().or_else(|| text.parse().ok()),
         _ => None,
     }

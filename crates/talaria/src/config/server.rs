@@ -1,4 +1,4 @@
-//! The sections of the servers: `primary`, `alternate`, `health`, `metric` and `control` (contract §9.7).
+//! Reads the sections of the servers: `primary`, `alternate`, `health`, `metric` and `control` (contract §9.7, §9.8).
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::tree::Value;
 use crate::server::tls::{self, Key, Pair, Version, Versions};
 use crate::server::{self, ConnectionRate};
 
-/// Reads the section of a server that listens on this port by default.
+/// Reads the section of a server that listens on this port if no address is given.
 pub(super) fn read(section: &Section<'_>, port: u16) -> server::Config {
     let mut config = server::Config::on_port(port);
     section.parse("address", &mut config.address);
@@ -33,7 +33,7 @@ pub(super) fn read(section: &Section<'_>, port: u16) -> server::Config {
     config
 }
 
-/// Reads the section of a server that listens only where it is told to; `None` if it is not told.
+/// Reads the section of a server that is started only if an address is given; `None` without one.
 pub(super) fn read_optional(section: &Section<'_>) -> Option<server::Config> {
     let config = read(section, 0);
     let mut address = String::new();
@@ -44,7 +44,7 @@ pub(super) fn read_optional(section: &Section<'_>) -> Option<server::Config> {
     (!address.is_empty()).then_some(config)
 }
 
-/// Reads the section of the control server, which does harm in the wrong hands.
+/// Reads the section of the control server, for which the gateway warns if it is reachable without authentication.
 pub(super) fn read_control(section: &Section<'_>) -> Option<server::Config> {
     let mut config = read_optional(section)?;
     read_keys(section, &mut config.keys);
@@ -52,7 +52,7 @@ pub(super) fn read_control(section: &Section<'_>) -> Option<server::Config> {
     Some(config)
 }
 
-/// Reads the section of a server whose paths ask for no authentication of their own, and may get one for all.
+/// Reads the section of a server whose requests need no authentication unless `authKey` is given.
 pub(super) fn read_guarded(section: &Section<'_>, port: u16) -> server::Config {
     let mut config = read(section, port);
     read_keys(section, &mut config.keys);
@@ -69,7 +69,7 @@ fn read_rate(section: &Section<'_>) -> Option<ConnectionRate> {
     (rate.per_second > 0).then_some(rate)
 }
 
-/// Reads the files once to see that they can be used: what is wrong with them is a fault of the configuration.
+/// Reads the keys of TLS and loads the files once, so that files that cannot be used are faults of the configuration.
 fn read_tls(section: &Section<'_>) -> Option<tls::Config> {
     let (mut certificates, mut keys) = (Vec::<String>::new(), Vec::<String>::new());
     section.read(Key::Certificate.as_str(), &mut certificates);
@@ -91,7 +91,7 @@ fn read_tls(section: &Section<'_>) -> Option<tls::Config> {
         if client_ca.is_some() {
             section.fault(
                 Key::ClientCa.as_str(),
-                "needs certificateFile and keyFile: without TLS no client shows a certificate",
+                "requires certificateFile and keyFile: clients present certificates only over TLS",
             );
         }
         return None;
@@ -108,7 +108,8 @@ fn read_tls(section: &Section<'_>) -> Option<tls::Config> {
     Some(config)
 }
 
-/// Go's numbers or names; 0 and nothing mean the default. What is older than TLS 1.2 is raised to it as a minimum.
+/// Reads `minVersion` and `maxVersion`: Go's numbers or names; 0 or empty means the default. A minimum older than TLS 1.2 is
+/// raised to it with a warning.
 fn read_versions(section: &Section<'_>) -> Option<Versions> {
     let (mut min, mut max) = (Some(Version::V12), Some(Version::V13));
     let read = |value: &Value| match String::read(value)?.as_str() {
@@ -119,7 +120,10 @@ fn read_versions(section: &Section<'_>) -> Option<Versions> {
     let mut oldest = String::new();
     section.read("minVersion", &mut oldest);
     if matches!(oldest.as_str(), "769" | "770") {
-        section.warn("minVersion", "is older than TLS 1.2, which is the oldest version spoken here");
+        section.warn(
+            "minVersion",
+            "is older than TLS 1.2, the oldest version that is supported and used instead",
+        );
     } else {
         section.read_as("minVersion", expected, &mut min, read);
     }

@@ -1,4 +1,4 @@
-//! What the whole configuration must do, from texts to typed values and messages.
+//! Tests of the configuration as a whole, from texts to typed values and messages.
 
 use std::{fs, path::Path};
 
@@ -27,7 +27,7 @@ fn tempfile(text: &str) -> PathBuf {
     directory
 }
 
-/// The lines of a message, without the directory that the test's file is in.
+/// The lines of a message, without the directory of the test's file.
 fn without_directory(lines: impl Iterator<Item = String>) -> Vec<String> {
     let directory = format!("{}/talaria-config-", env::temp_dir().display());
     let name = |part: &str| part.split_once('/').map(|(_, name)| name.to_owned()).unwrap_or_default();
@@ -82,7 +82,7 @@ fn every_kind_of_fault_names_its_key_its_value_and_what_is_expected() {
         ),
         (
             "device: {outbound: {allowedSchemes: [http]}}",
-            "device.outbound.defaultScheme is wrong: expected a scheme of allowedSchemes (http), found https: add it there, or choose one of them",
+            "device.outbound.defaultScheme is invalid: expected a scheme of allowedSchemes (http), found https: add it there, or choose one of them",
         ),
         (
             "device:\n  outbound:\n    authKey: \"a\\nb\"",
@@ -173,7 +173,7 @@ talaria.yaml:5: deviceAccessCheck.checks[1] has neither inputValue nor wrpCreden
         ),
         (
             "metric:\n  clientCACertFile: ca.pem",
-            "talaria.yaml:2: metric.clientCACertFile needs certificateFile and keyFile: without TLS no client shows a certificate",
+            "talaria.yaml:2: metric.clientCACertFile requires certificateFile and keyFile: clients present certificates only over TLS",
         ),
         (
             "primary:\n  maxVersion: 770",
@@ -223,7 +223,7 @@ fn a_misspelt_key_is_warned_of_with_the_nearest_one() {
         ),
         (
             "metric: {metricsOptions: {namespce: x, pedantic: true}}",
-            "talaria.yaml:1: metric.metricsOptions.namespce means nothing here and is ignored; did you mean metric.metricsOptions.namespace?",
+            "talaria.yaml:1: metric.metricsOptions.namespce has no effect here and is ignored; did you mean metric.metricsOptions.namespace?",
         ),
         ("nonsense: 5", "talaria.yaml:1: nonsense is not a known key and is ignored"),
         (
@@ -241,15 +241,15 @@ fn a_misspelt_key_is_warned_of_with_the_nearest_one() {
         ),
         (
             "deviceAccessCheck: {type: monitor, checks: [{name: a, deviceCredentialPath: b, wrpCredentialPath: Metadata.x, op: eq}]}",
-            r#"talaria.yaml:1: deviceAccessCheck.checks[0].wrpCredentialPath is "Metadata.x", which no message has: every message fails this check; expected the name of a field such as PartnerIDs"#,
+            r#"talaria.yaml:1: deviceAccessCheck.checks[0].wrpCredentialPath is "Metadata.x", which is not a field of messages: every message fails this check; expected the name of a field such as PartnerIDs"#,
         ),
         (
             "kafka: {allow_auto_topic_creation: true, allowAutoTopicCreation: false}",
-            "talaria.yaml:1: kafka.allow_auto_topic_creation is ignored, kafka.allowAutoTopicCreation is given too",
+            "talaria.yaml:1: kafka.allow_auto_topic_creation is ignored because kafka.allowAutoTopicCreation is set too",
         ),
         (
             "device: {manager: {wrpSourceCheck: {type: Enforce}}}",
-            r#"talaria.yaml:1: device.manager.wrpSourceCheck.type is "Enforce" and taken for monitor; expected monitor or enforce"#,
+            r#"talaria.yaml:1: device.manager.wrpSourceCheck.type is "Enforce", monitor is used instead; expected monitor or enforce"#,
         ),
     ];
     for (text, expected) in cases {
@@ -262,13 +262,13 @@ fn a_misspelt_key_is_warned_of_with_the_nearest_one() {
 }
 
 #[test]
-fn a_source_that_is_no_locator_is_warned_of() {
-    let expected = r#"device.outbound.source is "localhost", which is no locator; consumers may want one such as dns:talaria.example.com"#;
+fn a_source_that_is_not_a_locator_is_warned_of() {
+    let expected = r#"device.outbound.source is "localhost", which is not a locator; some consumers require one, such as dns:talaria.example.com"#;
     assert_eq!(warnings("", &[]), [expected]);
 }
 
 #[test]
-fn the_keys_of_the_go_gateway_that_mean_nothing_here_are_taken_in_silence() {
+fn keys_of_the_go_gateway_without_effect_here_are_ignored_without_a_warning() {
     let text = "log: {file: x}\nzap: {development: true}\nhealth: {options: [a]}\nprimary: {minVersion: 772}\nservice:\njwtValidator: {}\n";
     assert_eq!(warnings(text, &[("TALARIA_DEVICE_OUTBOUND_SOURCE", "dns:x")]), [""; 0]);
 }
@@ -324,7 +324,7 @@ fn the_environment_is_checked_as_the_file_is() {
             ]
         ),
         [
-            "environment TALARIA_KAFKA_BORKERS: names no known key and is ignored; did you mean TALARIA_KAFKA_BROKERS?"
+            "environment TALARIA_KAFKA_BORKERS: does not name a known key and is ignored; did you mean TALARIA_KAFKA_BROKERS?"
         ]
     );
 }
@@ -340,7 +340,7 @@ fn a_printed_configuration_reads_back_as_the_same_one() {
 }
 
 #[test]
-fn a_printed_configuration_tells_where_its_values_come_from_and_keeps_secrets() {
+fn a_printed_configuration_shows_where_its_values_come_from_and_hides_secrets() {
     let text = "inbound: {authKey: [dTpzZWNyZXQx]}\ndevice: {outbound: {authKey: dTpzZWNyZXQy, eventEndpoints: {default: 'https://u:secret3@h/x'}}}\nkafka:\n  sasl: {password: secret4}\n";
     let loaded = load_text(text, &[("TALARIA_SERVER", "t-1")]).unwrap();
     let printed = print(&loaded.tree);
@@ -355,7 +355,7 @@ fn a_printed_configuration_tells_where_its_values_come_from_and_keeps_secrets() 
 }
 
 #[test]
-fn the_sample_is_the_defaults_and_has_nothing_to_be_warned_of() {
+fn the_sample_holds_the_defaults_and_causes_no_warning_of_its_own() {
     let defaults = load(&Sources::default()).unwrap();
     let sample = load_text(SAMPLE, &[("TALARIA_DEVICE_OUTBOUND_SOURCE", "localhost")]).unwrap();
     assert_eq!(format!("{:?}", sample.config), format!("{:?}", defaults.config));
@@ -363,7 +363,7 @@ fn the_sample_is_the_defaults_and_has_nothing_to_be_warned_of() {
 }
 
 #[test]
-fn the_defaults_are_the_components_own() {
+fn the_defaults_are_those_of_the_components() {
     let config = load(&Sources::default()).unwrap().config;
     assert_eq!(format!("{:?}", config.event), format!("{:?}", crate::event::Config::default()));
     assert_eq!(format!("{:?}", config.device), format!("{:?}", crate::device::Config::default()));
@@ -436,7 +436,7 @@ fn the_search_path_is_the_go_gateways() {
 
 /// contract §6.3
 #[test]
-fn tokens_are_checked_as_their_section_says() {
+fn tokens_are_checked_as_their_section_defines() {
     let text = "
 failOpen: false
 jwtValidator:
@@ -463,7 +463,7 @@ inbound: {jwt: {Config: {Resolve: {Template: 'http://h/{keyID}'}}}, throttle: {f
 
 /// contract §2.3
 #[test]
-fn without_a_section_no_tokens_are_checked_and_a_closed_door_is_warned_of() {
+fn without_a_section_no_tokens_are_checked_and_fail_open_false_is_warned_of() {
     for text in ["failOpen: false", "failOpen: false\njwtValidator: {}", "failOpen: false\njwtValidator:"] {
         let loaded = load_text(text, &[]).unwrap();
         assert_eq!(loaded.config.device_auth.jwt, None, "{text}");

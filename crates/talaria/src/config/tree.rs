@@ -1,28 +1,28 @@
-//! The configuration as a tree of values that know where they came from.
+//! The configuration as a tree of values, each of which knows where it was written.
 //!
-//! Keys are compared without regard to case, as in the Go gateway, but keep the case they were written in: names of
-//! Kafka headers and event types are keys too. Nothing here knows what a key means.
+//! Keys are compared without regard to case, as in the Go gateway, but keep the case in which they were written, because
+//! names of Kafka headers and event types are keys too. This module does not know which keys exist or what they mean.
 
 use std::{fmt, path::Path, sync::Arc};
 
 /// Where a value was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// The gateway's own defaults (the embedded `talaria.yaml`), at this line.
+    /// The defaults, which are the embedded `talaria.yaml`.
     Default {
         /// Line number, from 1.
         line: u64,
     },
     /// A configuration file.
     File {
-        /// The file's path, as it was found.
+        /// The path at which the file was found.
         path: Arc<Path>,
         /// Line number, from 1.
         line: u64,
     },
     /// An environment variable.
     Environment {
-        /// The variable's whole name.
+        /// The whole name of the variable.
         name: Arc<str>,
     },
 }
@@ -37,7 +37,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// A value and where it was written.
+/// A value with its origin.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
     /// The value.
@@ -46,34 +46,34 @@ pub struct Node {
     pub origin: Origin,
 }
 
-/// A value as YAML has them.
+/// A value of YAML.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
-    /// Nothing was written: the same as not to write the key.
+    /// No value was written, which is the same as leaving out the key.
     Null,
     /// `true` or `false`.
     Bool(bool),
-    /// A number, as it was written.
+    /// A number, in the spelling in which it was written.
     Number(String),
-    /// A text; every environment variable is one.
+    /// A text. Values from the environment are texts unless they are written as a list or a section.
     Text(String),
     /// A list.
     List(Vec<Node>),
-    /// A section: keys and their values in the order they were written.
+    /// A section: its keys and values in the order in which they were written.
     Map(Vec<Entry>),
 }
 
 /// A key of a section, and its value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
-    /// The key in the case it was written in.
+    /// The key in the case in which it was written.
     pub key: String,
     /// Its value.
     pub node: Node,
 }
 
 impl Value {
-    /// Whether the value says nothing: null, an empty text, list or section.
+    /// Whether the value is null, an empty text, an empty list, or a section of blank values.
     pub fn is_blank(&self) -> bool {
         match self {
             Value::Null => true,
@@ -86,8 +86,7 @@ impl Value {
 }
 
 impl Node {
-    /// The sub-tree at a path of keys such as `["device", "manager"]`, or `["topicMap[0]", "topic"]`; the empty path
-    /// is the node itself.
+    /// The node at a path of keys such as `["device", "manager"]` or `["topicMap[0]", "topic"]`; the empty path is this node.
     pub fn at<'a>(&self, path: impl IntoIterator<Item = &'a str>) -> Option<&Node> {
         path.into_iter().try_fold(self, |node, key| {
             match key.strip_suffix(']').and_then(|key| key.split_once('[')) {
@@ -97,7 +96,7 @@ impl Node {
         })
     }
 
-    /// The paths at which another tree has another value, wherever it was written. A list is one value.
+    /// The paths at which another tree has another value, regardless of where it was written. A list counts as one value.
     pub fn changed(&self, other: &Node) -> Vec<String> {
         let mut paths = Vec::new();
         collect_changes("", self, other, &mut paths);
@@ -115,7 +114,7 @@ impl Node {
         self.entries().iter().find(|entry| entry.key.eq_ignore_ascii_case(key)).map(|entry| &entry.node)
     }
 
-    /// The keys and values of this section; none if it isn't one.
+    /// The entries of this section; empty if this is not a section.
     pub fn entries(&self) -> &[Entry] {
         match &self.value {
             Value::Map(entries) => entries,
@@ -123,7 +122,7 @@ impl Node {
         }
     }
 
-    /// Sets the value at a path, making the sections on the way. A value on the way that is no section is replaced.
+    /// Sets the value at a path. Missing sections on the path are created, and other values on it are replaced by sections.
     pub fn set(&mut self, path: &[&str], node: Node) {
         let Some((key, rest)) = path.split_first() else {
             *self = node;
@@ -142,7 +141,7 @@ impl Node {
         entries[position].node.set(rest, node);
     }
 
-    /// Takes the value at a path out of the tree.
+    /// Removes and returns the node at a path.
     pub fn remove(&mut self, path: &[&str]) -> Option<Node> {
         let (key, rest) = path.split_first()?;
         let Value::Map(entries) = &mut self.value else { return None };
@@ -154,14 +153,14 @@ impl Node {
         }
     }
 
-    /// Lays another tree over this one. A section is merged key by key, any other value replaces the one below.
-    /// A null changes nothing, and neither does a value of the wrong shape (a text where a section is due): that is
-    /// a fault, reported by `config::known`, and the tree stays readable for finding the others.
+    /// Merges another tree, whose values win, into this one. Sections are merged key by key; any other value replaces the
+    /// present one. A null changes nothing. A value where a section is expected changes nothing either: `config::known`
+    /// reports it as a fault, and the tree stays readable so that other faults can be found.
     pub fn overlay(&mut self, above: Node) {
         match (&mut self.value, above.value) {
             (_, Value::Null) => {}
             (Value::Map(below), Value::Map(above)) => {
-                // Keys of one layer that differ in case only are different ones: names of headers.
+                // Keys of the same layer that differ only in case stay separate, because they may be names of headers.
                 let known = below.len();
                 for entry in above {
                     let same = |known: &&mut Entry| known.key.eq_ignore_ascii_case(&entry.key);
@@ -177,7 +176,6 @@ impl Node {
     }
 }
 
-/// Walks two trees side by side.
 fn collect_changes(path: &str, one: &Node, other: &Node, paths: &mut Vec<String>) {
     let (Value::Map(_), Value::Map(_)) = (&one.value, &other.value) else {
         if !same_value(&one.value, &other.value) {
@@ -197,7 +195,7 @@ fn collect_changes(path: &str, one: &Node, other: &Node, paths: &mut Vec<String>
     paths.extend(other.entries().iter().filter(is_new).map(|entry| below(&entry.key)));
 }
 
-/// Whether two values say the same, wherever they were written.
+/// Whether two values are equal, regardless of where they were written.
 fn same_value(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::List(one), Value::List(other)) => {

@@ -1,4 +1,4 @@
-//! Reads YAML into a [`Node`], keeping line numbers and the spelling of numbers.
+//! Parses YAML into a [`Node`] with line numbers and the spelling of numbers. JSON is YAML and needs no code of its own.
 
 use std::{fmt, path::Path, sync::Arc};
 
@@ -7,17 +7,17 @@ use serde_saphyr::{Location, Spanned};
 
 use super::tree::{Entry, Node, Origin, Value};
 
-/// Why a text is not the YAML of a configuration.
+/// Why a text is not valid YAML.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not valid YAML: {problem}")]
 pub struct YamlError {
-    /// What the parser says, in one line. Never shows the text around it: it might hold a password.
+    /// The parser's message in one line. It never quotes the text, which may hold a password.
     pub problem: String,
-    /// The line, if the parser knows it.
+    /// The line number, from 1, if the parser reports it.
     pub line: Option<u64>,
 }
 
-/// Reads the gateway's own defaults.
+/// Parses the defaults.
 ///
 /// # Errors
 /// [`YamlError`].
@@ -25,7 +25,7 @@ pub fn defaults(text: &str) -> Result<Node, YamlError> {
     read(text, &|line| Origin::Default { line })
 }
 
-/// Reads the text of a file.
+/// Parses the text of a file.
 ///
 /// # Errors
 /// [`YamlError`].
@@ -33,7 +33,7 @@ pub fn file(text: &str, path: &Arc<Path>) -> Result<Node, YamlError> {
     read(text, &|line| Origin::File { path: Arc::clone(path), line })
 }
 
-/// Reads a list or a section written in an environment variable.
+/// Parses a list or a section in the value of an environment variable.
 ///
 /// # Errors
 /// [`YamlError`].
@@ -43,7 +43,7 @@ pub fn environment(text: &str, name: &Arc<str>) -> Result<Node, YamlError> {
 
 fn read(text: &str, origin: &dyn Fn(u64) -> Origin) -> Result<Node, YamlError> {
     let options = serde_saphyr::options! {
-        // Go's YAML takes `yes` for a text.
+        // In Go's YAML `yes` is a text.
         strict_booleans: true,
         leading_zero_numbers_as_strings: true,
         underscored_numbers_as_strings: true,
@@ -60,14 +60,14 @@ fn read(text: &str, origin: &dyn Fn(u64) -> Origin) -> Result<Node, YamlError> {
     })
 }
 
-/// The parser's message without its place, which [`YamlError::line`] tells, and its hints to programmers.
+/// The parser's message without the position, which is in [`YamlError::line`], and without its hints to programmers.
 fn one_line(error: &serde_saphyr::Error) -> String {
     let text = error.to_string().lines().map(str::trim).collect::<Vec<_>>().join(" ");
     let text = text.split(", set DuplicateKeyPolicy").next().unwrap_or_default();
     text.split(" at line ").next().unwrap_or_default().to_owned()
 }
 
-/// What the deserializer saw; a number's spelling is still in the text.
+/// A value as the deserializer returns it. The spelling of a number is read from the text later.
 enum Parsed {
     Null,
     Bool(bool),
@@ -94,7 +94,7 @@ impl Parsed {
     }
 }
 
-/// A number as it stands in the text: `1.10` is a version, too.
+/// A number as it is spelled in the text, because it may be meant as a text, such as the version `1.10`.
 fn spelling(at: Location, text: &str) -> Option<&str> {
     let start = usize::try_from(at.span().byte_offset()?).ok()?;
     let length = usize::try_from(at.span().byte_len()?).ok()?;
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_in_the_yaml_is_one_line_without_the_text_around_it() {
+    fn an_error_is_one_line_that_does_not_quote_the_text() {
         let error = defaults("kafka:\n  sasl: {password: s3cret, [\n").unwrap_err();
         assert!(!error.problem.contains("s3cret") && !error.problem.contains('\n'), "{error}");
         assert_eq!(error.line, Some(2));

@@ -1,4 +1,4 @@
-//! A route's `filter`: whose messages it takes.
+//! Reads the `filter` of a route (contract §8.15): the devices whose messages the route accepts.
 
 use talaria_protocol::convey::Convey;
 use wrpkafka::config::{Filter, Number, Relation, Rule, Test};
@@ -8,12 +8,13 @@ use crate::{
     event::DeviceKey,
 };
 
-/// Reads the filter of a route. What a rule must have is left to the publisher; what may be asked of a device is not.
+/// Reads the filter of a route. The keys are checked here, since only the gateway knows what devices have; the rest of a
+/// rule is checked by the publisher.
 pub(super) fn read(section: &Section<'_>) -> Filter {
     Filter { allow: read_rules(section, "allow"), deny: read_rules(section, "deny") }
 }
 
-/// The convey keys that the filters ask for and that are not kept of every device anyway, each once.
+/// The convey keys that filters use and that are not kept for every device anyway, without duplicates.
 pub(in crate::config) fn convey_keys(config: &wrpkafka::Config) -> Vec<String> {
     let keys = config.dynamic.topic_map.iter().flat_map(|route| route.filter.keys());
     let mut wanted: Vec<_> = keys
@@ -29,7 +30,7 @@ pub(in crate::config) fn convey_keys(config: &wrpkafka::Config) -> Vec<String> {
 
 fn read_rules(section: &Section<'_>, list: &str) -> Vec<Rule> {
     let rules = section.sections(list);
-    // The sample shows a rule of nothing but defaults.
+    // The sample has one rule with all keys empty, as documentation.
     if rules.iter().all(|rule| rule.value().is_blank()) {
         return Vec::new();
     }
@@ -39,7 +40,7 @@ fn read_rules(section: &Section<'_>, list: &str) -> Vec<Rule> {
 fn read_rule(section: &Section<'_>) -> Rule {
     let mut rule = Rule::default();
     if !matches!(section.value(), Value::Map(_)) {
-        section.fault("", "is no section, expected a rule: a key and what it is compared with");
+        section.fault("", "is not a section, expected a rule: a key and what it is compared with");
         return rule;
     }
     section.read("key", &mut rule.key);
@@ -118,7 +119,7 @@ mod tests {
             ],
         };
         assert_eq!(kafka.dynamic.topic_map[0].filter, expected);
-        // Of what is not kept of every device, nothing but what is asked for is.
+        // Only the convey keys that a filter uses are kept in addition to the common ones.
         assert_eq!(loaded.config.device.convey_keys, ["slot"]);
     }
 
@@ -146,7 +147,7 @@ mod tests {
                 "deny: [{key: trust, is: x}, {is: x}]",
                 ".filter.deny[1].key is missing: expected what the rule looks at".to_owned(),
             ),
-            ("allow: [sky]", ".filter.allow[0] is no section, expected a rule".to_owned()),
+            ("allow: [sky]", ".filter.allow[0] is not a section, expected a rule".to_owned()),
             (
                 "allow: [{key: trust}]",
                 ".filter.allow[0] compares with nothing: expected one of is,".to_owned(),

@@ -1,4 +1,4 @@
-//! The reference's own readings of the section, and where ours differs.
+//! Vectors: how the reference reads the section, and where this gateway differs.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use crate::config::tests::load_text;
 const SPELLING: &str = "contract §14.2: compression is the same as compressionCodec";
 const HASH_KEY: &str = "contract §8.6: a hash key may be written as a text";
 const IDEMPOTENCE: &str = "contract §14.3: idempotence is turned off for these acks";
-const NO_SECTION: &str = "contract §14.3: kafka that is no section is refused";
+const NO_SECTION: &str = "contract §14.3: kafka that is not a section is refused";
 
 const OTHERWISE: [(&str, &str); 23] = [
     ("minimal: brokers only", "contract §14.1: the default is one route, * to wrp-events"),
-    ("empty topicMap", "contract §14.1: as good as none"),
+    ("empty topicMap", "contract §14.1: means the default route"),
     ("kafka as a list", NO_SECTION),
     ("kafka as a text", NO_SECTION),
     ("allow_auto_topic_creation", "contract §14.2: the same as allowAutoTopicCreation"),
@@ -44,7 +44,7 @@ fn vectors_kafka_config() {
         let loaded = load_text(yaml, &[]).map_err(|error| error.to_string());
         let built = loaded.and_then(|loaded| match loaded.config.kafka {
             None => Ok(None),
-            // Some faults show only here: files that cannot be read.
+            // Files that cannot be read are found only when the client is created.
             Some(config) => start(&config).map(|()| Some(config)),
         });
         match (case.value["publisher"].as_str(), built) {
@@ -55,7 +55,7 @@ fn vectors_kafka_config() {
     });
 }
 
-/// Makes the publisher, and its client where there are files to be read.
+/// Creates the publisher, and also its client if there are files to read.
 fn start(config: &wrpkafka::Config) -> Result<(), String> {
     let publisher = wrpkafka::Publisher::new(config.clone()).map_err(|error| error.to_string())?;
     if config.tls.enabled {
@@ -64,7 +64,7 @@ fn start(config: &wrpkafka::Config) -> Result<(), String> {
     Ok(())
 }
 
-/// Compares what the reference made of a section; 0 and less stand for its client's defaults, ours for our own.
+/// Compares with what the reference read. In both, 0 or less means the default, but the defaults differ.
 fn compare(expected: &Json, config: &wrpkafka::Config) -> Result<(), String> {
     let defaults = wrpkafka::Config::default();
     let number = |key: &str, default: u64, got: u64| {

@@ -1,4 +1,4 @@
-//! Which sections the reference starts with, and which it does not.
+//! Vectors: the sections with which the reference starts, and those with which it does not.
 
 use crate::config::tests::load_text;
 
