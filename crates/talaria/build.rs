@@ -1,8 +1,8 @@
 //! Passes the compiler's version to the text of `talaria --version` (`cli.rs`), as `BUILD_RUSTC`.
 //!
-//! The commit and the time of a build are not determined here, because that would rebuild the crate with every commit: the
-//! release script sets them as `BUILD_COMMIT` and `BUILD_TIME`. The names do not begin with `TALARIA_`: cargo passes its
-//! environment on to the programs it runs, and the gateway would read such variables as configuration.
+//! The commit and the time of a build are not determined here, because that would rebuild the crate with every commit:
+//! the release script sets them as `BUILD_COMMIT` and `BUILD_TIME`. The names do not begin with `TALARIA_`: cargo
+//! passes its environment on to the programs it runs, and the gateway would read such variables as configuration.
 
 use std::{env, process::Command};
 

@@ -31,7 +31,8 @@ pub const EXIT_CONFIG: u8 = 78;
 #[derive(Debug, Clone, Parser)]
 #[command(name = "talaria", disable_version_flag = true, max_term_width = 110)]
 pub struct Cli {
-    /// The configuration file: a path, or a name that is searched in /etc/talaria, $HOME/.talaria and the working directory
+    /// The configuration file: a path, or a name that is searched in /etc/talaria, $HOME/.talaria and the working
+    /// directory
     #[arg(short, long, global = true, value_name = "NAME")]
     pub file: Option<String>,
     /// Print the version and exit

@@ -1,8 +1,8 @@
-//! The XMiDT device gateway: each device holds one WebSocket, its events go to HTTP receivers and to Kafka, and services
-//! send it requests over REST.
+//! The XMiDT device gateway: each device holds one WebSocket, its events go to HTTP receivers and to Kafka, and
+//! services send it requests over REST.
 //!
-//! ARCHITECTURE.md has the map of the modules and says where to start reading. The library exists for the binary and the
-//! tests; its interface is not stable.
+//! ARCHITECTURE.md has the map of the modules and says where to start reading. The library exists for the binary and
+//! the tests; its interface is not stable.
 
 pub mod api;
 pub mod auth;

@@ -1,6 +1,7 @@
 //! A gateway as a process: its log, its signals, its limits and its exit code (contract §9.10, §9.11).
 //!
-//! Start reading at [`run`]. The order of a stop is not decided here but in `gateway`, and what SIGHUP changes in `reload`.
+//! Start reading at [`run`]. The order of a stop is not decided here but in `gateway`, and what SIGHUP changes in
+//! `reload`.
 
 use std::{pin::pin, process::ExitCode, time::Duration};
 

@@ -1,12 +1,12 @@
 //! The configuration read again while the gateway runs, on SIGHUP (contract §14.7).
 //!
 //! Only settings of the Kafka publisher change while the gateway runs: its routes, headers and batches
-//! (`kafka.initialDynamicConfig`), its certificates (`kafka.tls`) and its credentials (`kafka.sasl`). Either all of them are
-//! applied or, if the new configuration has a fault, none. Any other key that has changed is named in the log: it needs a
-//! restart.
+//! (`kafka.initialDynamicConfig`), its certificates (`kafka.tls`) and its credentials (`kafka.sasl`). Either all of
+//! them are applied or, if the new configuration has a fault, none. Any other key that has changed is named in the log:
+//! it needs a restart.
 //!
-//! A filter on a convey key (`convey/<name>`) that no filter used at the start is refused, because the values of that key
-//! were not kept for the devices that are connected: the filter would decide wrongly about their events.
+//! A filter on a convey key (`convey/<name>`) that no filter used at the start is refused, because the values of that
+//! key were not kept for the devices that are connected: the filter would decide wrongly about their events.
 
 use tracing::{error, info, warn};
 use wrpkafka::Publisher;

@@ -8,13 +8,13 @@ use talaria_protocol::go::duration;
 /// Options of `talaria demo`.
 #[derive(Debug, Clone, Copy, PartialEq, Args)]
 pub struct DemoOptions {
-    /// End after this time, such as 20s; without it, Ctrl-C ends the demo
+    /// Run for this time, such as 20s; without it, until Ctrl-C
     #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
     pub run_for: Option<Duration>,
-    /// How many devices connect
+    /// Number of devices to simulate
     #[arg(long, value_name = "N", default_value_t = 200)]
     pub devices: usize,
-    /// How many events a second all devices send together: 500 or 500/s
+    /// Events per second, sent by all devices together: 500 or 500/s
     #[arg(long, value_name = "R", default_value = "500", value_parser = parse_rate)]
     pub rate: f64,
 }
@@ -28,7 +28,7 @@ fn parse_rate(text: &str) -> Result<f64, String> {
     let number = text.strip_suffix("/s").unwrap_or(text);
     match number.parse() {
         Ok(rate) if (0.0..=1e6).contains(&rate) => Ok(rate),
-        _ => Err("expected events a second, such as 500, up to a million".to_owned()),
+        _ => Err("expected events per second, such as 500, up to a million".to_owned()),
     }
 }
 
@@ -40,7 +40,7 @@ mod tests {
     use crate::cli::{Cli, Command};
 
     #[test]
-    fn a_demo_can_end_by_itself() {
+    fn a_demo_can_be_limited_in_time() {
         let cli = Cli::try_parse_from(["talaria", "demo", "--for", "20s", "--devices", "5", "--rate", "2.5"]);
         let Some(Command::Demo(options)) = cli.unwrap().command else { panic!("no demo") };
         let expected = DemoOptions { run_for: Some(Duration::from_secs(20)), devices: 5, rate: 2.5 };

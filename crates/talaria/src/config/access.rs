@@ -94,8 +94,8 @@ fn read_side(section: &Section<'_>, path: &str) -> Option<Side> {
     Some(field.map_or(Side::NoField, Side::Field))
 }
 
-/// A value in the type in which it was written, as Go compares types: the numbers of a token are floats, so `1000` never
-/// equals one and `1000.0` may.
+/// A value in the type in which it was written, as Go compares types: the numbers of a token are floats, so `1000`
+/// never equals one and `1000.0` may.
 fn operand(value: &Value) -> Operand {
     match value {
         Value::Null => Operand::Opaque,

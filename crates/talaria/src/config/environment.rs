@@ -1,8 +1,8 @@
 //! Reads environment variables into a layer (contract §9.4).
 //!
-//! A variable is named `TALARIA_` and the path of a key in upper case, with `_` for each dot. Every known key can be set,
-//! whether or not the file has it. A list is separated by commas or written as YAML (`[a, b]`); a section is written as YAML
-//! (`{default: http://…}`). An empty variable counts as not set.
+//! A variable is named `TALARIA_` and the path of a key in upper case, with `_` for each dot. Every known key can be
+//! set, whether or not the file has it. A list is separated by commas or written as YAML (`[a, b]`); a section is
+//! written as YAML (`{default: http://…}`). An empty variable counts as not set.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -16,8 +16,8 @@ use super::{
 /// The beginning of the name of every variable of the gateway.
 pub(super) const PREFIX: &str = "TALARIA_";
 
-/// Names, without the prefix, of variables that Kubernetes sets in every pod if there is a service named talaria. They are
-/// not settings of the gateway.
+/// Names, without the prefix, of variables that Kubernetes sets in every pod if there is a service named talaria. They
+/// are not settings of the gateway.
 const KUBERNETES: [&str; 3] = ["SERVICE_HOST", "SERVICE_PORT", "PORT"];
 
 /// Reads the variables into a layer. A variable that names no known key is a warning.
@@ -81,8 +81,8 @@ impl Names {
         }
     }
 
-    /// The path that a variable names: a known key, a key chosen by the user in an open section, or a key of the Go gateway,
-    /// for which [`known::check`] then warns.
+    /// The path that a variable names: a known key, a key chosen by the user in an open section, or a key of the Go
+    /// gateway, for which [`known::check`] then warns.
     fn path(&self, name: &str) -> Option<Vec<String>> {
         if let Some(path) = self.paths.get(name) {
             return Some(path.clone());

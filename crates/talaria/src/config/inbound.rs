@@ -26,8 +26,8 @@ pub(super) fn read(root: &Section<'_>) -> api::Config {
     config
 }
 
-/// Reads the `authKey` of the API or of a server. A malformed key is a fault. (The Go Talaria skips it, and accepts every
-/// request if there is no other key.)
+/// Reads the `authKey` of the API or of a server. A malformed key is a fault. (The Go Talaria skips it, and accepts
+/// every request if there is no other key.)
 pub(super) fn read_keys(section: &Section<'_>, keys: &mut Option<BasicKeys>) {
     section.read_as("authKey", "base64 of user:password, one or a list", keys, |value| {
         let texts = match value {

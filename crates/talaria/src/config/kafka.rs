@@ -12,7 +12,8 @@ use super::{
     tree::Value,
 };
 
-/// Reads `kafka`; `None` if it is not enabled. The faults that [`wrpkafka::Config::check`] finds are reported with the others.
+/// Reads `kafka`; `None` if it is not enabled. The faults that [`wrpkafka::Config::check`] finds are reported with the
+/// others.
 pub(super) fn read(section: &Section<'_>) -> Option<wrpkafka::Config> {
     let mut enabled = false;
     section.read("enabled", &mut enabled);
@@ -104,7 +105,8 @@ fn read_route(section: &Section<'_>) -> wrpkafka::Route {
 }
 
 /// Reads the hash key of a route: a text, or the reference's form `{name: metadata, metadataField: tenant}`, which is
-/// converted to a text. In that form an unknown name or a missing field means no key, with a warning, as in the reference.
+/// converted to a text. In that form an unknown name or a missing field means no key, with a warning, as in the
+/// reference.
 fn read_hash_key(route: &Section<'_>) -> String {
     let section = route.section("hashKey");
     let mut text = String::new();

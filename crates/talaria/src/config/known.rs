@@ -1,5 +1,5 @@
-//! Checks that keys are known. The sample lists all keys; a key that is not in it is misspelt, or one of the Go gateway's
-//! that has no effect here.
+//! Checks that keys are known. The sample lists all keys; a key that is not in it is misspelt, or one of the Go
+//! gateway's that has no effect here.
 //!
 //! Values are not checked here, except that a section must be a section. Start reading at [`check`].
 
@@ -55,7 +55,8 @@ const FOREIGN: &[(&str, Foreign)] = &[
     ("device.outbound.transport", Foreign::NoEffect),
 ];
 
-/// How the key of the Go gateway at this path is handled. Of several entries that contain the path, the longest applies.
+/// How the key of the Go gateway at this path is handled. Of several entries that contain the path, the longest
+/// applies.
 pub(super) fn foreign(path: &str) -> Option<(&'static str, Foreign)> {
     let under = |section: &str| {
         path.get(..section.len()).is_some_and(|start| start.eq_ignore_ascii_case(section))
@@ -80,8 +81,8 @@ pub(super) fn rename_aliases(layer: &mut Node, report: &mut Report) {
     }
 }
 
-/// Compares the keys of a layer with those of the sample. An unknown key is a warning; a value where a section is expected,
-/// and a key that is given twice in different case, are faults.
+/// Compares the keys of a layer with those of the sample. An unknown key is a warning; a value where a section is
+/// expected, and a key that is given twice in different case, are faults.
 pub(super) fn check(layer: &Node, sample: &Node, report: &mut Report) {
     Check { root: sample, report }.section("", layer, sample);
 }
@@ -152,8 +153,8 @@ impl Check<'_> {
         }
     }
 
-    /// The known key that was probably meant: one with the same name in another section, or one of the same section with a
-    /// similar name.
+    /// The known key that was probably meant: one with the same name in another section, or one of the same section
+    /// with a similar name.
     fn nearest(&self, section: &str, key: &str, sample: &Node) -> Option<String> {
         let names = sample.entries().iter().map(|entry| entry.key.as_str());
         elsewhere(self.root, "", key).or_else(|| closest(key, names).map(|name| join(section, name)))

@@ -1,5 +1,5 @@
-//! Reads the section `device.outbound` (contract §5.5): the delivery of events by HTTP. The conflicts between its keys are
-//! found by `event::Config::check`.
+//! Reads the section `device.outbound` (contract §5.5): the delivery of events by HTTP. The conflicts between its keys
+//! are found by `event::Config::check`.
 
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,5 @@
-//! Prints a configuration as YAML (`talaria config --print`): the sample with its comments, with the values in effect and, for
-//! each that is not a default, where it was written.
+//! Prints a configuration as YAML (`talaria config --print`): the sample with its comments, with the values in effect
+//! and, for each that is not a default, where it was written.
 //!
 //! The output reads back as the same configuration, except for secrets, which are masked.
 

@@ -66,8 +66,8 @@ impl<'t> Section<'t> {
         })
     }
 
-    /// Whether the user wrote something into this section, in a file or the environment, but not this key, not even with an
-    /// empty value.
+    /// Whether the user wrote something into this section, in a file or the environment, but not this key, not even
+    /// with an empty value.
     pub(super) fn is_written_without(&self, key: &str) -> bool {
         fn is_written(node: &Node) -> bool {
             match &node.value {

@@ -108,8 +108,8 @@ fn read_tls(section: &Section<'_>) -> Option<tls::Config> {
     Some(config)
 }
 
-/// Reads `minVersion` and `maxVersion`: Go's numbers or names; 0 or empty means the default. A minimum older than TLS 1.2 is
-/// raised to it with a warning.
+/// Reads `minVersion` and `maxVersion`: Go's numbers or names; 0 or empty means the default. A minimum older than TLS
+/// 1.2 is raised to it with a warning.
 fn read_versions(section: &Section<'_>) -> Option<Versions> {
     let (mut min, mut max) = (Some(Version::V12), Some(Version::V13));
     let read = |value: &Value| match String::read(value)?.as_str() {

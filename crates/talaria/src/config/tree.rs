@@ -1,7 +1,8 @@
 //! The configuration as a tree of values, each of which knows where it was written.
 //!
-//! Keys are compared without regard to case, as in the Go gateway, but keep the case in which they were written, because
-//! names of Kafka headers and event types are keys too. This module does not know which keys exist or what they mean.
+//! Keys are compared without regard to case, as in the Go gateway, but keep the case in which they were written,
+//! because names of Kafka headers and event types are keys too. This module does not know which keys exist or what they
+//! mean.
 
 use std::{fmt, path::Path, sync::Arc};
 
@@ -86,7 +87,8 @@ impl Value {
 }
 
 impl Node {
-    /// The node at a path of keys such as `["device", "manager"]` or `["topicMap[0]", "topic"]`; the empty path is this node.
+    /// The node at a path of keys such as `["device", "manager"]` or `["topicMap[0]", "topic"]`; the empty path is this
+    /// node.
     pub fn at<'a>(&self, path: impl IntoIterator<Item = &'a str>) -> Option<&Node> {
         path.into_iter().try_fold(self, |node, key| {
             match key.strip_suffix(']').and_then(|key| key.split_once('[')) {
@@ -96,7 +98,8 @@ impl Node {
         })
     }
 
-    /// The paths at which another tree has another value, regardless of where it was written. A list counts as one value.
+    /// The paths at which another tree has another value, regardless of where it was written. A list counts as one
+    /// value.
     pub fn changed(&self, other: &Node) -> Vec<String> {
         let mut paths = Vec::new();
         collect_changes("", self, other, &mut paths);
@@ -122,7 +125,8 @@ impl Node {
         }
     }
 
-    /// Sets the value at a path. Missing sections on the path are created, and other values on it are replaced by sections.
+    /// Sets the value at a path. Missing sections on the path are created, and other values on it are replaced by
+    /// sections.
     pub fn set(&mut self, path: &[&str], node: Node) {
         let Some((key, rest)) = path.split_first() else {
             *self = node;
@@ -153,9 +157,9 @@ impl Node {
         }
     }
 
-    /// Merges another tree, whose values win, into this one. Sections are merged key by key; any other value replaces the
-    /// present one. A null changes nothing. A value where a section is expected changes nothing either: `config::known`
-    /// reports it as a fault, and the tree stays readable so that other faults can be found.
+    /// Merges another tree, whose values win, into this one. Sections are merged key by key; any other value replaces
+    /// the present one. A null changes nothing. A value where a section is expected changes nothing either:
+    /// `config::known` reports it as a fault, and the tree stays readable so that other faults can be found.
     pub fn overlay(&mut self, above: Node) {
         match (&mut self.value, above.value) {
             (_, Value::Null) => {}

@@ -1,4 +1,5 @@
-//! Parses YAML into a [`Node`] with line numbers and the spelling of numbers. JSON is YAML and needs no code of its own.
+//! Parses YAML into a [`Node`] with line numbers and the spelling of numbers. JSON is YAML and needs no code of its
+//! own.
 
 use std::{fmt, path::Path, sync::Arc};
 

@@ -1,7 +1,7 @@
 //! The counters of `GET /health`: one flat JSON object (contract §10.1).
 //!
-//! The counters are read from the same handles as `/metrics`, so the two cannot disagree. In the Go Talaria only the memory
-//! values ever change.
+//! The counters are read from the same handles as `/metrics`, so the two cannot disagree. In the Go Talaria only the
+//! memory values ever change.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};

@@ -1,8 +1,8 @@
 //! The gateway's log: JSON or console lines, written by one thread for each output (contract §9.9).
 //!
-//! The thread that logs formats the line and puts it into a bounded queue for each output; it never waits for a disk or a
-//! pipe. While an output stalls, further lines are dropped and counted, and the count is logged when the output accepts
-//! lines again. Spans are ignored: this module does not trace requests. Start reading at [`Logging::start`].
+//! The thread that logs formats the line and puts it into a bounded queue for each output; it never waits for a disk or
+//! a pipe. While an output stalls, further lines are dropped and counted, and the count is logged when the output
+//! accepts lines again. Spans are ignored: this module does not trace requests. Start reading at [`Logging::start`].
 
 mod line;
 mod writer;

@@ -2,8 +2,8 @@
 //!
 //! A component registers its families once, when it is built, and keeps the handles in a struct of its own
 //! (`XMetrics::register(&Metrics)`); nothing looks up a metric by its name afterwards, and there is no global registry.
-//! Contract §10.3 lists which families have the prefix `<namespace>_<subsystem>_` and which have none ("bare"). The names
-//! are not here but with the components. Start reading at [`Metrics`].
+//! Contract §10.3 lists which families have the prefix `<namespace>_<subsystem>_` and which have none ("bare"). The
+//! names are not here but with the components. Start reading at [`Metrics`].
 
 use std::collections::HashMap;
 
@@ -54,8 +54,8 @@ pub struct Metrics {
 
 /// Registers metrics under one of the two prefixes.
 ///
-/// Names and labels have to be constants that Prometheus accepts. Registering a name again with the same kind returns the
-/// existing handle.
+/// Names and labels have to be constants that Prometheus accepts. Registering a name again with the same kind returns
+/// the existing handle.
 #[derive(Clone, Copy, Debug)]
 pub struct Family<'a> {
     metrics: &'a Metrics,

@@ -8,8 +8,8 @@ use crate::{
     event::DeviceKey,
 };
 
-/// Reads the filter of a route. The keys are checked here, since only the gateway knows what devices have; the rest of a
-/// rule is checked by the publisher.
+/// Reads the filter of a route. The keys are checked here, since only the gateway knows what devices have; the rest of
+/// a rule is checked by the publisher.
 pub(super) fn read(section: &Section<'_>) -> Filter {
     Filter { allow: read_rules(section, "allow"), deny: read_rules(section, "deny") }
 }

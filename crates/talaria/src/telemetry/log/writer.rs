@@ -99,8 +99,8 @@ impl Queue {
     }
 }
 
-/// The thread's work: writes lines until [`Entry::Stop`]. A failed write loses its lines, since the log has no other place
-/// to report it.
+/// The thread's work: writes lines until [`Entry::Stop`]. A failed write loses its lines, since the log has no other
+/// place to report it.
 fn write_lines(entries: &Receiver<Entry>, fill: &Fill, to: Box<dyn Write + Send>) {
     let mut to = io::BufWriter::with_capacity(64 * 1024, to);
     let mut reported = 0;
