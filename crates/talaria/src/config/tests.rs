@@ -344,7 +344,7 @@ fn a_printed_configuration_shows_where_its_values_come_from_and_hides_secrets() 
     let text = "inbound: {authKey: [dTpzZWNyZXQx]}\ndevice: {outbound: {authKey: dTpzZWNyZXQy, eventEndpoints: {default: 'https://u:secret3@h/x'}}}\nkafka:\n  sasl: {password: secret4}\n";
     let loaded = load_text(text, &[("TALARIA_SERVER", "t-1")]).unwrap();
     let printed = print(&loaded.tree);
-    assert!(printed.contains("server: t-1                              # [environment TALARIA_SERVER] X-Talaria-Server of every response\n"), "{printed}");
+    assert!(printed.contains("server: t-1                              # [environment TALARIA_SERVER] the header X-Talaria-Server of every response: the name of this host\n"), "{printed}");
     for hidden in ["secret3", "secret4", "dTpzZWNyZXQ"] {
         assert!(!printed.contains(hidden), "{printed}");
     }
