@@ -25,5 +25,8 @@ pub mod connect;
 pub mod convey;
 pub mod go;
 pub mod inbound;
+pub mod keys;
 pub mod session;
+pub mod strict_json;
+pub mod token;
 pub mod ws;

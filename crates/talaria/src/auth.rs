@@ -1,7 +1,8 @@
 //! Who may connect and who may use the REST API, and how a refusal is told (contract §6).
 //!
 //! - [`DeviceAuth`] checks the tokens of devices, [`ServiceAuth`] the keys and tokens of the API's users.
-//! - [`jwt`] is what a good token is; [`keys`] is where the keys come from that tokens are signed with.
+//! - [`jwt`] checks a token, whose rules are [`talaria_protocol::token`]'s; [`keys`] fetches the keys that tokens are
+//!   signed with.
 //! - [`Refusal`] is what the refused are told, [`Reason`] what the operator is told.
 
 pub mod attempts;

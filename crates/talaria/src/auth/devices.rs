@@ -57,10 +57,10 @@ impl DeviceAuth {
         })?;
         match validator.validate(token).await {
             Ok(claims) => Ok(Some(Claims::new(&claims))),
-            Err(rejected) => {
-                debug!(error = %rejected, "a device's token is refused");
-                self.failures.count(rejected.reason());
-                Err(rejected.refusal())
+            Err(error) => {
+                debug!(%error, "a device's token is refused");
+                self.failures.count(jwt::reason(&error));
+                Err(jwt::refusal(&error))
             }
         }
     }

@@ -1,35 +1,26 @@
 //! The keys that tokens are signed with: fetched from a key server, kept, and fetched anew.
 //!
-//! A key is asked for by its id. It is found among those that the refresh sources gave, or in the cache, or fetched from
-//! the URL that the template makes of the id. Whoever asks for a key that is being fetched waits for that one request.
+//! A key is looked up by its id: among the keys of the refresh sources, then in the cache, whose rules are
+//! [`talaria_protocol::keys`]'s. If it has to be fetched, one request is made, and all callers wait for it.
 //!
 //! The id is a stranger's choice, so everything that it could make grow has a bound: requests under way and waiting,
 //! failures that are remembered, keys that are kept, the length of a document, the time that all of it may take.
 
-mod cache;
-mod der;
-mod document;
 mod fetch;
 mod metrics;
 mod refresh;
-mod template;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use talaria_protocol::keys::{Answer, Cache, KeyError, KeyId, Known, Template};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-pub use document::{DocumentError, Key};
-pub use fetch::FetchError;
 pub use metrics::KeyMetrics;
-pub use template::{InvalidTemplate, Template};
 
-use super::jwt::key_id::KeyId;
-use cache::{Answer, Cache, Flight};
-use document::Document;
 use fetch::Fetcher;
 use refresh::Refreshed;
 
@@ -73,34 +64,8 @@ impl Default for Config {
     }
 }
 
-/// Keys as they were fetched.
-#[derive(Clone, Debug)]
-pub struct Known {
-    /// The keys of one id, seldom more than one.
-    pub keys: Arc<[Key]>,
-    /// When.
-    fetched: Instant,
-}
-
-/// Why there is no key of an id.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum KeyError {
-    /// No source has it, and there is no template.
-    #[error("no source has the key")]
-    Unknown,
-    /// Too many other keys are being fetched.
-    #[error("too many keys are being fetched")]
-    Busy,
-    /// It could not be fetched.
-    #[error(transparent)]
-    Fetch(#[from] FetchError),
-    /// What was fetched is no key.
-    #[error(transparent)]
-    Document(#[from] DocumentError),
-    /// It was fetched only a moment ago and is not fetched again yet.
-    #[error("the key was fetched only just")]
-    Fresh,
-}
+/// How callers wait for a fetch: its outcome, once it is there.
+type Fetching = watch::Receiver<Option<Result<Known, KeyError>>>;
 
 /// The keys of one validator. Dropped, it stops refreshing them.
 #[derive(Debug)]
@@ -113,7 +78,7 @@ pub struct Keys {
 struct Shared {
     config: Config,
     fetcher: Fetcher,
-    cache: Mutex<Cache>,
+    cache: Mutex<Cache<Fetching>>,
     refreshed: Refreshed,
     metrics: KeyMetrics,
 }
@@ -145,8 +110,7 @@ impl Keys {
             self.shared.refreshed.first_round(self.shared.config.timeout).await;
             return self.shared.refreshed.get(id).ok_or(KeyError::Unknown);
         }
-        let answer = self.shared.cache.lock().look_up(id, None);
-        self.follow(id, answer).await
+        self.look_up(id, None).await
     }
 
     /// The keys of this id if the key server has other ones by now, since a signature was by none of these. Asks again
@@ -158,35 +122,41 @@ impl Keys {
         if self.shared.config.template.is_none() {
             return Err(KeyError::Unknown);
         }
-        let answer = self.shared.cache.lock().look_up(id, Some(than.fetched));
-        self.follow(id, answer).await
+        self.look_up(id, Some(than.fetched)).await
     }
 
-    async fn follow(&self, id: &KeyId, answer: Answer) -> Result<Known, KeyError> {
-        match answer {
-            Answer::Known(known) => Ok(known),
-            Answer::Failed(error) => Err(error),
-            Answer::Wait(flight) => landed(flight).await,
-            Answer::Stale(known, landing) => {
-                self.take_off(id, landing);
-                Ok(known)
+    async fn look_up(&self, id: &KeyId, newer_than: Option<std::time::Instant>) -> Result<Known, KeyError> {
+        let fetching = {
+            let mut cache = self.shared.cache.lock();
+            match cache.look_up(id, newer_than, now()) {
+                Answer::Known(known) => return Ok(known),
+                Answer::Failed(error) => return Err(error),
+                Answer::Wait(fetching) => fetching,
+                Answer::Stale(known) => {
+                    cache.begin(id, self.fetch(id));
+                    return Ok(known);
+                }
+                Answer::Fetch => {
+                    let fetching = self.fetch(id);
+                    cache.begin(id, fetching.clone());
+                    fetching
+                }
             }
-            Answer::Fetch(landing, flight) => {
-                self.take_off(id, landing);
-                landed(flight).await
-            }
-        }
+        };
+        fetched(fetching).await
     }
 
     /// Fetches in a task of its own, so that no waiter's leaving ends it for the others. It ends within the timeout.
-    fn take_off(&self, id: &KeyId, landing: watch::Sender<Option<Result<Known, KeyError>>>) {
+    fn fetch(&self, id: &KeyId) -> Fetching {
+        let (tell, fetching) = watch::channel(None);
         let (shared, id) = (Arc::clone(&self.shared), id.clone());
         tokio::spawn(async move {
             let outcome = shared.fetch(&id).await;
             shared.metrics.resolved(shared.config.template.as_ref(), &id, &outcome);
-            shared.cache.lock().finish(&id, &outcome);
-            landing.send_replace(Some(outcome));
+            shared.cache.lock().finish(&id, &outcome, now());
+            tell.send_replace(Some(outcome));
         });
+        fetching
     }
 }
 
@@ -203,21 +173,19 @@ impl Shared {
     async fn fetch(&self, id: &KeyId) -> Result<Known, KeyError> {
         let template = self.config.template.as_ref().ok_or(KeyError::Unknown)?;
         let document = self.fetcher.fetch(template.expand(id)).await?;
-        Ok(Known { keys: document.keys_of(id)?, fetched: Instant::now() })
+        Ok(Known { keys: document.keys_of(id)?, fetched: now() })
     }
 }
 
-impl KeyError {
-    /// Whether the key server knows for sure that there is no such key: one that it had is revoked.
-    fn is_final(&self) -> bool {
-        matches!(self, Self::Document(DocumentError::Absent) | Self::Fetch(FetchError::Status(404 | 410)))
-    }
-}
-
-async fn landed(mut flight: Flight) -> Result<Known, KeyError> {
-    match flight.wait_for(Option::is_some).await {
+async fn fetched(mut fetching: Fetching) -> Result<Known, KeyError> {
+    match fetching.wait_for(Option::is_some).await {
         Ok(outcome) => outcome.clone().unwrap_or(Err(KeyError::Busy)),
         // Its task was ended with the runtime.
         Err(_) => Err(KeyError::Busy),
     }
+}
+
+/// The time that tests can pause.
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
 }

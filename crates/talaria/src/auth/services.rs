@@ -144,9 +144,9 @@ async fn bearer(
     asked: Asked<'_>,
     token: &str,
 ) -> Result<(), (Reason, Refusal)> {
-    let claims = validator.validate(token).await.map_err(|rejected| {
-        debug!(error = %rejected, "a service's token is refused");
-        (rejected.reason(), rejected.refusal())
+    let claims = validator.validate(token).await.map_err(|error| {
+        debug!(%error, "a service's token is refused");
+        (jwt::reason(&error), jwt::refusal(&error))
     })?;
     if capabilities.allow(&claims, asked.method, asked.path) {
         Ok(())

@@ -2,15 +2,15 @@
 
 use std::{str::FromStr as _, time::Duration};
 
+use talaria_protocol::keys::Template;
+use talaria_protocol::token::Leeway;
+
 use super::{
     read::{Section, Setting as _},
     tree::Value,
 };
-use crate::auth::{
-    DeviceConfig,
-    jwt::{self, times::Leeway},
-    keys::{Source, Template},
-};
+use crate::auth::keys::Source;
+use crate::auth::{DeviceConfig, jwt};
 
 /// Reads `jwtValidator` and `failOpen`.
 pub(super) fn read_devices(root: &Section<'_>) -> DeviceConfig {

@@ -7,8 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use talaria::api;
-use talaria::auth::jwt::times::Leeway;
 use talaria::auth::{DeviceConfig, jwt, keys};
+use talaria_protocol::token::Leeway;
 
 use crate::support::gateway::{Gateway, MAC};
 use crate::support::http::{Client, Response};

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use talaria::auth::jwt::{Config, Rejected, Validator};
-use talaria::auth::keys::{self, DocumentError, FetchError, KeyError, KeyMetrics, Source};
+use talaria::auth::jwt::{Config, Validator};
+use talaria::auth::keys::{self, KeyMetrics, Source};
 use talaria::telemetry::metrics::Metrics;
+use talaria_protocol::keys::{DocumentError, FetchError, KeyError};
+use talaria_protocol::token::TokenError;
 
 use crate::support::tokens::{Answer, KeyServer, Signer};
 
@@ -30,9 +32,9 @@ fn token(signer: &Signer, kid: &str) -> String {
     signer.token(&json!({"alg": "ES256", "kid": kid}), &json!({"sub": "x"}))
 }
 
-fn key_error(outcome: Result<impl Sized, Rejected>) -> KeyError {
+fn key_error(outcome: Result<impl Sized, TokenError>) -> KeyError {
     match outcome.map(|_| ()) {
-        Err(Rejected::Key(error)) => error,
+        Err(TokenError::Key(error)) => error,
         other => panic!("no key error: {other:?}"),
     }
 }
@@ -133,7 +135,7 @@ async fn a_key_server_that_lies_gives_no_key() {
         let error = key_error(validator.validate(&token(&signer, kid)).await);
         assert_eq!(*expected.as_ref().unwrap_or(&error), error, "{kid}");
     }
-    assert!(matches!(validator.validate(&token(&signer, "wrong")).await, Err(Rejected::Signature)));
+    assert!(matches!(validator.validate(&token(&signer, "wrong")).await, Err(TokenError::Signature)));
     assert!(!keys.asked().contains(&"/keys/good".to_owned()), "no redirect is followed");
     assert!(validator.validate(&token(&signer, "good")).await.is_ok());
 }
@@ -204,12 +206,12 @@ async fn a_key_that_was_replaced_under_its_id_is_fetched_again_a_minute_later() 
     let jwk = new.jwk("x");
     keys.now_answers(move |_| Answer::json(&jwk));
     for _ in 0..20 {
-        assert!(matches!(validator.validate(&new_token).await, Err(Rejected::Signature)));
+        assert!(matches!(validator.validate(&new_token).await, Err(TokenError::Signature)));
     }
     assert_eq!(keys.asked().len(), 1, "bad signatures are no requests");
     tokio::time::advance(Duration::from_secs(61)).await;
     assert!(validator.validate(&new_token).await.is_ok());
-    assert!(matches!(validator.validate(&old_token).await, Err(Rejected::Signature)));
+    assert!(matches!(validator.validate(&old_token).await, Err(TokenError::Signature)));
     assert_eq!(keys.asked(), ["/keys/current", "/keys/current"]);
 }
 
@@ -243,7 +245,7 @@ async fn a_source_s_keys_are_replaced_by_what_it_says_next() {
     // The first who ask wait for the first fetch.
     assert!(validator.validate(&token(&old, "old")).await.is_ok());
     assert!(validator.validate(&token(&new, "both")).await.is_ok());
-    assert!(matches!(validator.validate(&token(&old, "both")).await, Err(Rejected::Signature)));
+    assert!(matches!(validator.validate(&token(&old, "both")).await, Err(TokenError::Signature)));
     assert_eq!(key_error(validator.validate(&token(&new, "new")).await), KeyError::Unknown);
 
     let set = json!({"keys": [new.jwk("new"), new.jwk("both")]});

@@ -8,32 +8,15 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use talaria_protocol::keys::{Document, FetchError, KeyError, LONGEST_DOCUMENT, Template};
 use tokio::sync::Semaphore;
 use ureq::Agent;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
-use super::document::{self, Document};
-use super::{Config, KeyError};
+use super::Config;
 
 /// How many requests are made at the same time.
 const AT_ONCE: usize = 8;
-
-/// Why a document was not fetched. The URL is not told: it may hold a password.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum FetchError {
-    /// It took too long.
-    #[error("the key server did not answer in time")]
-    Timeout,
-    /// It was not reached, or did not speak HTTP.
-    #[error("the key server was not reached: {0}")]
-    Unreachable(Arc<str>),
-    /// It did not answer with 200.
-    #[error("the key server answered {0}")]
-    Status(u16),
-    /// The document is too long.
-    #[error("the document is longer than {} bytes", document::LONGEST)]
-    TooLong,
-}
 
 #[derive(Debug)]
 pub(super) struct Fetcher {
@@ -56,7 +39,7 @@ impl Fetcher {
             .accept(
                 "application/jwk+json, application/jwk-set+json, application/json, application/x-pem-file",
             );
-        if urls.any(super::Template::is_https) {
+        if urls.any(Template::is_https) {
             agent = agent.tls_config(tls());
         }
         Self {
@@ -96,8 +79,12 @@ fn fetch(agent: &Agent, url: &str) -> Result<Document, KeyError> {
     }
     let content_type = response.headers().get(http::header::CONTENT_TYPE);
     let content_type = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
-    let body = response.body_mut().with_config().limit(document::LONGEST as u64).read_to_vec();
-    Ok(Document::read(&content_type, &body.map_err(failure)?)?)
+    let body = response.body_mut().with_config().limit(LONGEST_DOCUMENT as u64).read_to_vec();
+    let document = Document::read(&content_type, &body.map_err(failure)?)?;
+    if document.has_private_key() {
+        tracing::warn!("a key server gives out a private key: whoever can reach it can sign tokens");
+    }
+    Ok(document)
 }
 
 fn failure(error: ureq::Error) -> FetchError {

@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use prometheus::{IntCounterVec, IntGaugeVec};
+use talaria_protocol::keys::{KeyError, KeyId, Known, Template};
 
-use super::{KeyError, Known, Template};
-use crate::auth::jwt::key_id::KeyId;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::throttle::Throttle;
 

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use talaria_protocol::keys::{Document, Key, KeyId, Known};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::{Key, Known, Shared, Source};
-use crate::auth::jwt::key_id::KeyId;
+use super::{Shared, Source, now};
 
 /// The keys of one source, by their names.
 type Named = HashMap<KeyId, Known>;
@@ -50,7 +50,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
         sleep_until(due[next]).await;
         let source = &sources[next];
         let fetched = shared.fetcher.fetch(source.uri.to_url()).await;
-        let count = fetched.as_ref().ok().map(super::Document::len);
+        let count = fetched.as_ref().ok().map(Document::count);
         shared.metrics.refreshed(&source.uri, fetched.as_ref().err(), count);
         due[next] = Instant::now() + source.pause(fetched.is_ok());
         if let Ok(document) = fetched {
@@ -77,7 +77,7 @@ fn by_name(keys: impl Iterator<Item = (KeyId, Key)>) -> Named {
     for (id, key) in keys {
         named.entry(id).or_default().push(key);
     }
-    let fetched = Instant::now();
+    let fetched = now();
     named.into_iter().map(|(id, keys)| (id, Known { keys: keys.into(), fetched })).collect()
 }
 

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use talaria::auth::jwt::times::Leeway;
 use talaria::auth::{DeviceConfig, jwt, keys};
 use talaria::control::{Control, ControlMetrics, Drainer};
 use talaria::server::{ConnectionMetrics, Running, Server};
+use talaria_protocol::token::Leeway;
 use tokio::io::AsyncReadExt as _;
 
 use crate::support::eventually;

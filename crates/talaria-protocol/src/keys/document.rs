@@ -6,14 +6,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
+use super::algorithm::Algorithm;
 use super::der;
-use crate::auth::jwt::algorithm::Algorithm;
-use crate::auth::jwt::json;
-use crate::auth::jwt::key_id::KeyId;
-use crate::auth::jwt::public_key::{Curve, PublicKey, UnusableKey};
+use super::key_id::KeyId;
+use super::public_key::{Curve, PublicKey, PublicKeyError};
+use crate::strict_json;
 
-/// The longest document that is read, in bytes.
-pub(super) const LONGEST: usize = 512 * 1024;
+/// The longest document that a key server may answer with, in bytes.
+pub const LONGEST_DOCUMENT: usize = 512 * 1024;
 
 /// The most keys that a document may hold.
 const MOST_KEYS: usize = 256;
@@ -29,17 +29,18 @@ pub struct Key {
 
 /// The keys of one document.
 #[derive(Debug)]
-pub(super) struct Document {
-    /// All that could be used, each with its `kid`.
+pub struct Document {
+    /// All keys that can be used, each with its `kid`.
     keys: Vec<(Option<Box<str>>, Key)>,
-    /// How many keys there were, used or not.
+    /// How many keys there were, usable or not.
     count: usize,
+    has_private_key: bool,
 }
 
-/// Why a document gives no key.
+/// A document gives no key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DocumentError {
-    /// The Content-Type is none of those that keys come in.
+    /// Keys do not come in this Content-Type.
     #[error("the content type is none of application/json, jwk+json, jwk-set+json, x-pem-file")]
     ContentType,
     /// It is not what its Content-Type says.
@@ -50,15 +51,18 @@ pub enum DocumentError {
     TooMany,
     /// Its only key cannot be used.
     #[error(transparent)]
-    Unusable(#[from] UnusableKey),
+    Unusable(#[from] PublicKeyError),
     /// It holds several keys, or none, and none of the right name.
     #[error("the document does not hold the key")]
     Absent,
 }
 
 impl Document {
-    /// Reads a document of this Content-Type. Of several keys those that cannot be used are left out.
-    pub(super) fn read(content_type: &str, body: &[u8]) -> Result<Self, DocumentError> {
+    /// Reads a document of this Content-Type. Of several keys, those that cannot be used are left out.
+    ///
+    /// # Errors
+    /// [`DocumentError`]
+    pub fn read(content_type: &str, body: &[u8]) -> Result<Self, DocumentError> {
         let media_type = content_type.split(';').next().unwrap_or_default().trim();
         let is = |name: &str| media_type.eq_ignore_ascii_case(name);
         let keys = if is("application/json") || is("application/jwk+json") || is("application/jwk-set+json") {
@@ -69,16 +73,20 @@ impl Document {
             return Err(DocumentError::ContentType);
         };
         let count = keys.len();
-        if let [(_, Err(unusable))] = keys[..] {
-            return Err(unusable.into());
+        if let [Read { key: Err(error), .. }] = keys[..] {
+            return Err(error.into());
         }
-        let keys = keys.into_iter().filter_map(|(kid, key)| Some((kid, key.ok()?))).collect();
-        Ok(Self { keys, count })
+        let has_private_key = keys.iter().any(|read| read.is_private);
+        let keys = keys.into_iter().filter_map(|read| Some((read.kid, read.key.ok()?))).collect();
+        Ok(Self { keys, count, has_private_key })
     }
 
     /// The keys that a token of this key id may be signed with. A document's only key is used whatever its name; of
-    /// several the name must be the one that was asked for.
-    pub(super) fn keys_of(self, id: &KeyId) -> Result<Arc<[Key]>, DocumentError> {
+    /// several, the name must be the one that was asked for.
+    ///
+    /// # Errors
+    /// [`DocumentError::Absent`]
+    pub fn keys_of(self, id: &KeyId) -> Result<Arc<[Key]>, DocumentError> {
         let is_only = self.count == 1;
         let named = |kid: Option<Box<str>>| is_only || kid.as_deref() == Some(id.as_str());
         let keys: Arc<[Key]> =
@@ -86,21 +94,33 @@ impl Document {
         if keys.is_empty() { Err(DocumentError::Absent) } else { Ok(keys) }
     }
 
-    /// How many keys there are to use.
-    pub(super) fn len(&self) -> usize {
+    /// How many keys can be used.
+    #[must_use]
+    pub fn count(&self) -> usize {
         self.keys.len()
     }
 
+    /// Whether a private key is among them: whoever can fetch the document can sign tokens.
+    #[must_use]
+    pub fn has_private_key(&self) -> bool {
+        self.has_private_key
+    }
+
     /// The keys that have a name, with it.
-    pub(super) fn named(self) -> impl Iterator<Item = (KeyId, Key)> {
+    pub fn named(self) -> impl Iterator<Item = (KeyId, Key)> {
         self.keys.into_iter().filter_map(|(kid, key)| Some((KeyId::new(&kid?).ok()?, key)))
     }
 }
 
-type Read = (Option<Box<str>>, Result<Key, UnusableKey>);
+/// One key of a document, usable or not.
+struct Read {
+    kid: Option<Box<str>>,
+    key: Result<Key, PublicKeyError>,
+    is_private: bool,
+}
 
 fn from_json(body: &[u8]) -> Result<Vec<Read>, DocumentError> {
-    let object = json::object(body).map_err(|_| DocumentError::Unreadable)?;
+    let object = strict_json::object(body).map_err(|_| DocumentError::Unreadable)?;
     match object.get("keys") {
         Some(Value::Array(keys)) if keys.len() > MOST_KEYS => Err(DocumentError::TooMany),
         Some(Value::Array(keys)) => {
@@ -112,49 +132,46 @@ fn from_json(body: &[u8]) -> Result<Vec<Read>, DocumentError> {
     }
 }
 
-/// One JWK. `kty: oct` is no kind of key here.
+/// One JWK. Symmetric keys (`kty: oct`) are not accepted.
 fn from_jwk(jwk: &Map<String, Value>) -> Read {
     let kid = jwk.get("kid").and_then(Value::as_str).filter(|kid| !kid.is_empty()).map(Box::from);
     let text = |name| jwk.get(name).and_then(Value::as_str);
     let bytes = |name| {
         let decoded = text(name).and_then(|value| URL_SAFE_NO_PAD.decode(value).ok());
-        decoded.ok_or(UnusableKey::Unreadable)
+        decoded.ok_or(PublicKeyError::Unreadable)
     };
     let public = || match (text("kty"), text("crv")) {
         (Some("RSA"), _) => PublicKey::rsa(&bytes("n")?, &bytes("e")?),
         (Some("EC"), Some(name)) => {
-            let curve = curve(name).ok_or(UnusableKey::Kind)?;
+            let curve = curve(name).ok_or(PublicKeyError::Kind)?;
             let (x, y) = (bytes("x")?, bytes("y")?);
             if x.len() != y.len() {
-                return Err(UnusableKey::Point);
+                return Err(PublicKeyError::Point);
             }
             PublicKey::ec(curve, &[&[4][..], &x, &y].concat())
         }
         (Some("OKP"), Some("Ed25519")) => PublicKey::ed25519(&bytes("x")?),
-        _ => Err(UnusableKey::Kind),
+        _ => Err(PublicKeyError::Kind),
     };
     let key = public().and_then(|public| {
         let only = purpose(jwk, &public)?;
-        if jwk.contains_key("d") {
-            warn_of_private_key();
-        }
         Ok(Key { public, only })
     });
-    (kid, key)
+    Read { kid, is_private: key.is_ok() && jwk.contains_key("d"), key }
 }
 
 /// What the key says it is for (RFC 7517 §4.2 to §4.4): signatures, and perhaps of one algorithm only.
-fn purpose(jwk: &Map<String, Value>, public: &PublicKey) -> Result<Option<Algorithm>, UnusableKey> {
+fn purpose(jwk: &Map<String, Value>, public: &PublicKey) -> Result<Option<Algorithm>, PublicKeyError> {
     let is_for_signatures = jwk.get("use").is_none_or(|purpose| purpose == "sig");
     let verifies = jwk.get("key_ops").is_none_or(|operations| {
         operations.as_array().is_some_and(|all| all.iter().any(|one| one == "verify"))
     });
     if !is_for_signatures || !verifies {
-        return Err(UnusableKey::Purpose);
+        return Err(PublicKeyError::Purpose);
     }
     let Some(alg) = jwk.get("alg") else { return Ok(None) };
     let only = alg.as_str().and_then(Algorithm::from_name).filter(|only| public.fits(*only));
-    only.map(Some).ok_or(UnusableKey::Purpose)
+    only.map(Some).ok_or(PublicKeyError::Purpose)
 }
 
 fn curve(name: &str) -> Option<Curve> {
@@ -182,15 +199,12 @@ fn from_pem(body: &[u8]) -> Result<Vec<Read>, DocumentError> {
         let base64: String = content.split_ascii_whitespace().collect();
         let der = STANDARD.decode(base64).map_err(|_| DocumentError::Unreadable)?;
         let key = from_der(label, &der).map(|public| Key { public, only: None });
-        keys.push((None, key));
+        keys.push(Read { kid: None, key, is_private: label.ends_with("PRIVATE KEY") });
     }
     if keys.is_empty() { Err(DocumentError::Unreadable) } else { Ok(keys) }
 }
 
-fn from_der(label: &str, der: &[u8]) -> Result<PublicKey, UnusableKey> {
-    if label.ends_with("PRIVATE KEY") {
-        warn_of_private_key();
-    }
+fn from_der(label: &str, der: &[u8]) -> Result<PublicKey, PublicKeyError> {
     match label {
         "PUBLIC KEY" => der::public_key(der),
         "RSA PUBLIC KEY" => der::rsa_public_key(der),
@@ -198,12 +212,8 @@ fn from_der(label: &str, der: &[u8]) -> Result<PublicKey, UnusableKey> {
         "PRIVATE KEY" => der::private_key(der),
         "RSA PRIVATE KEY" => der::rsa_private_key(der),
         "EC PRIVATE KEY" => der::ec_private_key(der),
-        _ => Err(UnusableKey::Kind),
+        _ => Err(PublicKeyError::Kind),
     }
-}
-
-fn warn_of_private_key() {
-    tracing::warn!("a key server gives out a private key: whoever can reach it can sign tokens");
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The signature algorithms of RFC 7518 §3 and RFC 8037 that a token may be signed with.
 //!
-//! There is no symmetric one, and no `none`: a token that asks for them names an algorithm that this program does not
-//! have. So no public key can be mistaken for an HMAC secret.
+//! Symmetric algorithms and `none` are deliberately absent: for this program, a token that names one names an unknown
+//! algorithm. So no public key can be mistaken for an HMAC secret.
 
 use std::fmt;
 
@@ -46,11 +46,13 @@ impl Algorithm {
     ];
 
     /// The algorithm of this `alg`; names are compared exactly (RFC 7515 §4.1.1).
+    #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
     }
 
     /// Its `alg`.
+    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Rs256 => "RS256",

@@ -1,22 +1,20 @@
-//! A token's text taken apart (RFC 7515 §7.1, compact serialization), without I/O and without keys.
+//! The text of a token (RFC 7515 §7.1, compact serialization).
 //!
-//! What it says of itself is read before its signature is checked, so that is as little as possible: which algorithm, and
-//! which key. No header that points to a key of the sender's choice (`jku`, `jwk`, `x5u`, `x5c`) is looked at. The claims
-//! are read only by [`Token::verified_by`].
+//! Its header is read before its signature is checked, so as little as possible is read: which algorithm, and which key.
+//! Headers that point to a key of the sender's choice (`jku`, `jwk`, `x5u`, `x5c`) are ignored. The claims are read only
+//! by [`Token::verified_by`].
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
-use super::algorithm::Algorithm;
-use super::json::{self, NotStrict};
-use super::key_id::{InvalidKeyId, KeyId};
-use super::public_key::PublicKey;
+use crate::keys::{Algorithm, KeyId, KeyIdError, PublicKey};
+use crate::strict_json::{self, StrictJsonError};
 
 /// The longest token, in bytes.
 pub const LONGEST: usize = 16 * 1024;
 
-/// A token that could be a good one.
+/// A well-formed token, not verified.
 #[derive(Debug)]
 pub struct Token<'a> {
     algorithm: Algorithm,
@@ -26,9 +24,9 @@ pub struct Token<'a> {
     signature: Vec<u8>,
 }
 
-/// Why a text is no token that could be good, whatever its key.
+/// The text is not a token that could be good, whatever its key.
 #[derive(Debug, thiserror::Error)]
-pub enum Malformed {
+pub enum FormatError {
     /// Longer than [`LONGEST`].
     #[error("the token is longer than {LONGEST} bytes")]
     TooLong,
@@ -40,7 +38,7 @@ pub enum Malformed {
     Base64,
     /// The header or the claims are no JSON object, or one that can be read in two ways.
     #[error(transparent)]
-    Json(#[from] NotStrict),
+    Json(#[from] StrictJsonError),
     /// `none`, HMAC, an unknown algorithm, or no text.
     #[error("the token's algorithm is not accepted")]
     Algorithm,
@@ -49,35 +47,35 @@ pub enum Malformed {
     Critical,
     /// The key's name is no text, or no name that is asked for.
     #[error(transparent)]
-    KeyId(#[from] InvalidKeyId),
+    KeyId(#[from] KeyIdError),
 }
 
 impl<'a> Token<'a> {
-    /// Takes a token apart.
+    /// Splits a token into its parts and reads its header.
     ///
     /// # Errors
-    /// [`Malformed`].
-    pub fn parse(text: &'a str) -> Result<Self, Malformed> {
+    /// [`FormatError`].
+    pub fn parse(text: &'a str) -> Result<Self, FormatError> {
         if text.len() > LONGEST {
-            return Err(Malformed::TooLong);
+            return Err(FormatError::TooLong);
         }
-        let (signed, signature) = text.rsplit_once('.').ok_or(Malformed::Parts)?;
-        let (header, payload) = signed.split_once('.').ok_or(Malformed::Parts)?;
+        let (signed, signature) = text.rsplit_once('.').ok_or(FormatError::Parts)?;
+        let (header, payload) = signed.split_once('.').ok_or(FormatError::Parts)?;
         if payload.contains('.') || [header, payload, signature].contains(&"") {
-            return Err(Malformed::Parts);
+            return Err(FormatError::Parts);
         }
-        let header = json::object(&decode(header)?)?;
+        let header = strict_json::object(&decode(header)?)?;
         if header.contains_key("crit") {
-            return Err(Malformed::Critical);
+            return Err(FormatError::Critical);
         }
         let algorithm = header.get("alg").and_then(Value::as_str).and_then(Algorithm::from_name);
         let key_id = match header.get("kid") {
             None => KeyId::current(),
             Some(Value::String(kid)) => KeyId::new(kid)?,
-            Some(_) => return Err(InvalidKeyId.into()),
+            Some(_) => return Err(KeyIdError.into()),
         };
         Ok(Self {
-            algorithm: algorithm.ok_or(Malformed::Algorithm)?,
+            algorithm: algorithm.ok_or(FormatError::Algorithm)?,
             key_id,
             signed: signed.as_bytes(),
             payload,
@@ -85,31 +83,34 @@ impl<'a> Token<'a> {
         })
     }
 
-    /// What it says it is signed with.
+    /// The algorithm in its header.
+    #[must_use]
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
 
-    /// The key it says it is signed with.
+    /// The key in its header.
+    #[must_use]
     pub fn key_id(&self) -> &KeyId {
         &self.key_id
     }
 
-    /// The claims, if this key made the signature; `None` if not.
+    /// The claims, if the signature was made by this key; `None` if not.
     ///
     /// # Errors
-    /// [`Malformed`] if they were signed but cannot be read.
-    pub fn verified_by(&self, key: &PublicKey) -> Option<Result<Map<String, Value>, Malformed>> {
+    /// [`FormatError`] if they were signed but cannot be read.
+    #[must_use]
+    pub fn verified_by(&self, key: &PublicKey) -> Option<Result<Map<String, Value>, FormatError>> {
         if !key.verifies(self.algorithm, self.signed, &self.signature) {
             return None;
         }
-        Some(decode(self.payload).and_then(|payload| Ok(json::object(&payload)?)))
+        Some(decode(self.payload).and_then(|payload| Ok(strict_json::object(&payload)?)))
     }
 }
 
-fn decode(part: &str) -> Result<Vec<u8>, Malformed> {
+fn decode(part: &str) -> Result<Vec<u8>, FormatError> {
     // This engine also refuses padding and bits after the last byte: one value, one spelling.
-    URL_SAFE_NO_PAD.decode(part).map_err(|_| Malformed::Base64)
+    URL_SAFE_NO_PAD.decode(part).map_err(|_| FormatError::Base64)
 }
 
 #[cfg(test)]
@@ -135,17 +136,17 @@ mod tests {
     fn no_symmetric_algorithm_and_no_unknown_one_is_taken() {
         for alg in ["none", "None", "NONE", "HS256", "HS384", "HS512", "ES256K", "rs256", "RS1", "dir", ""] {
             let text = token(&format!(r#"{{"alg":"{alg}"}}"#));
-            assert!(matches!(Token::parse(&text), Err(Malformed::Algorithm)), "{alg}");
+            assert!(matches!(Token::parse(&text), Err(FormatError::Algorithm)), "{alg}");
         }
         for header in ["{}", r#"{"alg":null}"#, r#"{"alg":["ES256"]}"#] {
-            assert!(matches!(Token::parse(&token(header)), Err(Malformed::Algorithm)), "{header}");
+            assert!(matches!(Token::parse(&token(header)), Err(FormatError::Algorithm)), "{header}");
         }
     }
 
     #[test]
     fn what_can_be_read_in_two_ways_is_refused() {
         let header = r#"{"alg":"none","alg":"ES256"}"#;
-        assert!(matches!(Token::parse(&token(header)), Err(Malformed::Json(_))));
+        assert!(matches!(Token::parse(&token(header)), Err(FormatError::Json(_))));
         let good = token(r#"{"alg":"ES256"}"#);
         // `c2ln` is "sig": with the padding of another alphabet, a line break, or stray bits, it is not.
         for bad in [
@@ -155,30 +156,34 @@ mod tests {
             good.replace("c2ln", "c+/n"),
         ] {
             let parsed = Token::parse(&bad);
-            assert_eq!(matches!(parsed, Err(Malformed::Base64)), !bad.ends_with("c2k"), "{bad}: {parsed:?}");
+            assert_eq!(
+                matches!(parsed, Err(FormatError::Base64)),
+                !bad.ends_with("c2k"),
+                "{bad}: {parsed:?}"
+            );
         }
-        assert!(matches!(Token::parse(&good.replace("c2ln", "c2l")), Err(Malformed::Base64)), "stray bits");
+        assert!(matches!(Token::parse(&good.replace("c2ln", "c2l")), Err(FormatError::Base64)), "stray bits");
     }
 
     #[test]
     fn other_numbers_of_parts_and_oversize_are_refused() {
         let good = token(r#"{"alg":"ES256"}"#);
         for text in ["", ".", "..", "a.b", &format!("{good}."), &format!("{good}.x.y"), &format!(".{good}")] {
-            assert!(matches!(Token::parse(text), Err(Malformed::Parts)), "{text}");
+            assert!(matches!(Token::parse(text), Err(FormatError::Parts)), "{text}");
         }
         let long = good.replace("e30", &"a".repeat(LONGEST));
-        assert!(matches!(Token::parse(&long), Err(Malformed::TooLong)));
+        assert!(matches!(Token::parse(&long), Err(FormatError::TooLong)));
         let dots = ".".repeat(LONGEST);
-        assert!(matches!(Token::parse(&dots), Err(Malformed::Parts)));
+        assert!(matches!(Token::parse(&dots), Err(FormatError::Parts)));
     }
 
     #[test]
     fn critical_extensions_and_a_key_name_that_is_none_are_refused() {
         for header in [r#"{"alg":"ES256","crit":["b64"],"b64":false}"#, r#"{"alg":"ES256","crit":[]}"#] {
-            assert!(matches!(Token::parse(&token(header)), Err(Malformed::Critical)), "{header}");
+            assert!(matches!(Token::parse(&token(header)), Err(FormatError::Critical)), "{header}");
         }
         for header in [r#"{"alg":"ES256","kid":1}"#, r#"{"alg":"ES256","kid":"../x"}"#] {
-            assert!(matches!(Token::parse(&token(header)), Err(Malformed::KeyId(_))), "{header}");
+            assert!(matches!(Token::parse(&token(header)), Err(FormatError::KeyId(_))), "{header}");
         }
     }
 }

@@ -1,11 +1,13 @@
-//! As much DER (X.690) as it takes to find a public key in what comes as PEM.
+//! As much DER (X.690) as is needed to find the public key in a PEM block.
+//!
+//! Nothing is validated beyond that: no names, no dates, no signatures of certificates.
 
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, ECDSA_P521_SHA512_FIXED_SIGNING,
     EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair as _,
 };
 
-use crate::auth::jwt::public_key::{Curve, PublicKey, UnusableKey};
+use super::public_key::{Curve, PublicKey, PublicKeyError};
 
 const INTEGER: u8 = 0x02;
 const BIT_STRING: u8 = 0x03;
@@ -22,18 +24,18 @@ const P384: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x22];
 const P521: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x23];
 
 /// `PUBLIC KEY`: a SubjectPublicKeyInfo (RFC 5280 §4.1.2.7).
-pub(super) fn public_key(der: &[u8]) -> Result<PublicKey, UnusableKey> {
+pub(super) fn public_key(der: &[u8]) -> Result<PublicKey, PublicKeyError> {
     spki(whole(der)?)
 }
 
 /// `RSA PUBLIC KEY`: an RSAPublicKey (RFC 8017 §A.1.1).
-pub(super) fn rsa_public_key(der: &[u8]) -> Result<PublicKey, UnusableKey> {
+pub(super) fn rsa_public_key(der: &[u8]) -> Result<PublicKey, PublicKeyError> {
     let mut key = whole(der)?;
     PublicKey::rsa(key.take(INTEGER)?, key.take(INTEGER)?)
 }
 
-/// `CERTIFICATE` (RFC 5280 §4.1): its key. Nobody vouches for the certificate but the server that it came from.
-pub(super) fn certificate(der: &[u8]) -> Result<PublicKey, UnusableKey> {
+/// `CERTIFICATE` (RFC 5280 §4.1): its key. The server that it came from is trusted, so its signature is not checked.
+pub(super) fn certificate(der: &[u8]) -> Result<PublicKey, PublicKeyError> {
     let mut to_be_signed = Der(whole(der)?.take(SEQUENCE)?);
     if to_be_signed.0.first() == Some(&VERSION) {
         to_be_signed.take(VERSION)?;
@@ -46,21 +48,21 @@ pub(super) fn certificate(der: &[u8]) -> Result<PublicKey, UnusableKey> {
 }
 
 /// `RSA PRIVATE KEY`: the public half of an RSAPrivateKey (RFC 8017 §A.1.2).
-pub(super) fn rsa_private_key(der: &[u8]) -> Result<PublicKey, UnusableKey> {
+pub(super) fn rsa_private_key(der: &[u8]) -> Result<PublicKey, PublicKeyError> {
     let mut key = whole(der)?;
     key.take(INTEGER)?;
     PublicKey::rsa(key.take(INTEGER)?, key.take(INTEGER)?)
 }
 
 /// `EC PRIVATE KEY`: the public half of an ECPrivateKey (RFC 5915).
-pub(super) fn ec_private_key(der: &[u8]) -> Result<PublicKey, UnusableKey> {
+pub(super) fn ec_private_key(der: &[u8]) -> Result<PublicKey, PublicKeyError> {
     let pair = |curve| EcdsaKeyPair::from_private_key_der(signing(curve), der).ok().map(|pair| (curve, pair));
-    let (curve, pair) = Curve::ALL.into_iter().find_map(pair).ok_or(UnusableKey::Unreadable)?;
+    let (curve, pair) = Curve::ALL.into_iter().find_map(pair).ok_or(PublicKeyError::Unreadable)?;
     PublicKey::ec(curve, pair.public_key().as_ref())
 }
 
 /// `PRIVATE KEY`: the public half of a PKCS #8 key (RFC 5958).
-pub(super) fn private_key(der: &[u8]) -> Result<PublicKey, UnusableKey> {
+pub(super) fn private_key(der: &[u8]) -> Result<PublicKey, PublicKeyError> {
     let mut key = whole(der)?;
     key.take(INTEGER)?;
     let mut algorithm = Der(key.take(SEQUENCE)?);
@@ -68,36 +70,37 @@ pub(super) fn private_key(der: &[u8]) -> Result<PublicKey, UnusableKey> {
         RSA => rsa_private_key(key.take(OCTET_STRING)?),
         EC => {
             let curve = curve(algorithm.take(OBJECT_IDENTIFIER)?)?;
-            let pair = EcdsaKeyPair::from_pkcs8(signing(curve), der).map_err(|_| UnusableKey::Unreadable)?;
+            let pair =
+                EcdsaKeyPair::from_pkcs8(signing(curve), der).map_err(|_| PublicKeyError::Unreadable)?;
             PublicKey::ec(curve, pair.public_key().as_ref())
         }
         ED25519 => {
             let pair =
-                Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).map_err(|_| UnusableKey::Unreadable)?;
+                Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).map_err(|_| PublicKeyError::Unreadable)?;
             PublicKey::ed25519(pair.public_key().as_ref())
         }
-        _ => Err(UnusableKey::Kind),
+        _ => Err(PublicKeyError::Kind),
     }
 }
 
-fn spki(mut info: Der<'_>) -> Result<PublicKey, UnusableKey> {
+fn spki(mut info: Der<'_>) -> Result<PublicKey, PublicKeyError> {
     let mut algorithm = Der(info.take(SEQUENCE)?);
     // A bit string begins with the number of bits that its last byte lacks.
-    let [0, key @ ..] = info.take(BIT_STRING)? else { return Err(UnusableKey::Unreadable) };
+    let [0, key @ ..] = info.take(BIT_STRING)? else { return Err(PublicKeyError::Unreadable) };
     match algorithm.take(OBJECT_IDENTIFIER)? {
         RSA => rsa_public_key(key),
         EC => PublicKey::ec(curve(algorithm.take(OBJECT_IDENTIFIER)?)?, key),
         ED25519 => PublicKey::ed25519(key),
-        _ => Err(UnusableKey::Kind),
+        _ => Err(PublicKeyError::Kind),
     }
 }
 
-fn curve(identifier: &[u8]) -> Result<Curve, UnusableKey> {
+fn curve(identifier: &[u8]) -> Result<Curve, PublicKeyError> {
     match identifier {
         P256 => Ok(Curve::P256),
         P384 => Ok(Curve::P384),
         P521 => Ok(Curve::P521),
-        _ => Err(UnusableKey::Kind),
+        _ => Err(PublicKeyError::Kind),
     }
 }
 
@@ -113,16 +116,16 @@ fn signing(curve: Curve) -> &'static EcdsaSigningAlgorithm {
 struct Der<'a>(&'a [u8]);
 
 /// The content of the one sequence that this is.
-fn whole(der: &[u8]) -> Result<Der<'_>, UnusableKey> {
+fn whole(der: &[u8]) -> Result<Der<'_>, PublicKeyError> {
     let mut reader = Der(der);
     let content = reader.take(SEQUENCE)?;
-    if reader.0.is_empty() { Ok(Der(content)) } else { Err(UnusableKey::Unreadable) }
+    if reader.0.is_empty() { Ok(Der(content)) } else { Err(PublicKeyError::Unreadable) }
 }
 
 impl<'a> Der<'a> {
     /// The content of the next value, which must be of this tag.
-    fn take(&mut self, tag: u8) -> Result<&'a [u8], UnusableKey> {
-        self.next(tag).ok_or(UnusableKey::Unreadable)
+    fn take(&mut self, tag: u8) -> Result<&'a [u8], PublicKeyError> {
+        self.next(tag).ok_or(PublicKeyError::Unreadable)
     }
 
     fn next(&mut self, tag: u8) -> Option<&'a [u8]> {

@@ -53,7 +53,7 @@ fn a_key_says_what_it_is_for() {
         ("alg", json!("none")),
         ("alg", json!(5)),
     ] {
-        let expected = Err(UnusableKey::Purpose.into());
+        let expected = Err(PublicKeyError::Purpose.into());
         assert_eq!(unusable(with(jwk("a"), name, value.clone())), expected, "{name} {value}");
     }
     for (name, value) in [
@@ -68,7 +68,7 @@ fn a_key_says_what_it_is_for() {
 
 #[test]
 fn symmetric_unknown_and_broken_keys_are_not_used() {
-    use UnusableKey::{Kind, Point, RsaSize, Unreadable};
+    use PublicKeyError::{Kind, Point, RsaSize, Unreadable};
     let coordinate = "axfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpY";
     for (key, expected) in [
         (json!({"kty": "oct", "k": "c2VjcmV0"}), Kind),
@@ -110,4 +110,15 @@ fn documents_that_lie_about_themselves_are_refused() {
     }
     let many = json!({"keys": vec![jwk("a"); MOST_KEYS + 1]});
     assert_eq!(find(&many, "a"), Err(DocumentError::TooMany));
+}
+
+#[test]
+fn a_document_with_a_private_key_says_so() {
+    let has_private_key = |jwk: Value| {
+        let document = Document::read("application/json", jwk.to_string().as_bytes()).unwrap();
+        document.has_private_key()
+    };
+    assert!(!has_private_key(jwk("a")));
+    assert!(has_private_key(with(jwk("a"), "d", "AAAA")));
+    assert!(has_private_key(json!({"keys": [jwk("a"), with(jwk("b"), "d", "AAAA")]})));
 }

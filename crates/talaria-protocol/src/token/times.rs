@@ -7,24 +7,24 @@ use serde_json::{Map, Value};
 /// How far the clocks of the issuer and of this gateway may be apart (`Leeway`), for each claim.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Leeway {
-    /// So long after its `exp` a token is still good.
+    /// How long after its `exp` a token is still good.
     pub exp: Duration,
-    /// So long before its `nbf` a token is good already.
+    /// How long before its `nbf` a token is already good.
     pub nbf: Duration,
-    /// So far in the future a token's `iat` may be.
+    /// How far in the future a token's `iat` may be.
     pub iat: Duration,
 }
 
-/// The claim that makes a token not valid now.
+/// A token is not valid now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotNow {
-    /// It has expired, or its `exp` is no number.
+pub enum TimeError {
+    /// It has expired, or its `exp` is not a number.
     #[error("the token has expired")]
     Expired,
-    /// It is not valid yet, or its `nbf` is no number.
+    /// It is not valid yet, or its `nbf` is not a number.
     #[error("the token is not valid yet")]
     Early,
-    /// It comes from the future, or its `iat` is no number.
+    /// It was issued in the future, or its `iat` is not a number.
     #[error("the token was issued in the future")]
     FromTheFuture,
 }
@@ -33,18 +33,18 @@ pub enum NotNow {
 /// is no number is a failure; in the very second of its `exp` a token is valid (contract §6.2).
 ///
 /// # Errors
-/// [`NotNow`]: the first claim that fails.
-pub fn check(claims: &Map<String, Value>, leeway: Leeway, now: i64) -> Result<(), NotNow> {
+/// [`TimeError`]: the first claim that fails.
+pub fn check(claims: &Map<String, Value>, leeway: Leeway, now: i64) -> Result<(), TimeError> {
     let now = now as f64;
     let seconds = |name, error| seconds(claims, name).map_err(|NotANumber| error);
-    if seconds("exp", NotNow::Expired)?.is_some_and(|exp| now > exp + leeway.exp.as_secs_f64()) {
-        return Err(NotNow::Expired);
+    if seconds("exp", TimeError::Expired)?.is_some_and(|exp| now > exp + leeway.exp.as_secs_f64()) {
+        return Err(TimeError::Expired);
     }
-    if seconds("nbf", NotNow::Early)?.is_some_and(|nbf| now + leeway.nbf.as_secs_f64() < nbf) {
-        return Err(NotNow::Early);
+    if seconds("nbf", TimeError::Early)?.is_some_and(|nbf| now + leeway.nbf.as_secs_f64() < nbf) {
+        return Err(TimeError::Early);
     }
-    if seconds("iat", NotNow::FromTheFuture)?.is_some_and(|iat| now + leeway.iat.as_secs_f64() < iat) {
-        return Err(NotNow::FromTheFuture);
+    if seconds("iat", TimeError::FromTheFuture)?.is_some_and(|iat| now + leeway.iat.as_secs_f64() < iat) {
+        return Err(TimeError::FromTheFuture);
     }
     Ok(())
 }
@@ -63,7 +63,7 @@ mod tests {
 
     use super::*;
 
-    fn at_1000(claims: &Value, leeway: u64) -> Result<(), NotNow> {
+    fn at_1000(claims: &Value, leeway: u64) -> Result<(), TimeError> {
         let leeway = Duration::from_secs(leeway);
         let leeway = Leeway { exp: leeway, nbf: leeway, iat: leeway };
         check(claims.as_object().unwrap(), leeway, 1000)
@@ -71,9 +71,9 @@ mod tests {
 
     #[test]
     fn times_are_checked_to_the_second() {
-        let expired = Err(NotNow::Expired);
-        let early = Err(NotNow::Early);
-        let future = Err(NotNow::FromTheFuture);
+        let expired = Err(TimeError::Expired);
+        let early = Err(TimeError::Early);
+        let future = Err(TimeError::FromTheFuture);
         for (claims, expected) in [
             (json!({}), Ok(())),
             (json!({"exp": 0, "nbf": 0, "iat": 0}), Ok(())),
@@ -100,13 +100,13 @@ mod tests {
     fn a_leeway_makes_the_checks_more_lenient() {
         for (claims, expected) in [
             (json!({"exp": 900}), Ok(())),
-            (json!({"exp": 899}), Err(NotNow::Expired)),
+            (json!({"exp": 899}), Err(TimeError::Expired)),
             (json!({"exp": 1050}), Ok(())),
             (json!({"nbf": 1100}), Ok(())),
-            (json!({"nbf": 1101}), Err(NotNow::Early)),
+            (json!({"nbf": 1101}), Err(TimeError::Early)),
             (json!({"nbf": 950}), Ok(())),
             (json!({"iat": 1100}), Ok(())),
-            (json!({"iat": 1101}), Err(NotNow::FromTheFuture)),
+            (json!({"iat": 1101}), Err(TimeError::FromTheFuture)),
         ] {
             assert_eq!(at_1000(&claims, 100), expected, "{claims}");
         }

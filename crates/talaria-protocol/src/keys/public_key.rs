@@ -1,4 +1,6 @@
-//! Public keys, and the one place where a signature is checked.
+//! Public keys, and the only place where a signature is checked.
+//!
+//! How keys are written (JWK, PEM) is read elsewhere: here come numbers and points.
 
 use std::fmt;
 
@@ -14,7 +16,7 @@ use super::algorithm::Algorithm;
 /// The sizes of an RSA modulus, in bits.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
-/// A public key that was looked at: of a known kind, of a size that is neither weak nor a burden, and on its curve.
+/// A checked public key: of a known kind, of a size that is neither weak nor slow, and on its curve.
 #[derive(Clone, PartialEq, Eq)]
 pub enum PublicKey {
     /// For PKCS #1 v1.5 and PSS.
@@ -43,10 +45,10 @@ pub enum Curve {
     P521,
 }
 
-/// Why a key is not used.
+/// A key cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum UnusableKey {
-    /// An RSA modulus that is weak, or takes too long to check with.
+pub enum PublicKeyError {
+    /// An RSA modulus that is weak, or too slow to check with.
     #[error("an RSA key of {0} bits; 2048 to 8192 are taken")]
     RsaSize(usize),
     /// An RSA exponent that is even, 1, or larger than 32 bits.
@@ -58,7 +60,7 @@ pub enum UnusableKey {
     /// Another kind of key, or another curve; symmetric keys are such.
     #[error("a kind of key that is not taken")]
     Kind,
-    /// It is meant for something else than signatures (`use`, `key_ops`, `alg`).
+    /// It is meant for another purpose than signatures (`use`, `key_ops`, `alg`).
     #[error("a key that is not meant for these signatures")]
     Purpose,
     /// It cannot be read.
@@ -70,16 +72,16 @@ impl PublicKey {
     /// An RSA key; both numbers big-endian.
     ///
     /// # Errors
-    /// [`UnusableKey`].
-    pub fn rsa(modulus: &[u8], exponent: &[u8]) -> Result<Self, UnusableKey> {
+    /// [`PublicKeyError`].
+    pub fn rsa(modulus: &[u8], exponent: &[u8]) -> Result<Self, PublicKeyError> {
         let (n, e) = (significant(modulus), significant(exponent));
         let bits = n.first().map_or(0, |first| n.len() * 8 - first.leading_zeros() as usize);
         if !RSA_BITS.contains(&bits) {
-            return Err(UnusableKey::RsaSize(bits));
+            return Err(PublicKeyError::RsaSize(bits));
         }
         let is_odd = e.last().is_some_and(|last| last % 2 == 1);
         if !is_odd || e == [1] || e.len() > 4 {
-            return Err(UnusableKey::RsaExponent);
+            return Err(PublicKeyError::RsaExponent);
         }
         Ok(Self::Rsa(RsaKey { n: n.into(), e: e.into() }))
     }
@@ -87,11 +89,11 @@ impl PublicKey {
     /// A point of a curve, as `4 ‖ x ‖ y`.
     ///
     /// # Errors
-    /// [`UnusableKey::Point`].
-    pub fn ec(curve: Curve, point: &[u8]) -> Result<Self, UnusableKey> {
+    /// [`PublicKeyError::Point`].
+    pub fn ec(curve: Curve, point: &[u8]) -> Result<Self, PublicKeyError> {
         let is_uncompressed = point.len() == 1 + 2 * curve.coordinate_bytes() && point[0] == 4;
         if !is_uncompressed || ParsedPublicKey::new(curve.verification(), point).is_err() {
-            return Err(UnusableKey::Point);
+            return Err(PublicKeyError::Point);
         }
         Ok(Self::Ec(curve, point.into()))
     }
@@ -99,16 +101,17 @@ impl PublicKey {
     /// An Ed25519 key.
     ///
     /// # Errors
-    /// [`UnusableKey::Point`].
-    pub fn ed25519(bytes: &[u8]) -> Result<Self, UnusableKey> {
+    /// [`PublicKeyError::Point`].
+    pub fn ed25519(bytes: &[u8]) -> Result<Self, PublicKeyError> {
         if bytes.len() != 32 || ParsedPublicKey::new(&ED25519, bytes).is_err() {
-            return Err(UnusableKey::Point);
+            return Err(PublicKeyError::Point);
         }
         Ok(Self::Ed25519(bytes.into()))
     }
 
     /// Whether this key made that signature of the message by the algorithm. A key knows only the algorithms of its own
     /// kind and curve.
+    #[must_use]
     pub fn verifies(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
         match (self, algorithm) {
             (Self::Rsa(key), Algorithm::Rs256) => {
@@ -136,6 +139,7 @@ impl PublicKey {
     }
 
     /// Whether signatures of this algorithm can be checked with it.
+    #[must_use]
     pub fn fits(&self, algorithm: Algorithm) -> bool {
         use Algorithm::{EdDsa, Es256, Es384, Es512, Ps256, Ps384, Ps512, Rs256, Rs384, Rs512};
         match (self, algorithm) {
@@ -161,6 +165,7 @@ impl Curve {
     pub const ALL: [Self; 3] = [Self::P256, Self::P384, Self::P521];
 
     /// The length of a coordinate.
+    #[must_use]
     pub fn coordinate_bytes(self) -> usize {
         match self {
             Self::P256 => 32,
@@ -170,6 +175,7 @@ impl Curve {
     }
 
     /// The only algorithm that is used with it (RFC 7518 §3.4).
+    #[must_use]
     pub fn algorithm(self) -> Algorithm {
         match self {
             Self::P256 => Algorithm::Es256,
@@ -215,7 +221,7 @@ mod tests {
             number
         };
         for bits in [0, 512, 1024, 2047, 8193, 16384] {
-            assert_eq!(PublicKey::rsa(&number(bits), &[1, 0, 1]), Err(UnusableKey::RsaSize(bits)));
+            assert_eq!(PublicKey::rsa(&number(bits), &[1, 0, 1]), Err(PublicKeyError::RsaSize(bits)));
         }
         for bits in [2048, 4096, 8192] {
             assert!(PublicKey::rsa(&number(bits), &[0, 1, 0, 1]).is_ok(), "{bits}");
@@ -223,7 +229,7 @@ mod tests {
         for exponent in [&[][..], &[0], &[1], &[2], &[1, 0, 0, 0, 1]] {
             assert_eq!(
                 PublicKey::rsa(&number(2048), exponent),
-                Err(UnusableKey::RsaExponent),
+                Err(PublicKeyError::RsaExponent),
                 "{exponent:?}"
             );
         }
@@ -234,10 +240,10 @@ mod tests {
         for curve in Curve::ALL {
             let length = 1 + 2 * curve.coordinate_bytes();
             for bytes in [vec![4; length], vec![0; length], vec![4; length - 1], vec![], vec![0]] {
-                assert_eq!(PublicKey::ec(curve, &bytes), Err(UnusableKey::Point), "{curve:?}");
+                assert_eq!(PublicKey::ec(curve, &bytes), Err(PublicKeyError::Point), "{curve:?}");
             }
         }
-        assert_eq!(PublicKey::ed25519(&[1; 31]), Err(UnusableKey::Point));
+        assert_eq!(PublicKey::ed25519(&[1; 31]), Err(PublicKeyError::Point));
     }
 
     #[test]

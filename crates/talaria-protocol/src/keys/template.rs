@@ -1,10 +1,13 @@
 //! Where a key is fetched: a URL with `{keyID}` in it, a simple expansion of RFC 6570 §3.2.2.
+//!
+//! No other variable and no other expansion exists, and a key id can never choose the host.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use http::Uri;
 
-use crate::auth::jwt::key_id::KeyId;
+use super::key_id::KeyId;
+use crate::go::percent;
 
 const VARIABLE: &str = "{keyID}";
 
@@ -12,28 +15,28 @@ const VARIABLE: &str = "{keyID}";
 #[derive(Clone, PartialEq, Eq)]
 pub struct Template(Box<str>);
 
-/// What a text would have to be to be a template.
+/// The text is not a template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected an http:// or https:// URL with {VARIABLE} in its path or query")]
-pub struct InvalidTemplate;
+pub struct TemplateError;
 
 impl std::str::FromStr for Template {
-    type Err = InvalidTemplate;
+    type Err = TemplateError;
 
     /// A URL without the variable is a template too: of a document that holds all keys.
-    fn from_str(text: &str) -> Result<Self, InvalidTemplate> {
+    fn from_str(text: &str) -> Result<Self, TemplateError> {
         let fixed = text.replace(VARIABLE, "x");
         if fixed.contains(['{', '}']) || fixed.bytes().any(|byte| byte <= b' ' || byte == 0x7f) {
-            return Err(InvalidTemplate);
+            return Err(TemplateError);
         }
-        let uri: Uri = fixed.parse().map_err(|_| InvalidTemplate)?;
+        let uri: Uri = fixed.parse().map_err(|_| TemplateError)?;
         let is_http = matches!(uri.scheme_str(), Some("http" | "https"));
-        let authority = uri.authority().ok_or(InvalidTemplate)?;
-        // The variable must not choose the host: whoever makes up a token would.
+        let authority = uri.authority().ok_or(TemplateError)?;
+        // The variable must not choose the host: the sender of a token would.
         let before = text.split(VARIABLE).next().unwrap_or_default();
         let is_below_host = before.len() >= "http://".len() + authority.as_str().len();
         if !is_http || authority.host().is_empty() || !is_below_host || text.contains('#') {
-            return Err(InvalidTemplate);
+            return Err(TemplateError);
         }
         Ok(Self(text.into()))
     }
@@ -41,30 +44,27 @@ impl std::str::FromStr for Template {
 
 impl Template {
     /// The URL of this key.
+    #[must_use]
     pub fn expand(&self, id: &KeyId) -> String {
         let mut encoded = String::with_capacity(id.as_str().len());
-        for byte in id.as_str().bytes() {
-            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-                encoded.push(byte.into());
-            } else {
-                // Writing to a text cannot fail.
-                let _ = write!(encoded, "%{byte:02X}");
-            }
-        }
+        percent::encode(&mut encoded, id.as_str().as_bytes(), percent::is_unreserved);
         self.0.replace(VARIABLE, &encoded)
     }
 
     /// The URL of a document that is the same for all keys: the variable, if there is one, is left as it is.
+    #[must_use]
     pub fn to_url(&self) -> String {
         self.0.to_string()
     }
 
-    /// Whether it names the key.
+    /// Whether it contains the variable.
+    #[must_use]
     pub fn has_variable(&self) -> bool {
         self.0.contains(VARIABLE)
     }
 
-    /// Whether it is spoken to over TLS.
+    /// Whether the key server is reached over TLS.
+    #[must_use]
     pub fn is_https(&self) -> bool {
         self.0.starts_with("https")
     }
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_url_with_the_variable_below_its_host_is_refused() {
+    fn a_text_that_is_not_a_url_with_the_variable_below_its_host_is_an_error() {
         for text in [
             "",
             "keys/{keyID}",
@@ -117,7 +117,7 @@ mod tests {
             "http:///{keyID}",
             "http://h/#{keyID}",
         ] {
-            assert_eq!(text.parse::<Template>(), Err(InvalidTemplate), "{text}");
+            assert_eq!(text.parse::<Template>(), Err(TemplateError), "{text}");
         }
         for text in [
             "http://h/{keyID}",

@@ -1,7 +1,8 @@
-//! JSON objects as strictly as a signature deserves: no name twice, no deep nesting.
+//! JSON objects with a single meaning: no name twice, no deep nesting. Tokens and keys are read with it.
 //!
 //! RFC 7515 §4 and RFC 7519 §4 leave it to the reader whether a repeated name is refused or its last value taken. Two
-//! readers that choose differently see two tokens in one, so here it is refused.
+//! readers that choose differently see two tokens in one, so here it is an error. Not for requests of operators or for
+//! messages: their rules are the reference's.
 
 use std::fmt;
 
@@ -11,22 +12,22 @@ use serde_json::{Map, Value};
 /// How deep lists and objects may be nested.
 const DEEPEST: u8 = 16;
 
-/// Why a text is no such object.
+/// The text is not such an object.
 #[derive(Debug, thiserror::Error)]
 #[error("not a JSON object without repeated names: {0}")]
-pub struct NotStrict(#[from] serde_json::Error);
+pub struct StrictJsonError(#[from] serde_json::Error);
 
 /// Reads an object and nothing after it.
 ///
 /// # Errors
-/// [`NotStrict`] if it is another value, is followed by something, repeats a name or is nested too deeply.
-pub fn object(bytes: &[u8]) -> Result<Map<String, Value>, NotStrict> {
+/// [`StrictJsonError`] if it is another value, is followed by something, repeats a name or is nested too deeply.
+pub fn object(bytes: &[u8]) -> Result<Map<String, Value>, StrictJsonError> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = Strict { depth: 0 }.deserialize(&mut deserializer)?;
     deserializer.end()?;
     match value {
         Value::Object(object) => Ok(object),
-        _ => Err(NotStrict(serde_json::Error::custom("another value"))),
+        _ => Err(StrictJsonError(serde_json::Error::custom("another value"))),
     }
 }
 
