@@ -22,11 +22,15 @@
 pub mod attributes;
 pub mod claims;
 pub mod connect;
+pub mod control;
 pub mod convey;
 pub mod go;
 pub mod inbound;
 pub mod keys;
+pub mod request_checks;
 pub mod session;
+pub mod smuggling;
 pub mod strict_json;
 pub mod token;
+pub mod url;
 pub mod ws;

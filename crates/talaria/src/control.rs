@@ -26,7 +26,7 @@ use crate::server::{Body, Handler, reply};
 
 pub use drain::Drainer;
 pub use metrics::ControlMetrics;
-pub use request::Rejected;
+pub use request::ControlError;
 
 /// The methods of `/device/drain`.
 const DRAIN_METHODS: &str = "GET, POST, PUT, PATCH, DELETE";
@@ -61,7 +61,7 @@ impl Control {
         Self { devices, drainer, metrics }
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>, Rejected> {
+    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>, ControlError> {
         match Route::find(request.method(), request.uri().path()) {
             Route::ShowGate => Ok(gate::show(self.devices.gate())),
             Route::SetGate => gate::set(self.devices.gate(), &self.metrics, request).await,
@@ -79,7 +79,7 @@ impl Control {
 
 impl Handler for Control {
     async fn handle(&self, request: Request<Incoming>) -> Response<Body> {
-        self.answer(request).await.unwrap_or_else(Rejected::into_response)
+        self.answer(request).await.unwrap_or_else(ControlError::into_response)
     }
 }
 

@@ -12,7 +12,6 @@
 
 mod accept;
 mod address;
-mod ambiguous;
 mod body;
 mod connection;
 mod failure;
@@ -24,7 +23,7 @@ pub mod primary;
 mod rate;
 mod refusal;
 pub mod reply;
-mod screen;
+mod request_checks;
 mod stream;
 pub mod tls;
 mod transport;

@@ -1,12 +1,9 @@
 //! `/device/drain`: sends connected devices away, so that they connect elsewhere (contract §7.3).
 //!
-//! An [`Order`] is what the operator asks for, a [`Job`] what comes of it with the devices that are connected at its
-//! start, and the [`Drainer`] carries out one job at a time. Devices leave with the reason `drained`.
+//! An [`Order`] is the operator's request ([`talaria_protocol::control::drain`]); the [`Drainer`] carries out one at a
+//! time. Devices leave with the reason `drained`.
 
 mod drainer;
-mod job;
-mod order;
-mod selection;
 mod walk;
 
 #[cfg(test)]
@@ -15,15 +12,13 @@ mod tests;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::{Map, Value};
+use talaria_protocol::control::drain::Order;
 use talaria_protocol::go::timestamp::Stamp;
 
-use super::request::{Input, Rejected};
+use super::{ControlError, request};
 use crate::server::{Body, reply};
 
 pub use drainer::{AlreadyRunning, Drainer, Progress, Status};
-pub use job::Job;
-pub use order::{Order, Pace};
-pub use selection::Selection;
 
 /// Go's zero time: when a drain began that never did.
 const NEVER: &str = "0001-01-01T00:00:00Z";
@@ -35,8 +30,11 @@ pub(super) fn show(drainer: &Drainer) -> Response<Body> {
 
 /// `POST`, `PUT`, `PATCH`: starts a drain, or with `dryRun` counts what one would do. The answer is the job as it was
 /// understood.
-pub(super) async fn start(drainer: &Drainer, request: Request<Incoming>) -> Result<Response<Body>, Rejected> {
-    let order = Order::read(&Input::read(request).await?)?;
+pub(super) async fn start(
+    drainer: &Drainer,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, ControlError> {
+    let order = Order::read(&request::read(request).await?)?;
     if order.is_dry_run {
         let (job, matching) = drainer.count(&order).await;
         let mut answer = job.describe();
@@ -44,7 +42,7 @@ pub(super) async fn start(drainer: &Drainer, request: Request<Incoming>) -> Resu
         answer.insert("wouldDrain".into(), matching.min(job.count).into());
         return Ok(json(&answer));
     }
-    let job = drainer.start(&order).map_err(|running| Rejected::Conflict(running.to_string()))?;
+    let job = drainer.start(&order).map_err(|running| ControlError::Conflict(running.to_string()))?;
     Ok(json(&job.describe()))
 }
 

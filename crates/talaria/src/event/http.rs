@@ -15,7 +15,6 @@ mod metrics;
 mod pool;
 mod queue;
 pub(super) mod routes;
-pub mod target;
 mod worker;
 
 #[cfg(test)]
@@ -34,12 +33,12 @@ use wrp::Locator;
 
 pub use failure::Failure;
 pub use metrics::HttpMetrics;
+use talaria_protocol::url::{Target, UrlError};
 
 use self::dial::{Dial, Network};
 use self::exchange::Client;
 use self::queue::Queue;
 use self::routes::Routes;
-use self::target::{Malformed, Target};
 use super::config::Config;
 use super::finalizer::{Finalizer, Share, Sink, Verdict};
 use super::reason::{DropReason, NO_STATUS, SchemeLabel};
@@ -175,7 +174,7 @@ impl HttpSink {
 
     fn queue(
         &self,
-        url: &Result<Arc<Target>, Malformed>,
+        url: &Result<Arc<Target>, UrlError>,
         scheme: SchemeLabel,
         body: &mut Body<impl FnOnce() -> Bytes>,
         deadline: Instant,

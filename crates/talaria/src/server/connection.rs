@@ -19,7 +19,7 @@ use super::metrics::Connections;
 use super::stream::{Answering, Stream};
 use super::tls::{self, HandshakeError, Tls};
 use super::transport::Transport;
-use super::{Body, Config, Failure, Handler, Identity, Peer, Permit, refusal, screen};
+use super::{Body, Config, Failure, Handler, Identity, Peer, Permit, refusal, request_checks};
 
 /// hyper's buffers are not smaller than this.
 const SMALLEST_BUFFER: usize = 8 * 1024;
@@ -62,11 +62,11 @@ impl<H: Handler> Door<H> {
         request.extensions_mut().insert(peer);
         let deadline = self.config.read_timeout.map(|timeout| Instant::now() + timeout);
         request.extensions_mut().insert(Arrival { deadline, connections: Arc::clone(&self.connections) });
-        let mut response = match screen::check(&request, &self.config, answering.is_ambiguous()) {
+        let mut response = match request_checks::check(&request, &self.config, answering.is_ambiguous()) {
             Ok(()) => self.handler.handle(request).await,
-            Err(refused) => {
-                self.connections.failed(refused.failure());
-                refused.response()
+            Err(error) => {
+                self.connections.failed(error.failure());
+                error.response()
             }
         };
         self.identity.sign(&mut response);

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
+use talaria_protocol::go::percent;
 
 use super::{Body, Handler, reply};
 use crate::api::Api;
@@ -117,23 +118,13 @@ fn is_get(method: &Method) -> bool {
     method == Method::GET || method == Method::HEAD
 }
 
-/// Resolves `%3A` and the like; `None` if what comes out is not UTF-8 or an escape is broken.
+/// A segment of a path without its escapes; `None` if it is not UTF-8 or an escape is broken.
 fn percent_decoded(segment: &str) -> Option<Cow<'_, str>> {
-    if !segment.contains('%') {
-        return Some(Cow::Borrowed(segment));
+    match percent::decode(segment.as_bytes()).ok()? {
+        // Without an escape it is the segment itself.
+        Cow::Borrowed(_) => Some(Cow::Borrowed(segment)),
+        Cow::Owned(decoded) => String::from_utf8(decoded).ok().map(Cow::Owned),
     }
-    let mut decoded = Vec::with_capacity(segment.len());
-    let mut bytes = segment.bytes();
-    while let Some(byte) = bytes.next() {
-        if byte == b'%' {
-            let mut digit = || char::from(bytes.next()?).to_digit(16);
-            let value = digit()? * 16 + digit()?;
-            decoded.push(u8::try_from(value).ok()?);
-        } else {
-            decoded.push(byte);
-        }
-    }
-    String::from_utf8(decoded).ok().map(Cow::Owned)
 }
 
 #[cfg(test)]

@@ -12,10 +12,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
+use talaria_protocol::smuggling::Ambiguity;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-use super::ambiguous::Ambiguity;
 use super::transport::Transport;
 use super::{Config, Failure, Identity, Permit, refusal};
 
@@ -154,7 +154,7 @@ impl Stream {
             self.ambiguity = Ambiguity::default();
         }
         if phase != ANSWER {
-            self.ambiguity.look(bytes);
+            self.ambiguity.scan(bytes);
             self.phase.is_ambiguous.store(self.ambiguity.is_found(), Ordering::Relaxed);
         }
     }

@@ -3,14 +3,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
+use talaria_protocol::control::drain::{Job, Order};
 use talaria_protocol::session::Reason;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, yield_now};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use tracing::info;
 
-use super::job::Job;
-use super::order::Order;
 use super::walk::{Look, Walk};
 use crate::control::ControlMetrics;
 use crate::device::Registry;

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use talaria_protocol::connect::Identity;
+use talaria_protocol::control::drain::Amount;
 use talaria_protocol::session::Reason;
 use tokio::time::{Instant, advance, sleep};
 
-use super::order::Amount;
 use super::*;
 use crate::control::ControlMetrics;
 use crate::device::session_id;

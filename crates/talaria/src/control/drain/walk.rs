@@ -1,10 +1,10 @@
 use std::sync::Arc;
 use std::vec;
 
+use talaria_protocol::control::drain::{Connected, Selection};
 use tokio::time::Instant;
 use wrp::DeviceId;
 
-use super::selection::Selection;
 use crate::device::{Device, Registry};
 
 /// Goes through the devices that a drain may send away, each once.
@@ -49,7 +49,8 @@ impl Walk {
         let Some(id) = self.ids.next() else { return self.next_shard() };
         match self.registry.get(&id) {
             Some(device)
-                if device.statistics().was_connected_at(self.began) && self.selection.matches(&device) =>
+                if device.statistics().was_connected_at(self.began)
+                    && self.selection.matches(described(&device)) =>
             {
                 Look::Match(device)
             }
@@ -64,5 +65,16 @@ impl Walk {
         self.ids = self.registry.shard_ids(self.shard).into_iter();
         self.shard += 1;
         Look::Other
+    }
+}
+
+/// What the conditions are compared with.
+fn described(device: &Device) -> Connected<'_> {
+    Connected {
+        id: device.id(),
+        partner_id: device.partner_id(),
+        convey: device.convey(),
+        claims: device.claims(),
+        session_id: device.session_id(),
     }
 }

@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
+use talaria_protocol::url::Origin;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
 
 use super::failure::Failure;
-use super::target::Origin;
 
 /// A byte stream to a receiver.
 pub(in crate::event) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}

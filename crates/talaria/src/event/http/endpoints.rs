@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use super::target::{Malformed, Target};
+use talaria_protocol::url::{Target, UrlError};
 
 /// The key of the URLs for every event type without its own.
 const DEFAULT: &str = "default";
@@ -17,7 +17,7 @@ pub struct Endpoints {
 }
 
 /// The URLs of one event type; a text that is no URL is kept, to be counted when an event would have gone there.
-pub type Urls = Arc<[Result<Arc<Target>, Malformed>]>;
+pub type Urls = Arc<[Result<Arc<Target>, UrlError>]>;
 
 /// An endpoint that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -69,7 +69,7 @@ impl Endpoints {
     }
 
     /// Every URL, as it was written or as it cannot be read, with its event type.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Result<Arc<Target>, Malformed>)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Result<Arc<Target>, UrlError>)> {
         let default = self.default.iter().map(|url| (DEFAULT, url));
         let others = self.by_type.iter().flat_map(|(key, urls)| urls.iter().map(move |url| (&**key, url)));
         default.chain(others)

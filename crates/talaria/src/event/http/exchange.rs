@@ -8,12 +8,12 @@ use ::http::header::{
 use ::http::{Method, Request, Response, StatusCode};
 use bytes::Bytes;
 use http_body_util::Full;
+use talaria_protocol::url::{Address, Target};
 
 use super::connection::{Body, Connection};
 use super::dial::Dial;
 use super::failure::Failure;
 use super::pool::Pool;
-use super::target::{Address, Target};
 use crate::event::config::{AuthKey, Config};
 
 /// As many redirects are followed as Go follows.

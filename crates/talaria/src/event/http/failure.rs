@@ -3,7 +3,8 @@
 use std::error::Error;
 use std::io;
 
-use super::target::Unusable;
+use talaria_protocol::url::AddressError;
+
 use crate::event::reason::DropReason;
 
 /// A request that got no answer.
@@ -17,7 +18,7 @@ pub enum Failure {
     Cancelled,
     /// No request can be made to such a URL.
     #[error(transparent)]
-    Unusable(#[from] Unusable),
+    Unusable(#[from] AddressError),
     /// The name service failed.
     #[error("the host could not be looked up: {0}")]
     Lookup(#[source] io::Error),

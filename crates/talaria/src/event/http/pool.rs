@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use talaria_protocol::url::Origin;
 use tokio::time::Instant;
 
 use super::connection::Connection;
-use super::target::Origin;
 use crate::event::config::Transport;
 
 /// Go's limit per host when none is configured.

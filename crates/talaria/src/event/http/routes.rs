@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use talaria_protocol::url::{Target, UrlError};
 use wrp::{Locator, Scheme};
 
 use super::endpoints::Endpoints;
-use super::target::{Malformed, Target};
 use crate::event::config::Config;
 use crate::event::reason::{DropReason, SchemeLabel};
 
@@ -26,7 +26,7 @@ pub(in crate::event) struct Routes {
 pub(in crate::event) struct Route<'a> {
     pub(in crate::event) scheme: SchemeLabel,
     /// At least one.
-    pub(in crate::event) urls: Cow<'a, [Result<Arc<Target>, Malformed>]>,
+    pub(in crate::event) urls: Cow<'a, [Result<Arc<Target>, UrlError>]>,
 }
 
 impl Routes {
@@ -72,6 +72,6 @@ impl Routes {
         if !self.allowed_schemes.iter().any(|allowed| allowed == scheme) {
             return Err(DropReason::SchemeNotAllowed);
         }
-        Target::parse(&url).map_err(|Malformed| DropReason::MalformedRequest)
+        Target::parse(&url).map_err(|UrlError| DropReason::MalformedRequest)
     }
 }

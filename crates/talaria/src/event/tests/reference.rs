@@ -8,11 +8,11 @@ mod status;
 use std::sync::Arc;
 
 use serde_json::Value;
+use talaria_protocol::url::Target;
 use wrp::{Locator, Message, TextBuf};
 
 use super::*;
 use crate::event::http::routes::Routes;
-use crate::event::http::target::Target;
 use crate::event::http::tests::receiver::Received;
 
 /// What stands for a URL that is none.

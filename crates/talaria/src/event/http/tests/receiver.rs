@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use talaria_protocol::url::Origin;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -14,7 +15,6 @@ use tokio::time::Instant;
 
 use crate::event::http::dial::{Dial, Dialing};
 use crate::event::http::failure::Failure;
-use crate::event::http::target::Origin;
 
 /// What a receiver does with a request.
 #[derive(Clone, Debug)]

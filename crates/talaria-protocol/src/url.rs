@@ -1,28 +1,32 @@
-//! A URL to post to, taken apart once.
+//! The URL of an event receiver: configured, or named by a device as the destination of its event.
 //!
-//! Which texts are URLs at all is Go's rule (`net/url`), because the reference's configuration and the destinations
-//! of devices were written against it: a text that Go refuses is [`Malformed`]; one that Go takes but that no request
-//! can be made to (another scheme, no host) is a [`Target`] whose [`address`](Target::address) says why, so that it
-//! is found out when it is sent to, as there.
+//! Which texts are URLs is decided as Go's `net/url` decides it, because configurations and devices were written for
+//! it. A text that Go rejects is a [`UrlError`]. A text that Go accepts but to which no request can be made (another
+//! scheme, no host) is a [`Target`] whose [`address`](Target::address) is an [`AddressError`], so that it fails when it
+//! is sent to, as in the reference.
+//!
+//! Nothing is resolved or connected here, and which schemes and hosts are allowed is the gateway's configuration.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
-use ::http::{HeaderValue, Uri};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use http::{HeaderValue, Uri};
+
+use crate::go::percent;
 
 /// The text is not a URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a URL")]
-pub struct Malformed;
+pub struct UrlError;
 
-/// Why no request can be made to a URL.
+/// No request can be made to the URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unusable {
+pub enum AddressError {
     /// Neither `http` nor `https`.
     #[error("the scheme of the URL is neither http nor https")]
     Scheme,
-    /// No host, or one that no name service can be asked for.
+    /// No host, or one that cannot be looked up.
     #[error("the URL names no usable host")]
     Host,
 }
@@ -31,7 +35,7 @@ pub enum Unusable {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Target {
     url: Box<str>,
-    address: Result<Address, Unusable>,
+    address: Result<Address, AddressError>,
 }
 
 /// The parts of a URL that a request is made of.
@@ -43,14 +47,14 @@ pub struct Address {
     pub host: HeaderValue,
     /// The request line's path and query.
     pub path: Uri,
-    /// `Authorization`, if the URL holds user and password and nothing better is configured.
+    /// `Authorization`, if the URL contains a user and nothing better is configured.
     pub credentials: Option<HeaderValue>,
 }
 
 /// What a connection is made to, and shared for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Origin {
-    /// Whether it is spoken to over TLS.
+    /// Whether the connection uses TLS.
     pub tls: bool,
     /// A name or an address, without brackets.
     pub host: Box<str>,
@@ -59,16 +63,17 @@ pub struct Origin {
 }
 
 impl Target {
-    /// Takes a URL apart.
+    /// Splits a URL into its parts.
     ///
     /// # Errors
-    /// [`Malformed`] for a text that is not a URL.
-    pub fn parse(url: &str) -> Result<Self, Malformed> {
+    /// [`UrlError`] for a text that is not a URL.
+    pub fn parse(url: &str) -> Result<Self, UrlError> {
         let split = Split::new(url)?;
         Ok(Self { url: url.into(), address: split.address()? })
     }
 
     /// The URL as it was written.
+    #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -76,16 +81,16 @@ impl Target {
     /// What a request to it is made of.
     ///
     /// # Errors
-    /// [`Unusable`] if no request can be made to it.
-    pub fn address(&self) -> Result<&Address, Unusable> {
+    /// [`AddressError`] if no request can be made to it.
+    pub fn address(&self) -> Result<&Address, AddressError> {
         self.address.as_ref().map_err(|unusable| *unusable)
     }
 
     /// The URL that a `Location` header means, seen from this one (RFC 3986 §5.2).
     ///
     /// # Errors
-    /// [`Malformed`] if the result is not a URL.
-    pub fn redirected(&self, location: &str) -> Result<Self, Malformed> {
+    /// [`UrlError`] if the result is not a URL.
+    pub fn redirected(&self, location: &str) -> Result<Self, UrlError> {
         let base = Split::new(&self.url)?;
         if Split::new(location)?.scheme.is_some() {
             return Self::parse(location);
@@ -133,9 +138,9 @@ struct Split<'a> {
 }
 
 impl<'a> Split<'a> {
-    fn new(url: &'a str) -> Result<Self, Malformed> {
+    fn new(url: &'a str) -> Result<Self, UrlError> {
         if url.bytes().any(|byte| byte.is_ascii_control()) {
-            return Err(Malformed);
+            return Err(UrlError);
         }
         let (url, fragment) = url.split_once('#').unwrap_or((url, ""));
         check_escapes(fragment)?;
@@ -143,7 +148,7 @@ impl<'a> Split<'a> {
         let (rest, query) = rest.split_once('?').map_or((rest, None), |(rest, query)| (rest, Some(query)));
         if !rest.starts_with('/') {
             if scheme.is_none() && rest.split('/').next().is_some_and(|segment| segment.contains(':')) {
-                return Err(Malformed);
+                return Err(UrlError);
             }
             // With a scheme: "opaque", a mail address for instance. Nothing that a request can be made to.
             let path = if scheme.is_some() { "" } else { rest };
@@ -163,15 +168,15 @@ impl<'a> Split<'a> {
     }
 
     /// The checked address; the outer error is for a text that is no URL.
-    fn address(&self) -> Result<Result<Address, Unusable>, Malformed> {
+    fn address(&self) -> Result<Result<Address, AddressError>, UrlError> {
         let authority = Authority::parse(self.authority.unwrap_or_default())?;
         let scheme = self.scheme.unwrap_or_default();
         let tls = match scheme {
             _ if scheme.eq_ignore_ascii_case("http") => false,
             _ if scheme.eq_ignore_ascii_case("https") => true,
-            _ => return Ok(Err(Unusable::Scheme)),
+            _ => return Ok(Err(AddressError::Scheme)),
         };
-        Ok(authority.address(tls, &origin_form(self.path, self.query)).ok_or(Unusable::Host))
+        Ok(authority.address(tls, &origin_form(self.path, self.query)).ok_or(AddressError::Host))
     }
 }
 
@@ -183,18 +188,18 @@ struct Authority<'a> {
 }
 
 impl<'a> Authority<'a> {
-    fn parse(text: &'a str) -> Result<Self, Malformed> {
+    fn parse(text: &'a str) -> Result<Self, UrlError> {
         let (user, rest) = text.rsplit_once('@').map_or((None, text), |(user, rest)| (Some(user), rest));
         if let Some(user) = user {
             let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:~!$&'()*+,;=%@".contains(&byte);
             if !user.bytes().all(allowed) {
-                return Err(Malformed);
+                return Err(UrlError);
             }
             check_escapes(user)?;
         }
         let (host, colon_port) = match rest.strip_prefix('[') {
             Some(inside) => {
-                let end = inside.rfind(']').ok_or(Malformed)?;
+                let end = inside.rfind(']').ok_or(UrlError)?;
                 (&inside[..end], &inside[end + 1..])
             }
             None => rest.split_at(rest.rfind(':').unwrap_or(rest.len())),
@@ -202,16 +207,16 @@ impl<'a> Authority<'a> {
         let port = match colon_port.strip_prefix(':') {
             Some(port) => Some(port).filter(|port| !port.is_empty()),
             None if colon_port.is_empty() => None,
-            None => return Err(Malformed),
+            None => return Err(UrlError),
         };
         if port.is_some_and(|port| !port.bytes().all(|byte| byte.is_ascii_digit())) {
-            return Err(Malformed);
+            return Err(UrlError);
         }
         let in_host = |byte: u8| {
             !byte.is_ascii() || byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:[]<>\"%".contains(&byte)
         };
         if !host.bytes().all(in_host) {
-            return Err(Malformed);
+            return Err(UrlError);
         }
         check_host_escapes(host)?;
         Ok(Self { user, host, port })
@@ -248,13 +253,13 @@ impl<'a> Authority<'a> {
 }
 
 /// `None` in front of a text without a scheme.
-fn split_scheme(url: &str) -> Result<(Option<&str>, &str), Malformed> {
+fn split_scheme(url: &str) -> Result<(Option<&str>, &str), UrlError> {
     for (at, byte) in url.bytes().enumerate() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' => {}
             b'0'..=b'9' | b'+' | b'-' | b'.' if at > 0 => {}
             b':' if at > 0 => return Ok((Some(&url[..at]), &url[at + 1..])),
-            b':' => return Err(Malformed),
+            b':' => return Err(UrlError),
             _ => break,
         }
     }
@@ -262,24 +267,15 @@ fn split_scheme(url: &str) -> Result<(Option<&str>, &str), Malformed> {
 }
 
 /// Every `%` has to be followed by two hex digits.
-fn check_escapes(text: &str) -> Result<(), Malformed> {
-    escapes(text).try_for_each(|escape| escape.map(|_| ()))
+fn check_escapes(text: &str) -> Result<(), UrlError> {
+    percent::escapes(text.as_bytes()).try_for_each(|escape| escape.map(|_| ()).map_err(|_| UrlError))
 }
 
 /// In a host, only bytes beyond ASCII may be escaped, and the `%` itself before a zone.
-fn check_host_escapes(host: &str) -> Result<(), Malformed> {
-    escapes(host).try_for_each(|escape| match escape? {
-        b'%' | 0x80.. => Ok(()),
-        _ => Err(Malformed),
-    })
-}
-
-/// The bytes that the `%xx` of a text stand for.
-fn escapes(text: &str) -> impl Iterator<Item = Result<u8, Malformed>> {
-    text.match_indices('%').map(|(at, _)| {
-        let digits =
-            text.get(at + 1..at + 3).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
-        digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()).ok_or(Malformed)
+fn check_host_escapes(host: &str) -> Result<(), UrlError> {
+    percent::escapes(host.as_bytes()).try_for_each(|escape| match escape {
+        Ok(b'%' | 0x80..) => Ok(()),
+        _ => Err(UrlError),
     })
 }
 
@@ -298,33 +294,15 @@ fn origin_form(path: &str, query: Option<&str>) -> String {
 }
 
 fn push_escaped(out: &mut String, text: &str) {
-    for byte in text.bytes() {
-        if byte.is_ascii_graphic() && !b"\"<>\\^`{|}#".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            // Writing to a String cannot fail.
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
+    percent::encode(out, text.as_bytes(), |byte| byte.is_ascii_graphic() && !b"\"<>\\^`{|}#".contains(&byte));
 }
 
 fn basic(user: &str) -> Option<HeaderValue> {
     let user = if user.contains(':') { user.to_owned() } else { format!("{user}:") };
-    let mut value = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(unescaped(&user)))).ok()?;
+    let user = percent::decode(user.as_bytes()).ok()?;
+    let mut value = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(user))).ok()?;
     value.set_sensitive(true);
     Some(value)
-}
-
-/// `text` with its `%xx`, known to be right, replaced.
-fn unescaped(text: &str) -> Vec<u8> {
-    let mut pieces = text.split('%');
-    let mut out = pieces.next().unwrap_or_default().as_bytes().to_vec();
-    for piece in pieces {
-        let (digits, rest) = piece.split_at_checked(2).unwrap_or((piece, ""));
-        out.extend(u8::from_str_radix(digits, 16));
-        out.extend_from_slice(rest.as_bytes());
-    }
-    out
 }
 
 /// RFC 3986 §5.2.4; the query is left alone.
@@ -387,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn what_go_refuses_is_malformed() {
+    fn what_go_rejects_is_not_a_url() {
         for url in [
             "http://a b/",
             "https://a%zz",
@@ -398,18 +376,18 @@ mod tests {
             "http://[::1/",
             "h\n",
         ] {
-            assert_eq!(Target::parse(url), Err(Malformed), "{url}");
+            assert_eq!(Target::parse(url), Err(UrlError), "{url}");
         }
     }
 
     #[test]
-    fn what_go_takes_but_cannot_send_to_is_unusable() {
+    fn what_go_accepts_but_cannot_send_to_has_no_address() {
         for (url, unusable) in [
-            ("", Unusable::Scheme),
-            ("caduceus:6000/x", Unusable::Scheme),
-            ("ftp://x/y", Unusable::Scheme),
-            ("https:///x", Unusable::Host),
-            ("http:x", Unusable::Host),
+            ("", AddressError::Scheme),
+            ("caduceus:6000/x", AddressError::Scheme),
+            ("ftp://x/y", AddressError::Scheme),
+            ("https:///x", AddressError::Host),
+            ("http:x", AddressError::Host),
         ] {
             assert_eq!(Target::parse(url).unwrap().address(), Err(unusable), "{url}");
         }

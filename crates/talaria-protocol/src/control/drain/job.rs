@@ -1,11 +1,15 @@
+//! A drain with everything settled that depends on the number of connected devices.
+//!
+//! Carrying it out is the gateway's task.
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use talaria_protocol::go::duration;
 
 use super::order::{Amount, Order, Pace};
 use super::selection::Selection;
+use crate::go::duration;
 
 /// The pace of a job that names none.
 const DEFAULT_TICK: Duration = Duration::from_secs(1);
@@ -26,9 +30,10 @@ pub struct Job {
 }
 
 impl Job {
-    /// The job that an order is with so many devices connected. A percentage wins over a count and is rounded down;
-    /// without either it is all of them.
-    pub(super) fn of(order: &Order, connected: usize) -> Job {
+    /// The job of an order when this many devices are connected. A percentage overrides a count and is rounded down;
+    /// without either, all devices are meant.
+    #[must_use]
+    pub fn of(order: &Order, connected: usize) -> Job {
         let connected = connected as u64;
         let (count, percent) = match order.amount {
             Amount::All => (connected, None),
@@ -42,8 +47,7 @@ impl Job {
         Job { count, percent, pace, selection: Arc::clone(&order.selection), is_dry_run: order.is_dry_run }
     }
 
-    /// The job as the operator is told of it: the reference's keys as the reference writes them, and ours where they
-    /// were given.
+    /// The job as the answer describes it: the reference's keys as the reference writes them, and ours if they were given.
     #[must_use]
     pub fn describe(&self) -> Map<String, Value> {
         let mut described = Map::new();

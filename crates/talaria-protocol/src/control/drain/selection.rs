@@ -1,14 +1,17 @@
-//! Which devices a drain may send away.
+//! The conditions of a drain: which devices it may disconnect.
+//!
+//! Finding the devices, and disconnecting them, is the gateway's task.
 
 use std::collections::HashSet;
 use std::fmt;
 
 use regex::{Regex, RegexBuilder};
 use serde_json::{Map, Value, json};
-use talaria_protocol::attributes::{Attributes, Values};
 use wrp::{DeviceId, Text};
 
-use crate::device::Device;
+use crate::attributes::{Attributes, Values};
+use crate::claims::Claims;
+use crate::convey::Convey;
 
 /// The limits of one selection: ids, texts of any other condition, bytes of a pattern and of what it compiles to.
 const MOST_IDS: usize = 100_000;
@@ -30,16 +33,31 @@ pub struct Selection {
     models: Option<Texts>,
 }
 
-/// Texts of which a device has to have one.
+/// Texts one of which a device must have.
 #[derive(Clone, Debug)]
 struct Texts {
     listed: Vec<String>,
     set: HashSet<Box<[u8]>>,
 }
 
-/// Why a condition cannot be set. The text follows the condition's name.
+/// What the conditions of a selection are compared with.
+#[derive(Clone, Copy, Debug)]
+pub struct Connected<'a> {
+    /// The device's id.
+    pub id: &'a DeviceId,
+    /// Its partner, or `unknown`.
+    pub partner_id: &'a str,
+    /// Its convey.
+    pub convey: &'a Convey,
+    /// The claims of its token, which are only parsed if a condition needs them.
+    pub claims: Option<&'a Claims>,
+    /// The id of its connection.
+    pub session_id: &'a str,
+}
+
+/// A condition cannot be set. The text follows the condition's name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Error {
+pub(super) enum SelectionError {
     /// There is no condition of this name.
     #[error("is no condition")]
     Unknown,
@@ -57,14 +75,14 @@ pub(super) enum Error {
 
 impl Selection {
     /// Adds a condition by its name in the request.
-    pub(super) fn restrict(&mut self, name: &str, texts: Vec<String>) -> Result<(), Error> {
+    pub(super) fn restrict(&mut self, name: &str, texts: Vec<String>) -> Result<(), SelectionError> {
         match name {
             "ids" => self.ids = Some(ids(&texts)?),
             "idPattern" => self.pattern = Some(pattern(&texts)?),
             "partner" => self.partners = Some(Texts::new(texts)?),
             "firmware" => self.firmwares = Some(Texts::new(texts)?),
             "model" => self.models = Some(Texts::new(texts)?),
-            _ => return Err(Error::Unknown),
+            _ => return Err(SelectionError::Unknown),
         }
         Ok(())
     }
@@ -74,21 +92,23 @@ impl Selection {
         self.filter = Some((key, values));
     }
 
-    /// The ids that are asked for, if the drain goes by ids: then it need not look at the other devices.
-    pub(super) fn ids(&self) -> Option<&[DeviceId]> {
+    /// The ids that the operator listed, if any: then no other devices need to be looked at.
+    #[must_use]
+    pub fn ids(&self) -> Option<&[DeviceId]> {
         self.ids.as_deref()
     }
 
-    /// Whether a device meets all conditions but that of the ids. The cheap ones come first.
-    pub(super) fn matches(&self, device: &Device) -> bool {
+    /// Whether a device meets all conditions except that of the ids. The cheap ones are checked first.
+    #[must_use]
+    pub fn matches(&self, device: Connected<'_>) -> bool {
         let unknown = Text::from(UNKNOWN);
-        let convey = device.convey();
-        allows(self.partners.as_ref(), || Text::from(device.partner_id()))
+        let convey = device.convey;
+        allows(self.partners.as_ref(), || Text::from(device.partner_id))
             && allows(self.firmwares.as_ref(), || convey.firmware().unwrap_or(unknown))
             && allows(self.models.as_ref(), || convey.hardware_model().unwrap_or(unknown))
-            && self.pattern.as_ref().is_none_or(|pattern| pattern.is_match(device.id().as_str()))
+            && self.pattern.as_ref().is_none_or(|pattern| pattern.is_match(device.id.as_str()))
             && self.filter.as_ref().is_none_or(|(key, values)| {
-                Attributes::new(device.claims(), device.session_id()).find(key, values).is_some()
+                Attributes::new(device.claims, device.session_id).find(key, values).is_some()
             })
     }
 
@@ -116,7 +136,7 @@ impl Selection {
 }
 
 impl Texts {
-    fn new(listed: Vec<String>) -> Result<Texts, Error> {
+    fn new(listed: Vec<String>) -> Result<Texts, SelectionError> {
         bounded(&listed, MOST_TEXTS)?;
         let set = listed.iter().map(|text| text.as_bytes().into()).collect();
         Ok(Texts { listed, set })
@@ -129,12 +149,12 @@ fn allows<'a>(texts: Option<&Texts>, text: impl FnOnce() -> Text<'a>) -> bool {
 }
 
 /// Each id once, however often it is named.
-fn ids(texts: &[String]) -> Result<Vec<DeviceId>, Error> {
+fn ids(texts: &[String]) -> Result<Vec<DeviceId>, SelectionError> {
     bounded(texts, MOST_IDS)?;
     let mut seen = HashSet::new();
     let mut ids = Vec::with_capacity(texts.len());
     for (at, text) in texts.iter().enumerate() {
-        let id: DeviceId = text.parse().map_err(|_| Error::NoId { number: at + 1 })?;
+        let id: DeviceId = text.parse().map_err(|_| SelectionError::NoId { number: at + 1 })?;
         if seen.insert(id.clone()) {
             ids.push(id);
         }
@@ -142,20 +162,20 @@ fn ids(texts: &[String]) -> Result<Vec<DeviceId>, Error> {
     Ok(ids)
 }
 
-fn pattern(texts: &[String]) -> Result<Regex, Error> {
-    let [text] = texts else { return Err(Error::NotOne) };
+fn pattern(texts: &[String]) -> Result<Regex, SelectionError> {
+    let [text] = texts else { return Err(SelectionError::NotOne) };
     if text.len() > LONGEST_PATTERN {
-        return Err(Error::NotOne);
+        return Err(SelectionError::NotOne);
     }
     let compiled =
         RegexBuilder::new(text).size_limit(LARGEST_PATTERN).dfa_size_limit(LARGEST_PATTERN).build();
-    compiled.map_err(|error| Error::Pattern(one_line(&error)))
+    compiled.map_err(|error| SelectionError::Pattern(one_line(&error)))
 }
 
-fn bounded(texts: &[String], most: usize) -> Result<(), Error> {
+fn bounded(texts: &[String], most: usize) -> Result<(), SelectionError> {
     match texts.len() {
-        0 => Err(Error::Empty),
-        given if given > most => Err(Error::TooMany(most)),
+        0 => Err(SelectionError::Empty),
+        given if given > most => Err(SelectionError::TooMany(most)),
         _ => Ok(()),
     }
 }

@@ -1,17 +1,20 @@
-//! What the operator asks for. Whatever is not understood is refused: a misspelt condition would drain everybody.
+//! A drain as the operator requests it.
+//!
+//! Everything that is not understood is an error: a misspelt condition would drain every device. How many devices are
+//! connected does not matter yet; that is [`Job`](super::Job)'s.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use talaria_protocol::go::duration;
 
-use super::selection::{self, Selection};
+use super::selection::{Selection, SelectionError};
 use crate::control::filter;
-use crate::control::request::{Input, Rejected, object, parse_bool};
+use crate::control::request::{ControlError, Input, object};
+use crate::go::{duration, parse_bool};
 
-/// An order to drain devices, checked.
+/// A request to drain devices, checked.
 #[derive(Clone, Debug, Default)]
 pub struct Order {
     /// How many devices are to go.
@@ -56,8 +59,11 @@ struct Numbers {
 }
 
 impl Order {
-    /// Reads an order from the parameters and the JSON body, which wins.
-    pub(in crate::control) fn read(input: &Input) -> Result<Order, Rejected> {
+    /// Reads an order from the parameters and the JSON body. The body overrides the parameters.
+    ///
+    /// # Errors
+    /// [`ControlError::Invalid`]
+    pub fn read(input: &Input) -> Result<Order, ControlError> {
         let mut order = Order::default();
         let mut numbers = Numbers::default();
         let mut selection = Selection::default();
@@ -93,7 +99,7 @@ impl Order {
         mut asked: Map<String, Value>,
         numbers: &mut Numbers,
         selection: &mut Selection,
-    ) -> Result<(), Rejected> {
+    ) -> Result<(), ControlError> {
         if asked.contains_key("key") || asked.contains_key("values") {
             let key = filter::key(&asked)?;
             selection.set_filter(key, filter::values(&mut asked)?);
@@ -131,15 +137,15 @@ impl Numbers {
     }
 }
 
-fn condition(selection: &mut Selection, name: &str, texts: Vec<String>) -> Result<(), Rejected> {
+fn condition(selection: &mut Selection, name: &str, texts: Vec<String>) -> Result<(), ControlError> {
     selection.restrict(name, texts).map_err(|error| match error {
         // In the reference's words.
-        selection::Error::Unknown => Rejected::bad(format!("schema: invalid path {name:?}")),
-        other => Rejected::bad(format!("{name} {other}")),
+        SelectionError::Unknown => ControlError::new(format!("schema: invalid path {name:?}")),
+        other => ControlError::new(format!("{name} {other}")),
     })
 }
 
-fn positive(name: &str, text: &str) -> Result<Option<u64>, Rejected> {
+fn positive(name: &str, text: &str) -> Result<Option<u64>, ControlError> {
     if text.is_empty() {
         return Ok(None);
     }
@@ -147,15 +153,15 @@ fn positive(name: &str, text: &str) -> Result<Option<u64>, Rejected> {
     Ok(u64::try_from(number).ok().filter(|number| *number > 0))
 }
 
-fn tick(text: &str) -> Result<Option<Duration>, Rejected> {
+fn tick(text: &str) -> Result<Option<Duration>, ControlError> {
     let nanoseconds = duration::parse(text).map_err(|_| unconvertible("tick"))?;
     Ok(u64::try_from(nanoseconds).ok().filter(|tick| *tick > 0).map(Duration::from_nanos))
 }
 
-fn texts(name: &str, value: Value) -> Result<Vec<String>, Rejected> {
+fn texts(name: &str, value: Value) -> Result<Vec<String>, ControlError> {
     let text = |value| match value {
         Value::String(text) => Ok(text),
-        _ => Err(Rejected::bad(format!("{name} must be a text or a list of texts"))),
+        _ => Err(ControlError::new(format!("{name} must be a text or a list of texts"))),
     };
     match value {
         Value::Array(items) => items.into_iter().map(text).collect(),
@@ -163,6 +169,6 @@ fn texts(name: &str, value: Value) -> Result<Vec<String>, Rejected> {
     }
 }
 
-fn unconvertible(name: impl fmt::Debug) -> Rejected {
-    Rejected::bad(format!("schema: error converting value for {name:?}"))
+fn unconvertible(name: impl fmt::Debug) -> ControlError {
+    ControlError::new(format!("schema: error converting value for {name:?}"))
 }

@@ -1,14 +1,15 @@
 //! Request headers that two servers could read in two ways (RFC 9112 §6.1, §11.2): smuggling.
 //!
-//! A request with both `Content-Length` and `Transfer-Encoding` ends at different places for a proxy that believes the
-//! one and a server that believes the other. hyper believes the second and takes the first away, so that a handler
-//! cannot see it; therefore the bytes are looked at on their way to hyper. Only headers that begin with a read of the
-//! socket are seen: a proxy's request does, and a request that comes in one piece with the one before is read as the
-//! RFC says. This only ever refuses: what a request means is hyper's business alone.
+//! A request with both `Content-Length` and `Transfer-Encoding` ends at different places for a proxy that reads the one
+//! and a server that reads the other. hyper reads the second and removes the first, so that a handler cannot see it.
+//! Therefore [`Ambiguity`] scans the bytes on their way to hyper. Only headers that begin with a read of the socket are
+//! scanned: a proxy's request does, and a request that arrives in one piece with the one before is read as the RFC says.
+//!
+//! Nothing is parsed or changed here: the scan can only lead to a rejection, and what a request means is hyper's matter.
 
-/// Looks at a header while it comes in, without keeping it.
+/// Scans a header while it arrives, without keeping it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Ambiguity {
+pub struct Ambiguity {
     line: Line,
     has_length: bool,
     has_encoding: bool,
@@ -19,7 +20,7 @@ pub(super) struct Ambiguity {
 enum Line {
     /// So many letters of a name were read; these may be it.
     Name { read: usize, may_be_length: bool, may_be_encoding: bool },
-    /// Whatever comes until the line's end.
+    /// The rest of the line is skipped.
     #[default]
     Rest,
     /// The header has ended.
@@ -31,8 +32,8 @@ const ENCODING: &[u8] = b"transfer-encoding";
 const START: Line = Line::Name { read: 0, may_be_length: true, may_be_encoding: true };
 
 impl Ambiguity {
-    /// Takes the next bytes of the header, which begins with the request line.
-    pub(super) fn look(&mut self, bytes: &[u8]) {
+    /// Scans the next bytes of the header, which begins with the request line.
+    pub fn scan(&mut self, bytes: &[u8]) {
         for &byte in bytes {
             self.line = match (self.line, byte) {
                 (Line::Over, _) => return,
@@ -61,7 +62,8 @@ impl Ambiguity {
     }
 
     /// Whether the header gives two lengths.
-    pub(super) fn is_found(&self) -> bool {
+    #[must_use]
+    pub fn is_found(&self) -> bool {
         self.has_length && self.has_encoding
     }
 }
@@ -72,10 +74,10 @@ mod tests {
 
     fn is_ambiguous(header: &str) -> bool {
         let mut whole = Ambiguity::default();
-        whole.look(header.as_bytes());
+        whole.scan(header.as_bytes());
         let mut torn = Ambiguity::default();
         for byte in header.as_bytes().chunks(1) {
-            torn.look(byte);
+            torn.scan(byte);
         }
         assert_eq!(whole, torn, "{header:?}");
         whole.is_found()
