@@ -75,7 +75,7 @@ pub(super) fn rename_aliases(layer: &mut Node, report: &mut Report) {
             None | Some(Node { value: Value::Null, .. }) => layer.set(&path, node),
             Some(other) if other.value == node.value => {}
             Some(_) => {
-                report.warn(alias, format!("is ignored because {name} is set too"), Some(&node.origin))
+                report.warn(alias, format!("is ignored because {name} is set too"), Some(&node.origin));
             }
         }
     }
