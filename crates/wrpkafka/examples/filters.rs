@@ -11,7 +11,7 @@ use wrp::{MessageRef, MessageType, Qos};
 use wrpkafka::config::{Filter, Relation, Rule, Test};
 use wrpkafka::mock::MockKafka;
 use wrpkafka::{
-    Admission, Attribute, Attributes, Config, Filtered, Listener, PublishEvent, Publisher, Route, Sender,
+    Attribute, Attributes, CachedVerdict, Config, Filtered, Listener, PublishEvent, Publisher, Route, Sender,
 };
 
 /// A device, as far as the rules below ask for it.
@@ -20,8 +20,8 @@ struct Device {
     partner: &'static str,
     firmware: &'static str,
     trust: f64,
-    /// What was decided of it: kept with it, so that the rules are asked once.
-    admission: Admission,
+    /// The filters' verdict, kept with the device so that the rules are applied once.
+    verdict: CachedVerdict,
 }
 
 impl Attributes for Device {
@@ -73,7 +73,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         partner,
         firmware,
         trust,
-        admission: Admission::default(),
+        verdict: CachedVerdict::default(),
     };
     let devices = [
         device("mac:000000000001", "sky", "PROD_1", 1000.0),
@@ -103,7 +103,7 @@ async fn publish(publisher: &Publisher, devices: &[Device]) -> Result<(), Box<dy
             ..MessageRef::default()
         };
         println!("  {} of {} with {}, trust {}", device.id, device.partner, device.firmware, device.trust);
-        let sender = Sender { attributes: device, admission: &device.admission };
+        let sender = Sender { attributes: device, verdict: &device.verdict };
         let outcome = publisher.publish_from(&event, &sender).await?;
         println!("    {outcome}");
     }

@@ -7,6 +7,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use wrp::{MessageRef, MessageType, Qos};
+use wrpkafka::config::{HashKey, ShardStrategy};
 use wrpkafka::mock::MockKafka;
 use wrpkafka::{Config, Publisher, Route};
 
@@ -34,8 +35,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Route {
             pattern: "*".into(),
             topics: vec!["archive-0".into(), "archive-1".into()],
-            topic_shard_strategy: "deviceid".into(),
-            hash_key: "source".into(),
+            topic_shard_strategy: Some(ShardStrategy::DeviceId),
+            hash_key: HashKey::Source,
             ..Route::default()
         },
     ];

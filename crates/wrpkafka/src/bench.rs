@@ -15,7 +15,7 @@ impl Preparation {
     /// # Errors
     /// Its faults.
     pub fn new(config: &Config) -> Result<Preparation, ConfigError> {
-        config.compile().map(Preparation).map_err(ConfigError)
+        config.compile().map(Preparation)
     }
 
     /// Plans, keys and encodes a message, and renders its headers. Returns the number of records and their bytes.
@@ -24,7 +24,7 @@ impl Preparation {
         let Ok(plan) = self.0.plan(message, None, |_| {}) else { return (0, 0) };
         scratch::with(|scratch| {
             message.encode_v5(&mut scratch.value);
-            self.0.headers.render(message, &mut scratch.headers);
+            self.0.render_headers(message, &mut scratch.headers);
             (plan.records.len(), scratch.value.len() + scratch.headers.size())
         })
     }

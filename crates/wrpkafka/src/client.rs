@@ -12,7 +12,7 @@ use crate::delivery::DeliveryContext;
 use crate::delivery::RecordRef;
 use crate::engine::Port;
 use crate::error::{PublishError, StartError};
-use crate::files::Unreadable;
+use crate::files::FileError;
 
 /// A client that buffers records and delivers them. It tells [`Port::delivered`] the fate of each, from within
 /// [`Client::poll`].
@@ -56,7 +56,7 @@ pub(crate) enum Failure {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BuildError {
     #[error(transparent)]
-    File(#[from] Unreadable),
+    File(#[from] FileError),
     /// The client library's words: it refuses a setting, for instance a key that does not belong to its certificate.
     #[error("the kafka client refuses its settings: {0}")]
     Refused(String),
@@ -65,7 +65,7 @@ pub(crate) enum BuildError {
 impl From<BuildError> for StartError {
     fn from(error: BuildError) -> StartError {
         match error {
-            BuildError::File(Unreadable { key, path, error }) => StartError::File { key, path, error },
+            BuildError::File(FileError { key, path, error }) => StartError::File { key, path, error },
             BuildError::Refused(text) => StartError::Client(text),
         }
     }

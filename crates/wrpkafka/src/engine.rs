@@ -131,7 +131,7 @@ impl Engine {
         let timeout = config.record_delivery_timeout;
         let schemas = Schemas::new(&config.schema_registry).map(Arc::new);
         if let Some(schemas) = &schemas {
-            schemas.subjects.assign(&routes);
+            routes.assign_subjects(&schemas.subjects);
         }
         Engine {
             routes: ArcSwap::from_pointee(routes),
@@ -166,7 +166,7 @@ impl Engine {
     /// Takes up other routes, from the next message on.
     pub(crate) fn take_up(&self, routes: RouteTable) {
         if let Some(schemas) = &self.schemas {
-            schemas.subjects.assign(&routes);
+            routes.assign_subjects(&schemas.subjects);
         }
         self.routes.store(Arc::new(routes));
     }

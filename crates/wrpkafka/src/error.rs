@@ -1,3 +1,8 @@
+//! The errors of the public interface: of a message or record ([`PublishError`]) and of a start ([`StartError`]).
+//!
+//! The texts and the classes ([`ErrorType`]) that operators see are written here and nowhere else. Errors of a configuration
+//! are in [`config`](crate::config).
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -14,10 +19,10 @@ pub enum PublishError {
     /// The publisher was stopped, or was stopped before the record could be delivered.
     #[error("the kafka publisher was stopped before the record was delivered")]
     Stopped,
-    /// The message's destination is not a WRP locator, so that it has no event type to route by.
+    /// The message's destination is not a WRP locator, so it has no event type to route by.
     #[error("invalid destination `{destination}`: {problem}")]
     InvalidDestination {
-        /// The destination as it came, bytes that are not UTF-8 replaced.
+        /// The destination; bytes that are not UTF-8 are replaced.
         destination: Arc<str>,
         /// What is wrong with it.
         problem: Arc<str>,
@@ -28,25 +33,25 @@ pub enum PublishError {
         /// The authority of the message's destination.
         event_type: Arc<str>,
     },
-    /// The route's hash key is missing in the message and records without a key are not allowed.
+    /// The message lacks the route's hash key, and records without a key are denied (`denyNilPartitionKey`).
     #[error("the message has no hash key `{hash_key}` and records without a key are denied")]
     MissingHashKey {
         /// The route's hash key, as configured.
         hash_key: Arc<str>,
     },
-    /// The route's strategy chose a topic whose name is configured as empty, which the reference allows.
+    /// The strategy chose one of the route's topics that is configured as an empty text, which the reference allows.
     #[error("the chosen topic has no name: one of the route's topics is empty")]
     EmptyTopic,
-    /// The client's buffer (and for QoS 25 and above the waiting room) has no room for the record.
+    /// The client's buffer has no room for the record; from QoS 25 on, neither has the backlog.
     #[error("the kafka buffer is full")]
     BufferFull,
-    /// The record waited for room and was dropped in favour of one of a higher quality of service.
+    /// The record waited for room and was dropped in favour of one of a higher QoS.
     #[error("a record of higher priority took the place of this one")]
     Displaced,
     /// The record's delivery timeout passed before a broker acknowledged it.
     #[error("the record was not delivered within its delivery timeout")]
     Timeout,
-    /// The record is larger than `batchMaxBytes` or the whole buffer: no retry can help.
+    /// The record is larger than `batchMaxBytes` or the whole buffer: retrying is useless.
     #[error("MESSAGE_TOO_LARGE: a record of {size} bytes exceeds the limit of {limit} bytes")]
     TooLarge {
         /// The record's key, value and headers, in bytes.
@@ -54,17 +59,17 @@ pub enum PublishError {
         /// The limit it exceeds, in bytes.
         limit: usize,
     },
-    /// The schema registry refuses: the schema, the subject, or who asks. It is asked again once a minute.
+    /// The schema registry rejects the schema, the subject or the user. It is asked again once a minute.
     #[error("the schema registry refuses the schema of subject `{subject}`: {status}: {reason}")]
     SchemaRefused {
         /// The subject of the record's schema.
         subject: Arc<str>,
-        /// The status of the registry's answer: 401 or 403 who asks, 404 not there, 409 incompatible, 422 invalid.
+        /// The HTTP status: 401 or 403 for the user, 404 not registered, 409 incompatible, 422 invalid.
         status: u16,
-        /// Its own words.
+        /// The registry's own text.
         reason: Arc<str>,
     },
-    /// The schema registry cannot be reached, the schema's id is not known yet, and the policy is not to wait.
+    /// The schema registry cannot be reached, the schema's id is not known yet, and `whenDown` is not to wait.
     #[error(
         "the id of the schema of subject `{subject}` is not known: the schema registry cannot be reached"
     )]
@@ -72,7 +77,7 @@ pub enum PublishError {
         /// The subject of the record's schema.
         subject: Arc<str>,
     },
-    /// The brokers, or the client on their behalf, refused the record for good.
+    /// The brokers, or the client on their behalf, rejected the record finally.
     #[error("{code}: {reason}")]
     Broker {
         /// Kafka's name of the error, such as `UnknownTopicOrPartition`.
@@ -83,7 +88,7 @@ pub enum PublishError {
 }
 
 impl PublishError {
-    /// The class of the error, as events and metrics tell it.
+    /// The error's class, for events and metrics.
     #[must_use]
     pub fn error_type(&self) -> ErrorType {
         match self {
@@ -104,7 +109,7 @@ impl PublishError {
 }
 
 impl PublishError {
-    /// Why the record is a dead letter; none if it could have been delivered at another time.
+    /// Why the record is a dead letter; none if it might have been delivered at another time.
     #[must_use]
     pub fn dead_letter_reason(&self) -> Option<DeadLetterReason> {
         match self {
@@ -117,33 +122,33 @@ impl PublishError {
     }
 }
 
-/// The classes of errors that publish events and the metric label `error_type` tell apart (contract §8.10).
+/// The classes of errors in publish events and in the metric label `error_type` (contract §8.10).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorType {
-    /// The message could not be written: the schema registry does not let us. As WRP v5 it always can.
+    /// The record's value cannot be written: the schema registry rejects the schema or its id is unknown.
     EncodingError,
     /// No route matched.
     NoTopicMatch,
-    /// No room in the client's buffer or the waiting room.
+    /// No room for the record.
     BufferFull,
-    /// The brokers refused the record.
+    /// The brokers rejected the record.
     BrokerError,
     /// The delivery timeout passed.
     Timeout,
-    /// A metadata field that a route needs is missing. Ours falls back to round robin: the label is the contract's.
+    /// A metadata field that a strategy needs is missing. Never reported: ours falls back to round robin.
     MissingMetadataField,
-    /// The message is not one that can be routed.
+    /// The message cannot be routed.
     ValidationError,
-    /// The publisher is not started, or no longer.
+    /// The publisher is not running.
     NotStarted,
-    /// The publisher is started already.
+    /// The publisher was started twice.
     AlreadyStarted,
     /// Anything else.
     Unknown,
 }
 
 impl ErrorType {
-    /// Every error type, in the contract's order: for those who register a metric for each.
+    /// Every error type, in the contract's order.
     pub const ALL: [ErrorType; 10] = [
         ErrorType::EncodingError,
         ErrorType::NoTopicMatch,
@@ -157,7 +162,7 @@ impl ErrorType {
         ErrorType::Unknown,
     ];
 
-    /// The name that dashboards know.
+    /// The label's value.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -181,31 +186,31 @@ impl fmt::Display for ErrorType {
     }
 }
 
-/// Why [`Publisher::start`](crate::Publisher::start) failed. An unreachable broker is not among the reasons.
+/// Why [`Publisher::start`](crate::Publisher::start) failed. That no broker can be reached is not an error: records wait.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// It was started before and not stopped since.
+    /// The publisher is running.
     #[error("the kafka publisher is already started")]
     AlreadyStarted,
     /// A file that the configuration names cannot be read.
     #[error("{key}: cannot read `{path}`: {error}")]
     File {
-        /// The key that names it, relative to the `kafka` section: `tls.caFile`.
+        /// The key that names the file, relative to the `kafka` section: `tls.caFile`.
         key: &'static str,
-        /// The file.
+        /// The file's path.
         path: String,
         /// Why it cannot be read.
         #[source]
         error: std::io::Error,
     },
-    /// The Kafka client refuses its settings, for example a key that does not belong to its certificate.
+    /// The Kafka client rejects its settings, for example a key that does not belong to its certificate.
     #[error("the kafka client refuses its settings: {0}")]
     Client(String),
     /// The operating system gives no thread.
     #[error("the kafka client's thread cannot be started: {0}")]
     Thread(#[source] std::io::Error),
-    /// The schema registry's settings cannot be used, for example a file that cannot be read. One that does not answer is
-    /// no such error.
+    /// The schema registry's settings cannot be used, for example a file that cannot be read. That the registry does not
+    /// answer is not an error.
     #[error("the schema registry cannot be used: {0}")]
     SchemaRegistry(String),
 }
@@ -217,7 +222,7 @@ impl StartError {
         matches!(self, StartError::File { .. } | StartError::Client(_))
     }
 
-    /// The class of the error, as events and metrics tell it.
+    /// The error's class, for events and metrics.
     #[must_use]
     pub fn error_type(&self) -> ErrorType {
         match self {

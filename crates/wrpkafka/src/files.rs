@@ -1,5 +1,5 @@
-//! The files that a configuration names: certificates, keys, a password. They are read when a client is built, and
-//! looked at again while it runs.
+//! The files that a configuration names: certificates, keys and a password. They are read when a client is built, and
+//! checked for changes while it runs.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -8,24 +8,24 @@ use std::io::{self, Read as _};
 
 use crate::config::Config;
 
-/// The most of a file that is read. A bundle of all public authorities takes 250 kB.
+/// The most of a file that is read, in bytes. A bundle of all public authorities takes 250 kB.
 const MAX_BYTES: u64 = 4 << 20;
 
 /// A file that cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error("{key}: cannot read `{path}`: {error}")]
-pub(crate) struct Unreadable {
-    /// The key that names it, relative to the `kafka` section.
+pub(crate) struct FileError {
+    /// The key that names the file, relative to the `kafka` section.
     pub(crate) key: &'static str,
     pub(crate) path: String,
     pub(crate) error: io::Error,
 }
 
-/// What the files held, in one number: it is another one when any of them has changed.
+/// A hash of the contents of all files: it differs when one of them has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fingerprint(u64);
 
-/// Looks at all files. One that cannot be read counts as another content.
+/// Reads all files. That a file cannot be read counts as a content of its own.
 pub(crate) fn fingerprint(config: &Config) -> Fingerprint {
     let mut hasher = DefaultHasher::new();
     for (_, path) in named(config) {
@@ -34,8 +34,9 @@ pub(crate) fn fingerprint(config: &Config) -> Fingerprint {
     Fingerprint(hasher.finish())
 }
 
-/// Names a file that cannot be read, which the client's own text does not, and puts the password in its place.
-pub(crate) fn resolve(config: &Config) -> Result<Cow<'_, Config>, Unreadable> {
+/// The configuration with the password from its file. Checks that the other files can be read as well, because librdkafka's
+/// own errors do not name the file.
+pub(crate) fn resolve(config: &Config) -> Result<Cow<'_, Config>, FileError> {
     let mut password = None;
     for (key, path) in named(config) {
         let bytes = read(path).and_then(|bytes| match key {
@@ -44,7 +45,7 @@ pub(crate) fn resolve(config: &Config) -> Result<Cow<'_, Config>, Unreadable> {
         });
         match bytes {
             Ok(text) => password = text.or(password),
-            Err(error) => return Err(Unreadable { key, path: path.to_owned(), error }),
+            Err(error) => return Err(FileError { key, path: path.to_owned(), error }),
         }
     }
     let Some(password) = password else { return Ok(Cow::Borrowed(config)) };
@@ -55,23 +56,23 @@ pub(crate) fn resolve(config: &Config) -> Result<Cow<'_, Config>, Unreadable> {
 
 const PASSWORD: &str = "sasl.passwordFile";
 
-/// The files that matter with these settings, by their keys.
+/// The files that are used with these settings, with their keys.
 fn named(config: &Config) -> impl Iterator<Item = (&'static str, &str)> {
     let (tls, sasl) = (&config.tls, &config.sasl);
     [
         ("tls.caFile", &tls.ca_file, tls.enabled),
         ("tls.certFile", &tls.cert_file, tls.enabled),
         ("tls.keyFile", &tls.key_file, tls.enabled),
-        (PASSWORD, &sasl.password_file, !sasl.mechanism.is_empty()),
+        (PASSWORD, &sasl.password_file, sasl.mechanism.is_some()),
     ]
     .into_iter()
-    .filter(|(_, path, matters)| *matters && !path.is_empty())
+    .filter(|(_, path, is_used)| *is_used && !path.is_empty())
     .map(|(key, path, _)| (key, path.as_str()))
 }
 
-/// Reads the file of a key.
-pub(crate) fn read_for(key: &'static str, path: &str) -> Result<Vec<u8>, Unreadable> {
-    read(path).map_err(|error| Unreadable { key, path: path.to_owned(), error })
+/// Reads the file that a key names.
+pub(crate) fn read_for(key: &'static str, path: &str) -> Result<Vec<u8>, FileError> {
+    read(path).map_err(|error| FileError { key, path: path.to_owned(), error })
 }
 
 fn read(path: &str) -> io::Result<Vec<u8>> {
@@ -83,20 +84,21 @@ fn read(path: &str) -> io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_folder::Folder;
+    use crate::config::SaslMechanism;
+    use crate::test_folder::TestFolder;
 
-    fn config(folder: &Folder) -> Config {
+    fn config(folder: &TestFolder) -> Config {
         let mut config = Config::default();
         config.tls.enabled = true;
         config.tls.ca_file = folder.path("ca.pem");
-        config.sasl.mechanism = "PLAIN".to_owned();
+        config.sasl.mechanism = Some(SaslMechanism::Plain);
         config.sasl.password_file = folder.path("password");
         config
     }
 
     #[test]
     fn a_password_comes_from_its_file_without_the_end_of_its_line() {
-        let folder = Folder::new();
+        let folder = TestFolder::new();
         folder.write("ca.pem", "ca");
         folder.write("password", " hunter2 \r\n");
         assert_eq!(resolve(&config(&folder)).unwrap().sasl.password.reveal(), " hunter2 ");
@@ -104,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_file_that_cannot_be_read_is_named() {
-        let folder = Folder::new();
+        let folder = TestFolder::new();
         folder.write("ca.pem", "ca");
         let error = resolve(&config(&folder)).unwrap_err();
         assert_eq!(error.key, "sasl.passwordFile");
@@ -112,8 +114,8 @@ mod tests {
     }
 
     #[test]
-    fn a_change_of_any_file_shows_and_only_of_those_that_matter() {
-        let folder = Folder::new();
+    fn a_change_of_any_file_that_is_used_changes_the_fingerprint() {
+        let folder = TestFolder::new();
         let mut config = config(&folder);
         let mut seen = vec![fingerprint(&config)];
         for (file, content) in [("ca.pem", "one"), ("ca.pem", "two"), ("password", "one"), ("password", "")] {
@@ -123,7 +125,7 @@ mod tests {
             assert_eq!(now, fingerprint(&config));
             seen.push(now);
         }
-        config.sasl.mechanism.clear();
+        config.sasl.mechanism = None;
         let without = fingerprint(&config);
         folder.write("password", "three");
         assert_eq!(fingerprint(&config), without);

@@ -1,64 +1,89 @@
 //! Publishes WRP messages to Kafka: routes, keys, headers and the delivery that a message's QoS asks for.
 //!
-//! A [`Publisher`] is made from a [`Config`], of which the brokers are all that is needed, and started. A message is
-//! published with [`Publisher::publish`], which waits as the message's quality of service asks, or with
-//! [`Publisher::submit`], which never waits and reports to a [`Receipt`]. [`Listener`]s hear of every record.
+//! A [`Publisher`] is made from a [`Config`], which needs nothing but brokers, and started. A message is published with
+//! [`Publisher::publish`], which waits as the message's quality of service asks, or with [`Publisher::submit`], which never
+//! waits and reports to a [`Receipt`]. [`Listener`]s observe every record.
 //!
-//! Inside, from the caller to the broker:
+//! The layers, lowest first; each uses only those before it:
 //!
-//! - `config` checks what was written, all faults at once, and compiles it: `route`, `pattern`, `template`,
-//!   `filter`, `key`, `shard`, `header`. Nothing is parsed while messages are published.
-//! - `admission` remembers what the filters have decided of a sender.
-//! - `publisher` plans a message's records and encodes it once, into a buffer of the thread.
-//! - `schema` writes values under the schemas of a registry, and asks it for their ids from a thread of its own.
-//! - `engine` takes each record into the client if there is room (`buffer`), else into the waiting room (`waiting`), and
-//!   brings its fate to the receipt (`ticket`) and the listeners. It knows no librdkafka.
-//! - `client` is librdkafka behind a small interface. One thread serves its events (`engine::worker`).
+//! - `config`: the settings, parsed into enums and numbers. `outcome`, `dead_letter` and `error`: what a call ends with.
+//! - `schema`: values under a registry's schemas: encodings, frames, subjects.
+//! - `routing`: the records that a message becomes: patterns, topics, keys, headers, filters.
+//! - `compile`: a configuration becomes a route table, or all its faults are reported at once.
+//! - `delivery`: a record, its context, and the receipt of its message.
+//! - `client`: librdkafka behind a small interface. `registry`: the thread that asks for schema ids.
+//! - `engine`: brings records into the client, or lets them wait, and reports their results. It knows no librdkafka.
+//! - `publisher`: the public interface, which plans and encodes messages.
+//!
+//! Without the feature `client`, which is on by default, the crate ends with `compile`: it checks configurations and plans
+//! records ([`Config::compile`], [`RouteTable::plan`]) without librdkafka, threads or sockets.
 //!
 //! It knows nothing of gateways and devices, and needs no particular async runtime.
 
 #[cfg(feature = "mock")]
 #[doc(hidden)]
 pub mod bench;
+#[cfg(feature = "client")]
 mod buffer;
+#[cfg(feature = "client")]
 mod client;
 mod compile;
+#[cfg(feature = "client")]
 mod complaint;
 pub mod config;
 mod dead_letter;
+#[cfg(feature = "client")]
 mod delivery;
+#[cfg(feature = "client")]
 mod engine;
 mod error;
+#[cfg(feature = "client")]
 mod files;
+#[cfg(feature = "client")]
 mod listener;
 #[cfg(feature = "mock")]
 pub mod mock;
 mod outcome;
+#[cfg(feature = "client")]
 mod problem;
+#[cfg(feature = "client")]
 mod publisher;
+#[cfg(feature = "client")]
 mod registry;
+#[cfg_attr(not(feature = "client"), expect(dead_code, reason = "used from `delivery` on"))]
 mod routing;
+#[cfg_attr(not(feature = "client"), expect(dead_code, reason = "used from `delivery` on"))]
 mod schema;
+#[cfg(feature = "client")]
 mod scratch;
+#[cfg(feature = "client")]
 mod stats;
-#[cfg(test)]
+#[cfg(all(test, feature = "client"))]
 mod test_folder;
-
+#[cfg(feature = "client")]
 mod waiting;
 
 pub use config::{Config, ConfigError, DynamicConfig, Fault, Route};
 pub use dead_letter::{DeadLetterOutcome, DeadLetterReason};
+#[cfg(feature = "client")]
 pub use delivery::Receipt;
 pub use error::{ErrorType, PublishError, StartError};
-pub use listener::{Filtered, FilteredBy, Listener, ListenerId, PublishEvent};
+#[cfg(feature = "client")]
+pub use listener::{Listener, ListenerId, PublishEvent};
 pub use outcome::Outcome;
+#[cfg(feature = "client")]
 pub use problem::ConnectionProblem;
+#[cfg(feature = "client")]
 pub use publisher::{Buffered, Publisher, Stopped};
-pub use routing::{Admission, Attribute, Attributes, Sender};
+pub use routing::{
+    Attribute, Attributes, CachedVerdict, Filtered, FilteredBy, HeaderBlock, Key, Plan, PlannedRecord,
+    RouteTable, RoutingError, Sender, Target,
+};
 pub use schema::SchemaStats;
+#[cfg(feature = "client")]
 pub use stats::{ClientStats, NodeStats, TopicStats};
 
 /// The README's example is kept compiling.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "client"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -1,6 +1,5 @@
-//! Those who want to know what became of each record.
+//! Listeners: they observe what happens to every record, to dead letters and to the connection with the brokers.
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -10,40 +9,41 @@ use arc_swap::ArcSwap;
 use crate::dead_letter::{DeadLetterOutcome, DeadLetterReason};
 use crate::error::{ErrorType, PublishError};
 use crate::problem::ConnectionProblem;
+use crate::routing::Filtered;
 use crate::stats::ClientStats;
 
-/// Told of every record once, when its fate is final, and of the client's statistics now and then.
+/// Observes a publisher. Every method is called from the client's thread or from a publishing one: it must return quickly
+/// and must not wait.
 pub trait Listener: Send + Sync {
-    /// Called from the client's thread, or from the publishing one when the record goes nowhere: must be quick and
-    /// must not wait.
+    /// Called once for every record, when its result is final: from the client's thread, or from the publishing one if the
+    /// record never reached the client.
     fn on_publish(&self, event: &PublishEvent<'_>);
 
-    /// Told of every record that could never be delivered, when the fate of its dead letter is final: after, and beside,
-    /// its [`on_publish`](Listener::on_publish). To be as quick as that.
+    /// Called for every record that could never be delivered, when the result of its dead letter is final: in addition to
+    /// its [`on_publish`](Listener::on_publish), and after it.
     fn on_dead_letter(&self, reason: DeadLetterReason, outcome: DeadLetterOutcome) {
         let _ = (reason, outcome);
     }
 
-    /// Called from the publishing thread for every route that matches a message and does not take it.
+    /// Called from the publishing thread for every route that matches a message but rejects it.
     fn on_filtered(&self, event: &Filtered<'_>) {
         let _ = event;
     }
 
-    /// Called from the client's thread every [`Config::statistics_interval`](crate::Config::statistics_interval) with
-    /// what the client has counted since the publisher started.
+    /// Called from the client's thread every [`Config::statistics_interval`](crate::Config::statistics_interval), with the
+    /// client's counters since the publisher started.
     fn on_client_stats(&self, stats: &ClientStats) {
         let _ = stats;
     }
 
-    /// Called from a thread of the client's when a problem with the brokers is logged, which is once a minute at most
-    /// for each: must be quick and must not wait. It is over when [`Publisher::problem`](crate::Publisher::problem)
-    /// says so.
+    /// Called from one of the client's threads when a problem with the brokers is logged, which is at most once a minute
+    /// for each problem. [`Publisher::problem`](crate::Publisher::problem) tells whether it persists.
     fn on_connection_problem(&self, problem: ConnectionProblem) {
         let _ = problem;
     }
 }
 
-/// What became of one record, or of a message that gave none (then topic and strategy are empty).
+/// The result of one record, or of a message that became none (then topic and strategy are empty).
 #[derive(Debug, Clone)]
 pub struct PublishEvent<'a> {
     /// The authority of the message's destination.
@@ -52,62 +52,19 @@ pub struct PublishEvent<'a> {
     pub topic: &'a str,
     /// How the topic was chosen: `roundrobin`, `deviceid`, `metadata:<field>`; empty for a single topic.
     pub topic_shard_strategy: &'a str,
-    /// Why it failed; none when it is acknowledged.
+    /// Why the record failed; none if it was acknowledged.
     pub error: Option<&'a PublishError>,
-    /// The class of the error.
+    /// The error's class.
     pub error_type: Option<ErrorType>,
-    /// From the publish call until its fate was final.
+    /// From the publish call until the result was final.
     pub duration: Duration,
 }
 
-/// A message that a route matches and does not take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Filtered<'a> {
-    /// The authority of the message's destination.
-    pub event_type: &'a str,
-    /// Where the route leads, as configured: its topic, its topics with commas between them, or its template.
-    pub topic: &'a str,
-    /// What turned the message away.
-    pub by: FilteredBy,
-}
-
-/// The setting of a route that turned a message away.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum FilteredBy {
-    /// No rule of `filter.allow` holds.
-    Allow,
-    /// A rule of `filter.deny` holds.
-    Deny,
-    /// The topic that the template gives is not among the `allowedTopics`.
-    AllowedTopics,
-}
-
-impl FilteredBy {
-    /// Every setting, in the order of the enum.
-    pub const ALL: [FilteredBy; 3] = [FilteredBy::Allow, FilteredBy::Deny, FilteredBy::AllowedTopics];
-
-    /// The setting's name, and the value of the metric label `rule`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            FilteredBy::Allow => "allow",
-            FilteredBy::Deny => "deny",
-            FilteredBy::AllowedTopics => "allowedTopics",
-        }
-    }
-}
-
-impl fmt::Display for FilteredBy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// Names a listener, for its removal.
+/// Identifies a listener, to remove it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct ListenerId(u64);
 
-/// The listeners of a publisher: read for every record, changed hardly ever.
+/// The listeners of a publisher: read for every record, rarely changed.
 #[derive(Default)]
 pub(crate) struct Listeners {
     all: ArcSwap<Vec<(ListenerId, Arc<dyn Listener>)>>,

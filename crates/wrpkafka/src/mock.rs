@@ -19,7 +19,7 @@ pub use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 pub use reader::MockRecord;
 pub use registry::MockRegistry;
 
-use crate::routing::DEFAULT_TOPIC;
+use crate::config::DEFAULT_TOPIC;
 
 /// All brokers of the cluster, in librdkafka's terms.
 const ALL: i32 = -1;

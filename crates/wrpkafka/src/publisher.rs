@@ -21,8 +21,8 @@ use crate::engine::worker::{Order, StopRequest, Worker};
 use crate::error::{PublishError, StartError};
 use crate::listener::{Listener, ListenerId};
 use crate::outcome::Outcome;
-use crate::registry::Registrar;
-use crate::routing::{self, Plan, RouteTable, Sender, Unroutable};
+use crate::registry::RegistryThread;
+use crate::routing::{Plan, RouteTable, RoutingError, Sender};
 use crate::schema::SchemaStats;
 use crate::stats::ClientStats;
 
@@ -56,7 +56,7 @@ struct Running {
     /// The client's, which ends when this is dropped, too.
     control: mpsc::Sender<Order>,
     /// The schema registry's, if there is one.
-    registrar: Option<Registrar>,
+    registry_thread: Option<RegistryThread>,
 }
 
 /// What [`Publisher::stop`] leaves behind.
@@ -95,7 +95,7 @@ impl Publisher {
 
     /// As [`new`](Publisher::new), with another client.
     pub(crate) fn with_client(config: Config, connect: Connect) -> Result<Publisher, ConfigError> {
-        let routes = config.compile().map_err(ConfigError)?;
+        let routes = config.compile()?;
         let engine = Arc::new(Engine::new(&config, routes));
         let (connect, life) = (Arc::new(connect), Mutex::new(Life::Idle));
         let settings = Arc::new(Settings::new(config));
@@ -126,10 +126,16 @@ impl Publisher {
         }
         shared.announce();
         let registry = &shared.settings.get().schema_registry;
-        let registrar = shared.engine.schemas.as_ref().map(|schemas| {
-            Registrar::start(&shared.engine, schemas, registry).map_err(StartError::SchemaRegistry)
+        let registry_thread = shared.engine.schemas.as_ref().map(|schemas| {
+            let engine = Arc::downgrade(&shared.engine);
+            let on_answer = move || {
+                if let Some(engine) = engine.upgrade() {
+                    engine.subject_decided();
+                }
+            };
+            RegistryThread::start(schemas, registry, on_answer).map_err(StartError::SchemaRegistry)
         });
-        let registrar = registrar.transpose()?;
+        let registry_thread = registry_thread.transpose()?;
         let (control, orders) = mpsc::channel();
         let (engine, connect) = (Arc::clone(&shared.engine), Arc::clone(&shared.connect));
         let worker = Worker::new(engine, connect, Arc::clone(&shared.settings), orders)?;
@@ -137,7 +143,7 @@ impl Publisher {
             .name("wrpkafka".to_owned())
             .spawn(move || worker.run())
             .map_err(StartError::Thread)?;
-        *life = Life::Running(Running { control, registrar });
+        *life = Life::Running(Running { control, registry_thread });
         shared.engine.open();
         tracing::info!("Kafka publisher started successfully");
         Ok(())
@@ -152,7 +158,7 @@ impl Publisher {
         let life = std::mem::replace(&mut *shared.life.lock(), Life::Idle);
         shared.engine.refuse_new();
         let mut undelivered = 0;
-        if let Life::Running(Running { control, registrar }) = life {
+        if let Life::Running(Running { control, registry_thread }) = life {
             let (reply, answer) = oneshot::channel();
             let now = Instant::now();
             // A deadline too far away to be expressed is none.
@@ -161,7 +167,7 @@ impl Publisher {
                 undelivered = answer.await.unwrap_or_default();
             }
             // Kept so long, as records may have waited for it.
-            drop(registrar);
+            drop(registry_thread);
         }
         if undelivered > 0 {
             tracing::error!(undelivered, "Kafka publisher stopped");
@@ -323,7 +329,7 @@ impl Shared {
             dynamicConfig = ?config.dynamic,
             "Creating Kafka publisher"
         );
-        config.tls.warn_if_unverified();
+        live::warn_if_unverified(&config.tls);
     }
 
     /// What becomes of a message, if messages are taken at all. The listeners are told of the routes that filter it.
@@ -332,11 +338,11 @@ impl Shared {
         routes: &RouteTable,
         message: &MessageRef<'m>,
         sender: Option<&Sender<'_>>,
-    ) -> Result<Plan<'m>, Unroutable> {
+    ) -> Result<Plan<'m>, RoutingError> {
         let engine = &self.engine;
         engine.accepts().map_err(|error| {
-            let event_type = routing::event_type(message).unwrap_or_default().into_owned();
-            Unroutable { event_type, error }
+            let event_type = RouteTable::event_type(message).unwrap_or_default().into_owned();
+            RoutingError { event_type, error }
         })?;
         routes.plan(message, sender, |filtered| engine.listeners.on_filtered(filtered))
     }

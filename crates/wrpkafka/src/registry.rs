@@ -1,160 +1,162 @@
-//! The thread that asks the registry, so that nobody who publishes has to.
+//! The thread that asks the schema registry for the ids of schemas (contract §8.13), so that publishing never waits for it.
+//!
+//! It asks for every subject of [`Schemas`] whose id is not known, writes the answers there, and reports each answer
+//! through a callback. What happens to the records that wait for an id is not decided here. Start reading at
+//! [`RegistryThread::start`]; the requests themselves are in [`api`].
 
 mod api;
 
+use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel};
-use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use crate::config::SchemaRegistry;
-use crate::engine::Engine;
 use crate::error::PublishError;
 use crate::schema::{Schemas, Subject};
 use api::{LookupError, Registry};
 
-/// Between attempts to reach a registry that is down: doubled each time.
-const BACKOFF: std::ops::RangeInclusive<Duration> = Duration::from_millis(250)..=Duration::from_secs(30);
-/// A registry that refused is asked again, in case somebody has changed its mind.
-const RECONSIDER: Duration = Duration::from_secs(60);
-/// How often it is logged that the registry cannot be reached.
-const COMPLAIN: Duration = Duration::from_secs(60);
+/// The pause after a registry could not be reached; it doubles each time.
+const BACKOFF: RangeInclusive<Duration> = Duration::from_millis(250)..=Duration::from_secs(30);
+/// When a registry that rejected a schema is asked again, in case somebody has corrected the cause.
+const ASK_AGAIN: Duration = Duration::from_secs(60);
+/// How often a registry that cannot be reached is logged.
+const LOG_PERIOD: Duration = Duration::from_secs(60);
 
-/// The registrar's other end: ends its thread when it is dropped.
-pub(crate) struct Registrar(SyncSender<()>);
+/// A handle to the running thread. Dropping it ends the thread.
+pub(crate) struct RegistryThread(SyncSender<()>);
 
-impl Registrar {
-    /// Starts the thread, which asks for every subject that is not known.
+impl RegistryThread {
+    /// Starts the thread. It calls `on_answer` after every answer, and after every failure to get one.
     ///
     /// # Errors
-    /// A file that cannot be used, or the operating system gives no thread.
+    /// A file of the configuration cannot be used, or the operating system gives no thread.
     pub(crate) fn start(
-        engine: &Arc<Engine>,
         schemas: &Arc<Schemas>,
         config: &SchemaRegistry,
-    ) -> Result<Registrar, String> {
-        // Opened here only for its faults: it is opened anew for each round, as its files may change.
+        on_answer: impl Fn() + Send + 'static,
+    ) -> Result<RegistryThread, String> {
+        // Only to report files that cannot be used: the thread opens it again for each round, as files may change.
         Registry::open(config)?;
-        let (orders, received) = sync_channel(1);
-        let clerk = Clerk {
-            engine: Arc::downgrade(engine),
+        let (wake, woken) = sync_channel(1);
+        let asking = Asking {
             schemas: Arc::clone(schemas),
             config: config.clone(),
+            on_answer,
             backoff: *BACKOFF.start(),
-            complained: None,
+            logged_down: None,
         };
         std::thread::Builder::new()
             .name("wrpkafka-registry".to_owned())
-            .spawn(move || clerk.run(&received))
+            .spawn(move || asking.run(&woken))
             .map_err(|error| format!("the registry's thread cannot be started: {error}"))?;
-        Ok(Registrar(orders))
+        Ok(RegistryThread(wake))
     }
 
-    /// The routes have changed: there may be other subjects.
+    /// Asks for new subjects now. To be called when the routes have changed.
     pub(crate) fn look_again(&self) {
-        // One order that waits is as good as two; a thread that has ended has been told to.
+        // A wake-up that is pending already serves for this one, and a thread that has ended has nothing to ask.
         let (Ok(()) | Err(TrySendError::Full(()) | TrySendError::Disconnected(()))) = self.0.try_send(());
     }
 }
 
-/// Who asks.
-struct Clerk {
-    engine: Weak<Engine>,
+/// The state of the thread.
+struct Asking<F> {
     schemas: Arc<Schemas>,
     config: SchemaRegistry,
+    on_answer: F,
     backoff: Duration,
-    complained: Option<Instant>,
+    /// When it was last logged that the registry cannot be reached; none while it answers.
+    logged_down: Option<Instant>,
 }
 
-impl Clerk {
-    fn run(mut self, orders: &Receiver<()>) {
+impl<F: Fn()> Asking<F> {
+    fn run(mut self, woken: &Receiver<()>) {
         loop {
-            let next = self.round(orders);
-            match orders.recv_timeout(next) {
+            let pause = self.ask_for_all(woken);
+            match woken.recv_timeout(pause) {
                 Ok(()) | Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
     }
 
-    /// Asks for all that is not known. Returns when to do so again, unless there is an order before.
-    fn round(&mut self, orders: &Receiver<()>) -> Duration {
+    /// Asks for all ids that are not known. Returns the pause until the next time.
+    fn ask_for_all(&mut self, woken: &Receiver<()>) -> Duration {
         let now = Instant::now();
-        let due = |subject: &Arc<Subject>| subject.refused_at().is_none_or(|at| now >= at + RECONSIDER);
-        let due: Vec<_> = self.schemas.subjects.unknown().into_iter().filter(due).collect();
+        let is_due = |subject: &Arc<Subject>| subject.rejected_at().is_none_or(|at| now >= at + ASK_AGAIN);
+        let due: Vec<_> = self.schemas.subjects.unknown().into_iter().filter(is_due).collect();
         if due.is_empty() {
-            return RECONSIDER;
+            return ASK_AGAIN;
         }
         let registry = match Registry::open(&self.config) {
             Ok(registry) => registry,
             Err(error) => return self.is_down(&error),
         };
         for subject in due {
-            if orders.try_recv() == Err(TryRecvError::Disconnected) {
+            if woken.try_recv() == Err(TryRecvError::Disconnected) {
                 return Duration::ZERO;
             }
-            if let Err(LookupError::Down(error)) = self.ask(&registry, &subject) {
+            if let Err(error) = self.ask(&registry, &subject) {
                 return self.is_down(&error);
             }
         }
-        if self.complained.take().is_some() {
-            tracing::info!("the schema registry answers again");
+        if self.logged_down.take().is_some() {
+            tracing::info!("schema registry answers again");
         }
         self.backoff = *BACKOFF.start();
-        RECONSIDER
+        ASK_AGAIN
     }
 
-    fn ask(&self, registry: &Registry, subject: &Subject) -> Result<(), LookupError> {
-        let answer = registry.id(&subject.name, self.schemas.schema);
+    /// Asks for one id.
+    ///
+    /// # Errors
+    /// Why the registry cannot be reached. That it rejects the schema is an answer.
+    fn ask(&self, registry: &Registry, subject: &Subject) -> Result<(), String> {
         let counts = &self.schemas.counts;
-        let counter = match &answer {
+        let name = &*subject.name;
+        match registry.id(name, self.schemas.schema) {
             Ok(id) => {
-                subject.know(*id);
-                tracing::info!(subject = &*subject.name, id, "schema registered");
-                &counts.answers
+                subject.set_id(id);
+                tracing::info!(subject = name, id, "schema registered");
+                counts.answers.fetch_add(1, Ordering::Relaxed);
             }
-            Err(LookupError::Refused { status, reason }) => {
-                // Asked once a minute, and so told once a minute.
+            Err(LookupError::Rejected { status, reason }) => {
+                // Asked once a minute, and so logged once a minute.
                 tracing::error!(
-                    subject = &*subject.name,
+                    subject = name,
                     status,
                     reason,
-                    "the schema registry refuses: no record can be written under this subject"
+                    "schema registry rejects the schema: records under this subject fail"
                 );
-                let (name, reason) = (&*subject.name, reason.as_str());
-                let error = PublishError::SchemaRefused {
-                    subject: name.into(),
-                    status: *status,
-                    reason: reason.into(),
-                };
-                subject.refuse(error, Instant::now());
-                &counts.refusals
+                let reason = reason.into();
+                let error = PublishError::SchemaRefused { subject: name.into(), status, reason };
+                subject.set_rejected(error, Instant::now());
+                counts.refusals.fetch_add(1, Ordering::Relaxed);
             }
-            Err(LookupError::Down(_)) => &counts.failures,
-        };
-        counter.fetch_add(1, Ordering::Relaxed);
-        if !matches!(answer, Err(LookupError::Down(_)))
-            && let Some(engine) = self.engine.upgrade()
-        {
-            engine.subject_decided();
+            Err(LookupError::Unreachable(error)) => {
+                counts.failures.fetch_add(1, Ordering::Relaxed);
+                return Err(error);
+            }
         }
-        answer.map(|_| ()).or_else(|error| match error {
-            LookupError::Refused { .. } => Ok(()),
-            down @ LookupError::Down(_) => Err(down),
-        })
+        (self.on_answer)();
+        Ok(())
     }
 
-    /// Returns when to try again.
+    /// Returns the pause until the next attempt.
     fn is_down(&mut self, error: &str) -> Duration {
-        self.schemas.subjects.unknown().iter().for_each(|subject| subject.miss());
-        if let Some(engine) = self.engine.upgrade() {
-            engine.subject_decided();
-        }
+        self.schemas.subjects.unknown().iter().for_each(|subject| subject.set_unanswered());
+        (self.on_answer)();
         let now = Instant::now();
-        if self.complained.is_none_or(|last| now >= last + COMPLAIN) {
-            self.complained = Some(now);
-            let policy = self.config.when_down.as_str();
-            tracing::warn!(error, whenDown = policy, "the schema registry cannot be reached");
+        if self.logged_down.is_none_or(|last| now >= last + LOG_PERIOD) {
+            self.logged_down = Some(now);
+            let when_down = self.config.when_down.as_str();
+            tracing::warn!(
+                error,
+                whenDown = when_down,
+                "schema registry cannot be reached: records without a known schema id are handled by whenDown"
+            );
         }
         let pause = self.backoff;
         self.backoff = (pause * 2).min(*BACKOFF.end());

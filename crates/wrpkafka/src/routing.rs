@@ -1,26 +1,33 @@
-//! Which records a message becomes (contract §8): topics, keys, headers and filters, as the configuration asks for them.
+//! Which records a message becomes (contract §8.4 to §8.8): topics, keys, headers and filters.
 //!
-//! This layer knows nothing of clients, and nothing of the configuration but its plain types. Everything was parsed by
-//! [`compile`](crate::compile) before the first message: routing a message compares bytes and hashes them. Start reading
-//! at [`RouteTable::plan`].
+//! Of the configuration this layer knows the plain types only (filters, hash keys, shard strategies), never a
+//! [`Config`](crate::Config); clients and deliveries it does not know at all. [`compile`](crate::compile) builds the
+//! table, calling the parsers here, so that routing a message only compares and hashes bytes. It has no I/O and no clock.
+//! Start reading at [`RouteTable::plan`].
 
 mod filter;
+mod filtered;
 mod header;
 mod key;
 mod pattern;
-mod route;
 mod shard;
+mod table;
+mod target;
 mod template;
+mod topics;
 mod verdict;
 
 pub use filter::{Attribute, Attributes};
 pub(crate) use filter::{CompiledFilter, check_rule};
-pub(crate) use header::{HeaderBlock, HeaderTemplates};
-pub(crate) use key::HashKey;
+pub use filtered::{Filtered, FilteredBy};
+pub use header::HeaderBlock;
+pub(crate) use header::HeaderTemplates;
+pub use key::Key;
+pub(crate) use key::KeySource;
 pub(crate) use pattern::Pattern;
-pub(crate) use route::{
-    CompiledRoute, DEFAULT_TOPIC, Plan, PlannedRecord, RouteTable, Target, Topics, Unroutable, event_type,
-};
-pub(crate) use shard::Strategy;
+pub(crate) use table::{CompiledRoute, NilKey};
+pub use table::{Plan, PlannedRecord, RouteTable, RoutingError};
+pub use target::Target;
 pub(crate) use template::Template;
-pub use verdict::{Admission, Sender};
+pub(crate) use topics::Topics;
+pub use verdict::{CachedVerdict, Sender};

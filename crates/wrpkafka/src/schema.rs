@@ -1,8 +1,9 @@
-//! Record values under a schema that a registry keeps (the "Confluent wire format").
+//! Record values under a schema that a registry keeps (the "Confluent wire format", contract §8.13).
 //!
-//! A value is encoded once a message, with room for the frame in front; the id of each record's subject is written into
-//! it just before the record goes out. Ids are asked for by a thread of its own ([`registry`](crate::registry)), for all topics that the
-//! routes can choose, and never while somebody publishes.
+//! A message's value is encoded once, with room for the frame in front. The id of the record's subject is written into the
+//! frame just before the record is sent. This layer is pure: the ids are asked for by the thread in
+//! [`registry`](crate::registry), never while a message is published. Start reading at [`Schemas::encode`] and
+//! [`Schemas::frame`].
 
 mod avro;
 mod subject;
@@ -14,7 +15,6 @@ use wrp::MessageRef;
 pub(crate) use subject::{FRAME, Subject, Subjects};
 
 use crate::config::{SchemaFormat, SchemaRegistry, WhenDown};
-use crate::routing::Target;
 
 /// The media type of a WRP message in msgpack.
 pub(crate) const MSGPACK: &str = "application/msgpack";
@@ -25,9 +25,9 @@ pub(crate) struct Schema {
     /// The registry's name of the schema's language.
     pub(crate) language: &'static str,
     pub(crate) text: &'static str,
-    /// The full name of the record it describes.
+    /// The full name of the record that the schema describes.
     record: &'static str,
-    /// The media type of what it describes.
+    /// The media type of a value under the schema.
     content_type: &'static str,
 }
 
@@ -41,18 +41,18 @@ pub(crate) struct Schemas {
     pub(crate) counts: Counts,
 }
 
-/// What a record's value still lacks.
+/// What is still to be done to a record's value before it is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Frame {
-    /// Nothing.
+    /// Nothing: the value is complete.
     Closed,
-    /// The schema's id: the frame's bytes are there, but empty.
+    /// The frame has its bytes, but the schema's id is not known yet.
     Open,
     /// A value without a frame is to be sent instead.
     Bare,
 }
 
-/// What has been counted since the publisher was made.
+/// Counters since the publisher was made.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) answers: AtomicU64,
@@ -63,18 +63,18 @@ pub(crate) struct Counts {
     pub(crate) held: AtomicU64,
 }
 
-/// What a publisher has had to do with its schema registry.
+/// Counts of requests to the schema registry, and of records by what happened to their values.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SchemaStats {
     /// Requests that the registry answered with an id.
     pub answers: u64,
-    /// Requests that it refused: the schema, the user, the subject.
+    /// Requests that the registry rejected: the schema, the user or the subject.
     pub refusals: u64,
-    /// Requests that it did not answer, or with an error of its own.
+    /// Requests without an answer, or answered with an error of the registry's own.
     pub failures: u64,
     /// Records whose value was framed with a schema's id.
     pub framed: u64,
-    /// Records that went out without a frame because no registry could be reached ([`WhenDown::Raw`]).
+    /// Records that were sent without a frame because the id was not known ([`WhenDown::Raw`]).
     pub raw: u64,
     /// Records that waited for a schema's id ([`WhenDown::Buffer`]).
     pub held: u64,
@@ -133,23 +133,22 @@ impl Schemas {
             SchemaFormat::Raw => avro::raw_message(message, out),
             SchemaFormat::Json => {
                 wrp::json::encode_v5(message, out);
-                // The newline after it is for streams of messages.
+                // The newline that separates the messages of a stream.
                 out.pop_if(|last| *last == b'\n');
             }
         }
     }
 
-    /// Writes the id of the target's schema into a value's frame, if it is known.
-    pub(crate) fn frame(&self, target: &Target, value: &mut [u8]) -> Frame {
-        let subject = target.subject.get();
-        match subject.and_then(|subject| subject.frame()).zip(value.first_chunk_mut()) {
+    /// Writes the id of a subject's schema into a value's frame, if it is known.
+    pub(crate) fn frame(&self, subject: Option<&Subject>, value: &mut [u8]) -> Frame {
+        match subject.and_then(Subject::frame).zip(value.first_chunk_mut()) {
             Some((frame, place)) => {
                 *place = frame;
                 self.counts.framed.fetch_add(1, Ordering::Relaxed);
                 Frame::Closed
             }
             None if self.when_down == WhenDown::Raw
-                && subject.is_none_or(|subject| subject.refusal().is_none()) =>
+                && subject.is_none_or(|subject| subject.rejection().is_none()) =>
             {
                 self.counts.raw.fetch_add(1, Ordering::Relaxed);
                 Frame::Bare

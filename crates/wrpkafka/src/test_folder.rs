@@ -1,18 +1,18 @@
-//! A folder for a test's files.
+//! A temporary folder for the files of a unit test.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Removed with all that is in it when it is dropped.
-pub(crate) struct Folder(PathBuf);
+/// Removed with its contents when it is dropped.
+pub(crate) struct TestFolder(PathBuf);
 
-impl Folder {
-    pub(crate) fn new() -> Folder {
+impl TestFolder {
+    pub(crate) fn new() -> TestFolder {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let name = format!("wrpkafka-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let path = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&path).unwrap();
-        Folder(path)
+        TestFolder(path)
     }
 
     pub(crate) fn path(&self, file: &str) -> String {
@@ -24,9 +24,9 @@ impl Folder {
     }
 }
 
-impl Drop for Folder {
+impl Drop for TestFolder {
     fn drop(&mut self) {
-        // What is left lies in the system's folder for such things.
+        // On failure the folder is left to the system, which clears temporary files.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }

@@ -10,7 +10,7 @@ use wrp::{MessageRef, MessageType, Qos};
 use wrpkafka::config::{Filter, Rule, Test};
 use wrpkafka::mock::MockKafka;
 use wrpkafka::{
-    Admission, Attribute, Attributes, Config, Filtered, FilteredBy, Listener, Outcome, PublishEvent,
+    Attribute, Attributes, CachedVerdict, Config, Filtered, FilteredBy, Listener, Outcome, PublishEvent,
     Publisher, Route, Sender,
 };
 
@@ -82,9 +82,10 @@ fn started(kafka: &MockKafka, routes: &[&str]) -> (Publisher, Arc<Seen>) {
 async fn a_filtered_message_is_the_same_at_every_quality_of_service_and_the_receipt_is_told_once() {
     let kafka = MockKafka::start(1).unwrap();
     let (publisher, seen) = started(&kafka, &["of-sky"]);
-    let (sky, other) = ((Partner("sky"), Admission::default()), (Partner("other"), Admission::default()));
-    let sky = Sender { attributes: &sky.0, admission: &sky.1 };
-    let other = Sender { attributes: &other.0, admission: &other.1 };
+    let (sky, other) =
+        ((Partner("sky"), CachedVerdict::default()), (Partner("other"), CachedVerdict::default()));
+    let sky = Sender { attributes: &sky.0, verdict: &sky.1 };
+    let other = Sender { attributes: &other.0, verdict: &other.1 };
     for qos in [0, 25, 50, 75, 99] {
         let message = event(qos);
         assert_eq!(publisher.publish_from(&message, &other).await, Ok(Outcome::Filtered), "{qos}");
@@ -105,8 +106,8 @@ async fn a_filtered_message_is_the_same_at_every_quality_of_service_and_the_rece
 async fn the_routes_that_do_not_filter_a_message_get_it_all_the_same() {
     let kafka = MockKafka::start(1).unwrap();
     let (publisher, seen) = started(&kafka, &["of-sky", "not-of-sky", "all"]);
-    let admission = Admission::default();
-    let sender = Sender { attributes: &Partner("sky"), admission: &admission };
+    let verdict = CachedVerdict::default();
+    let sender = Sender { attributes: &Partner("sky"), verdict: &verdict };
     assert_eq!(publisher.publish_from(&event(75), &sender).await, Ok(Outcome::Accepted));
     assert_eq!(publisher.publish(&event(75)).await, Ok(Outcome::Accepted));
     assert_eq!(publisher.stop(PATIENCE).await.undelivered, 0);

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use wrp::{Message, MessageRef, MessageType, Qos};
+use wrpkafka::config::Compression;
 use wrpkafka::mock::MockKafka;
 use wrpkafka::{Config, DynamicConfig, Outcome, Publisher};
 
@@ -33,9 +34,8 @@ fn event(number: u64) -> Message {
 
 /// Every setting of a client in turn, acks all in all of them.
 fn change(number: u64) -> DynamicConfig {
-    let compression = ["none", "gzip", "snappy", "lz4", "zstd"][usize::try_from(number % 5).unwrap()];
     DynamicConfig {
-        compression: compression.to_owned(),
+        compression: Compression::ALL[usize::try_from(number % 5).unwrap()],
         linger: Duration::from_millis(number % 7),
         batch_max_bytes: [0, 16_384, 100_000][usize::try_from(number % 3).unwrap()],
         headers: vec![("change".to_owned(), vec![number.to_string()])],

@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use wrp::{Message, MessageRef, MessageType, Qos};
+use wrpkafka::config::{Acks, Compression, HashKey, SaslMechanism};
 use wrpkafka::mock::{MockKafka, RDKafkaApiKey, RDKafkaRespErr};
 use wrpkafka::{Config, ErrorType, Outcome, PublishError, Publisher, Route};
 
@@ -82,7 +83,7 @@ async fn keyed_records_go_where_a_java_producer_would_send_them() {
     config.dynamic.topic_map = vec![Route {
         pattern: "*".to_owned(),
         topic: "wrp-events".to_owned(),
-        hash_key: "metadata/key".to_owned(),
+        hash_key: HashKey::Metadata("key".to_owned()),
         ..Route::default()
     }];
     let publisher = started(config);
@@ -213,11 +214,11 @@ async fn a_fan_out_ends_with_its_last_record() {
 #[tokio::test]
 async fn every_setting_makes_a_client_that_delivers() {
     let kafka = MockKafka::start(1).unwrap();
-    for compression in ["none", "gzip", "snappy", "lz4", "zstd"] {
-        for acks in ["all", "leader", "none"] {
+    for &compression in Compression::ALL {
+        for &acks in Acks::ALL {
             let mut config = config(&kafka);
-            config.dynamic.compression = compression.to_owned();
-            config.dynamic.acks = acks.to_owned();
+            config.dynamic.compression = compression;
+            config.dynamic.acks = acks;
             config.dynamic.linger = Duration::from_micros(500);
             config.dynamic.batch_max_bytes = 4096;
             let publisher = started(config);
@@ -236,7 +237,7 @@ fn a_file_that_cannot_be_read_is_named_at_the_start() {
     let mut config = Config { brokers: vec!["localhost:1".to_owned()], ..Config::default() };
     config.tls.enabled = true;
     config.tls.ca_file = "/nonexistent/ca.pem".to_owned();
-    config.sasl.mechanism = "PLAIN".to_owned();
+    config.sasl.mechanism = Some(SaslMechanism::Plain);
     config.sasl.username = "someone".to_owned();
     config.sasl.password = "hunter2".into();
     let error = Publisher::new(config).unwrap().start().unwrap_err().to_string();

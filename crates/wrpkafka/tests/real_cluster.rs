@@ -212,7 +212,7 @@ impl Settings {
     fn sasl(&self) -> Sasl {
         let (user, password) = USERS[self.login % USERS.len()];
         Sasl {
-            mechanism: MECHANISMS[self.login % MECHANISMS.len()].to_owned(),
+            mechanism: MECHANISMS[self.login % MECHANISMS.len()].parse().ok(),
             username: user.to_owned(),
             password: password.into(),
             ..Sasl::default()
@@ -224,7 +224,10 @@ impl Settings {
         let round = number / 6;
         let dynamic = &mut self.dynamic;
         match number % 6 {
-            0 => dynamic.compression = ["lz4", "zstd", "gzip", "snappy", "none"][round % 5].to_owned(),
+            0 => {
+                let all = ["lz4", "zstd", "gzip", "snappy", "none"];
+                dynamic.compression = all[round % all.len()].parse().unwrap();
+            }
             1 => dynamic.linger = Duration::from_millis([5, 20, 0][round % 3]),
             2 => {
                 dynamic.topic_map = vec![match round % 4 {
@@ -242,7 +245,7 @@ impl Settings {
             _ => {
                 self.login += 1;
                 let sasl = self.sasl();
-                let what = format!("{} of {}", sasl.mechanism, sasl.username);
+                let what = format!("{:?} of {}", sasl.mechanism, sasl.username);
                 publisher.update_security(Tls::default(), sasl).unwrap();
                 return what;
             }
@@ -250,7 +253,7 @@ impl Settings {
         publisher.update_config(dynamic.clone()).unwrap();
         let Route { topic, topics, topic_shard_strategy, .. } = &dynamic.topic_map[0];
         format!(
-            "{} for {:?}, batches of {}, headers {:?}, topics {topic}{topics:?} {topic_shard_strategy}",
+            "{} for {:?}, batches of {}, headers {:?}, topics {topic}{topics:?} {topic_shard_strategy:?}",
             dynamic.compression, dynamic.linger, dynamic.batch_max_bytes, dynamic.headers
         )
     }
@@ -260,7 +263,7 @@ impl Settings {
 fn route(topics: &[&str], strategy: &str) -> Route {
     let names = topics.iter().map(|topic| (*topic).to_owned());
     let route =
-        Route { pattern: "*".to_owned(), topic_shard_strategy: strategy.to_owned(), ..Route::default() };
+        Route { pattern: "*".to_owned(), topic_shard_strategy: strategy.parse().ok(), ..Route::default() };
     match strategy {
         "" => Route { topic: names.collect(), ..route },
         _ => Route { topics: names.collect(), ..route },

@@ -7,6 +7,8 @@ mod tests;
 
 pub(super) use filter::convey_keys;
 
+use std::{fmt::Display, str::FromStr};
+
 use super::{
     read::{Section, Setting as _},
     tree::Value,
@@ -17,6 +19,7 @@ use super::{
 pub(super) fn read(section: &Section<'_>) -> Option<wrpkafka::Config> {
     let mut enabled = false;
     section.read("enabled", &mut enabled);
+    let names = if enabled { Names::Checked } else { Names::Ignored };
 
     let mut config = wrpkafka::Config::default();
     section.read("brokers", &mut config.brokers);
@@ -41,7 +44,7 @@ pub(super) fn read(section: &Section<'_>) -> Option<wrpkafka::Config> {
     section.read("tls.caFile", &mut config.tls.ca_file);
 
     let mut password = String::new();
-    section.read("sasl.mechanism", &mut config.sasl.mechanism);
+    config.sasl.mechanism = names.read(section, "sasl.mechanism");
     section.read("sasl.username", &mut config.sasl.username);
     section.read("sasl.password", &mut password);
     config.sasl.password = password.into();
@@ -49,17 +52,44 @@ pub(super) fn read(section: &Section<'_>) -> Option<wrpkafka::Config> {
 
     read_schema_registry(&section.section("schemaRegistry"), &mut config.schema_registry);
     section.read("deadLetter.topic", &mut config.dead_letter.topic);
-    read_dynamic(&section.section("initialDynamicConfig"), &mut config.dynamic);
+    read_dynamic(&section.section("initialDynamicConfig"), names, &mut config.dynamic);
 
     if !enabled {
         return None;
     }
-    if let Err(faults) = config.check() {
-        for fault in faults {
+    if let Err(wrpkafka::ConfigError(faults)) = config.check() {
+        // A value that could not be read is not there for the check: what it misses then has been reported already.
+        for fault in faults.into_iter().filter(|fault| !section.has_fault(&fault.key)) {
             section.fault(&fault.key, fault.problem);
         }
     }
     Some(config)
+}
+
+/// Whether the names of values (`acks: all`) must be known. They need not be while Kafka is not enabled, as in the
+/// reference.
+#[derive(Clone, Copy)]
+enum Names {
+    Checked,
+    Ignored,
+}
+
+impl Names {
+    /// Reads a value by its name.
+    fn read<T: FromStr<Err: Display>>(self, section: &Section<'_>, key: &str) -> Option<T> {
+        let mut text = String::new();
+        section.read(key, &mut text);
+        self.parse(section, key, &text)
+    }
+
+    /// The value of a name, if there is one and it is known.
+    fn parse<T: FromStr<Err: Display>>(self, section: &Section<'_>, key: &str, text: &str) -> Option<T> {
+        if text.is_empty() || matches!(self, Names::Ignored) {
+            return None;
+        }
+        let parsed = text.parse();
+        parsed.map_err(|error| section.fault(key, format!("is {text:?}, {error}"))).ok()
+    }
 }
 
 fn read_schema_registry(section: &Section<'_>, registry: &mut wrpkafka::config::SchemaRegistry) {
@@ -77,16 +107,16 @@ fn read_schema_registry(section: &Section<'_>, registry: &mut wrpkafka::config::
     registry.password = password.into();
 }
 
-fn read_dynamic(section: &Section<'_>, dynamic: &mut wrpkafka::DynamicConfig) {
-    dynamic.topic_map = section.sections("topicMap").iter().map(read_route).collect();
+fn read_dynamic(section: &Section<'_>, names: Names, dynamic: &mut wrpkafka::DynamicConfig) {
+    dynamic.topic_map = section.sections("topicMap").iter().map(|route| read_route(route, names)).collect();
     dynamic.headers = read_headers(&section.section("headers"));
-    section.read("compression", &mut dynamic.compression);
+    dynamic.compression = names.read(section, "compression").unwrap_or_default();
     section.read_period("linger", &mut dynamic.linger);
     section.read_count("batchMaxBytes", &mut dynamic.batch_max_bytes);
-    section.read("acks", &mut dynamic.acks);
+    dynamic.acks = names.read(section, "acks").unwrap_or_default();
 }
 
-fn read_route(section: &Section<'_>) -> wrpkafka::Route {
+fn read_route(section: &Section<'_>, names: Names) -> wrpkafka::Route {
     let mut route = wrpkafka::Route::default();
     if !matches!(section.value(), Value::Map(_)) {
         section.fault("", "is not a section, expected a route: pattern and topic");
@@ -95,11 +125,11 @@ fn read_route(section: &Section<'_>) -> wrpkafka::Route {
     section.read("caseInsensitive", &mut route.case_insensitive);
     section.read("topic", &mut route.topic);
     section.read("topics", &mut route.topics);
-    section.read("topicShardStrategy", &mut route.topic_shard_strategy);
+    route.topic_shard_strategy = names.read(section, "topicShardStrategy");
     section.read("topicTemplate", &mut route.topic_template);
     section.read("allowedTopics", &mut route.allowed_topics);
     section.read("fallbackTopic", &mut route.fallback_topic);
-    route.hash_key = read_hash_key(section);
+    route.hash_key = names.parse(section, "hashKey", &read_hash_key(section)).unwrap_or_default();
     route.filter = filter::read(&section.section("filter"));
     route
 }

@@ -167,6 +167,12 @@ impl<'t> Section<'t> {
         self.report.borrow_mut().fault(self.path_of(key), problem, origin);
     }
 
+    /// Whether a fault of this very key has been reported.
+    pub(super) fn has_fault(&self, key: &str) -> bool {
+        let path = self.path_of(key);
+        self.report.borrow().faults.iter().any(|fault| fault.key == path)
+    }
+
     /// Reports a warning at a key of this section; the empty key is the section itself.
     pub(super) fn warn(&self, key: &str, problem: impl Into<String>) {
         let origin = self.origin(key);

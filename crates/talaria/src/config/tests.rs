@@ -111,7 +111,7 @@ talaria.yaml:10: kafka.initialDynamicConfig.topicMap[2].pattern `` is empty: exp
         ),
         (
             "kafka:\n  enabled: true\n  brokers: [a:1]\n  schemaRegistry:\n    urls: ['http://me:hunter2@r:8081']\n  deadLetter:\n    topic: a b",
-            "talaria.yaml:5: kafka.schemaRegistry.urls[0] contains a user: expected schemaRegistry.username and password instead\ntalaria.yaml:7: kafka.deadLetter.topic is no name of a topic: expected at most 249 letters, digits, `.`, `_` and `-`",
+            "talaria.yaml:5: kafka.schemaRegistry.urls[0] contains a user: expected schemaRegistry.username and password instead\ntalaria.yaml:7: kafka.deadLetter.topic is not a topic name: expected at most 249 letters, digits, `.`, `_` and `-`",
         ),
         (
             "server: a\nSERVER: b",
@@ -384,17 +384,11 @@ fn kafka_needs_nothing_but_brokers() {
     let route = wrpkafka::Route {
         pattern: "*".to_owned(),
         topic: "wrp-events".to_owned(),
-        hash_key: "metadata/hw-deviceid".to_owned(),
         ..wrpkafka::Route::default()
     };
     let expected = wrpkafka::Config {
         brokers: vec!["localhost:9092".to_owned()],
-        dynamic: wrpkafka::DynamicConfig {
-            topic_map: vec![route],
-            compression: "none".to_owned(),
-            acks: "all".to_owned(),
-            ..wrpkafka::DynamicConfig::default()
-        },
+        dynamic: wrpkafka::DynamicConfig { topic_map: vec![route], ..wrpkafka::DynamicConfig::default() },
         ..wrpkafka::Config::default()
     };
     assert_eq!(config.kafka, Some(expected));

@@ -31,7 +31,7 @@ pub struct Device {
     outbox: Outbox,
     transactions: Transactions,
     vitals: Vitals,
-    admission: wrpkafka::Admission,
+    admission: wrpkafka::CachedVerdict,
     /// Which complaints about this device have been logged, one bit each.
     complaints: AtomicU8,
 }
@@ -72,7 +72,7 @@ impl Device {
             outbox: Outbox::new(config.outbox),
             transactions: Transactions::new(),
             vitals: Vitals::default(),
-            admission: wrpkafka::Admission::default(),
+            admission: wrpkafka::CachedVerdict::default(),
             complaints: AtomicU8::new(0),
         })
     }
@@ -133,7 +133,7 @@ impl Device {
     }
 
     /// What the filters of Kafka's routes have decided of it, once a message has met one.
-    pub(crate) fn admission(&self) -> &wrpkafka::Admission {
+    pub(crate) fn admission(&self) -> &wrpkafka::CachedVerdict {
         &self.admission
     }
 

@@ -60,7 +60,7 @@ impl KafkaSink {
             }
         };
         // What is refused at once is told to the receipt as well.
-        let sender = Sender { attributes: &DeviceAttributes::of(device), admission: device.admission() };
+        let sender = Sender { attributes: &DeviceAttributes::of(device), verdict: device.admission() };
         let _ = self.publisher.submit_from(message, &sender, Some(Box::new(receipt)));
     }
 

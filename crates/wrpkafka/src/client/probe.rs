@@ -69,7 +69,7 @@ mod tests {
     use rustls::{ServerConfig, ServerConnection};
 
     use super::*;
-    use crate::test_folder::Folder;
+    use crate::test_folder::TestFolder;
 
     /// Serves one handshake with this certificate for this name, after which it does not matter.
     fn asked(name: &str, until: i32, is_trusted: bool) -> Option<ConnectionProblem> {
@@ -78,7 +78,7 @@ mod tests {
         params.not_after = rcgen::date_time_ymd(until, 1, 1);
         let certificate = params.self_signed(&key).unwrap();
         let other = rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
-        let folder = Folder::new();
+        let folder = TestFolder::new();
         folder.write("ca.pem", &if is_trusted { certificate.pem() } else { other.cert.pem() });
 
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

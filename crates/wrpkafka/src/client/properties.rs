@@ -5,7 +5,7 @@ use std::time::Duration;
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
-use crate::config::{Config, DynamicConfig, Sasl, Tls};
+use crate::config::{Acks, Compression, Config, DynamicConfig, Sasl, Tls};
 
 /// The client's limit for one answer; the broker is told the whole timeout.
 const MAX_SOCKET_TIMEOUT: Duration = Duration::from_secs(300);
@@ -43,17 +43,17 @@ pub(crate) fn client_config(config: &Config) -> ClientConfig {
 }
 
 fn batching(client: &mut ClientConfig, dynamic: &DynamicConfig) {
-    let acks = match dynamic.acks.as_str() {
-        "leader" => "1",
-        "none" => "0",
-        _ => "all",
+    let acks = match dynamic.acks {
+        Acks::All => "all",
+        Acks::Leader => "1",
+        Acks::None => "0",
     };
     client
         .set("acks", acks)
-        .set("enable.idempotence", (acks == "all").to_string())
+        .set("enable.idempotence", (dynamic.acks == Acks::All).to_string())
         .set("linger.ms", millis(dynamic.linger));
-    if !dynamic.compression.is_empty() {
-        client.set("compression.codec", &dynamic.compression);
+    if dynamic.compression != Compression::None {
+        client.set("compression.codec", dynamic.compression.as_str());
     }
     if dynamic.batch_max_bytes != 0 {
         client.set("batch.size", dynamic.batch_max_bytes.to_string());
@@ -63,11 +63,11 @@ fn batching(client: &mut ClientConfig, dynamic: &DynamicConfig) {
 }
 
 fn security(client: &mut ClientConfig, tls: &Tls, sasl: &Sasl) {
-    let protocol = match (tls.enabled, sasl.mechanism.is_empty()) {
-        (false, true) => "plaintext",
-        (true, true) => "ssl",
-        (false, false) => "sasl_plaintext",
-        (true, false) => "sasl_ssl",
+    let protocol = match (tls.enabled, sasl.mechanism) {
+        (false, None) => "plaintext",
+        (true, None) => "ssl",
+        (false, Some(_)) => "sasl_plaintext",
+        (true, Some(_)) => "sasl_ssl",
     };
     client.set("security.protocol", protocol);
     if tls.enabled {
@@ -81,9 +81,9 @@ fn security(client: &mut ClientConfig, tls: &Tls, sasl: &Sasl) {
             client.set("ssl.endpoint.identification.algorithm", "none");
         }
     }
-    if !sasl.mechanism.is_empty() {
+    if let Some(mechanism) = sasl.mechanism {
         client
-            .set("sasl.mechanism", &sasl.mechanism)
+            .set("sasl.mechanism", mechanism.as_str())
             .set("sasl.username", &sasl.username)
             .set("sasl.password", sasl.password.reveal());
     }
@@ -98,6 +98,7 @@ fn millis(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::SaslMechanism;
 
     fn config() -> Config {
         Config { brokers: vec!["a:1".to_owned(), " b:2 ".to_owned()], ..Config::default() }
@@ -118,9 +119,9 @@ mod tests {
 
     #[test]
     fn acks_other_than_all_turn_idempotence_off() {
-        for (acks, value) in [("leader", "1"), ("none", "0")] {
+        for (acks, value) in [(Acks::Leader, "1"), (Acks::None, "0")] {
             let mut config = config();
-            config.dynamic.acks = acks.to_owned();
+            config.dynamic.acks = acks;
             let client = client_config(&config);
             assert_eq!((client.get("acks"), client.get("enable.idempotence")), (Some(value), Some("false")));
         }
@@ -135,14 +136,14 @@ mod tests {
     #[test]
     fn tls_and_sasl_make_the_four_protocols() {
         for (enabled, mechanism, protocol) in [
-            (true, "", "ssl"),
-            (false, "PLAIN", "sasl_plaintext"),
-            (true, "SCRAM-SHA-512", "sasl_ssl"),
-            (false, "SCRAM-SHA-256", "sasl_plaintext"),
+            (true, None, "ssl"),
+            (false, Some(SaslMechanism::Plain), "sasl_plaintext"),
+            (true, Some(SaslMechanism::ScramSha512), "sasl_ssl"),
+            (false, Some(SaslMechanism::ScramSha256), "sasl_plaintext"),
         ] {
             let mut config = config();
             config.tls.enabled = enabled;
-            config.sasl.mechanism = mechanism.to_owned();
+            config.sasl.mechanism = mechanism;
             assert_eq!(client_config(&config).get("security.protocol"), Some(protocol));
         }
     }
@@ -158,7 +159,7 @@ mod tests {
             ca_file: "ca.pem".to_owned(),
         };
         config.sasl = Sasl {
-            mechanism: "PLAIN".to_owned(),
+            mechanism: Some(SaslMechanism::Plain),
             username: "me".to_owned(),
             password: "pw".into(),
             ..Sasl::default()

@@ -1,18 +1,19 @@
-//! The check of the settings of the schema registry and of dead letters.
+//! Checks the settings of the schema registry and of dead letters (contract §8.13, §8.14).
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::Faults;
 use crate::config::{DeadLetter, SchemaRegistry};
 
-/// How long a registry may take to answer, at least and at most.
-const TIMEOUT: std::ops::RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(60);
+/// The bounds of the time that a registry may take to answer.
+const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(60);
 
 impl SchemaRegistry {
     pub(super) fn check(&self, faults: &mut Faults) {
         for (i, url) in self.urls.iter().enumerate() {
             if let Some(problem) = url_problem(url) {
-                // Not the URL itself: it may hold a password.
+                // Without the URL itself, which may hold a password.
                 faults.add(format!("schemaRegistry.urls[{i}]"), problem);
             }
         }
@@ -41,7 +42,7 @@ impl DeadLetter {
         let fits = self.topic.len() <= 249
             && self.topic.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
         if !fits {
-            let problem = "is no name of a topic: expected at most 249 letters, digits, `.`, `_` and `-`";
+            let problem = "is not a topic name: expected at most 249 letters, digits, `.`, `_` and `-`";
             faults.add("deadLetter.topic", problem);
         }
     }
@@ -50,56 +51,13 @@ impl DeadLetter {
 /// What is wrong with a registry's address.
 fn url_problem(url: &str) -> Option<&'static str> {
     let parts = ["http://", "https://"].iter().find_map(|scheme| url.strip_prefix(scheme));
-    let Some(rest) = parts else { return Some("is no address: expected http://… or https://…") };
+    let Some(rest) = parts else { return Some("is not an address: expected http://… or https://…") };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     if authority.contains('@') {
         Some("contains a user: expected schemaRegistry.username and password instead")
-    } else if authority.is_empty() || url.contains(['?', '#']) || url.parse::<ureq::http::Uri>().is_err() {
-        Some("is no address: expected http://host:port or https://host:port, perhaps with a path")
+    } else if authority.is_empty() || url.contains(['?', '#']) || url.parse::<http::Uri>().is_err() {
+        Some("is not an address: expected http://host:port or https://host:port, perhaps with a path")
     } else {
         None
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::config::{Config, SchemaRegistry};
-
-    use super::*;
-
-    fn keys(registry: SchemaRegistry) -> Vec<String> {
-        let config = Config {
-            brokers: vec!["a:1".to_owned()],
-            schema_registry: registry,
-            dead_letter: DeadLetter { topic: "dead letters".to_owned() },
-            ..Config::default()
-        };
-        config.check().unwrap_err().into_iter().map(|fault| fault.key).collect()
-    }
-
-    #[test]
-    fn faults_name_their_keys_and_show_no_password() {
-        let registry = SchemaRegistry {
-            urls: vec!["http://a".into(), "ftp://a".into(), "https://me:hunter2@b/".into(), "http://".into()],
-            username: "a:b".to_owned(),
-            password: "hunter2".into(),
-            password_file: "/run/secret".to_owned(),
-            timeout: Duration::ZERO,
-            ..SchemaRegistry::default()
-        };
-        let config = Config { schema_registry: registry.clone(), ..Config::default() };
-        assert!(!format!("{:?} {:?}", config.schema_registry.password, config.check()).contains("hunter2"));
-        assert_eq!(
-            keys(registry),
-            [
-                "schemaRegistry.urls[1]",
-                "schemaRegistry.urls[2]",
-                "schemaRegistry.urls[3]",
-                "schemaRegistry.timeout",
-                "schemaRegistry.passwordFile",
-                "schemaRegistry.username",
-                "deadLetter.topic",
-            ]
-        );
     }
 }

@@ -1,24 +1,19 @@
-//! The check of one route.
+//! Compiles one route of the topic map.
 
 use super::{Faults, dynamic};
-use crate::config::{Filter, Route};
-use crate::routing::{
-    CompiledFilter, CompiledRoute, HashKey, Pattern, Strategy, Template, Topics, check_rule,
-};
-
-const STRATEGIES: &str = "expected `roundrobin`, `deviceid` or `metadata:<field>`";
+use crate::config::{Filter, Route, ShardStrategy};
+use crate::routing::{CompiledFilter, CompiledRoute, KeySource, Pattern, Template, Topics, check_rule};
 
 impl Route {
-    /// The compiled route, unless something is wrong with it.
+    /// The compiled route; none if it has a fault.
     pub(super) fn compile(&self, index: usize, faults: &mut Faults) -> Option<CompiledRoute> {
         let mut found = RouteFaults { faults, index };
-        let pattern = Pattern::compile(&self.pattern, self.case_insensitive);
+        let pattern = Pattern::parse(&self.pattern, self.case_insensitive);
         let pattern = pattern.map_err(|e| found.add("pattern", format!("`{}` {e}", self.pattern))).ok();
-        let key = HashKey::parse(&self.hash_key);
-        let key = key.map_err(|e| found.add("hashKey", format!("`{}` {e}", self.hash_key))).ok();
+        let key = KeySource::new(&self.hash_key);
         let topics = self.compile_topics(&mut found);
         let filter = compile_filter(&self.filter, &mut found);
-        Some(CompiledRoute { pattern: pattern?, key: key?, topics: topics?, filter: filter? })
+        Some(CompiledRoute { pattern: pattern?, key, topics: topics?, filter: filter? })
     }
 
     fn compile_topics(&self, found: &mut RouteFaults<'_>) -> Option<Topics> {
@@ -34,31 +29,27 @@ impl Route {
                 return None;
             }
         }
-        let name = &self.topic_shard_strategy;
-        let topics = match (self.topic.is_empty(), self.topics.is_empty()) {
-            (true, true) => {
+        let topics = match (self.topic.is_empty(), self.topics.is_empty(), &self.topic_shard_strategy) {
+            (true, true, _) => {
                 let expected = "expected topic, topics with a strategy, or topicTemplate";
                 found.add("topic", format!("is missing: {expected}"));
                 None
             }
-            (false, false) => {
+            (false, false, _) => {
                 found.add("topics", "excludes topic: expected only one of them");
                 None
             }
-            (false, true) if !name.is_empty() => {
-                let problem = format!("is `{name}`: a route with a single topic takes no strategy");
+            (false, true, Some(strategy)) => {
+                let problem = format!("is `{strategy}`: a route with a single topic takes no strategy");
                 found.add("topicShardStrategy", problem);
                 None
             }
-            (false, true) => Some(Topics::single(&self.topic)),
-            (true, false) if name.is_empty() => {
-                found.add("topicShardStrategy", format!("is missing: {STRATEGIES}"));
+            (false, true, None) => Some(Topics::single(&self.topic)),
+            (true, false, None) => {
+                found.add("topicShardStrategy", format!("is missing: {}", ShardStrategy::UNKNOWN));
                 None
             }
-            (true, false) => Strategy::parse(name)
-                .map(|strategy| Topics::sharded(&self.topics, strategy, name))
-                .map_err(|e| found.add("topicShardStrategy", format!("`{name}` {e}")))
-                .ok(),
+            (true, false, Some(strategy)) => Some(Topics::sharded(&self.topics, strategy)),
         };
         if self.topics.iter().chain([&self.topic]).any(|topic| topic.contains('\0')) {
             found.add("topic", "contains a zero byte");
@@ -69,15 +60,14 @@ impl Route {
 
     fn compile_template(&self, found: &mut RouteFaults<'_>) -> Option<Topics> {
         let text = &self.topic_template;
-        let mut is_right = true;
+        let before = found.faults.count();
         for (key, is_given) in [
             ("topic", !self.topic.is_empty()),
             ("topics", !self.topics.is_empty()),
-            ("topicShardStrategy", !self.topic_shard_strategy.is_empty()),
+            ("topicShardStrategy", self.topic_shard_strategy.is_some()),
         ] {
             if is_given {
                 found.add(key, "excludes topicTemplate: expected only one of them");
-                is_right = false;
             }
         }
         let template = match Template::parse(text) {
@@ -90,32 +80,29 @@ impl Route {
         if self.allowed_topics.is_empty() {
             let problem = "is empty: expected the names of all topics that the template may lead to";
             found.add("allowedTopics", problem);
-            is_right = false;
         }
         let fallback = (!self.fallback_topic.is_empty()).then_some(self.fallback_topic.as_str());
-        let templated = template.confine(&self.allowed_topics, fallback, |place, problem| {
-            found.add(&place.to_string(), problem.to_string());
-            is_right = false;
+        let templated = template.with_topics(&self.allowed_topics, fallback, |setting, problem| {
+            found.add(&setting.to_string(), problem.to_string());
         });
-        is_right.then_some(Topics::Templated(templated))
+        (found.faults.count() == before).then_some(Topics::Templated(templated))
     }
 }
 
-/// The outer `None` says that something is wrong, the inner that there is nothing to filter.
+/// The outer `None` means a fault, the inner one that the route accepts every sender.
 fn compile_filter(filter: &Filter, found: &mut RouteFaults<'_>) -> Option<Option<CompiledFilter>> {
-    let mut is_right = true;
+    let before = found.faults.count();
     for (list, rules) in [("allow", &filter.allow), ("deny", &filter.deny)] {
         for (at, rule) in rules.iter().enumerate() {
-            if let Err(problem) = check_rule(rule) {
-                found.add(&format!("filter.{list}[{at}]{}", problem.key()), problem.to_string());
-                is_right = false;
+            if let Err(error) = check_rule(rule) {
+                found.add(&format!("filter.{list}[{at}]{}", error.key()), error.to_string());
             }
         }
     }
-    is_right.then(|| (!filter.is_empty()).then(|| CompiledFilter::new(filter)))
+    (found.faults.count() == before).then(|| (!filter.is_empty()).then(|| CompiledFilter::new(filter)))
 }
 
-/// The faults of one route, whose keys are told relative to it.
+/// Adds faults whose keys are relative to one route.
 struct RouteFaults<'a> {
     faults: &'a mut Faults,
     index: usize,

@@ -1,46 +1,46 @@
-//! Which senders' messages a route takes, as the user wrote it.
+//! Which senders' messages a route accepts (`filter`), as it is written.
 
 use std::fmt;
 
-/// Rules over what is known of a message's sender (`filter`). A rule that holds says yes; `deny` wins over `allow`.
+/// Rules over what is known of a message's sender (`filter`). `deny` wins over `allow`. An empty filter, the default,
+/// accepts every sender.
 ///
-/// The keys and their values are those of the caller's [`Attributes`](crate::Attributes). An empty filter, the default,
-/// takes everybody's messages.
+/// The keys of the rules are those of the caller's [`Attributes`](crate::Attributes).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// At least one of these must hold; none: every sender is allowed.
+    /// At least one of these rules must match; if there are none, every sender is allowed.
     pub allow: Vec<Rule>,
-    /// None of these may hold.
+    /// None of these rules may match.
     pub deny: Vec<Rule>,
 }
 
-/// One rule: it holds if its key is known and passes all tests.
+/// One rule. It matches if its key is known of the sender and the value passes all tests.
 ///
-/// A key that is not known holds in no rule: it does not allow, and it does not deny. Of a list it is enough that one
-/// item passes all tests.
+/// A key that is not known matches no rule: it neither allows nor denies. A list passes if one of its items passes all
+/// tests.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rule {
-    /// What is looked at, as the caller's [`Attributes`](crate::Attributes) name it.
+    /// Which attribute is tested, as the caller's [`Attributes`](crate::Attributes) name it.
     pub key: String,
-    /// What it is compared with; at least one.
+    /// What the attribute is compared with; at least one.
     pub tests: Vec<Test>,
 }
 
-/// A comparison. Texts are compared byte for byte, and a number with a text as it is printed (`1000`); numbers are
-/// compared with numbers, and with texts that are one.
+/// A comparison. Texts are compared byte for byte; a number is compared with a text as it is printed (`1000`). Numbers
+/// are compared with numbers, and with texts that are numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Test {
-    /// It is this text (`is`).
+    /// The value is this text (`is`).
     Is(String),
-    /// It is one of these texts (`in`).
+    /// The value is one of these texts (`in`).
     In(Vec<String>),
-    /// It begins with this text (`prefix`).
+    /// The value begins with this text (`prefix`).
     Prefix(String),
-    /// It is a number that stands so to the given one (`eq`, `lt`, `le`, `gt`, `ge`).
+    /// The value is a number in this relation to the given one (`eq`, `lt`, `le`, `gt`, `ge`).
     Number(Relation, Number),
 }
 
-/// How two numbers stand to each other.
+/// The order of two numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Relation {
     /// Equal.
@@ -55,12 +55,12 @@ pub enum Relation {
     Ge,
 }
 
-/// A number that is one: finite.
+/// A finite number.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Number(f64);
 
 impl Filter {
-    /// Whether it takes everybody's messages.
+    /// Whether every sender is accepted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.allow.is_empty() && self.deny.is_empty()
@@ -84,7 +84,7 @@ impl Relation {
     /// Every relation, in the order of the enum.
     pub const ALL: [Relation; 5] = [Relation::Eq, Relation::Lt, Relation::Le, Relation::Gt, Relation::Ge];
 
-    /// As a rule names it.
+    /// The relation's name in a rule.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -96,7 +96,7 @@ impl Relation {
         }
     }
 
-    /// Whether the first number stands so to the second.
+    /// Whether the first number is in this relation to the second.
     pub(crate) fn holds(self, first: Number, second: Number) -> bool {
         match self {
             Relation::Eq => first.0 == second.0,

@@ -23,13 +23,13 @@ pub(super) enum Gate<T> {
 impl Engine {
     /// The frame for a target's values.
     pub(super) fn gate(&self, target: &Target) -> Gate<[u8; FRAME]> {
-        let Some((schemas, subject)) = self.schemas.as_ref().zip(target.subject.get()) else {
+        let Some((schemas, subject)) = self.schemas.as_ref().zip(target.subject()) else {
             return Gate::Shut;
         };
-        match (subject.frame(), subject.refusal()) {
+        match (subject.frame(), subject.rejection()) {
             (Some(frame), _) => Gate::Open(frame),
             (None, Some(error)) => Gate::Never(error),
-            (None, None) if schemas.when_down == WhenDown::DeadLetter && subject.is_missed() => {
+            (None, None) if schemas.when_down == WhenDown::DeadLetter && subject.is_unanswered() => {
                 Gate::Never(PublishError::SchemaUnknown { subject: subject.name.as_ref().into() })
             }
             (None, None) => Gate::Shut,

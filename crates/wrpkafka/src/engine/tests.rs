@@ -321,9 +321,10 @@ fn a_message_that_no_route_takes_is_refused_as_a_whole() {
 fn other_routes_and_headers_hold_from_the_next_message_on() {
     let (publisher, script) = started(config(10));
     let events = listen(&publisher);
-    let mut dynamic = crate::DynamicConfig { acks: "some".to_owned(), ..crate::DynamicConfig::default() };
+    let headers = vec![("h".to_owned(), vec!["wrp.Nothing".to_owned()])];
+    let mut dynamic = crate::DynamicConfig { headers, ..crate::DynamicConfig::default() };
     assert!(publisher.update_config(dynamic.clone()).is_err());
-    dynamic.acks.clear();
+    dynamic.headers.clear();
     dynamic.topic_map =
         vec![crate::Route { pattern: "*".to_owned(), topic: "other".to_owned(), ..crate::Route::default() }];
     submit(&publisher, "1", 0).0.unwrap();

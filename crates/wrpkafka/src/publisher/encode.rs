@@ -15,7 +15,7 @@ impl Shared {
             None => message.encode_v5(&mut scratch.value),
             Some(schemas) => schemas.encode(message, &mut scratch.value),
         }
-        routes.headers.render(message, &mut scratch.headers);
+        routes.render_headers(message, &mut scratch.headers);
     }
 
     /// Hands over one of a message's records, and what its value still lacks.
@@ -27,8 +27,8 @@ impl Shared {
         then: impl FnOnce(RecordRef<'_>, Frame) -> T,
     ) -> T {
         let schemas = self.engine.schemas.as_deref();
-        let frame =
-            schemas.map_or(Frame::Closed, |schemas| schemas.frame(&planned.target, &mut scratch.value));
+        let frame = schemas
+            .map_or(Frame::Closed, |schemas| schemas.frame(planned.target.subject(), &mut scratch.value));
         let (target, key) = (&planned.target, planned.key.as_ref().map(|key| key.as_bytes()));
         let record = RecordRef { target, key, value: &scratch.value, headers: &scratch.headers };
         if frame != Frame::Bare {

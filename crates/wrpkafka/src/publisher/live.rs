@@ -9,7 +9,7 @@ use super::{Life, Publisher, Running};
 use crate::client::BuildError;
 use crate::config::{Config, ConfigError, DynamicConfig, Fault, Sasl, Tls};
 use crate::engine::worker::Order;
-use crate::files::Unreadable;
+use crate::files::FileError;
 use crate::problem::ConnectionProblem;
 
 /// The configuration as it is now.
@@ -80,7 +80,7 @@ impl Publisher {
         let before = shared.settings.get();
         let mut config = Config::clone(&before);
         change(&mut config);
-        let routes = config.compile().map_err(ConfigError)?;
+        let routes = config.compile()?;
         // Held until the order is given: a stop meanwhile comes after it.
         let life = shared.life.lock();
         if let (Life::Running(running), false) = (&*life, same_client(&before, &config)) {
@@ -90,15 +90,22 @@ impl Publisher {
             let _ = running.control.send(Order::Replace(next));
         }
         shared.engine.take_up(routes);
-        if let Life::Running(Running { registrar: Some(registrar), .. }) = &*life {
-            registrar.look_again();
+        if let Life::Running(Running { registry_thread: Some(registry_thread), .. }) = &*life {
+            registry_thread.look_again();
         }
         if config.tls != before.tls {
-            config.tls.warn_if_unverified();
+            warn_if_unverified(&config.tls);
         }
         shared.settings.current.store(Arc::new(config));
         tracing::info!("kafka configuration updated");
         Ok(())
+    }
+}
+
+/// Logged at every start, and when the certificates' settings change.
+pub(super) fn warn_if_unverified(tls: &Tls) {
+    if tls.is_unverified() {
+        tracing::warn!("kafka brokers' certificates are not verified: tls.insecureSkipVerify is set");
     }
 }
 
@@ -113,7 +120,7 @@ fn same_client(one: &Config, other: &Config) -> bool {
 
 fn fault(error: BuildError) -> ConfigError {
     let fault = match error {
-        BuildError::File(Unreadable { key, path, error }) => {
+        BuildError::File(FileError { key, path, error }) => {
             Fault { key: key.to_owned(), problem: format!("cannot read `{path}`: {error}") }
         }
         BuildError::Refused(text) => Fault { key: "tls".to_owned(), problem: text },

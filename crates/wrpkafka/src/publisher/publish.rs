@@ -11,7 +11,7 @@ use crate::delivery::{DeliveryContext, MessageContext, Receipt, ReceiptShare, Re
 use crate::engine::{Origin, Refusal};
 use crate::error::PublishError;
 use crate::outcome::Outcome;
-use crate::routing::{PlannedRecord, Sender, Unroutable};
+use crate::routing::{PlannedRecord, RoutingError, Sender};
 use crate::schema::Frame;
 use crate::scratch;
 
@@ -90,7 +90,7 @@ impl Shared {
         let routes = self.engine.routes.load();
         let plan = match self.plan(&routes, message, sender) {
             Ok(plan) => plan,
-            Err(Unroutable { event_type, error }) => {
+            Err(RoutingError { event_type, error }) => {
                 self.engine.refuse(&event_type, &error, submitted, message.dest);
                 return Err(error);
             }

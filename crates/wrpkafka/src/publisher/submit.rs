@@ -9,7 +9,7 @@ use crate::delivery::{DeliveryContext, MessageContext, Receipt, ReceiptShare};
 use crate::engine::{Origin, Refusal};
 use crate::error::PublishError;
 use crate::outcome::Outcome;
-use crate::routing::{Sender, Unroutable};
+use crate::routing::{RoutingError, Sender};
 use crate::scratch;
 
 impl Shared {
@@ -31,7 +31,7 @@ impl Shared {
                 return Ok(Outcome::Filtered);
             }
             Ok(plan) => plan,
-            Err(Unroutable { event_type, error }) => {
+            Err(RoutingError { event_type, error }) => {
                 engine.refuse(&event_type, &error, submitted, message.dest);
                 if let Some(receipt) = receipt {
                     receipt(Err(error.clone()));

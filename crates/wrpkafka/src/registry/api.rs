@@ -1,4 +1,4 @@
-//! The registry's API, as far as a producer needs it (Confluent Schema Registry, `POST /subjects/…`).
+//! The part of the registry's API that a producer needs (Confluent Schema Registry, `POST /subjects/…`).
 
 use std::sync::Arc;
 
@@ -12,29 +12,29 @@ use crate::config::SchemaRegistry;
 use crate::files;
 use crate::schema::Schema;
 
-/// What the API's bodies are.
+/// The media type of the API's bodies.
 const MEDIA_TYPE: &str = "application/vnd.schemaregistry.v1+json";
-/// The longest answer that is read. One with our own schema in it is a tenth of that.
+/// The longest answer that is read, in bytes. An answer that contains our schema is a tenth of that.
 const MAX_BODY: u64 = 64 << 10;
-/// As much of a registry's own words as an error tells, in characters.
+/// The most of a registry's own error text that is kept, in characters.
 const MAX_REASON: usize = 300;
 
-/// Why the registry told no id.
+/// Why the registry did not answer with an id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum LookupError {
-    /// It will say the same again until somebody changes something.
+    /// The registry rejects the schema, and will do so until somebody corrects the cause.
     #[error("{status}: {reason}")]
-    Refused { status: u16, reason: String },
-    /// It may answer later.
+    Rejected { status: u16, reason: String },
+    /// The registry could not be reached, or reported an error of its own.
     #[error("{0}")]
-    Down(String),
+    Unreachable(String),
 }
 
-/// The registry, with the credentials and authorities that the files held when it was opened.
+/// A client of the registry, with the credentials and authorities that the files held when it was opened.
 pub(crate) struct Registry {
     agent: Agent,
     urls: Vec<String>,
-    /// Looks schemas up rather than registering them.
+    /// Whether schemas are only looked up, not registered.
     look_up: bool,
     authorization: Option<String>,
 }
@@ -43,7 +43,7 @@ impl Registry {
     /// Reads the files; connects to nothing.
     ///
     /// # Errors
-    /// Which key's file cannot be used, and why.
+    /// A file that cannot be used, with its key.
     pub(crate) fn open(config: &SchemaRegistry) -> Result<Registry, String> {
         let mut tls = TlsConfig::builder()
             .provider(TlsProvider::Rustls)
@@ -55,7 +55,7 @@ impl Registry {
             .tls_config(tls.build())
             .timeout_global(Some(config.timeout))
             .http_status_as_error(false)
-            // The credentials are for this registry only.
+            // The credentials must not reach another server.
             .max_redirects(0)
             .proxy(None)
             .user_agent(concat!("wrpkafka/", env!("CARGO_PKG_VERSION")))
@@ -66,25 +66,25 @@ impl Registry {
         Ok(Registry { agent, urls, look_up: !config.auto_register, authorization })
     }
 
-    /// The id of a schema under a subject, from the first registry that answers.
+    /// The id of a schema under a subject, from the first address that answers.
     pub(crate) fn id(&self, subject: &str, schema: Schema) -> Result<u32, LookupError> {
-        let mut down = LookupError::Down("no registry is configured".to_owned());
+        let mut unreachable = LookupError::Unreachable("no registry is configured".to_owned());
         for url in &self.urls {
             match self.ask(url, subject, schema) {
-                Err(error @ LookupError::Down(_)) => down = error,
+                Err(error @ LookupError::Unreachable(_)) => unreachable = error,
                 answer => return answer,
             }
         }
-        Err(down)
+        Err(unreachable)
     }
 
     fn ask(&self, url: &str, subject: &str, schema: Schema) -> Result<u32, LookupError> {
-        let mut path = format!("{url}/subjects/{}", encoded(subject));
+        let mut path = format!("{url}/subjects/{}", percent_encoded(subject));
         if !self.look_up {
             path.push_str("/versions");
         }
         let mut body = json!({ "schema": schema.text });
-        // Registries from before the other languages know no such key.
+        // Registries that know only Avro reject the key.
         if schema.language != "AVRO" {
             body["schemaType"] = schema.language.into();
         }
@@ -92,20 +92,20 @@ impl Registry {
         if let Some(authorization) = &self.authorization {
             request = request.header("authorization", authorization);
         }
-        let down = |error: ureq::Error| LookupError::Down(format!("{url}: {error}"));
-        let mut response = request.send(body.to_string()).map_err(down)?;
+        let unreachable = |error: ureq::Error| LookupError::Unreachable(format!("{url}: {error}"));
+        let mut response = request.send(body.to_string()).map_err(unreachable)?;
         let status = response.status().as_u16();
         let text = response.body_mut().with_config().limit(MAX_BODY).lossy_utf8(true).read_to_string();
-        let text = text.map_err(down)?;
+        let text = text.map_err(unreachable)?;
         let answer: Value = serde_json::from_str(&text).unwrap_or_default();
         match status {
             200 => answer["id"].as_u64().and_then(|id| u32::try_from(id).ok()).ok_or_else(|| {
-                LookupError::Down(format!("{url}: an answer without an id: {}", short(&text)))
+                LookupError::Unreachable(format!("{url}: an answer without an id: {}", short(&text)))
             }),
             408 | 429 | 300..=399 | 500.. => {
-                Err(LookupError::Down(format!("{url}: {status}: {}", reason(&answer, &text))))
+                Err(LookupError::Unreachable(format!("{url}: {status}: {}", reason(&answer, &text))))
             }
-            _ => Err(LookupError::Refused { status, reason: reason(&answer, &text) }),
+            _ => Err(LookupError::Rejected { status, reason: reason(&answer, &text) }),
         }
     }
 }
@@ -113,7 +113,7 @@ impl Registry {
 /// The authorities that the registry's certificate is checked against.
 fn authorities(ca_file: &str) -> Result<RootCerts, String> {
     let certificates: Vec<Certificate<'static>> = if ca_file.is_empty() {
-        // Those that cannot be read are as good as not there.
+        // System certificates that cannot be read are skipped.
         let system = rustls_native_certs::load_native_certs().certs;
         system.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect()
     } else {
@@ -145,7 +145,7 @@ fn authorization(config: &SchemaRegistry) -> Result<Option<String>, String> {
     };
     let password = match &file {
         None => config.password.reveal().as_bytes(),
-        // As an editor leaves it: with a newline, which is no part of it.
+        // The line break that editors add is not part of the password.
         Some(bytes) => {
             let line = bytes.strip_suffix(b"\n").unwrap_or(bytes);
             line.strip_suffix(b"\r").unwrap_or(line)
@@ -155,8 +155,8 @@ fn authorization(config: &SchemaRegistry) -> Result<Option<String>, String> {
     Ok(Some(format!("Basic {}", STANDARD.encode(credentials))))
 }
 
-/// A segment of a path (RFC 3986 §2.1).
-fn encoded(segment: &str) -> String {
+/// Percent-encodes one segment of a path (RFC 3986 §2.1).
+fn percent_encoded(segment: &str) -> String {
     let mut out = String::with_capacity(segment.len());
     for byte in segment.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
@@ -168,12 +168,12 @@ fn encoded(segment: &str) -> String {
     out
 }
 
-/// What the registry says about an error.
+/// The registry's text about an error.
 fn reason(answer: &Value, text: &str) -> String {
     short(answer["message"].as_str().unwrap_or(text))
 }
 
-/// One line of it.
+/// A text on one line, cut to [`MAX_REASON`].
 fn short(text: &str) -> String {
     let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
     line.chars().take(MAX_REASON).collect()
@@ -185,8 +185,8 @@ mod tests {
 
     #[test]
     fn a_subject_is_one_segment_of_the_path() {
-        assert_eq!(encoded("wrp-events-value"), "wrp-events-value");
-        assert_eq!(encoded("a/b?ü"), "a%2Fb%3F%C3%BC");
+        assert_eq!(percent_encoded("wrp-events-value"), "wrp-events-value");
+        assert_eq!(percent_encoded("a/b?ü"), "a%2Fb%3F%C3%BC");
     }
 
     #[test]

@@ -1,12 +1,11 @@
-//! What the rules of a route make of a message's sender (`filter`).
+//! Applies the rules of a route to what is known of a message's sender (`filter`).
 
 use std::borrow::Cow;
 
+use super::filtered::FilteredBy;
 use crate::config::{Filter, Number, Relation, Rule, Test};
-use crate::listener::FilteredBy;
 
-/// What is known of a message's sender. The publisher knows none of the keys: they are whatever the filters of the
-/// configuration ask for.
+/// What is known of a message's sender. The caller defines the keys; the filters of the configuration name them.
 ///
 /// ```
 /// use std::collections::BTreeMap;
@@ -21,19 +20,19 @@ use crate::listener::FilteredBy;
 /// }
 /// ```
 pub trait Attributes: Sync {
-    /// The value of a key; none if it is not known. Must give the same for as long as an
-    /// [`Admission`](crate::Admission) remembers what was decided.
+    /// The value of a key; none if it is not known. It must not change while a [`CachedVerdict`](crate::CachedVerdict)
+    /// is kept for the sender.
     fn get(&self, key: &str) -> Option<Attribute<'_>>;
 }
 
-/// A value that is known of a sender.
+/// One attribute of a sender.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Attribute<'a> {
     /// A text, UTF-8 or not.
     Text(Cow<'a, [u8]>),
     /// A number.
     Number(f64),
-    /// Several values, of which any may pass a rule.
+    /// Several values: a rule matches if one of them passes its tests.
     List(Vec<Attribute<'a>>),
 }
 
@@ -49,16 +48,16 @@ impl<'a> From<&'a [u8]> for Attribute<'a> {
     }
 }
 
-/// A filter, ready to be applied.
+/// A route's filter, ready for use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CompiledFilter {
     allow: Box<[Rule]>,
     deny: Box<[Rule]>,
 }
 
-/// What is wrong with a rule.
+/// What is wrong with a rule of a filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum InvalidRule {
+pub(crate) enum RuleError {
     #[error("is missing: expected what the rule looks at")]
     NoKey,
     #[error("compares with nothing: expected one of is, in, prefix, eq, lt, le, gt, ge")]
@@ -67,44 +66,44 @@ pub(crate) enum InvalidRule {
     EmptySet,
 }
 
-impl InvalidRule {
-    /// The key at fault, as it follows that of the rule.
+impl RuleError {
+    /// The key at fault, as a suffix of the rule's own key.
     pub(crate) fn key(self) -> &'static str {
         match self {
-            InvalidRule::NoKey => ".key",
-            InvalidRule::NoTest => "",
-            InvalidRule::EmptySet => ".in",
+            RuleError::NoKey => ".key",
+            RuleError::NoTest => "",
+            RuleError::EmptySet => ".in",
         }
     }
 }
 
-/// Says what is wrong with a rule, if anything is.
-pub(crate) fn check_rule(rule: &Rule) -> Result<(), InvalidRule> {
+/// Checks that a rule can be applied.
+pub(crate) fn check_rule(rule: &Rule) -> Result<(), RuleError> {
     if rule.key.is_empty() {
-        Err(InvalidRule::NoKey)
+        Err(RuleError::NoKey)
     } else if rule.tests.is_empty() {
-        Err(InvalidRule::NoTest)
+        Err(RuleError::NoTest)
     } else if rule.tests.iter().any(|test| matches!(test, Test::In(texts) if texts.is_empty())) {
-        Err(InvalidRule::EmptySet)
+        Err(RuleError::EmptySet)
     } else {
         Ok(())
     }
 }
 
 impl CompiledFilter {
-    /// Takes over rules that have been checked.
+    /// The rules must have passed [`check_rule`].
     pub(crate) fn new(filter: &Filter) -> CompiledFilter {
         CompiledFilter { allow: filter.allow.clone().into(), deny: filter.deny.clone().into() }
     }
 
-    /// What turns such a sender away; none if it may pass.
-    pub(crate) fn turns_away(&self, sender: Option<&dyn Attributes>) -> Option<FilteredBy> {
-        let holds = |rule: &Rule| {
+    /// The setting that rejects a sender; none if the filter accepts the sender.
+    pub(crate) fn rejects(&self, sender: Option<&dyn Attributes>) -> Option<FilteredBy> {
+        let matches = |rule: &Rule| {
             sender.and_then(|sender| sender.get(&rule.key)).is_some_and(|value| passes(&value, &rule.tests))
         };
-        if self.deny.iter().any(holds) {
+        if self.deny.iter().any(matches) {
             Some(FilteredBy::Deny)
-        } else if self.allow.is_empty() || self.allow.iter().any(holds) {
+        } else if self.allow.is_empty() || self.allow.iter().any(matches) {
             None
         } else {
             Some(FilteredBy::Allow)
@@ -112,7 +111,7 @@ impl CompiledFilter {
     }
 }
 
-/// Whether a value passes all tests; a list does if one item of it does.
+/// Whether a value passes all tests. A list passes if one of its items does.
 fn passes(value: &Attribute<'_>, tests: &[Test]) -> bool {
     match value {
         Attribute::List(items) => items.iter().any(|item| passes(item, tests)),
@@ -170,7 +169,7 @@ mod tests {
 
     fn holds(key: &str, tests: Vec<Test>) -> bool {
         let filter = Filter { deny: vec![Rule { key: key.to_owned(), tests }], ..Filter::default() };
-        CompiledFilter::new(&filter).turns_away(Some(&Sky)).is_some()
+        CompiledFilter::new(&filter).rejects(Some(&Sky)).is_some()
     }
 
     #[test]
@@ -221,7 +220,7 @@ mod tests {
         let is = |key: &str, text: &str| Rule::new(key, Test::Is(text.to_owned()));
         let sky = || is("partner-id", "sky");
         let (other, unknown) = (is("partner-id", "x"), is("unknown", "x"));
-        for (allow, deny, turned_away) in [
+        for (allow, deny, rejected_by) in [
             (vec![], vec![], None),
             (vec![sky()], vec![], None),
             (vec![other.clone(), sky()], vec![other.clone()], None),
@@ -231,16 +230,16 @@ mod tests {
             (vec![other], vec![], Some(FilteredBy::Allow)),
         ] {
             let filter = CompiledFilter::new(&Filter { allow, deny });
-            assert_eq!(filter.turns_away(Some(&Sky)), turned_away, "{filter:?}");
+            assert_eq!(filter.rejects(Some(&Sky)), rejected_by, "{filter:?}");
         }
     }
 
     #[test]
-    fn of_an_unknown_sender_nothing_is_known() {
+    fn an_unknown_sender_has_no_attributes() {
         let sky = Rule::new("partner-id", Test::Is("sky".to_owned()));
         let allow = CompiledFilter::new(&Filter { allow: vec![sky.clone()], deny: vec![] });
         let deny = CompiledFilter::new(&Filter { allow: vec![], deny: vec![sky] });
-        assert_eq!(allow.turns_away(None), Some(FilteredBy::Allow));
-        assert_eq!(deny.turns_away(None), None);
+        assert_eq!(allow.rejects(None), Some(FilteredBy::Allow));
+        assert_eq!(deny.rejects(None), None);
     }
 }

@@ -1,20 +1,23 @@
-//! The headers of records: literals, and references to fields of the message (contract §8.8).
+//! The headers of records: literals, and references to fields of the message (contract §8.8, `headers`).
+//!
+//! Rendering writes into one [`HeaderBlock`] that is used again for the next message. How headers reach the broker is the
+//! client's matter.
 
 mod block;
 
 use wrp::{Locator, MessageRef, Text};
 
-pub(crate) use block::HeaderBlock;
+pub use block::HeaderBlock;
 
-/// The most headers that one whole-map reference gives a record. The message's sender decides what is in the map.
+/// The most headers that one reference to all metadata adds to a record. The sender chooses the metadata.
 const MAX_MAP_HEADERS: usize = 64;
-/// The most bytes of names and values that one whole-map reference gives a record.
+/// The most bytes of names and values that one reference to all metadata adds to a record.
 const MAX_MAP_BYTES: usize = 16 << 10;
 
 /// The reference to all metadata.
 const WHOLE_MAP: &str = "wrp.Metadata.*";
 
-/// The compiled `headers`: one entry a name and value, in the order of the configuration.
+/// The compiled `headers`: one entry for each name and value, in the order of the configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct HeaderTemplates(Box<[Template]>);
 
@@ -28,11 +31,11 @@ struct Template {
 enum Value {
     Literal(Box<str>),
     Field(Field),
-    /// One header for each metadata entry; the template's name is what stands before the entry's.
+    /// One header for each metadata entry; the template's name is the prefix of their names.
     WholeMap,
 }
 
-/// What a `wrp.<Field>` reference is replaced by.
+/// The field that a `wrp.<Field>` reference is replaced by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Field {
     Type,
@@ -51,7 +54,7 @@ enum Field {
     PartnerIds,
     SessionId,
     QualityOfService,
-    /// One of the message's headers, by its name.
+    /// The message's headers of this name.
     Header(Box<str>),
     /// A metadata value.
     Metadata(Box<str>),
@@ -59,7 +62,7 @@ enum Field {
 
 /// What is wrong with a header.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum InvalidHeader {
+pub(crate) enum HeaderError {
     #[error("is a header without a name")]
     NoName,
     #[error("has no value: expected at least one")]
@@ -73,18 +76,18 @@ pub(crate) enum InvalidHeader {
 }
 
 impl HeaderTemplates {
-    /// Compiles the values of one header after the other. Every fault is told with the header's name.
-    pub(crate) fn compile(
+    /// Parses the values of all headers. Calls `fault` with the header's name for every error.
+    pub(crate) fn parse(
         headers: &[(String, Vec<String>)],
-        mut fault: impl FnMut(&str, InvalidHeader),
+        mut fault: impl FnMut(&str, HeaderError),
     ) -> HeaderTemplates {
         let mut templates = Vec::new();
         for (name, values) in headers {
             if name.is_empty() {
-                fault(name, InvalidHeader::NoName);
+                fault(name, HeaderError::NoName);
             }
             if values.is_empty() {
-                fault(name, InvalidHeader::NoValue);
+                fault(name, HeaderError::NoValue);
             }
             for value in values {
                 match Template::parse(name, value) {
@@ -109,7 +112,7 @@ impl HeaderTemplates {
 }
 
 impl Template {
-    fn parse(name: &str, value: &str) -> Result<Template, InvalidHeader> {
+    fn parse(name: &str, value: &str) -> Result<Template, HeaderError> {
         if value != WHOLE_MAP {
             return Ok(Template { name: name.into(), value: Value::parse(value)? });
         }
@@ -117,18 +120,18 @@ impl Template {
             Some(prefix) if !prefix.is_empty() => {
                 Ok(Template { name: prefix.into(), value: Value::WholeMap })
             }
-            _ => Err(InvalidHeader::NoPrefix),
+            _ => Err(HeaderError::NoPrefix),
         }
     }
 }
 
 impl Value {
-    fn parse(text: &str) -> Result<Value, InvalidHeader> {
+    fn parse(text: &str) -> Result<Value, HeaderError> {
         match text.strip_prefix("wrp.") {
             None | Some("") => Ok(Value::Literal(text.into())),
             Some(field) => match Field::parse(field) {
                 Some(field) => Ok(Value::Field(field)),
-                None => Err(InvalidHeader::UnknownField(text.to_owned())),
+                None => Err(HeaderError::UnknownField(text.to_owned())),
             },
         }
     }
@@ -216,8 +219,8 @@ impl Field {
     }
 }
 
-/// Appends a header for each metadata entry, in the order of the message, as long as there is room: its name is the
-/// entry's without the leading `/`. Entries without a value give none, nor do those whose name no header can have.
+/// Appends a header for each metadata entry, in the order of the message and within the limits above: the prefix and the
+/// entry's key without its leading `/`. Skips entries without a value, and keys that cannot be a header's name.
 fn render_map(prefix: &str, message: &MessageRef<'_>, out: &mut HeaderBlock) {
     let (mut headers, mut bytes) = (0, 0);
     for (key, value) in message.metadata.iter().flat_map(wrp::Metadata::iter) {
@@ -238,7 +241,7 @@ fn render_map(prefix: &str, message: &MessageRef<'_>, out: &mut HeaderBlock) {
     }
 }
 
-/// The value of a `Name: value` line, if it has that name. Blanks around both do not count, nor does the name's case.
+/// The value of a `Name: value` line if it has the wanted name. Blanks around both and the name's case are ignored.
 fn header_value<'a>(line: Text<'a>, wanted: &str) -> Option<&'a [u8]> {
     let line = line.as_bytes();
     let colon = line.iter().position(|byte| *byte == b':')?;
@@ -264,7 +267,7 @@ mod tests {
 
     fn rendered(name: &str, metadata: &[(&str, &[u8])]) -> Vec<(String, Vec<u8>)> {
         let headers = [(name.to_owned(), vec![WHOLE_MAP.to_owned()])];
-        let templates = HeaderTemplates::compile(&headers, |name, fault| panic!("{name} {fault}"));
+        let templates = HeaderTemplates::parse(&headers, |name, fault| panic!("{name} {fault}"));
         let mut message = MessageRef::default();
         for (key, value) in metadata {
             message.set_metadata(key, Text::new(value));
@@ -293,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn the_whole_map_gives_no_more_headers_and_bytes_than_there_is_room_for() {
+    fn the_whole_map_gives_no_more_headers_and_bytes_than_the_limits() {
         let keys: Vec<_> = (0..200).map(|at| format!("key{at:03}")).collect();
         let many: Vec<_> = keys.iter().map(|key| (key.as_str(), &b"v"[..])).collect();
         let headers = rendered("m.*", &many);
@@ -311,8 +314,8 @@ mod tests {
         for name in ["*", "meta"] {
             let headers = [(name.to_owned(), vec![WHOLE_MAP.to_owned()])];
             let mut faults = Vec::new();
-            HeaderTemplates::compile(&headers, |_, fault| faults.push(fault));
-            assert_eq!(faults, [InvalidHeader::NoPrefix], "{name}");
+            HeaderTemplates::parse(&headers, |_, fault| faults.push(fault));
+            assert_eq!(faults, [HeaderError::NoPrefix], "{name}");
         }
     }
 
@@ -330,7 +333,7 @@ mod tests {
                 .collect();
             let mut faults = Vec::new();
             let templates =
-                HeaderTemplates::compile(&headers, |name, fault| faults.push((name.to_owned(), fault)));
+                HeaderTemplates::parse(&headers, |name, fault| faults.push((name.to_owned(), fault)));
             if case.value["error"].is_string() == faults.is_empty() {
                 return Err(format!("{faults:?}, expected error {}", case.value["error"]));
             }

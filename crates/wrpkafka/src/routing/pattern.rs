@@ -1,6 +1,8 @@
-//! Patterns of event types: at most one `*`, which stands for any text (contract §8.4).
+//! Patterns of event types: at most one `*`, which matches any text (contract §8.4).
+//!
+//! Matching allocates nothing and takes time linear in the event type's length.
 
-/// A compiled pattern. Matching allocates nothing.
+/// A parsed pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Pattern {
     shape: Shape,
@@ -11,7 +13,7 @@ pub(crate) struct Pattern {
 enum Shape {
     Any,
     Exact(Box<str>),
-    /// What stands before and after the star.
+    /// The texts before and after the star.
     Around(Box<str>, Box<str>),
 }
 
@@ -31,8 +33,8 @@ pub(crate) enum PatternError {
 }
 
 impl Pattern {
-    /// Compiles a pattern: `\*` is a star, `\\` a backslash, any other backslash stands for itself.
-    pub(crate) fn compile(text: &str, case_insensitive: bool) -> Result<Pattern, PatternError> {
+    /// Parses a pattern: `\*` is a literal star, `\\` a backslash, and any other backslash is literal.
+    pub(crate) fn parse(text: &str, case_insensitive: bool) -> Result<Pattern, PatternError> {
         if text.is_empty() {
             return Err(PatternError::Empty);
         }
@@ -86,15 +88,15 @@ impl Case {
         if bytes.is_ascii() && text.is_ascii() {
             return bytes.eq_ignore_ascii_case(text.as_bytes());
         }
-        // A cut through a character is no text and equals none.
+        // Bytes cut within a character are not UTF-8 and equal no text.
         str::from_utf8(bytes).is_ok_and(|other| text.chars().map(fold).eq(other.chars().map(fold)))
     }
 }
 
-/// Unicode's simple case folding, told from the standard library's mappings: characters are equal without case if they
-/// have the same upper case, or no single one and the same lower case.
+/// Unicode's simple case folding, derived from the standard library's mappings: two characters are equal if they have
+/// the same upper case or, where that is more than one character, the same lower case.
 fn fold(c: char) -> char {
-    // Turkish: their mappings meet `i` and `I`, their folding does not (CaseFolding.txt, status T).
+    // Turkish: these map to `i` and `I`, but fold to them in Turkish only (CaseFolding.txt, status T).
     if matches!(c, 'ı' | 'İ') {
         return c;
     }
@@ -116,15 +118,15 @@ mod tests {
             let value = &case.value;
             let pattern = value["pattern"].as_str().ok_or("no pattern")?;
             let insensitive = value["case_insensitive"].as_bool().unwrap_or_default();
-            let compiled = match (Pattern::compile(pattern, insensitive), value["valid"] == true) {
-                (Ok(compiled), true) => compiled,
+            let parsed = match (Pattern::parse(pattern, insensitive), value["valid"] == true) {
+                (Ok(parsed), true) => parsed,
                 (Err(_), false) => return Ok(()),
                 (result, valid) => return Err(format!("{result:?}, expected valid: {valid}")),
             };
             for check in value["checks"].as_array().into_iter().flatten() {
                 let text = check[0].as_str().ok_or("no text")?;
                 let expected = check[1] == true;
-                if compiled.matches(text) != expected {
+                if parsed.matches(text) != expected {
                     return Err(format!("{text:?} matches: {}, expected {expected}", !expected));
                 }
             }
@@ -134,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_cut_through_a_character_matches_nothing() {
-        let pattern = Pattern::compile("aé*", true).unwrap();
+        let pattern = Pattern::parse("aé*", true).unwrap();
         assert!(pattern.matches("AÉx"));
         assert!(!pattern.matches("a漢"));
     }

@@ -1,63 +1,30 @@
-//! How a route with several topics chooses one of them (contract §8.5).
+//! How a route with several topics chooses one of them (contract §8.5, `topicShardStrategy`).
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use wrp::MessageRef;
 
-/// A compiled `topicShardStrategy`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Strategy {
-    /// One topic after the other.
-    RoundRobin,
-    /// By the hash of the record's key, which is the device's id unless the route says otherwise.
-    DeviceId,
-    /// By the hash of a metadata value, its field named exactly.
-    Metadata(Box<str>),
-}
+use crate::config::ShardStrategy;
 
-/// What is wrong with a strategy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum StrategyError {
-    #[error("is not a strategy: expected `roundrobin`, `deviceid` or `metadata:<field>`")]
-    Unknown,
-    #[error("names no field: expected `metadata:<field>`")]
-    NoField,
-}
-
-impl Strategy {
-    /// Parses a strategy. Case and blanks count.
-    pub(crate) fn parse(text: &str) -> Result<Strategy, StrategyError> {
-        match text {
-            "roundrobin" => Ok(Strategy::RoundRobin),
-            "deviceid" => Ok(Strategy::DeviceId),
-            _ => match text.strip_prefix("metadata:") {
-                Some(field) if field.trim().is_empty() => Err(StrategyError::NoField),
-                Some(field) => Ok(Strategy::Metadata(field.into())),
-                None => Err(StrategyError::Unknown),
-            },
-        }
-    }
-}
-
-/// A strategy at work: chooses among a number of topics.
+/// A [`ShardStrategy`] at work on the topics of one route.
 #[derive(Debug)]
 pub(crate) struct Sharding {
-    strategy: Strategy,
+    strategy: ShardStrategy,
     /// The next topic for round robin, and for messages that lack what the strategy hashes.
     next: AtomicUsize,
 }
 
 impl Sharding {
-    pub(crate) fn new(strategy: Strategy) -> Sharding {
-        Sharding { strategy, next: AtomicUsize::new(0) }
+    pub(crate) fn new(strategy: &ShardStrategy) -> Sharding {
+        Sharding { strategy: strategy.clone(), next: AtomicUsize::new(0) }
     }
 
-    /// The index of the topic for a message, below `topics`. The key is the record's.
+    /// The index of a message's topic, below `topics`. The key is the record's.
     pub(crate) fn choose(&self, topics: usize, message: &MessageRef<'_>, key: Option<&[u8]>) -> usize {
         let hashed = match &self.strategy {
-            Strategy::RoundRobin => None,
-            Strategy::DeviceId => key,
-            Strategy::Metadata(field) => message.metadata(field).map(wrp::Text::as_bytes),
+            ShardStrategy::RoundRobin => None,
+            ShardStrategy::DeviceId => key,
+            ShardStrategy::Metadata(field) => message.metadata(field).map(wrp::Text::as_bytes),
         };
         match hashed {
             Some(bytes) if !bytes.is_empty() => fnv1a(bytes) as usize % topics,
@@ -84,7 +51,7 @@ mod tests {
                 return Err(format!("hash {hash}, expected {}", case.value["hash"]));
             }
             for shard in case.value["shards"].as_array().into_iter().flatten() {
-                // Counts of zero and less are the library's: a route has at least one topic.
+                // The reference's function takes counts of zero and less; our routes have at least one topic.
                 let topics = shard[0].as_u64().unwrap_or_default();
                 let index = u64::from(hash).checked_rem(topics).unwrap_or_default();
                 if Some(index) != shard[1].as_u64() {

@@ -1,17 +1,20 @@
-//! Topics named after the event type (`topicTemplate`), confined to a list: no device chooses a topic at will.
+//! Topics named after the event type (`topicTemplate`).
+//!
+//! A device chooses its event types, so a template leads only to the topics of a list (`allowedTopics`), and else to the
+//! fallback topic or nowhere.
 
 use std::fmt;
 use std::sync::Arc;
 
-use super::route::Target;
+use super::target::Target;
 
-/// What a template says for the event type.
+/// The placeholder for the event type.
 const EVENT_TYPE: &str = "{event_type}";
 
-/// The longest name of a topic that Kafka takes (`org.apache.kafka.common.internals.Topic`).
+/// The longest topic name that Kafka accepts (`org.apache.kafka.common.internals.Topic`).
 const MAX_TOPIC: usize = 249;
 
-/// A parsed `topicTemplate`: what stands before and after the event type.
+/// A parsed `topicTemplate`: the texts before and after the event type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Template<'a> {
     text: &'a str,
@@ -19,7 +22,7 @@ pub(crate) struct Template<'a> {
     after: &'a str,
 }
 
-/// A template and its allow-list, compiled to what a message is looked up in: event types, sorted, and their topics.
+/// A template with its allowed topics, sorted by the event types that lead to them.
 #[derive(Debug)]
 pub(crate) struct TemplatedTopics {
     template: Box<str>,
@@ -31,38 +34,38 @@ pub(crate) struct TemplatedTopics {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TemplateError {
     #[error("names no placeholder: expected `{{event_type}}` once; for one topic write `topic`")]
-    NoPlaceholder,
+    NoTopicSettingholder,
     #[error("has a placeholder that is not known, or a brace too many: expected `{{event_type}}` once")]
-    UnknownPlaceholder,
+    UnknownTopicSettingholder,
     #[error(
         "has a character that no topic may have: expected a-z, A-Z, 0-9, `.`, `_` and `-` around `{{event_type}}`"
     )]
     Character,
 }
 
-/// What is wrong with a topic of the allow-list, or the fallback.
+/// What is wrong with an allowed topic, or the fallback topic.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TopicError {
     #[error(
-        "`{0}` is no name of a topic: expected 1 to {MAX_TOPIC} of a-z, A-Z, 0-9, `.`, `_` and `-`, but not `.` or `..`"
+        "`{0}` is not a topic name: expected 1 to {MAX_TOPIC} of a-z, A-Z, 0-9, `.`, `_` and `-`, but not `.` or `..`"
     )]
     Name(String),
     #[error("`{topic}` can never come from the template `{template}`")]
     Unreachable { topic: String, template: String },
 }
 
-/// Where a faulty topic stands. Its text is the key, relative to the route.
+/// The setting that names a topic. It displays as the setting's key, relative to the route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum TopicSetting {
     Allowed(usize),
     Fallback,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for TopicSetting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Place::Allowed(index) => write!(f, "allowedTopics[{index}]"),
-            Place::Fallback => f.write_str("fallbackTopic"),
+            TopicSetting::Allowed(index) => write!(f, "allowedTopics[{index}]"),
+            TopicSetting::Fallback => f.write_str("fallbackTopic"),
         }
     }
 }
@@ -72,14 +75,14 @@ impl<'a> Template<'a> {
         let is_brace = |c| matches!(c, '{' | '}');
         let Some((before, after)) = text.split_once(EVENT_TYPE) else {
             let error = if text.contains(is_brace) {
-                TemplateError::UnknownPlaceholder
+                TemplateError::UnknownTopicSettingholder
             } else {
-                TemplateError::NoPlaceholder
+                TemplateError::NoTopicSettingholder
             };
             return Err(error);
         };
         if before.contains(is_brace) || after.contains(is_brace) {
-            Err(TemplateError::UnknownPlaceholder)
+            Err(TemplateError::UnknownTopicSettingholder)
         } else if !before.bytes().chain(after.bytes()).all(is_topic_byte) {
             Err(TemplateError::Character)
         } else {
@@ -87,26 +90,26 @@ impl<'a> Template<'a> {
         }
     }
 
-    /// Compiles the list of the topics it may lead to. Every fault is told with its place.
-    pub(crate) fn confine(
+    /// Limits the template to the allowed topics. Calls `fault` for every topic that cannot be used.
+    pub(crate) fn with_topics(
         self,
         allowed: &[String],
         fallback: Option<&str>,
-        mut fault: impl FnMut(Place, TopicError),
+        mut fault: impl FnMut(TopicSetting, TopicError),
     ) -> TemplatedTopics {
         let mut map = Vec::with_capacity(allowed.len());
         for (index, topic) in allowed.iter().enumerate() {
             if !is_topic(topic) {
-                fault(Place::Allowed(index), TopicError::Name(topic.clone()));
+                fault(TopicSetting::Allowed(index), TopicError::Name(topic.clone()));
             } else if let Some(event_type) = self.event_type_of(topic) {
                 map.push((event_type.into(), Target::new(topic, "")));
             } else {
                 let (topic, template) = (topic.clone(), self.text.to_owned());
-                fault(Place::Allowed(index), TopicError::Unreachable { topic, template });
+                fault(TopicSetting::Allowed(index), TopicError::Unreachable { topic, template });
             }
         }
         if let Some(topic) = fallback.filter(|topic| !is_topic(topic)) {
-            fault(Place::Fallback, TopicError::Name(topic.to_owned()));
+            fault(TopicSetting::Fallback, TopicError::Name(topic.to_owned()));
         }
         map.sort_by(|(one, _): &(Box<str>, _), (other, _)| one.cmp(other));
         TemplatedTopics {
@@ -124,7 +127,7 @@ impl<'a> Template<'a> {
 }
 
 impl TemplatedTopics {
-    /// The topic for an event type; none if it is not on the list and there is no fallback.
+    /// The target of an event type; none if its topic is not allowed and there is no fallback.
     pub(crate) fn choose(&self, event_type: &str) -> Option<&Arc<Target>> {
         match self.allowed.binary_search_by(|(allowed, _)| (**allowed).cmp(event_type)) {
             Ok(at) => Some(&self.allowed[at].1),
@@ -143,7 +146,7 @@ impl TemplatedTopics {
     }
 }
 
-/// Whether Kafka takes this as the name of a topic.
+/// Whether Kafka accepts this name of a topic.
 fn is_topic(name: &str) -> bool {
     (1..=MAX_TOPIC).contains(&name.len()) && !matches!(name, "." | "..") && name.bytes().all(is_topic_byte)
 }
@@ -156,18 +159,18 @@ fn is_topic_byte(byte: u8) -> bool {
 mod tests {
     use super::*;
 
-    fn confined(template: &str, allowed: &[&str], fallback: Option<&str>) -> (TemplatedTopics, Vec<String>) {
+    fn limited(template: &str, allowed: &[&str], fallback: Option<&str>) -> (TemplatedTopics, Vec<String>) {
         let allowed: Vec<_> = allowed.iter().map(|&topic| topic.to_owned()).collect();
         let mut faults = Vec::new();
         let topics = Template::parse(template)
             .unwrap()
-            .confine(&allowed, fallback, |place, problem| faults.push(format!("{place} {problem}")));
+            .with_topics(&allowed, fallback, |place, problem| faults.push(format!("{place} {problem}")));
         (topics, faults)
     }
 
     #[test]
     fn an_event_type_goes_to_the_topic_of_its_name_if_that_is_on_the_list() {
-        let (topics, faults) = confined("wrp-{event_type}.v1", &["wrp-reboot.v1", "wrp-iot.v1"], None);
+        let (topics, faults) = limited("wrp-{event_type}.v1", &["wrp-reboot.v1", "wrp-iot.v1"], None);
         assert_eq!(faults, [""; 0]);
         let chosen = |event_type| topics.choose(event_type).map(|target| &*target.topic);
         assert_eq!(chosen("iot"), Some("wrp-iot.v1"));
@@ -178,20 +181,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_on_the_list_goes_to_the_fallback_if_there_is_one() {
-        let (topics, _) = confined("{event_type}", &["iot"], Some("others"));
+    fn an_event_type_that_is_not_on_the_list_goes_to_the_fallback_if_there_is_one() {
+        let (topics, _) = limited("{event_type}", &["iot"], Some("others"));
         assert_eq!(&*topics.choose("iot").unwrap().topic, "iot");
         assert_eq!(&*topics.choose("secrets").unwrap().topic, "others");
     }
 
     #[test]
-    fn a_template_has_the_one_placeholder_that_is_known() {
+    fn a_template_has_exactly_one_known_placeholder() {
         for (text, error) in [
-            ("wrp", TemplateError::NoPlaceholder),
-            ("wrp-{eventType}", TemplateError::UnknownPlaceholder),
-            ("{partner_id}-{event_type}", TemplateError::UnknownPlaceholder),
-            ("{event_type}{event_type}", TemplateError::UnknownPlaceholder),
-            ("{{event_type}}", TemplateError::UnknownPlaceholder),
+            ("wrp", TemplateError::NoTopicSettingholder),
+            ("wrp-{eventType}", TemplateError::UnknownTopicSettingholder),
+            ("{partner_id}-{event_type}", TemplateError::UnknownTopicSettingholder),
+            ("{event_type}{event_type}", TemplateError::UnknownTopicSettingholder),
+            ("{{event_type}}", TemplateError::UnknownTopicSettingholder),
             ("wrp {event_type}", TemplateError::Character),
             ("wrp/{event_type}", TemplateError::Character),
         ] {
@@ -200,9 +203,9 @@ mod tests {
     }
 
     #[test]
-    fn a_topic_that_kafka_refuses_or_the_template_never_gives_is_a_fault_with_its_place() {
+    fn a_topic_that_kafka_rejects_or_the_template_never_gives_is_a_fault_of_its_setting() {
         let long = "a".repeat(MAX_TOPIC + 1);
-        let (_, faults) = confined("a{event_type}", &["a b", "", &long, "b", "a", "ab"], Some(".."));
+        let (_, faults) = limited("a{event_type}", &["a b", "", &long, "b", "a", "ab"], Some(".."));
         let places: Vec<_> = faults.iter().filter_map(|fault| fault.split(' ').next()).collect();
         let allowed = |at| format!("allowedTopics[{at}]");
         assert_eq!(

@@ -1,4 +1,4 @@
-//! What the filters have decided of a sender, once for each sender and configuration: a message asks no rule.
+//! What a configuration's filters decided about a sender, computed once for each sender and configuration.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,87 +7,90 @@ use arc_swap::ArcSwapOption;
 use smallvec::SmallVec;
 
 use super::filter::{Attributes, CompiledFilter};
-use crate::listener::FilteredBy;
+use super::filtered::FilteredBy;
 
-/// Who sends a message, for routes that have a filter.
+/// The sender of a message, for routes that have a filter.
 #[derive(Clone, Copy)]
 pub struct Sender<'a> {
-    /// What is known of it. Asked only if a route has a filter, and then once for each configuration.
+    /// What is known of the sender. Read only if a route has a filter, and then once for each configuration.
     pub attributes: &'a dyn Attributes,
-    /// Where it is remembered what was decided.
-    pub admission: &'a Admission,
+    /// Where the filters' verdict on the sender is kept.
+    pub verdict: &'a CachedVerdict,
 }
 
-/// What the filters of the routes have decided of one sender, remembered from message to message.
+/// The verdict of all routes' filters on one sender, kept from message to message.
 ///
-/// It belongs to the sender, for as long as its [`Attributes`] stay as they are: to a connection, say. It takes one
-/// pointer, and some 50 bytes behind it once a message has met a filter. Another configuration
-/// ([`Publisher::update_config`](crate::Publisher::update_config)) decides anew with the sender's next message.
+/// Keep one with each sender for as long as its [`Attributes`] do not change: with a connection, for instance. It takes
+/// one pointer, and about 50 bytes behind it once a message has met a filter. After a change of the configuration
+/// ([`Publisher::update_config`](crate::Publisher::update_config)), the sender's next message computes it anew.
 #[derive(Debug, Default)]
-pub struct Admission(ArcSwapOption<Decision>);
+pub struct CachedVerdict(ArcSwapOption<Verdict>);
 
-/// What one set of filters makes of one sender.
+/// What one set of filters decided about one sender.
 #[derive(Debug)]
-pub(crate) struct Decision {
-    generation: u64,
-    /// What turns it away from each route.
-    turned_away: SmallVec<[Option<FilteredBy>; 16]>,
+pub(crate) struct Verdict {
+    /// The [`FilterSet`] that decided.
+    filter_set: u64,
+    /// For each route, the setting that rejects the sender.
+    rejected_by: SmallVec<[Option<FilteredBy>; 16]>,
 }
 
-/// The filters of one configuration at work.
+/// Identifies the filters of one configuration.
 #[derive(Debug)]
-pub(crate) struct Judge {
-    generation: u64,
-    /// For messages whose sender is not told: nothing is known of it.
-    unknown: Arc<Decision>,
+pub(crate) struct FilterSet {
+    id: u64,
+    /// The verdict on messages without a sender, of whom nothing is known.
+    unknown_sender: Arc<Verdict>,
 }
 
-/// Tells all sets of filters apart, whosever they are. 0 is none.
-static GENERATIONS: AtomicU64 = AtomicU64::new(1);
+/// Ids are unique in the process, so that a sender may use several publishers.
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
-impl Judge {
-    /// The judge over routes with these filters; none if there is nothing to filter.
+impl FilterSet {
+    /// None if no route has a filter.
     pub(crate) fn new<'f>(
         filters: impl Iterator<Item = Option<&'f CompiledFilter>> + Clone,
-    ) -> Option<Judge> {
+    ) -> Option<FilterSet> {
         if filters.clone().all(|filter| filter.is_none()) {
             return None;
         }
-        let generation = GENERATIONS.fetch_add(1, Ordering::Relaxed);
-        Some(Judge { generation, unknown: Arc::new(Decision::new(generation, None, filters)) })
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        Some(FilterSet { id, unknown_sender: Arc::new(Verdict::new(id, None, filters)) })
     }
 
-    /// What was decided of a sender, or is now.
-    pub(crate) fn decide<'f>(
+    /// The verdict on a sender: the cached one if this set made it, else a new one, which is cached.
+    pub(crate) fn verdict<'f>(
         &self,
         sender: Option<&Sender<'_>>,
         filters: impl Iterator<Item = Option<&'f CompiledFilter>>,
-    ) -> Arc<Decision> {
-        let Some(Sender { attributes, admission }) = sender else { return Arc::clone(&self.unknown) };
-        if let Some(decision) = admission.0.load_full()
-            && decision.generation == self.generation
+    ) -> Arc<Verdict> {
+        let Some(Sender { attributes, verdict: cached }) = sender else {
+            return Arc::clone(&self.unknown_sender);
+        };
+        if let Some(verdict) = cached.0.load_full()
+            && verdict.filter_set == self.id
         {
-            return decision;
+            return verdict;
         }
-        let decision = Arc::new(Decision::new(self.generation, Some(*attributes), filters));
-        admission.0.store(Some(Arc::clone(&decision)));
-        decision
+        let verdict = Arc::new(Verdict::new(self.id, Some(*attributes), filters));
+        cached.0.store(Some(Arc::clone(&verdict)));
+        verdict
     }
 }
 
-impl Decision {
+impl Verdict {
     fn new<'f>(
-        generation: u64,
+        filter_set: u64,
         sender: Option<&dyn Attributes>,
         filters: impl Iterator<Item = Option<&'f CompiledFilter>>,
-    ) -> Decision {
-        let turned_away = filters.map(|filter| filter.and_then(|filter| filter.turns_away(sender)));
-        Decision { generation, turned_away: turned_away.collect() }
+    ) -> Verdict {
+        let rejected_by = filters.map(|filter| filter.and_then(|filter| filter.rejects(sender)));
+        Verdict { filter_set, rejected_by: rejected_by.collect() }
     }
 
-    /// What turns the sender away from the route of this number.
-    pub(crate) fn turned_away(&self, route: usize) -> Option<FilteredBy> {
-        self.turned_away.get(route).copied().flatten()
+    /// The setting by which the route at this index rejects the sender; none if it accepts the sender.
+    pub(crate) fn rejected_by(&self, route: usize) -> Option<FilteredBy> {
+        self.rejected_by.get(route).copied().flatten()
     }
 }
 
@@ -99,11 +102,11 @@ mod tests {
     use crate::config::{Filter, Rule, Test};
     use crate::routing::Attribute;
 
-    /// Counts how often it is asked.
+    /// Counts how often it is read.
     #[derive(Default)]
-    struct Asked(AtomicU32);
+    struct Counted(AtomicU32);
 
-    impl Attributes for Asked {
+    impl Attributes for Counted {
         fn get(&self, _: &str) -> Option<Attribute<'_>> {
             self.0.fetch_add(1, Ordering::Relaxed);
             Some("x".into())
@@ -115,25 +118,25 @@ mod tests {
         let rule = Rule::new("key", Test::Is("x".to_owned()));
         let filter = CompiledFilter::new(&Filter { deny: vec![rule], ..Filter::default() });
         let filters = [None, Some(&filter)];
-        let (asked, admission) = (Asked::default(), Admission::default());
-        let sender = Sender { attributes: &asked, admission: &admission };
-        let mut judge = Judge::new(filters.into_iter()).unwrap();
+        let (read, cached) = (Counted::default(), CachedVerdict::default());
+        let sender = Sender { attributes: &read, verdict: &cached };
+        let mut set = FilterSet::new(filters.into_iter()).unwrap();
         for times in 1..=2 {
             for _ in 0..3 {
-                let decision = judge.decide(Some(&sender), filters.into_iter());
-                assert_eq!(decision.turned_away(0), None);
-                assert_eq!(decision.turned_away(1), Some(FilteredBy::Deny));
+                let verdict = set.verdict(Some(&sender), filters.into_iter());
+                assert_eq!(verdict.rejected_by(0), None);
+                assert_eq!(verdict.rejected_by(1), Some(FilteredBy::Deny));
             }
-            assert_eq!(asked.0.load(Ordering::Relaxed), times);
-            judge = Judge::new(filters.into_iter()).unwrap();
+            assert_eq!(read.0.load(Ordering::Relaxed), times);
+            set = FilterSet::new(filters.into_iter()).unwrap();
         }
-        assert_eq!(judge.decide(None, filters.into_iter()).turned_away(1), None, "nothing is known");
-        assert_eq!(asked.0.load(Ordering::Relaxed), 2);
+        assert_eq!(set.verdict(None, filters.into_iter()).rejected_by(1), None, "nothing is known");
+        assert_eq!(read.0.load(Ordering::Relaxed), 2);
     }
 
     #[test]
-    fn without_filters_there_is_no_judge_and_an_admission_is_a_pointer() {
-        assert!(Judge::new([None, None].into_iter()).is_none());
-        assert_eq!(size_of::<Admission>(), size_of::<usize>());
+    fn without_filters_there_is_no_filter_set_and_a_cached_verdict_is_a_pointer() {
+        assert!(FilterSet::new([None, None].into_iter()).is_none());
+        assert_eq!(size_of::<CachedVerdict>(), size_of::<usize>());
     }
 }

@@ -148,7 +148,7 @@ impl With for Config {
 
     fn with_sasl(mut self, mechanism: &str, password: &str) -> Config {
         if !mechanism.is_empty() {
-            self.sasl.mechanism = mechanism.to_owned();
+            self.sasl.mechanism = Some(mechanism.parse().unwrap());
             self.sasl.username = USER.to_owned();
             self.sasl.password = password.into();
         }

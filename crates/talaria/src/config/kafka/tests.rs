@@ -1,6 +1,6 @@
 //! Vectors: how the reference reads the section, and where this gateway differs.
 
-use std::time::Duration;
+use std::{str::FromStr, time::Duration};
 
 use serde_json::Value as Json;
 
@@ -83,7 +83,7 @@ fn compare(expected: &Json, config: &wrpkafka::Config) -> Result<(), String> {
     number("maxRecordRetries", defaults.max_record_retries, config.max_record_retries)?;
     number("requestTimeout", nanoseconds(defaults.request_timeout), nanoseconds(config.request_timeout))?;
     number("recordDeliveryTimeout", 0, nanoseconds(config.record_delivery_timeout))?;
-    vectors::same("sasl", &text(&expected["sasl"]), &config.sasl.mechanism)?;
+    vectors::same("sasl", &parsed(&expected["sasl"]), &config.sasl.mechanism)?;
     vectors::same("tls", &expected["tls"].is_object(), &config.tls.enabled)?;
     compare_dynamic(&expected["initialDynamicConfig"], &config.dynamic)
 }
@@ -102,12 +102,9 @@ fn compare_dynamic(expected: &Json, dynamic: &wrpkafka::DynamicConfig) -> Result
         .collect();
     expected_headers.sort();
     vectors::same("headers", &expected_headers, &headers)?;
-    let or = |key: &str, default: &str| match text(&expected[key]) {
-        none if none.is_empty() => default.to_owned(),
-        text => text,
-    };
-    vectors::same("compression", &or("compression", "none"), &dynamic.compression)?;
-    vectors::same("acks", &or("acks", "all"), &dynamic.acks)?;
+    let compression = parsed(&expected["compression"]).unwrap_or_default();
+    vectors::same("compression", &compression, &dynamic.compression)?;
+    vectors::same("acks", &parsed(&expected["acks"]).unwrap_or_default(), &dynamic.acks)?;
     let linger = u64::try_from(expected["linger"].as_i64().unwrap_or_default()).unwrap_or_default();
     vectors::same("linger", &Duration::from_nanos(linger), &dynamic.linger)?;
     vectors::same(
@@ -130,10 +127,15 @@ fn route(expected: &Json) -> wrpkafka::Route {
         case_insensitive: expected["caseInsensitive"].as_bool().unwrap_or_default(),
         topic: text(&expected["topic"]),
         topics: texts(&expected["topics"]),
-        topic_shard_strategy: text(&expected["topicShardStrategy"]),
-        hash_key,
+        topic_shard_strategy: parsed(&expected["topicShardStrategy"]),
+        hash_key: hash_key.parse().unwrap(),
         ..wrpkafka::Route::default()
     }
+}
+
+/// The value of a name; none for an empty text.
+fn parsed<T: FromStr>(value: &Json) -> Option<T> {
+    text(value).parse().ok()
 }
 
 fn text(value: &Json) -> String {

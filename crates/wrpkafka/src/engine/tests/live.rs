@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use super::*;
 use crate::ConnectionProblem;
-use crate::config::{DynamicConfig, Sasl, Tls};
-use crate::test_folder::Folder;
+use crate::config::{DynamicConfig, Sasl, SaslMechanism, Tls};
+use crate::test_folder::TestFolder;
 
 /// What a test waits for, without being told.
 fn eventually(what: &str, is_so: impl Fn() -> bool) {
@@ -139,7 +139,7 @@ fn right_credentials_help_a_client_at_once_that_was_never_let_in() {
     script.trouble(ConnectionProblem::Credentials);
     eventually("it is known", || publisher.problem() == Some(ConnectionProblem::Credentials));
     let sasl = Sasl {
-        mechanism: "PLAIN".to_owned(),
+        mechanism: Some(SaslMechanism::Plain),
         username: "me".to_owned(),
         password: "right".into(),
         ..Sasl::default()
@@ -165,7 +165,7 @@ fn a_problem_is_over_when_a_record_is_delivered() {
 
 #[test]
 fn certificates_that_change_are_taken_up_and_unreadable_ones_waited_for() {
-    let folder = Folder::new();
+    let folder = TestFolder::new();
     folder.write("ca.pem", "one");
     let mut config = config(10);
     config.tls.enabled = true;
@@ -191,7 +191,7 @@ fn certificates_that_change_are_taken_up_and_unreadable_ones_waited_for() {
 #[test]
 fn a_password_file_that_cannot_be_read_is_named_at_the_start() {
     let mut config = config(10);
-    config.sasl.mechanism = "PLAIN".to_owned();
+    config.sasl.mechanism = Some(SaslMechanism::Plain);
     config.sasl.username = "me".to_owned();
     config.sasl.password_file = "/nonexistent/password".to_owned();
     let publisher = Publisher::with_client(config, Script::default().connect()).unwrap();

@@ -7,6 +7,7 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
 use super::*;
+use crate::config::SaslMechanism;
 
 /// Keeps every event's level and fields as one text.
 #[derive(Clone, Default)]
@@ -47,7 +48,7 @@ async fn every_start_warns_of_brokers_that_are_not_verified_and_none_shows_a_pas
     let mut config = config(1);
     config.tls.enabled = true;
     config.tls.insecure_skip_verify = true;
-    config.sasl.mechanism = "PLAIN".to_owned();
+    config.sasl.mechanism = Some(SaslMechanism::Plain);
     config.sasl.username = "me".to_owned();
     config.sasl.password = "hunter2".into();
     let publisher = Publisher::with_client(config, Script::default().connect()).unwrap();

@@ -1,4 +1,4 @@
-//! Rendered headers in memory.
+//! Rendered headers in one allocation.
 
 use std::io::Write as _;
 
@@ -6,14 +6,14 @@ use wrp::Text;
 
 /// The rendered headers of a record in one allocation, which can be reused.
 ///
-/// Names and values lie one after the other, each behind its length (4 bytes, native order).
+/// Names and values follow one another, each after its length (4 bytes, native order).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct HeaderBlock {
+pub struct HeaderBlock {
     bytes: Vec<u8>,
     count: usize,
 }
 
-/// The length that stands before each name and value.
+/// The size of the length before each name and value.
 const LENGTH: usize = size_of::<u32>();
 
 impl HeaderBlock {
@@ -21,7 +21,7 @@ impl HeaderBlock {
         self.push_joined(name, "", value);
     }
 
-    /// A header whose name is in two pieces.
+    /// Appends a header whose name is in two parts.
     pub(super) fn push_joined(&mut self, name: &str, more: &str, value: &[u8]) {
         self.bytes.reserve(2 * LENGTH + name.len() + more.len() + value.len());
         self.push_length(name.len() + more.len());
@@ -33,7 +33,7 @@ impl HeaderBlock {
     }
 
     fn push_length(&mut self, length: usize) {
-        // A message has fewer than 4 GiB, and so has each of its parts.
+        // A message is smaller than 4 GiB, and so is each of its parts.
         self.bytes.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_ne_bytes());
     }
 
@@ -60,27 +60,37 @@ impl HeaderBlock {
         self.count += other.count;
     }
 
-    pub(crate) fn clear(&mut self) {
+    /// Removes all headers and keeps the memory.
+    pub fn clear(&mut self) {
         self.bytes.clear();
         self.count = 0;
     }
 
-    /// How many headers there are.
-    pub(crate) fn len(&self) -> usize {
+    /// The number of headers.
+    #[must_use]
+    pub fn len(&self) -> usize {
         self.count
     }
 
+    /// Whether there are no headers.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
     /// The bytes of all names and values.
-    pub(crate) fn size(&self) -> usize {
+    #[must_use]
+    pub fn size(&self) -> usize {
         self.bytes.len() - 2 * LENGTH * self.count
     }
 
-    /// What the buffer has room for without growing.
+    /// The bytes that the buffer holds without growing.
     pub(crate) fn capacity(&self) -> usize {
         self.bytes.capacity()
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
+    /// All names and values, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
         let mut rest = self.bytes.as_slice();
         std::iter::from_fn(move || {
             let name = take(&mut rest)?;

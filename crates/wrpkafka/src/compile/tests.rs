@@ -1,0 +1,160 @@
+//! What a configuration must have to be accepted, and which faults it reports.
+
+mod registry;
+mod routes;
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::config::{Config, ConfigError, DynamicConfig, Route, SaslMechanism, Secret, UnknownNameError};
+
+fn minimal() -> Config {
+    Config { brokers: vec!["localhost:9092".to_owned()], ..Config::default() }
+}
+
+fn keys(config: &Config) -> Vec<String> {
+    config.check().err().into_iter().flat_map(|error| error.0).map(|fault| fault.key).collect()
+}
+
+#[test]
+fn vectors_config_errors() {
+    vectors::run("config_errors.json", |case| {
+        let value = &case.value;
+        let dynamic = match dynamic_from_vector(&value["config"]) {
+            Ok(dynamic) => dynamic,
+            Err(_) if value["valid"] != true => return Ok(()),
+            Err(error) => return Err(format!("{error}, expected valid")),
+        };
+        // Contract §14.1: without a topic map every message goes to `wrp-events`; the reference reports an error.
+        let valid = value["valid"] == true || dynamic.topic_map.is_empty();
+        let checked = if value["kind"] == "publisher" {
+            let brokers = value["brokers"].as_array().into_iter().flatten();
+            let brokers = brokers.map(|text| text.as_str().unwrap_or_default().to_owned()).collect();
+            Config { brokers, dynamic, ..Config::default() }.check()
+        } else {
+            dynamic.check()
+        };
+        match checked {
+            Ok(()) if valid => Ok(()),
+            Err(ConfigError(faults)) if !valid && faults.iter().all(|fault| !fault.key.is_empty()) => Ok(()),
+            other => Err(format!("{other:?}, expected valid: {valid}, error {}", value["error"])),
+        }
+    });
+}
+
+#[test]
+fn brokers_alone_are_a_whole_configuration() {
+    assert_eq!(minimal().check(), Ok(()));
+}
+
+#[test]
+fn every_fault_is_named_at_once() {
+    let mut config = Config {
+        brokers: vec!["ok:1".to_owned(), "a:1,b:2".to_owned()],
+        max_buffered_records: 0,
+        request_timeout: Duration::from_millis(1),
+        record_delivery_timeout: Duration::from_millis(999),
+        ..Config::default()
+    };
+    config.tls.enabled = true;
+    config.tls.cert_file = "client.pem".to_owned();
+    config.sasl.mechanism = Some(SaslMechanism::Plain);
+    config.dynamic.linger = Duration::from_secs(61);
+    config.dynamic.batch_max_bytes = 511;
+    config.dynamic.topic_map = vec![Route { pattern: "a**".to_owned(), ..Route::default() }];
+    config.dynamic.headers = vec![("h".to_owned(), vec!["wrp.Nope".to_owned()])];
+    assert_eq!(
+        keys(&config),
+        [
+            "brokers[1]",
+            "maxBufferedRecords",
+            "requestTimeout",
+            "recordDeliveryTimeout",
+            "tls.keyFile",
+            "sasl.username",
+            "initialDynamicConfig.linger",
+            "initialDynamicConfig.batchMaxBytes",
+            "initialDynamicConfig.topicMap[0].pattern",
+            "initialDynamicConfig.topicMap[0].topic",
+            "initialDynamicConfig.headers.h",
+        ]
+    );
+}
+
+#[test]
+fn a_fault_never_shows_a_password() {
+    let mut config = minimal();
+    config.sasl.password = Secret::from("hunter2\0");
+    let shown = format!("{config:?} {:?}", config.check());
+    assert!(!shown.contains("hunter2"), "{shown}");
+}
+
+#[test]
+fn a_password_comes_from_one_place() {
+    let mut config = minimal();
+    config.sasl.password_file = "password".to_owned();
+    assert_eq!(keys(&config), ["sasl.mechanism"]);
+    config.sasl.mechanism = Some(SaslMechanism::Plain);
+    config.sasl.username = "me".to_owned();
+    assert_eq!(keys(&config), [""; 0]);
+    config.sasl.password = Secret::from("hunter2");
+    assert_eq!(keys(&config), ["sasl.passwordFile"]);
+}
+
+#[test]
+fn a_delivery_timeout_must_outlast_the_linger() {
+    let mut config = minimal();
+    config.record_delivery_timeout = Duration::from_secs(1);
+    config.dynamic.linger = Duration::from_secs(1);
+    assert_eq!(keys(&config), ["recordDeliveryTimeout"]);
+}
+
+/// The dynamic configuration of a test vector, whose keys are those of the configuration file.
+fn dynamic_from_vector(value: &Value) -> Result<DynamicConfig, UnknownNameError> {
+    let linger = text(value, "linger");
+    let routes = value["topicMap"].as_array().into_iter().flatten().map(route_from_vector);
+    Ok(DynamicConfig {
+        topic_map: routes.collect::<Result<_, _>>()?,
+        headers: value["headers"]
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(name, values)| (name.clone(), texts(values)))
+            .collect(),
+        compression: choice(value, "compression")?.unwrap_or_default(),
+        linger: match linger.as_str() {
+            "" | "0s" => Duration::ZERO,
+            "100ms" => Duration::from_millis(100),
+            _ => Duration::from_secs(3600),
+        },
+        batch_max_bytes: value["batchMaxBytes"].as_u64().unwrap_or_default(),
+        acks: choice(value, "acks")?.unwrap_or_default(),
+    })
+}
+
+fn route_from_vector(value: &Value) -> Result<Route, UnknownNameError> {
+    Ok(Route {
+        pattern: text(value, "pattern"),
+        case_insensitive: value["caseInsensitive"] == true,
+        topic: text(value, "topic"),
+        topics: texts(&value["topics"]),
+        topic_shard_strategy: choice(value, "topicShardStrategy")?,
+        hash_key: choice(value, "hashKey")?.unwrap_or_default(),
+        ..Route::default()
+    })
+}
+
+fn choice<T: FromStr>(of: &Value, key: &str) -> Result<Option<T>, T::Err> {
+    let text = text(of, key);
+    (!text.is_empty()).then(|| text.parse()).transpose()
+}
+
+fn text(of: &Value, key: &str) -> String {
+    of[key].as_str().unwrap_or_default().to_owned()
+}
+
+fn texts(of: &Value) -> Vec<String> {
+    of.as_array().into_iter().flatten().map(|text| text.as_str().unwrap_or_default().to_owned()).collect()
+}
