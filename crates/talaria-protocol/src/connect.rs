@@ -11,7 +11,7 @@ mod identity;
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
-use wrp::{DeviceId, InvalidDeviceId, Text};
+use wrp::{DeviceId, DeviceNameError, Text};
 
 use crate::claims::Claims;
 use crate::convey::Convey;
@@ -40,10 +40,10 @@ pub enum ConnectError {
     NoName,
     /// `X-Webpa-Device-Name` is not a device id.
     #[error("failed to extract device ID: {0}")]
-    BadName(InvalidDeviceId),
+    BadName(DeviceNameError),
     /// The token's claim `device-id` is not a device id. The reference's text has the error twice.
     #[error("{0}\n{0}")]
-    BadClaim(InvalidDeviceId),
+    BadClaim(DeviceNameError),
     /// A filter of the operator excludes it (contract §2.7). The reference answers 200 without an upgrade.
     #[error("device blocked from connecting due to filters")]
     Filtered,
@@ -60,7 +60,7 @@ impl Candidate {
     pub fn new(headers: &HeaderMap, session_id: SessionId) -> Result<Candidate, ConnectError> {
         let name = headers.get(DEVICE_NAME).map(HeaderValue::as_bytes).filter(|name| !name.is_empty());
         let name = name.ok_or(ConnectError::NoName)?;
-        let name = std::str::from_utf8(name).map_err(|_| ConnectError::BadName(InvalidDeviceId))?;
+        let name = std::str::from_utf8(name).map_err(|_| ConnectError::BadName(DeviceNameError))?;
         let id: DeviceId = name.parse().map_err(ConnectError::BadName)?;
         let context = headers.get(INTERMEDIATE_CONTEXT).map_or(&b""[..], HeaderValue::as_bytes);
         let identity = Identity {

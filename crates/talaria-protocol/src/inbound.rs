@@ -4,7 +4,7 @@
 //! Start reading at [`read`], a pure function that does not allocate for a valid message. Where an accepted message goes,
 //! what is counted, and the text of the time stamp are the gateway's matter.
 
-use wrp::{DecodeError, DeviceId, MessageRef, MessageType, NotUtf8, OCTET_STREAM, Text};
+use wrp::{DecodeError, DeviceId, MessageRef, MessageType, NotUtf8Error, OCTET_STREAM, Text};
 
 /// The metadata key of the time at which the gateway took the message.
 const TIMESTAMP: &str = "/xmidt-timestamp";
@@ -60,7 +60,7 @@ pub enum InboundError {
     Decode(#[from] DecodeError),
     /// One of its texts is not UTF-8.
     #[error(transparent)]
-    NotUtf8(#[from] NotUtf8),
+    NotUtf8(#[from] NotUtf8Error),
     /// Its source is not the device, and the check is enforced.
     #[error("the source is not this device: {}", .0.reason())]
     Source(SourceVerdict),

@@ -1,3 +1,9 @@
+//! The ids by which devices register and are addressed (contract §1.10).
+//!
+//! The reference has two parsers, so there are two here: `FromStr` is that of WRP v3, which the gateway uses to register
+//! and to route; [`DeviceId::parse_v5`] is that of the Kafka publisher. Both yield the canonical form. Whether the
+//! scheme's own rules hold is checked for `mac:` only: any text may follow `uuid:`, as in the reference.
+
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -5,7 +11,7 @@ use std::sync::Arc;
 use crate::Scheme;
 use crate::mac;
 
-/// What a device is registered and addressed by, in its canonical form (contract §1.10). Cheap to clone.
+/// The canonical id of a device: `mac:112233aabbcc`. A clone shares the text.
 ///
 /// ```
 /// use wrp::{DeviceId, Scheme};
@@ -14,39 +20,40 @@ use crate::mac;
 /// assert_eq!(id.as_str(), "mac:112233aabbcc");
 /// assert_eq!((id.scheme(), id.id()), (Scheme::Mac, "112233aabbcc"));
 /// assert_eq!("mac:1".parse::<DeviceId>().unwrap_err().to_string(), "invalid device name");
-/// # Ok::<(), wrp::InvalidDeviceId>(())
+/// # Ok::<(), wrp::DeviceNameError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeviceId(Arc<str>);
 
-/// A text that is no device's name.
+/// The text is not a name under which a device can register (WRP v3). Like the reference, it does not say why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("invalid device name")]
-pub struct InvalidDeviceId;
+pub struct DeviceNameError;
 
-/// Why a text is no device id to WRP v5.
+/// Why WRP v5 does not accept a text as a device id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DeviceIdError {
-    /// There is no text.
+    /// The text is empty or blank.
     #[error("invalid device name: empty device ID")]
     Empty,
-    /// It does not begin with one of the schemes and a colon.
+    /// The text does not begin with a known scheme and a colon.
     #[error("invalid device name: unknown or missing scheme")]
     UnknownScheme,
-    /// There is nothing after the scheme.
+    /// Nothing follows the scheme.
     #[error("invalid device name: missing authority in device ID")]
     MissingAuthority,
-    /// A MAC address with something that is neither a hex digit nor a separator.
+    /// The MAC address contains a character that is neither a hex digit nor a separator.
     #[error("invalid device name: invalid character `{0}` in MAC address")]
     MacCharacter(char),
-    /// A MAC address that has not twelve digits.
+    /// The MAC address does not have twelve hex digits.
     #[error("invalid device name: invalid MAC address length")]
     MacLength,
 }
 
 impl DeviceId {
-    /// Parses a device id as WRP v5 does, which the Kafka publisher needs: blanks around it and around its authority are
-    /// trimmed, and `event:` and `self:` are ids too. Its [`id`](DeviceId::id) is the `source` key and the `DeviceID` header.
+    /// Parses a device id as WRP v5 does, for the Kafka publisher's `source` key and `DeviceID` header.
+    ///
+    /// Unlike in v3, blanks around the text and around its authority are trimmed, and `event:` and `self:` are ids.
     ///
     /// ```
     /// let id = wrp::DeviceId::parse_v5("event: iot /x")?;
@@ -55,7 +62,7 @@ impl DeviceId {
     /// ```
     ///
     /// # Errors
-    /// Says what is wrong with it.
+    /// Returns the first rule of v5 that the text breaks.
     pub fn parse_v5(text: &str) -> Result<DeviceId, DeviceIdError> {
         let parts = PartsV5::split(text)?;
         match parts.scheme {
@@ -65,7 +72,7 @@ impl DeviceId {
         }
     }
 
-    /// Makes an id of a scheme and an authority that is canonical already.
+    /// Joins a scheme and an authority, which must already be in its canonical form.
     pub(crate) fn new(scheme: Scheme, authority: &str) -> DeviceId {
         DeviceId([scheme.as_str(), ":", authority].concat().into())
     }
@@ -75,10 +82,10 @@ impl DeviceId {
         &self.0
     }
 
-    /// The kind of id.
+    /// The part before the colon.
     pub fn scheme(&self) -> Scheme {
         let scheme = self.0.split_once(':').and_then(|(scheme, _)| Scheme::parse(scheme));
-        scheme.unwrap_or(Scheme::Serial) // an id is only ever made with a scheme
+        scheme.unwrap_or(Scheme::Serial) // cannot happen: each constructor writes a scheme
     }
 
     /// The id without its scheme: `112233aabbcc`.
@@ -87,18 +94,19 @@ impl DeviceId {
     }
 }
 
-/// Parses the name under which a device registers, or the dest of a message for it. What follows the id is ignored.
+/// Parses the name under which a device registers, or the dest of a message to a device (WRP v3). Text after the id, from
+/// the first `/` on, is ignored.
 impl FromStr for DeviceId {
-    type Err = InvalidDeviceId;
+    type Err = DeviceNameError;
 
-    fn from_str(text: &str) -> Result<DeviceId, InvalidDeviceId> {
-        let (scheme, rest) = text.split_once(':').ok_or(InvalidDeviceId)?;
-        let scheme = Scheme::parse(scheme).ok_or(InvalidDeviceId)?;
+    fn from_str(text: &str) -> Result<DeviceId, DeviceNameError> {
+        let (scheme, rest) = text.split_once(':').ok_or(DeviceNameError)?;
+        let scheme = Scheme::parse(scheme).ok_or(DeviceNameError)?;
         let (id, _) = split_at_slash(rest);
         match scheme {
             Scheme::Mac if mac::digits(id) == Ok(12) => Ok(DeviceId::new(scheme, &mac::canonical(id))),
             Scheme::Uuid | Scheme::Dns | Scheme::Serial if !id.is_empty() => Ok(DeviceId::new(scheme, id)),
-            _ => Err(InvalidDeviceId),
+            _ => Err(DeviceNameError),
         }
     }
 }
@@ -121,14 +129,14 @@ impl fmt::Debug for DeviceId {
     }
 }
 
-/// A v5 locator, taken apart and checked.
+/// The parts of a v5 locator that has been checked.
 pub(crate) struct PartsV5<'a> {
     pub(crate) scheme: Scheme,
     /// Trimmed; a MAC address is valid but not yet canonical.
     pub(crate) authority: &'a str,
-    /// Whether there was nothing between the scheme and what follows, not even blanks.
+    /// Whether the authority was empty before it was trimmed.
     pub(crate) bare: bool,
-    /// What follows the authority, from its slash on.
+    /// The text after the authority, which begins with `/` unless it is empty.
     pub(crate) rest: &'a str,
 }
 
@@ -155,7 +163,7 @@ impl<'a> PartsV5<'a> {
     }
 }
 
-/// Splits before the first slash.
+/// Splits in front of the first slash.
 pub(crate) fn split_at_slash(text: &str) -> (&str, &str) {
     text.split_at(text.find('/').unwrap_or(text.len()))
 }

@@ -1,62 +1,66 @@
+//! The errors of decoding a message, shared by msgpack and JSON.
+//!
+//! The errors of names (device ids, locators) and content types stand beside their parsers.
+
 use std::fmt;
 use std::str::Utf8Error;
 
 use crate::Field;
 
-/// Bytes that are not a WRP message, and where they stop being one.
+/// Why bytes do not decode to a WRP message, and where the fault is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DecodeError {
-    /// What is wrong.
-    pub problem: Problem,
-    /// The field in whose value it is; none for the message's own frame and for unknown keys.
+    /// What is wrong with the bytes.
+    pub problem: WireError,
+    /// The field whose value is wrong; `None` if the fault is in the message's own frame or under an unknown key.
     pub field: Option<Field>,
-    /// How many bytes into the input it was noticed.
+    /// The position of the fault, in bytes from the start of the input.
     pub offset: usize,
 }
 
 /// What can be wrong with the bytes of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Problem {
-    /// The bytes end, or the input cannot hold as much as a length prefix claims.
+pub enum WireError {
+    /// The input ends too early, or a length prefix claims more than the input can hold.
     #[error("the message is cut short")]
     Truncated,
-    /// The whole is no map, or no JSON object.
+    /// The message is not a map (msgpack) or an object (JSON).
     #[error("expected a map")]
     ExpectedMessage,
-    /// A text is something else.
+    /// A value of another type stands where a text belongs.
     #[error("expected text")]
     ExpectedText,
-    /// An integer is something else.
+    /// A value of another type stands where an integer belongs.
     #[error("expected an integer")]
     ExpectedInteger,
-    /// A bool is something else.
+    /// A value of another type stands where a bool belongs.
     #[error("expected a bool")]
     ExpectedBool,
-    /// A payload is neither binary nor, where that will do, text.
+    /// The payload is neither binary nor, where the version accepts that, text.
     #[error("expected a payload")]
     ExpectedPayload,
-    /// Headers, partner ids or spans are something else.
+    /// Headers, partner ids or spans are not a list.
     #[error("expected a list")]
     ExpectedList,
-    /// Metadata is something else.
+    /// The metadata is not a map of texts.
     #[error("expected a map of texts")]
     ExpectedMetadata,
-    /// A number that the field cannot hold.
+    /// The field cannot hold a number of this size.
     #[error("the number does not fit into 64 bits with a sign")]
     OutOfRange,
-    /// The byte that msgpack never uses.
+    /// The byte 0xc1, which the msgpack specification reserves.
     #[error("0xc1 is not a msgpack type")]
     Reserved,
-    /// Values nested deeper than any message needs.
+    /// The value under an unknown key is nested more than 1024 deep (contract §1.6).
     #[error("the value is nested too deeply")]
     TooDeep,
-    /// More bytes than a message can have.
+    /// The input is longer than 4 GiB (contract §1.6).
     #[error("the message is larger than 4 GiB")]
     TooLarge,
-    /// Text that is not JSON.
+    /// The text breaks JSON's grammar.
     #[error("the text is not JSON")]
     Syntax,
-    /// A payload that is not padded standard base64.
+    /// The payload is not padded standard base64 (contract §1.8).
     #[error("the payload is not base64")]
     Base64,
 }
@@ -72,12 +76,12 @@ impl fmt::Display for DecodeError {
 
 impl std::error::Error for DecodeError {}
 
-/// A top-level text that is not UTF-8. A device's message with one is rejected (contract §1.7).
+/// A top-level text field is not UTF-8. The gateway rejects such messages from devices (contract §1.7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{field} is not UTF-8: {source}")]
-pub struct NotUtf8 {
-    /// The field that holds it.
+pub struct NotUtf8Error {
+    /// The first such field, in the order of contract §1.1.
     pub field: Field,
-    /// Where in the field it stops being UTF-8.
+    /// The position of the first wrong byte in that field.
     pub source: Utf8Error,
 }

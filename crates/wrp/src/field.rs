@@ -1,6 +1,10 @@
+//! The names of a message's fields on the wire (contract §1.1).
+//!
+//! What a field's value may be is the decoders' business ([`msgpack`](crate::msgpack), [`json`](crate::json)).
+
 use std::fmt;
 
-/// One of a message's fields. Its text is the key on the wire.
+/// A field of a message. Its `Display` is the key on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Field {
@@ -24,9 +28,9 @@ pub enum Field {
     Headers,
     /// `metadata`
     Metadata,
-    /// `spans`, which v3 alone has
+    /// `spans` (v3 only)
     Spans,
-    /// `include_spans`, which v3 alone has
+    /// `include_spans` (v3 only)
     IncludeSpans,
     /// `path`
     Path,
@@ -45,7 +49,7 @@ pub enum Field {
 }
 
 impl Field {
-    /// All of them, in the order in which both encoders write them (contract §1.1).
+    /// All fields, in the order in which both encoders write them (contract §1.1).
     pub const ALL: [Field; 19] = [
         Field::MsgType,
         Field::Source,
@@ -68,7 +72,7 @@ impl Field {
         Field::Qos,
     ];
 
-    /// The key that names the field on the wire.
+    /// The field's key on the wire.
     pub const fn key(self) -> &'static str {
         match self {
             Field::MsgType => "msg_type",
@@ -93,7 +97,6 @@ impl Field {
         }
     }
 
-    /// The field that a key names.
     #[inline]
     pub(crate) fn from_key(key: &[u8]) -> Option<Field> {
         Some(match key {

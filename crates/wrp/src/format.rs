@@ -1,9 +1,11 @@
+//! The formats of a message, msgpack and JSON, and the content types that select them (contract §1.9).
+
 use std::fmt;
 
-/// The media type of payloads whose sender did not say what they are.
+/// The media type of a payload whose sender named none.
 pub const OCTET_STREAM: &str = "application/octet-stream";
 
-/// The two wire formats of a message.
+/// A wire format of messages.
 ///
 /// ```
 /// use wrp::Format;
@@ -14,25 +16,25 @@ pub const OCTET_STREAM: &str = "application/octet-stream";
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Format {
-    /// msgpack, the format of devices and of Kafka records, and the default.
+    /// msgpack, the format of devices and of Kafka records.
     #[default]
     Msgpack,
-    /// JSON, which the REST API takes too.
+    /// JSON, which the REST API accepts as well.
     Json,
 }
 
-/// A content type that names neither format.
+/// A content type selects neither msgpack nor JSON. The text is the reference's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("invalid WRP content type: {0}")]
-pub struct UnknownContentType(pub String);
+pub struct ContentTypeError(pub String);
 
 impl Format {
-    /// The format that a content type names (contract §1.9): one that contains `json` or `msgpack`; an empty one means
-    /// msgpack.
+    /// The format that a content type selects (contract §1.9): JSON if it contains `json`, msgpack if it contains
+    /// `msgpack` or is empty.
     ///
     /// # Errors
-    /// For any other content type, `*/*` and `application/wrp` included.
-    pub fn from_content_type(content_type: &str) -> Result<Format, UnknownContentType> {
+    /// For any other content type, also `*/*` and `application/wrp`.
+    pub fn from_content_type(content_type: &str) -> Result<Format, ContentTypeError> {
         if content_type.is_empty() {
             Ok(Format::default())
         } else if content_type.contains("json") {
@@ -40,11 +42,11 @@ impl Format {
         } else if content_type.contains("msgpack") {
             Ok(Format::Msgpack)
         } else {
-            Err(UnknownContentType(content_type.to_owned()))
+            Err(ContentTypeError(content_type.to_owned()))
         }
     }
 
-    /// The media type to send it with.
+    /// The media type of messages in this format.
     pub const fn mime(self) -> &'static str {
         match self {
             Format::Msgpack => "application/msgpack",

@@ -1,10 +1,11 @@
-//! Messages as JSON: the format of the REST API for those who ask for it (contract §1.8).
+//! Messages as JSON (contract §1.8), which callers of the REST API may choose.
 //!
-//! The two versions differ. v3 writes an integer beyond ±2^53 as a text, reads integers from texts and from floats that are
-//! whole, and takes numbers and bools for texts; its keys are exact. v5 writes plain integers and reads nothing else, but
-//! matches keys without regard to case, and ends with a newline. Both read one value and ignore what follows.
+//! v3 and v5 differ. v3 writes an integer beyond ±2^53 in quotes; it reads integers in quotes or with a fraction of
+//! zero, and accepts numbers and bools as texts; the case of a key matters. v5 writes and reads plain integers, matches
+//! keys in any case, and ends its output with a line feed. Both read one value and ignore the bytes after it.
 //!
-//! This is no general JSON library, and allocates no more than a small multiple of the text's length.
+//! This is not a general JSON library: it reads and writes messages only, so that `wrp` needs no serde. What it allocates
+//! is at most a small multiple of the length of the text. Start at `json/decode.rs` and `json/encode.rs`.
 
 mod decode;
 mod encode;
@@ -41,7 +42,7 @@ pub fn decode_v5(text: &[u8]) -> Result<Message, DecodeError> {
     decode::decode::<true>(text)
 }
 
-/// Appends a message as v3 JSON. What is not UTF-8 becomes U+FFFD.
+/// Appends a message as v3 JSON. Each byte that is not UTF-8 becomes U+FFFD.
 ///
 /// ```
 /// let event = wrp::MessageRef { dest: "event:<iot>".into(), ..Default::default() };
@@ -53,7 +54,7 @@ pub fn encode_v3(message: &MessageRef<'_>, out: &mut Vec<u8>) {
     encode::encode::<false>(message, out);
 }
 
-/// Appends a message as v5 JSON, with a newline after it. What is not UTF-8 becomes U+FFFD; metadata is sorted by key.
+/// Appends a message as v5 JSON and a line feed. Each byte that is not UTF-8 becomes U+FFFD; metadata is sorted by key.
 ///
 /// ```
 /// let event = wrp::MessageRef { dest: "event:iot".into(), ..Default::default() };

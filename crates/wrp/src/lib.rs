@@ -1,13 +1,16 @@
-//! The Web Routing Protocol: its messages, in two versions and two formats, and the names that its senders and
-//! receivers go by.
+//! The Web Routing Protocol (WRP): messages in two versions and two formats, and the names of their senders and
+//! receivers. The behaviour is contract §1 and §15.
 //!
-//! - [`MessageRef`] is a message that borrows from the bytes it was decoded from; [`Message`] owns what it holds.
-//! - [`MessageRef::decode_v3`] and [`MessageRef::encode_v3`] speak msgpack as devices do, `…_v5` as Kafka's records do,
-//!   and [`json`] as the REST API may.
-//! - [`DeviceId`] is what a device is registered and addressed by; [`Locator`] is what `source` and `dest` hold.
-//! - [`Qos`] and [`Rdr`] are how much a message matters and what became of it.
+//! - [`MessageRef`] borrows from the bytes that it was decoded from; [`Message`] owns its fields.
+//! - [`MessageRef::decode_v3`] and [`MessageRef::encode_v3`] are the msgpack of devices and event receivers, `…_v5` that
+//!   of Kafka records. [`json`] is the JSON of the REST API.
+//! - [`DeviceId`] is what a device registers as; [`Locator`] is what `source` and `dest` hold.
+//! - [`Qos`] is how important a message is, [`Rdr`] the result of its delivery.
 //!
-//! There is no I/O here, nothing asynchronous, and no allocation where a borrow does.
+//! The crate has no I/O, no clock and no async code, and it builds for `wasm32-unknown-unknown`. It does not route
+//! messages and does not check them beyond their encoding: that is the gateway's work.
+//!
+//! Start at `message_ref.rs` for the messages, then `msgpack/decode.rs` and `msgpack/encode.rs` for the bytes.
 
 mod device_id;
 mod error;
@@ -29,10 +32,10 @@ mod spans;
 mod strings;
 mod text;
 
-pub use device_id::{DeviceId, DeviceIdError, InvalidDeviceId};
-pub use error::{DecodeError, NotUtf8, Problem};
+pub use device_id::{DeviceId, DeviceIdError, DeviceNameError};
+pub use error::{DecodeError, NotUtf8Error, WireError};
 pub use field::Field;
-pub use format::{Format, OCTET_STREAM, UnknownContentType};
+pub use format::{ContentTypeError, Format, OCTET_STREAM};
 pub use locator::{Locator, LocatorError, event_type};
 pub use message::Message;
 pub use message_ref::MessageRef;
@@ -45,7 +48,7 @@ pub use spans::{Spans, SpansIter};
 pub use strings::{Strings, StringsIter};
 pub use text::{Text, TextBuf};
 
-/// The examples of the README are tests.
+/// Makes the examples in the README doc tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

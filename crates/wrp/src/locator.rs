@@ -1,11 +1,16 @@
+//! Locators: what the `source` and `dest` of a message hold (contract §1.11), and the event type in a `dest` (contract §1.12).
+//!
+//! As for device ids there are two parsers: [`Locator::parse_v3`] for routing in the gateway, [`Locator::parse_v5`] for the
+//! Kafka publisher. Whether a locator leads to a connected device is not known here.
+
 use std::borrow::Cow;
 use std::fmt;
 
 use crate::device_id::{PartsV5, split_at_slash};
 use crate::{DeviceId, DeviceIdError, Scheme, mac};
 
-/// What a message's `source` and `dest` hold: the name of a device, a service on it, a host or a kind of event
-/// (contract §1.11). Its text is the locator again.
+/// The name of a device, of a service on a device, of a host or of a type of events (contract §1.11). Its `Display` is a
+/// locator again.
 ///
 /// ```
 /// use wrp::{Locator, Scheme};
@@ -20,48 +25,48 @@ use crate::{DeviceId, DeviceIdError, Scheme, mac};
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Locator<'a> {
-    /// What kind of name it is.
+    /// The part before the colon.
     pub scheme: Scheme,
-    /// The name: v3 leaves it as it is written, v5 makes a MAC address canonical. Empty for `self` only.
+    /// The part after the colon: v3 keeps it as it is written, v5 makes a MAC address canonical. Empty for `self` only.
     pub authority: Cow<'a, str>,
-    /// The service on the device, where there is one.
+    /// The service on the device; empty if the locator names none.
     pub service: &'a str,
-    /// What follows, beginning with `/`.
+    /// The rest of the text, which begins with `/` unless it is empty.
     pub ignored: Cow<'a, str>,
 }
 
-/// What is wrong with a text that ought to be a locator. The texts are the reference's.
+/// Why a text is not a locator. The texts are the reference's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LocatorError {
-    /// v3: it does not look like one.
+    /// v3: the text does not begin with a known scheme and a colon.
     #[error("invalid locator: `{0}` does not match expected locator pattern")]
     Pattern(String),
-    /// v3: a `dns` or `event` locator that names nothing.
+    /// v3: a `dns` or `event` locator without an authority.
     #[error("invalid locator: empty authority")]
     EmptyAuthority,
-    /// v3: a device's locator whose authority is no id of that kind.
+    /// v3: the authority of a device's locator is not an id of its scheme.
     #[error(
         "invalid device name: unable to make a device ID with scheme `{scheme}` and authority `{authority}`"
     )]
     Device {
-        /// The kind of id.
+        /// The locator's scheme.
         scheme: Scheme,
-        /// What cannot be one.
+        /// The authority, trimmed.
         authority: String,
     },
-    /// v5: it has no device id in front.
+    /// v5: the text does not begin with a device id.
     #[error("invalid locator; {0}")]
     DeviceId(#[from] DeviceIdError),
-    /// v5: a `self` locator that names something.
+    /// v5: a `self` locator with an authority.
     #[error("invalid locator")]
     NamedSelf,
 }
 
 impl<'a> Locator<'a> {
-    /// Parses a locator as the gateway does for routing.
+    /// Parses a locator as WRP v3 does, for routing in the gateway.
     ///
     /// # Errors
-    /// Says what is wrong with it.
+    /// Returns the first rule of v3 that the text breaks.
     pub fn parse_v3(text: &'a str) -> Result<Locator<'a>, LocatorError> {
         let pattern = || LocatorError::Pattern(text.to_owned());
         let (scheme, rest) = text.split_once(':').ok_or_else(pattern)?;
@@ -86,10 +91,10 @@ impl<'a> Locator<'a> {
         Ok(Locator { scheme, authority: Cow::Borrowed(authority), service, ignored })
     }
 
-    /// Parses a locator as the Kafka publisher does.
+    /// Parses a locator as WRP v5 does, for the Kafka publisher.
     ///
     /// # Errors
-    /// Says what is wrong with it.
+    /// Returns the first rule of v5 that the text breaks.
     pub fn parse_v5(text: &'a str) -> Result<Locator<'a>, LocatorError> {
         let PartsV5 { scheme, authority, bare, rest } = PartsV5::split(text)?;
         if scheme == Scheme::Own && !bare {
@@ -106,7 +111,7 @@ impl<'a> Locator<'a> {
         Ok(Locator { scheme, authority, service, ignored: Cow::Borrowed(ignored) })
     }
 
-    /// The id of the device that it names: `self:` for `self`, none for `dns` and `event`.
+    /// The id of the device that the locator names: `self:` for `self`, `None` for `dns` and `event`.
     pub fn device_id(&self) -> Option<DeviceId> {
         match self.scheme {
             Scheme::Dns | Scheme::Event => None,
@@ -115,7 +120,7 @@ impl<'a> Locator<'a> {
         }
     }
 
-    /// Whether it names that device. As comparing [`Locator::device_id`], without making one.
+    /// Whether [`Locator::device_id`] is `device`. Does not allocate.
     ///
     /// ```
     /// let id: wrp::DeviceId = "mac:112233aabbcc".parse()?;
@@ -131,7 +136,7 @@ impl<'a> Locator<'a> {
             }
     }
 
-    /// The event type: the authority of an `event:` locator, else empty.
+    /// The authority of an `event:` locator; empty for other schemes (contract §1.12).
     pub fn event_type(&self) -> &str {
         match self.scheme {
             Scheme::Event => &self.authority,
@@ -147,8 +152,8 @@ impl fmt::Display for Locator<'_> {
     }
 }
 
-/// The event type of a message with this dest, as the Kafka publisher sees it: the authority of an `event:` locator, else
-/// empty. Does not allocate.
+/// The event type of a message with this dest, by the rules of WRP v5 (contract §1.12): the authority of an `event:`
+/// locator, or empty. Does not allocate.
 ///
 /// ```
 /// assert_eq!(wrp::event_type("event:device-status/mac:112233445566/online"), "device-status");
@@ -161,7 +166,7 @@ pub fn event_type(dest: &str) -> &str {
     }
 }
 
-/// Splits a service off the front: a slash and what follows, up to the next one. Two slashes are none.
+/// Splits a service off the front: the text between the first slash and the next one. Two slashes in a row are no service.
 fn split_service_v3(text: &str) -> (&str, &str) {
     match text.strip_prefix('/').map(split_at_slash) {
         Some((service, rest)) if !service.is_empty() => (service, rest),
@@ -169,7 +174,8 @@ fn split_service_v3(text: &str) -> (&str, &str) {
     }
 }
 
-/// Whether a trimmed authority can be a device's id to v3. Routing knows longer MAC addresses than devices register with.
+/// Whether v3 accepts a trimmed authority as a device's id. Routing accepts MAC addresses of 16 and 40 digits, with which
+/// no device can register (contract §1.10, §1.11).
 fn is_device_v3(scheme: Scheme, authority: &str) -> bool {
     match scheme {
         Scheme::Mac => matches!(mac::digits(authority), Ok(12 | 16 | 40)),
@@ -178,7 +184,7 @@ fn is_device_v3(scheme: Scheme, authority: &str) -> bool {
     }
 }
 
-/// `/service` and what follows it: a piece of the text where nothing was trimmed between the two.
+/// `/service` and the rest after it. Borrows from the text if nothing was trimmed between the two.
 fn joined<'a>(text: &'a str, service: &'a str, ignored: &'a str) -> Cow<'a, str> {
     let whole = text.trim_end();
     let length = 1 + service.len() + ignored.len();

@@ -1,9 +1,11 @@
-//! MAC addresses: hex digits, among which `:`, `-`, `.` and `,` may stand anywhere.
+//! MAC addresses: hex digits, with the separators `:`, `-`, `.` and `,` anywhere among them (contract §1.10).
+//!
+//! How many digits an address must have depends on where it is used, so the callers check it.
 
-/// How many hex digits there are.
+/// Counts the hex digits.
 ///
 /// # Errors
-/// Returns the first byte that is neither a digit nor a separator.
+/// Returns the first byte that is neither a hex digit nor a separator.
 pub(crate) fn digits(address: &str) -> Result<usize, u8> {
     address.bytes().try_fold(0, |digits, byte| match byte {
         b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F' => Ok(digits + 1),
@@ -12,17 +14,16 @@ pub(crate) fn digits(address: &str) -> Result<usize, u8> {
     })
 }
 
-/// The digits alone, in lower case.
+/// The hex digits in lower case, without separators.
 pub(crate) fn canonical(address: &str) -> String {
     canonical_bytes(address).map(char::from).collect()
 }
 
-/// Whether it is as [`canonical`] makes it.
 pub(crate) fn is_canonical(address: &str) -> bool {
     address.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// The digits alone, in lower case, one by one.
+/// The bytes of [`canonical`], without an allocation.
 pub(crate) fn canonical_bytes(address: &str) -> impl Iterator<Item = u8> {
     address.bytes().filter(u8::is_ascii_hexdigit).map(|digit| digit.to_ascii_lowercase())
 }

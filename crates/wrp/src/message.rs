@@ -1,10 +1,12 @@
+//! A message that owns its fields.
+//!
+//! Use it to build a message or to keep one. Codecs work on [`MessageRef`], which [`Message::as_ref`] makes.
+
 use std::collections::BTreeMap;
 
 use crate::{MessageRef, MessageType, Metadata, Qos, Spans, Strings, TextBuf};
 
-/// A message that owns what it holds, for building one from scratch and for keeping one.
-///
-/// What matters for speed is done on its [`MessageRef`].
+/// A message that owns its fields. They mean the same as those of [`MessageRef`].
 ///
 /// ```
 /// use wrp::{Message, MessageType};
@@ -22,21 +24,21 @@ use crate::{MessageRef, MessageType, Metadata, Qos, Spans, Strings, TextBuf};
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Message {
-    /// What kind of message it is.
+    /// The type of the message.
     pub msg_type: MessageType,
-    /// Who sends it: a locator.
+    /// The locator of the sender.
     pub source: TextBuf,
-    /// Whom it is for: a locator.
+    /// The locator of the receiver.
     pub dest: TextBuf,
-    /// What brings a request and its response together.
+    /// The id that a request and its response share.
     pub transaction_uuid: TextBuf,
     /// The media type of the payload.
     pub content_type: TextBuf,
     /// The media type that the response should have.
     pub accept: TextBuf,
-    /// The status of a response, in HTTP's numbers.
+    /// The status of a response, an HTTP status code.
     pub status: Option<i64>,
-    /// What became of the message that this one acknowledges: see [`Rdr`](crate::Rdr).
+    /// The result of delivering the message that this one acknowledges: see [`Rdr`](crate::Rdr).
     pub rdr: Option<i64>,
     /// `Name: value` lines.
     pub headers: Option<Vec<TextBuf>>,
@@ -46,24 +48,24 @@ pub struct Message {
     pub spans: Option<Vec<Vec<TextBuf>>>,
     /// Whether the response should have spans (v3 only).
     pub include_spans: Option<bool>,
-    /// The object that a CRUD message is about.
+    /// The object that a CRUD message acts on.
     pub path: TextBuf,
     /// The body.
     pub payload: Option<Vec<u8>>,
-    /// The service that registers.
+    /// The name of a service that registers.
     pub service_name: TextBuf,
-    /// Where the service that registers is to be reached.
+    /// The address of a service that registers.
     pub url: TextBuf,
-    /// The partners that the message is meant for or comes from.
+    /// The partners that the message is for or from.
     pub partner_ids: Option<Vec<TextBuf>>,
-    /// The connection that the message came over.
+    /// The id of the connection that the message came over.
     pub session_id: TextBuf,
-    /// How much it matters.
+    /// The importance of the message.
     pub qos: Qos,
 }
 
 impl Message {
-    /// The same message, borrowed.
+    /// Borrows all fields. Does not allocate.
     pub fn as_ref(&self) -> MessageRef<'_> {
         MessageRef {
             msg_type: self.msg_type,
@@ -84,6 +86,33 @@ impl Message {
             url: self.url.as_text(),
             partner_ids: self.partner_ids.as_deref().map(Strings::from),
             session_id: self.session_id.as_text(),
+            qos: self.qos,
+        }
+    }
+}
+
+impl MessageRef<'_> {
+    /// Copies all fields.
+    pub fn to_owned(&self) -> Message {
+        Message {
+            msg_type: self.msg_type,
+            source: self.source.into(),
+            dest: self.dest.into(),
+            transaction_uuid: self.transaction_uuid.into(),
+            content_type: self.content_type.into(),
+            accept: self.accept.into(),
+            status: self.status,
+            rdr: self.rdr,
+            headers: self.headers.map(|list| list.to_vec()),
+            metadata: self.metadata.as_ref().map(Metadata::to_map),
+            spans: self.spans.map(|spans| spans.to_vec()),
+            include_spans: self.include_spans,
+            path: self.path.into(),
+            payload: self.payload.map(Into::into),
+            service_name: self.service_name.into(),
+            url: self.url.into(),
+            partner_ids: self.partner_ids.map(|list| list.to_vec()),
+            session_id: self.session_id.into(),
             qos: self.qos,
         }
     }

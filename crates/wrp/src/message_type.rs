@@ -1,8 +1,10 @@
+//! The types of messages, their numbers and their names (contract §1.3).
+
 use std::fmt;
 
-/// What a message is, as its `msg_type` says (contract §1.3).
+/// The `msg_type` of a message (contract §1.3).
 ///
-/// Numbers that the protocol does not name are kept: the gateway routes them like any other.
+/// Any number is valid, also one that the protocol does not define: the gateway routes such messages like others.
 ///
 /// ```
 /// use wrp::MessageType;
@@ -17,26 +19,26 @@ pub struct MessageType(pub i64);
 impl MessageType {
     /// Authorization status, from the cloud to the device.
     pub const AUTHORIZATION: MessageType = MessageType(2);
-    /// A request that awaits a response, or that response.
+    /// A request, or the response to it.
     pub const SIMPLE_REQUEST_RESPONSE: MessageType = MessageType(3);
-    /// An event: nobody answers.
+    /// An event, which has no response.
     pub const SIMPLE_EVENT: MessageType = MessageType(4);
-    /// The C of CRUD, and its response.
+    /// A request to create an object, or the response to it.
     pub const CREATE: MessageType = MessageType(5);
-    /// The R of CRUD, and its response.
+    /// A request to read an object, or the response to it.
     pub const RETRIEVE: MessageType = MessageType(6);
-    /// The U of CRUD, and its response.
+    /// A request to change an object, or the response to it.
     pub const UPDATE: MessageType = MessageType(7);
-    /// The D of CRUD, and its response.
+    /// A request to delete an object, or the response to it.
     pub const DELETE: MessageType = MessageType(8);
-    /// A process on the device makes itself known to the agent.
+    /// A service on the device registers with the device's agent.
     pub const SERVICE_REGISTRATION: MessageType = MessageType(9);
-    /// A process on the device says that it still runs.
+    /// A service on the device reports to the agent that it is running.
     pub const SERVICE_ALIVE: MessageType = MessageType(10);
-    /// The type of a message whose type is not known.
+    /// The sender does not know the type.
     pub const UNKNOWN: MessageType = MessageType(11);
 
-    /// The long name that WRP v3 prints (`SimpleEventMessageType`), if the number has one.
+    /// The name that WRP v3 prints (`SimpleEventMessageType`); `None` for a number that the protocol does not define.
     pub const fn name_v3(self) -> Option<&'static str> {
         Some(match self.0 {
             0 => "Invalid0MessageType",
@@ -56,7 +58,7 @@ impl MessageType {
         })
     }
 
-    /// The short name (`SimpleEvent`); empty where there is none.
+    /// The short name (`SimpleEvent`); empty if the type has none.
     pub const fn friendly_name(self) -> &'static str {
         match self.0 {
             3 => "SimpleRequestResponse",
@@ -72,12 +74,12 @@ impl MessageType {
         }
     }
 
-    /// Whether messages of this type are requests and responses, which a `transaction_uuid` brings together.
+    /// Whether messages of this type are requests and responses, which share a `transaction_uuid`.
     pub const fn requires_transaction(self) -> bool {
         matches!(self.0, 3 | 5..=8)
     }
 
-    /// The type that a text names: its number, its short name, its long name, or `event`. Only 3 to 11 have such names.
+    /// The type that a text names: `event`, or the number, short name or v3 name of one of the types 3 to 11.
     pub fn from_name(name: &str) -> Option<MessageType> {
         if name == "event" {
             return Some(Self::SIMPLE_EVENT);
@@ -94,7 +96,7 @@ impl From<i64> for MessageType {
     }
 }
 
-/// Writes the v3 name, or `MessageType(13)` for a number without one.
+/// Writes the v3 name, or `MessageType(13)` for a number that has none.
 impl fmt::Display for MessageType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.name_v3() {

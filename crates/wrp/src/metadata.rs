@@ -1,3 +1,8 @@
+//! The metadata of a borrowed message.
+//!
+//! The gateway adds a few entries to each message. So that it need not copy the others, [`Metadata`] has two layers: the
+//! entries that the message came with, which do not change, and an overlay of the entries set since.
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -5,11 +10,10 @@ use crate::msgpack::walk;
 use crate::overlay::{Overlay, OverlayIter};
 use crate::{Text, TextBuf};
 
-/// The `metadata` of a message: texts by their names.
+/// The `metadata` of a message: a map of texts.
 ///
-/// It has two layers. Below are the entries that the message came with: the validated bytes of a decoded message, or a
-/// borrowed map. Above are the ones that were [set](Metadata::set) since, which hide those of the same key below.
-/// So a gateway can stamp a message without copying it.
+/// The lower layer holds the entries that the message came with: the validated bytes of a decoded message, or a borrowed
+/// map. The upper layer holds the entries that were [set](Metadata::set) since; they hide those with the same key below.
 ///
 /// ```
 /// use wrp::Metadata;
@@ -23,7 +27,7 @@ use crate::{Text, TextBuf};
 #[derive(Clone, Default)]
 pub struct Metadata<'a> {
     base: Base<'a>,
-    /// How many entries of the base the overlay hides.
+    /// The number of entries in `base` that the overlay hides.
     hidden: usize,
     overlay: Overlay<'a>,
 }
@@ -41,7 +45,7 @@ impl<'a> Metadata<'a> {
         Metadata { base: Base::Wire(entries), ..Metadata::default() }
     }
 
-    /// The entries of the lower layer as bytes that an encoder may copy as they are, and the ones to add to them.
+    /// The bytes of the lower layer, if an encoder may copy them as they are; it then adds those of [`Metadata::overlay`].
     pub(crate) fn verbatim(&self) -> Option<&'a [u8]> {
         match &self.base {
             Base::Empty => Some(&[]),
@@ -50,14 +54,11 @@ impl<'a> Metadata<'a> {
         }
     }
 
-    /// The entries that were set since the message was decoded or borrowed.
     pub(crate) fn overlay(&self) -> OverlayIter<'_, 'a> {
         self.overlay.iter()
     }
 
-    /// Sets an entry, in place of the one of that key if there is one.
-    ///
-    /// The first four do not allocate.
+    /// Adds an entry, or replaces the one with this key. The first four entries set do not allocate.
     pub fn set(&mut self, key: &'a str, value: impl Into<Text<'a>>) {
         let key = Text::from(key);
         if self.overlay.set(key, value.into()) && self.base.get(key).is_some() {
@@ -65,23 +66,23 @@ impl<'a> Metadata<'a> {
         }
     }
 
-    /// The value of a key. Takes time proportional to the number of entries.
+    /// The value of the entry with this key. Takes time proportional to the number of entries.
     pub fn get(&self, key: &str) -> Option<Text<'a>> {
         let key = Text::from(key);
         self.overlay.get(key).or_else(|| self.base.get(key))
     }
 
-    /// How many entries there are.
+    /// The number of different keys.
     pub fn len(&self) -> usize {
         self.base.len() - self.hidden + self.overlay.len()
     }
 
-    /// Whether there are none.
+    /// Whether there is no entry.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The entries, each key once: first those that the message came with, then those that were set.
+    /// The entries, each key once: first those of the lower layer, then those that were set.
     pub fn iter(&self) -> MetadataIter<'_, 'a> {
         let base = match &self.base {
             Base::Empty => IterRepr::Empty,
@@ -92,7 +93,7 @@ impl<'a> Metadata<'a> {
         MetadataIter { base, hiding, overlay: self.overlay.iter(), left: self.len() }
     }
 
-    /// An owned copy.
+    /// Copies all entries.
     pub fn to_map(&self) -> BTreeMap<TextBuf, TextBuf> {
         self.iter().map(|(key, value)| (key.into(), value.into())).collect()
     }
@@ -122,7 +123,7 @@ impl<'a> From<&'a BTreeMap<TextBuf, TextBuf>> for Metadata<'a> {
     }
 }
 
-/// Equal when they hold the same entries, in whatever order.
+/// Equal if they hold the same entries, in any order.
 impl PartialEq for Metadata<'_> {
     fn eq(&self, other: &Self) -> bool {
         self.len() == other.len() && {
@@ -142,7 +143,7 @@ impl fmt::Debug for Metadata<'_> {
     }
 }
 
-/// The entries of a [`Metadata`].
+/// The iterator that [`Metadata::iter`] returns.
 #[derive(Clone)]
 pub struct MetadataIter<'m, 'a> {
     base: IterRepr<'m, 'a>,

@@ -1,12 +1,12 @@
-//! The msgpack codec: decoding that borrows, encoding that writes once.
+//! The msgpack codec, as methods of [`MessageRef`](crate::MessageRef): decoding borrows, encoding writes each byte once.
 //!
-//! Both protocol versions share it. They differ in how lenient the decoder is and in what the encoder leaves out
-//! (contract §1.2, §1.6), which a constant parameter says, so that each is compiled on its own.
+//! v3 and v5 differ in how lenient the decoder is (contract §1.6) and in which fields the encoder leaves out
+//! (contract §1.1). A constant parameter `V5` selects the version, so that the compiler makes a function for each.
+//!
+//! `read.rs` reads values that may be wrong; `walk.rs` goes over lists and maps that were read once and are known to be
+//! right. This is not a general msgpack library.
 
 mod decode;
 mod encode;
 mod read;
 pub(crate) mod walk;
-
-pub(crate) use decode::{decode_v3, decode_v5};
-pub(crate) use encode::{encode_v3, encode_v5};

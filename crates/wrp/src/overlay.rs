@@ -1,21 +1,21 @@
-//! Metadata entries that were set on a message since it was decoded.
+//! The upper layer of [`Metadata`](crate::Metadata): the entries that were set on a message since it was decoded.
 
 use crate::Text;
 
-/// How many entries need no heap.
+/// The number of entries that are stored without an allocation. The gateway sets three on an event from a device.
 const INLINE: usize = 4;
 
 type Entry<'a> = (Text<'a>, Text<'a>);
 
 /// A short list of entries with different keys.
 ///
-/// A `SmallVec` would do, but it would make messages invariant in their lifetime, so that two with different ones could
-/// not be compared.
+/// It is not a `SmallVec` because that would make messages invariant in their lifetime: two messages with different
+/// lifetimes could not be compared.
 #[derive(Clone, Default)]
 pub(crate) struct Overlay<'a> {
     inline: [Entry<'a>; INLINE],
     used: usize,
-    /// The entries from the fifth on.
+    /// The entries after the first [`INLINE`].
     more: Vec<Entry<'a>>,
 }
 
@@ -24,7 +24,7 @@ pub(crate) type OverlayIter<'m, 'a> =
     std::iter::Chain<std::slice::Iter<'m, Entry<'a>>, std::slice::Iter<'m, Entry<'a>>>;
 
 impl<'a> Overlay<'a> {
-    /// Sets an entry, and says whether its key is new here.
+    /// Adds or replaces an entry, and returns whether its key is new.
     pub(crate) fn set(&mut self, key: Text<'a>, value: Text<'a>) -> bool {
         let mut entries = self.inline[..self.used].iter_mut().chain(&mut self.more);
         if let Some(entry) = entries.find(|entry| entry.0 == key) {

@@ -1,8 +1,12 @@
+//! Quality of service: the `qos` of a message and its level (contract §1.5, §15.1).
+//!
+//! What is dropped first when resources run short (contract §15.2) is decided where the queues are, not here.
+
 use std::fmt;
 
-/// How much a message matters: its `qos` (contract §15.1). Any number is kept; [`Qos::level`] says what it means.
+/// The importance of a message: its `qos` (contract §15.1). Any number is valid; [`Qos::level`] gives its level.
 ///
-/// When resources run short the number is also the priority: the lowest goes first.
+/// The number is also a priority: when resources run short, messages with the lowest are dropped first.
 ///
 /// ```
 /// use wrp::{Qos, QosLevel};
@@ -13,21 +17,21 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Qos(pub i64);
 
-/// The four services that a [`Qos`] value can ask for (contract §15.1), in rising order.
+/// The level of a [`Qos`] value (contract §15.1), in rising order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum QosLevel {
-    /// Below 25: at most once, best effort.
+    /// Below 25: delivered at most once, by best effort.
     Low,
-    /// 25 to 49: the device keeps it until the cloud acknowledges.
+    /// 25 to 49: the device keeps the message until the cloud acknowledges it.
     Medium,
-    /// 50 to 74: as medium, and the device passes the acknowledgement on.
+    /// 50 to 74: as `Medium`, and the device passes the acknowledgement on to the message's sender.
     High,
-    /// From 75: as high, and the cloud takes any further means to ensure delivery.
+    /// From 75: as `High`, and the cloud takes further measures to deliver the message.
     Critical,
 }
 
 impl Qos {
-    /// The service asked for.
+    /// The level that the number falls into.
     pub const fn level(self) -> QosLevel {
         match self.0 {
             75.. => QosLevel::Critical,
@@ -37,7 +41,7 @@ impl Qos {
         }
     }
 
-    /// Whether the sender of an event with this quality of service waits for an acknowledgement.
+    /// Whether the sender of an event with this value waits for an acknowledgement: any level above Low.
     pub const fn wants_ack(self) -> bool {
         self.0 >= 25
     }
@@ -56,7 +60,7 @@ impl fmt::Display for Qos {
 }
 
 impl QosLevel {
-    /// The level's name, as metrics and logs have it: `Low`, `Medium`, `High` or `Critical`.
+    /// The level's name in metrics and logs: `Low`, `Medium`, `High` or `Critical`.
     pub const fn as_str(self) -> &'static str {
         match self {
             QosLevel::Low => "Low",

@@ -1,8 +1,12 @@
+//! Request delivery responses: the `rdr` of an acknowledgement (contract §15.3).
+//!
+//! These are the values that the protocol defines. The gateway's own, from 150 on, are defined in the gateway.
+
 use std::fmt;
 
-/// A request delivery response: what became of a message, in the `rdr` of its acknowledgement (contract §15.3).
+/// The result of delivering a message, in the `rdr` of its acknowledgement (contract §15.3).
 ///
-/// 50 to 99 and 150 to 199 are the implementation's own.
+/// The values 50 to 99 and 150 to 199 are left to implementations.
 ///
 /// ```
 /// use wrp::Rdr;
@@ -14,7 +18,7 @@ use std::fmt;
 pub struct Rdr(pub i64);
 
 impl Rdr {
-    /// It arrived, or is now the receiver's responsibility.
+    /// The message arrived, or its receiver has taken responsibility for it.
     pub const DELIVERED: Rdr = Rdr(0);
     /// The message's format is invalid.
     pub const INVALID_FORMAT: Rdr = Rdr(1);
@@ -22,16 +26,16 @@ impl Rdr {
     pub const MISSING_SOURCE: Rdr = Rdr(2);
     /// The message has no dest.
     pub const MISSING_DEST: Rdr = Rdr(3);
-    /// The message is larger than the receiver takes.
+    /// The message is larger than the receiver accepts.
     pub const TOO_LARGE: Rdr = Rdr(4);
-    /// There was no room to queue it.
+    /// The queue was full.
     pub const UNABLE_TO_ENQUEUE: Rdr = Rdr(100);
     /// The agent was disconnected for too long.
     pub const DISCONNECTED_TOO_LONG: Rdr = Rdr(101);
-    /// A message of higher priority took its place.
+    /// A message of higher priority took its place in the queue.
     pub const DISPLACED: Rdr = Rdr(102);
 
-    /// Whether this says that the message was delivered.
+    /// Whether the value is [`Rdr::DELIVERED`].
     pub const fn is_delivered(self) -> bool {
         self.0 == 0
     }

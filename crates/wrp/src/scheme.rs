@@ -1,6 +1,8 @@
+//! The schemes of device ids and locators (contract §1.10, §1.11).
+
 use std::fmt;
 
-/// What kind of name a device or a locator has.
+/// The part of a device id or locator before its colon.
 ///
 /// ```
 /// use wrp::Scheme;
@@ -10,17 +12,17 @@ use std::fmt;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scheme {
-    /// The address of a device's network interface.
+    /// `mac`: the address of a device's network interface.
     Mac,
-    /// A UUID, though any text will do.
+    /// `uuid`: a UUID; any text is accepted.
     Uuid,
-    /// A host, or anything with a URL.
+    /// `dns`: a host name.
     Dns,
-    /// A serial number.
+    /// `serial`: a serial number; any text is accepted.
     Serial,
-    /// A kind of event: only in a locator.
+    /// `event`: a type of events. Only in locators.
     Event,
-    /// `self`, the device that the message is from: only in a locator.
+    /// `self`: the device that sends the message. Only in locators.
     Own,
 }
 
@@ -28,12 +30,12 @@ impl Scheme {
     const ALL: [Scheme; 6] =
         [Scheme::Mac, Scheme::Uuid, Scheme::Dns, Scheme::Serial, Scheme::Event, Scheme::Own];
 
-    /// The scheme of that name, without regard to case.
+    /// The scheme with this name, in any case.
     pub fn parse(name: &str) -> Option<Scheme> {
         Self::ALL.into_iter().find(|scheme| scheme.as_str().eq_ignore_ascii_case(name))
     }
 
-    /// The scheme as it is written, in lower case.
+    /// The scheme's name, in lower case.
     pub const fn as_str(self) -> &'static str {
         match self {
             Scheme::Mac => "mac",

@@ -1,9 +1,11 @@
+//! The `spans` of a borrowed v3 message: times that its senders measured. v5 does not have them (contract §1.1).
+
 use std::fmt;
 
 use crate::msgpack::walk;
 use crate::{Strings, TextBuf};
 
-/// The `spans` of a v3 message: lists of texts that its senders measured. v5 has none.
+/// A list of spans, each a list of texts: the validated bytes of a decoded message, or a borrowed slice.
 ///
 /// ```
 /// use wrp::{Spans, TextBuf};
@@ -27,7 +29,7 @@ impl<'a> Spans<'a> {
         Spans(Repr::Wire(lists))
     }
 
-    /// How many spans there are.
+    /// The number of spans.
     pub const fn len(&self) -> usize {
         match self.0 {
             Repr::Wire(lists) => lists.count,
@@ -35,7 +37,7 @@ impl<'a> Spans<'a> {
         }
     }
 
-    /// Whether there are none.
+    /// Whether there is no span.
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -48,7 +50,7 @@ impl<'a> Spans<'a> {
         })
     }
 
-    /// An owned copy.
+    /// Copies all spans.
     pub fn to_vec(&self) -> Vec<Vec<TextBuf>> {
         self.iter().map(|span| span.to_vec()).collect()
     }
@@ -60,7 +62,7 @@ impl<'a> From<&'a [Vec<TextBuf>]> for Spans<'a> {
     }
 }
 
-/// Equal when they hold equal lists in the same order.
+/// Equal if they hold equal spans in the same order.
 impl PartialEq for Spans<'_> {
     fn eq(&self, other: &Self) -> bool {
         self.len() == other.len() && self.iter().eq(other.iter())
@@ -75,7 +77,7 @@ impl fmt::Debug for Spans<'_> {
     }
 }
 
-/// The lists of a [`Spans`], in their order.
+/// The iterator that [`Spans::iter`] returns.
 #[derive(Clone)]
 pub struct SpansIter<'a>(IterRepr<'a>);
 

@@ -1,11 +1,11 @@
+//! Lists of texts in a borrowed message: its headers, its partner ids, one of its spans.
+
 use std::fmt;
 
 use crate::msgpack::walk;
 use crate::{Text, TextBuf};
 
-/// A list of texts: the `headers` or `partner_ids` of a message, or one of its spans.
-///
-/// Either the validated bytes of a decoded message, which are walked anew on each use, or a borrowed slice.
+/// A list of texts: the validated bytes of a decoded message, which are read again on each use, or a borrowed slice.
 ///
 /// ```
 /// use wrp::Strings;
@@ -30,7 +30,7 @@ impl<'a> Strings<'a> {
         Strings(Repr::Wire(items))
     }
 
-    /// The bytes of a decoded list that an encoder may copy as they are.
+    /// The bytes of a decoded list, if an encoder may copy them as they are.
     pub(crate) fn verbatim(&self) -> Option<&'a [u8]> {
         match self.0 {
             Repr::Wire(items) if items.canonical => Some(items.bytes),
@@ -38,7 +38,7 @@ impl<'a> Strings<'a> {
         }
     }
 
-    /// How many texts there are.
+    /// The number of texts.
     pub const fn len(&self) -> usize {
         match self.0 {
             Repr::Wire(items) => items.count,
@@ -47,17 +47,17 @@ impl<'a> Strings<'a> {
         }
     }
 
-    /// Whether there are none.
+    /// Whether there is no text.
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The text at a position. Takes time proportional to the position.
+    /// The text at `index`, from 0. Takes time proportional to `index`.
     pub fn get(&self, index: usize) -> Option<Text<'a>> {
         self.iter().nth(index)
     }
 
-    /// Whether one of the texts is `text`.
+    /// Whether one of the texts equals `text`.
     pub fn contains(&self, text: &str) -> bool {
         self.iter().any(|t| t == *text)
     }
@@ -71,7 +71,7 @@ impl<'a> Strings<'a> {
         })
     }
 
-    /// An owned copy.
+    /// Copies all texts.
     pub fn to_vec(&self) -> Vec<TextBuf> {
         self.iter().map(TextBuf::from).collect()
     }
@@ -89,7 +89,7 @@ impl<'a> From<&'a [TextBuf]> for Strings<'a> {
     }
 }
 
-/// Two lists are equal when they hold the same texts in the same order.
+/// Equal if they hold the same texts in the same order.
 impl PartialEq for Strings<'_> {
     fn eq(&self, other: &Self) -> bool {
         self.len() == other.len() && self.iter().eq(other.iter())
@@ -113,7 +113,7 @@ impl<'a> IntoIterator for Strings<'a> {
     }
 }
 
-/// The texts of a [`Strings`], in their order.
+/// The iterator that [`Strings::iter`] returns.
 #[derive(Clone)]
 pub struct StringsIter<'a>(IterRepr<'a>);
 

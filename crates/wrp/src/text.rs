@@ -1,11 +1,15 @@
+//! Texts of a message: bytes that should be UTF-8 but were not checked.
+//!
+//! Most messages pass through the gateway with only their top-level texts checked (contract §1.7), so the decoders leave
+//! the check to those who need it.
+
 use std::borrow::{Borrow, Cow};
 use std::fmt;
 use std::str::Utf8Error;
 
-/// Text as it came off the wire: bytes that ought to be UTF-8.
+/// A text as it was received: bytes that should be UTF-8.
 ///
-/// The decoders do not check, because the gateway needs the check for top-level fields only
-/// ([`MessageRef::check_utf8`](crate::MessageRef::check_utf8)); [`Text::to_str`] does.
+/// [`Text::to_str`] checks one text, [`MessageRef::check_utf8`](crate::MessageRef::check_utf8) those of a message.
 ///
 /// ```
 /// use wrp::Text;
@@ -31,35 +35,35 @@ pub struct Text<'a>(&'a [u8]);
 pub struct TextBuf(Box<[u8]>);
 
 impl<'a> Text<'a> {
-    /// Takes bytes for a text, whatever they are.
+    /// Wraps bytes, without a check.
     pub const fn new(bytes: &'a [u8]) -> Self {
         Text(bytes)
     }
 
-    /// The bytes.
+    /// The bytes, UTF-8 or not.
     pub const fn as_bytes(self) -> &'a [u8] {
         self.0
     }
 
-    /// The text.
+    /// Checks that the bytes are UTF-8.
     ///
     /// # Errors
-    /// If the bytes are not UTF-8.
+    /// If they are not.
     pub const fn to_str(self) -> Result<&'a str, Utf8Error> {
         std::str::from_utf8(self.0)
     }
 
-    /// The text, with U+FFFD in place of what is not UTF-8.
+    /// The text, with U+FFFD in place of bytes that are not UTF-8.
     pub fn to_str_lossy(self) -> Cow<'a, str> {
         String::from_utf8_lossy(self.0)
     }
 
-    /// Whether there is nothing in it, which for a field means that it is absent.
+    /// Whether the text is empty, which for a field means that it is absent.
     pub const fn is_empty(self) -> bool {
         self.0.is_empty()
     }
 
-    /// Its length in bytes.
+    /// The length in bytes.
     pub const fn len(self) -> usize {
         self.0.len()
     }
@@ -108,25 +112,25 @@ impl fmt::Debug for Text<'_> {
 }
 
 impl TextBuf {
-    /// The same text, borrowed.
+    /// Borrows the text.
     pub const fn as_text(&self) -> Text<'_> {
         Text(&self.0)
     }
 
-    /// The bytes.
+    /// The bytes, UTF-8 or not.
     pub const fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// The text.
+    /// Checks that the bytes are UTF-8.
     ///
     /// # Errors
-    /// If the bytes are not UTF-8.
+    /// If they are not.
     pub const fn to_str(&self) -> Result<&str, Utf8Error> {
         std::str::from_utf8(&self.0)
     }
 
-    /// Whether there is nothing in it.
+    /// Whether the text is empty, which for a field means that it is absent.
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -156,7 +160,7 @@ impl From<Text<'_>> for TextBuf {
     }
 }
 
-/// Looks a key up in a map by its bytes.
+/// Allows a look-up in a map by the bytes of a key.
 impl Borrow<[u8]> for TextBuf {
     fn borrow(&self) -> &[u8] {
         &self.0

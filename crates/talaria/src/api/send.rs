@@ -10,7 +10,7 @@ use http::header::{
 use http::{HeaderMap, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::time::Instant;
-use wrp::{DeviceId, Format, Message, MessageRef, UnknownContentType};
+use wrp::{ContentTypeError, DeviceId, Format, Message, MessageRef};
 
 use super::Api;
 use super::access::Verdict;
@@ -25,9 +25,9 @@ const MESSAGE_ERROR: HeaderName = HeaderName::from_static("x-xmidt-message-error
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Refused {
     #[error("failed to determine format of Content-Type header: {0}")]
-    ContentType(UnknownContentType),
+    ContentType(ContentTypeError),
     #[error("failed to determine format of Accept header: {0}")]
-    Accept(UnknownContentType),
+    Accept(ContentTypeError),
     #[error("compressed bodies are not supported")]
     Compressed,
     #[error(transparent)]

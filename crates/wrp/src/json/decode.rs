@@ -1,4 +1,4 @@
-//! Decoding a message from JSON.
+//! Decoding a message from JSON (contract §1.8).
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -9,9 +9,9 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::number::{any_integer, plain_integer};
 use super::read::Reader;
-use crate::{DecodeError, Field, Message, MessageType, Problem, Qos, TextBuf};
+use crate::{DecodeError, Field, Message, MessageType, Qos, TextBuf, WireError};
 
-/// Go's standard encoding: padding must be there, bits left over need not be zero.
+/// The same as Go's `base64.StdEncoding`: padding is required, but unused bits of the last character may be set.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new()
@@ -39,15 +39,15 @@ struct Decoder<'a, const V5: bool> {
 }
 
 impl<'a, const V5: bool> Decoder<'a, V5> {
-    fn document(&mut self) -> Result<(), Problem> {
+    fn document(&mut self) -> Result<(), WireError> {
         match self.reader.peek()? {
             b'n' => self.reader.word(b"null"),
             b'{' => self.fields(),
-            _ => Err(Problem::ExpectedMessage),
+            _ => Err(WireError::ExpectedMessage),
         }
     }
 
-    fn fields(&mut self) -> Result<(), Problem> {
+    fn fields(&mut self) -> Result<(), WireError> {
         let Decoder { reader, message, at } = self;
         reader.each(b'{', |reader| {
             *at = None;
@@ -64,7 +64,7 @@ impl<'a, const V5: bool> Decoder<'a, V5> {
     }
 }
 
-/// The field that a key names. v5 does not mind its case, and has no spans.
+/// The field with this key. v5 ignores the case of keys and has no spans.
 fn field<const V5: bool>(key: &[u8]) -> Option<Field> {
     let field = match Field::from_key(key) {
         None if V5 => Field::from_key(&key.to_ascii_lowercase()),
@@ -77,7 +77,7 @@ fn value<const V5: bool>(
     reader: &mut Reader<'_, V5>,
     message: &mut Message,
     field: Field,
-) -> Result<(), Problem> {
+) -> Result<(), WireError> {
     if reader.null()? {
         clear::<V5>(message, field);
         return Ok(());
@@ -106,7 +106,7 @@ fn value<const V5: bool>(
     Ok(())
 }
 
-/// What a null does: v3 takes it for the zero value, v5 leaves texts and numbers as they were.
+/// Applies `null` to a field: v3 sets its zero value, v5 leaves texts and numbers unchanged.
 fn clear<const V5: bool>(message: &mut Message, field: Field) {
     match field {
         Field::Status => message.status = None,
@@ -132,11 +132,11 @@ fn clear<const V5: bool>(message: &mut Message, field: Field) {
     }
 }
 
-/// An integer. v3 also takes one in quotes, and an empty text for 0.
-fn integer<const V5: bool>(reader: &mut Reader<'_, V5>) -> Result<i64, Problem> {
+/// v3 accepts an integer in quotes, too, and reads an empty text as 0.
+fn integer<const V5: bool>(reader: &mut Reader<'_, V5>) -> Result<i64, WireError> {
     let quoted = reader.peek()? == b'"';
     let integer = match quoted {
-        true if V5 => return Err(Problem::ExpectedInteger),
+        true if V5 => return Err(WireError::ExpectedInteger),
         true => match reader.raw_text()?.0 {
             [] => Some(0),
             text => any_integer(text),
@@ -144,35 +144,35 @@ fn integer<const V5: bool>(reader: &mut Reader<'_, V5>) -> Result<i64, Problem> 
         false if V5 => plain_integer(reader.number()?),
         false => any_integer(reader.number()?),
     };
-    integer.ok_or(Problem::ExpectedInteger)
+    integer.ok_or(WireError::ExpectedInteger)
 }
 
-fn boolean<const V5: bool>(reader: &mut Reader<'_, V5>) -> Result<bool, Problem> {
+fn boolean<const V5: bool>(reader: &mut Reader<'_, V5>) -> Result<bool, WireError> {
     match reader.peek()? {
         b't' => reader.word(b"true").map(|()| true),
         b'f' => reader.word(b"false").map(|()| false),
-        _ => Err(Problem::ExpectedBool),
+        _ => Err(WireError::ExpectedBool),
     }
 }
 
-/// A text, or null for an empty one. v3 also takes numbers and bools.
-fn text<const V5: bool>(reader: &mut Reader<'_, V5>) -> Result<TextBuf, Problem> {
+/// `null` is the empty text. v3 accepts numbers and bools, too, as they are written.
+fn text<const V5: bool>(reader: &mut Reader<'_, V5>) -> Result<TextBuf, WireError> {
     let text = match reader.peek()? {
         b'"' => reader.text()?,
         b'n' => reader.word(b"null").map(|()| Cow::default())?,
-        _ if V5 => return Err(Problem::ExpectedText),
+        _ if V5 => return Err(WireError::ExpectedText),
         b't' => reader.word(b"true").map(|()| Cow::Borrowed(&b"true"[..]))?,
         b'f' => reader.word(b"false").map(|()| Cow::Borrowed(&b"false"[..]))?,
-        _ => Cow::Borrowed(reader.number().map_err(|_| Problem::ExpectedText)?),
+        _ => Cow::Borrowed(reader.number().map_err(|_| WireError::ExpectedText)?),
     };
     Ok(text.into_owned().into())
 }
 
-/// A list. v3 takes an object for the list of its keys and values.
+/// In v3 an object is the list of its keys and values.
 fn list<const V5: bool, T>(
     reader: &mut Reader<'_, V5>,
-    item: impl Fn(&mut Reader<'_, V5>) -> Result<T, Problem>,
-) -> Result<Vec<T>, Problem> {
+    item: impl Fn(&mut Reader<'_, V5>) -> Result<T, WireError>,
+) -> Result<Vec<T>, WireError> {
     let mut items = Vec::new();
     match reader.peek()? {
         b'[' => reader.each(b'[', |reader| {
@@ -185,22 +185,22 @@ fn list<const V5: bool, T>(
             items.push(item(reader)?);
             Ok(())
         })?,
-        _ => return Err(Problem::ExpectedList),
+        _ => return Err(WireError::ExpectedList),
     }
     Ok(items)
 }
 
-fn span<const V5: bool>(reader: &mut Reader<'_, V5>) -> Result<Vec<TextBuf>, Problem> {
+fn span<const V5: bool>(reader: &mut Reader<'_, V5>) -> Result<Vec<TextBuf>, WireError> {
     if reader.null()? { Ok(Vec::new()) } else { list(reader, text) }
 }
 
-/// Adds to the entries that are there: the reference merges the values of a repeated key.
+/// Adds to the existing entries: the objects of a repeated `metadata` key are merged, as in the reference.
 fn metadata<const V5: bool>(
     reader: &mut Reader<'_, V5>,
     entries: &mut BTreeMap<TextBuf, TextBuf>,
-) -> Result<(), Problem> {
+) -> Result<(), WireError> {
     if reader.peek()? != b'{' {
-        return Err(Problem::ExpectedMetadata);
+        return Err(WireError::ExpectedMetadata);
     }
     reader.each(b'{', |reader| {
         let key = reader.text()?.into_owned();
@@ -210,25 +210,25 @@ fn metadata<const V5: bool>(
     })
 }
 
-/// A payload: base64, or a list of bytes. v5 resolves escapes first; line breaks in it are ignored.
-fn payload<const V5: bool>(reader: &mut Reader<'_, V5>) -> Result<Vec<u8>, Problem> {
+/// A payload is base64 or a list of byte values. In v5 the base64 may contain JSON escapes. Line breaks in it are ignored.
+fn payload<const V5: bool>(reader: &mut Reader<'_, V5>) -> Result<Vec<u8>, WireError> {
     let encoded = match reader.peek()? {
         b'"' if V5 => reader.text()?,
         b'"' => match reader.raw_text()? {
-            (_, true) => return Err(Problem::Base64),
+            (_, true) => return Err(WireError::Base64),
             (text, false) => Cow::Borrowed(text),
         },
         b'[' => return list(reader, byte),
-        _ => return Err(Problem::ExpectedPayload),
+        _ => return Err(WireError::ExpectedPayload),
     };
     let is_break = |byte: &u8| matches!(byte, b'\r' | b'\n');
     let encoded = match encoded.iter().any(is_break) {
         true => Cow::Owned(encoded.iter().copied().filter(|byte| !is_break(byte)).collect()),
         false => encoded,
     };
-    BASE64.decode(&encoded).map_err(|_| Problem::Base64)
+    BASE64.decode(&encoded).map_err(|_| WireError::Base64)
 }
 
-fn byte<const V5: bool>(reader: &mut Reader<'_, V5>) -> Result<u8, Problem> {
-    u8::try_from(integer(reader)?).map_err(|_| Problem::OutOfRange)
+fn byte<const V5: bool>(reader: &mut Reader<'_, V5>) -> Result<u8, WireError> {
+    u8::try_from(integer(reader)?).map_err(|_| WireError::OutOfRange)
 }

@@ -1,4 +1,4 @@
-//! Encoding a message as JSON, as the reference spells it.
+//! Encoding a message as JSON, with the reference's spelling of numbers and escapes (contract §1.8).
 
 use std::io::Write as _;
 
@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::{Field, MessageRef, Metadata, Strings, Text};
 
-/// The largest integer that v3 writes as a number: up to here a float holds every one.
+/// The largest integer that v3 writes without quotes. A float holds each integer up to here exactly.
 const MAX_EXACT: u64 = 1 << 53;
 
 pub(super) fn encode<const V5: bool>(message: &MessageRef<'_>, out: &mut Vec<u8>) {
@@ -51,10 +51,10 @@ pub(super) fn encode<const V5: bool>(message: &MessageRef<'_>, out: &mut Vec<u8>
     out.extend_from_slice(if V5 { b"}\n" } else { b"}" });
 }
 
-/// The object that is being written. Writing to a `Vec` cannot fail.
+/// The object that is being written. Its writes go to a `Vec` and cannot fail, so their results are ignored.
 struct Object<'o> {
     out: &'o mut Vec<u8>,
-    /// What goes before the next key.
+    /// The character in front of the next key: `{` or `,`.
     open: u8,
 }
 
@@ -117,7 +117,7 @@ fn list<T>(items: impl Iterator<Item = T>, out: &mut Vec<u8>, mut write: impl Fn
     out.push(b']');
 }
 
-/// A text in quotes, escaped as Go does it: also `<`, `>`, `&` and the line separators U+2028 and U+2029.
+/// Writes a text in quotes, with Go's escapes: also `<`, `>`, `&`, U+2028 and U+2029 are escaped.
 fn text(text: Text<'_>, out: &mut Vec<u8>) {
     out.push(b'"');
     for chunk in text.as_bytes().utf8_chunks() {

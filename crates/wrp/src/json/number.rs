@@ -1,8 +1,10 @@
-//! Integers as JSON may write them.
+//! Integers in the spellings that JSON allows.
+//!
+//! Numbers are computed in integers, not in floats, so that none loses digits.
 
-/// The integer that a number is, however it is written: `4`, `4.0`, `0.4e1`, `4.` and `40e-1` are all 4.
+/// Reads an integer in any spelling: `4`, `4.0`, `0.4e1`, `4.` and `40e-1` are all 4.
 ///
-/// Nothing if it is not a number, not whole, or does not fit.
+/// `None` if the text is not a number, not whole, or does not fit into 64 bits.
 pub(super) fn any_integer(text: &[u8]) -> Option<i64> {
     let (negative, text) = match text {
         [b'-', rest @ ..] => (true, rest),
@@ -29,12 +31,12 @@ pub(super) fn any_integer(text: &[u8]) -> Option<i64> {
     scaled(mantissa, exponent.checked_sub(i32::try_from(fraction.len()).ok()?)?)
 }
 
-/// The integer that a number is, if it is written as one.
+/// Reads an integer that is written in digits only.
 pub(super) fn plain_integer(text: &[u8]) -> Option<i64> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 
-/// Whether this is a number by JSON's grammar.
+/// Whether the text is a number by JSON's grammar (RFC 8259 §6).
 pub(super) fn is_number(text: &[u8]) -> bool {
     let text = text.strip_prefix(b"-").unwrap_or(text);
     let (whole, text) = split_digits(text);
@@ -60,7 +62,7 @@ fn split_digits(text: &[u8]) -> (&[u8], &[u8]) {
     text.split_at(end)
 }
 
-/// An exponent; one that no number could have is as good as a very large one.
+/// Reads an exponent. Magnitudes above 1,000,000 become 1,000,000, which is out of range for any number but 0 anyway.
 fn exponent(text: &[u8]) -> Option<i32> {
     let (negative, digits) = match text {
         [b'-', rest @ ..] => (true, rest),
@@ -76,7 +78,7 @@ fn exponent(text: &[u8]) -> Option<i32> {
     Some(if negative { -size } else { size })
 }
 
-/// `mantissa` times ten to the power of `exponent`, if that is an integer.
+/// `mantissa` times ten to the power of `exponent`, if that is an integer of 64 bits.
 fn scaled(mantissa: i128, exponent: i32) -> Option<i64> {
     if mantissa == 0 {
         return Some(0);
@@ -106,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_integer_is_none() {
+    fn a_text_that_is_not_an_integer_is_rejected() {
         for text in
             ["", "-", ".4", "+4", "04", "4.5", "1e400", "1e19", "9223372036854775808", "0x10", " 4", "4e"]
         {

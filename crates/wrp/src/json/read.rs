@@ -1,38 +1,40 @@
-//! Reading JSON values off the front of a text.
+//! Reading JSON values from the front of a text.
+//!
+//! Each method of [`Reader`] takes one value or piece of punctuation from the front, blanks before it included, or fails.
 
 use std::borrow::Cow;
 
 use super::number;
-use crate::Problem;
+use crate::WireError;
 
-/// How deep values under unknown keys may be nested.
+/// The deepest nesting that is accepted under unknown keys (contract §1.6).
 const MAX_DEPTH: usize = 1024;
 
-/// What is left to read. With `STRICT` the grammar is JSON's own; else texts may hold raw control characters and bytes that
-/// are not UTF-8.
+/// The text that is left to read. With `STRICT` (v5) the grammar is JSON's; without it (v3) texts may also contain raw
+/// control characters and bytes that are not UTF-8.
 pub(super) struct Reader<'a, const STRICT: bool> {
     pub(super) rest: &'a [u8],
 }
 
 impl<'a, const STRICT: bool> Reader<'a, STRICT> {
-    /// The first byte of the next value, which stays where it is.
-    pub(super) fn peek(&mut self) -> Result<u8, Problem> {
+    /// The first byte of the next value, which is not taken.
+    pub(super) fn peek(&mut self) -> Result<u8, WireError> {
         let blanks = self.rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).count();
         self.rest = &self.rest[blanks..];
-        self.rest.first().copied().ok_or(Problem::Truncated)
+        self.rest.first().copied().ok_or(WireError::Truncated)
     }
 
-    /// Takes a piece of punctuation off the front.
-    pub(super) fn expect(&mut self, byte: u8) -> Result<(), Problem> {
+    /// Takes a piece of punctuation.
+    pub(super) fn expect(&mut self, byte: u8) -> Result<(), WireError> {
         if self.peek()? != byte {
-            return Err(Problem::Syntax);
+            return Err(WireError::Syntax);
         }
         self.rest = &self.rest[1..];
         Ok(())
     }
 
-    /// Takes a null off the front, if there is one.
-    pub(super) fn null(&mut self) -> Result<bool, Problem> {
+    /// Takes a null, if it comes next.
+    pub(super) fn null(&mut self) -> Result<bool, WireError> {
         if self.peek()? != b'n' {
             return Ok(false);
         }
@@ -40,19 +42,19 @@ impl<'a, const STRICT: bool> Reader<'a, STRICT> {
         Ok(true)
     }
 
-    /// Takes a word off the front.
-    pub(super) fn word(&mut self, word: &[u8]) -> Result<(), Problem> {
+    /// Takes `null`, `true` or `false`.
+    pub(super) fn word(&mut self, word: &[u8]) -> Result<(), WireError> {
         self.peek()?;
-        self.rest = self.rest.strip_prefix(word).ok_or(Problem::Syntax)?;
+        self.rest = self.rest.strip_prefix(word).ok_or(WireError::Syntax)?;
         Ok(())
     }
 
-    /// Reads a list or an object: `item` is called at the start of each element, and has to take it off the front.
+    /// Takes a list or an object: `item` is called at the start of each element and has to take it.
     pub(super) fn each(
         &mut self,
         open: u8,
-        mut item: impl FnMut(&mut Self) -> Result<(), Problem>,
-    ) -> Result<(), Problem> {
+        mut item: impl FnMut(&mut Self) -> Result<(), WireError>,
+    ) -> Result<(), WireError> {
         let close = if open == b'[' { b']' } else { b'}' };
         self.expect(open)?;
         if self.peek()? == close {
@@ -67,31 +69,31 @@ impl<'a, const STRICT: bool> Reader<'a, STRICT> {
         }
     }
 
-    /// The characters of a number. Without `STRICT` they need not make one.
-    pub(super) fn number(&mut self) -> Result<&'a [u8], Problem> {
+    /// Takes the characters of a number. Without `STRICT` their order is not checked.
+    pub(super) fn number(&mut self) -> Result<&'a [u8], WireError> {
         self.peek()?;
         let is_part = |byte: &&u8| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E');
         let (number, rest) = self.rest.split_at(self.rest.iter().take_while(is_part).count());
         if number.is_empty() || (STRICT && !number::is_number(number)) {
-            return Err(Problem::Syntax);
+            return Err(WireError::Syntax);
         }
         self.rest = rest;
         Ok(number)
     }
 
-    /// A text as it is written, without its quotes, and whether it has escapes.
-    pub(super) fn raw_text(&mut self) -> Result<(&'a [u8], bool), Problem> {
+    /// Takes a text as it is written, without its quotes, and returns whether it has escapes.
+    pub(super) fn raw_text(&mut self) -> Result<(&'a [u8], bool), WireError> {
         self.expect(b'"')?;
         let mut escaped = false;
         let mut at = 0;
         loop {
-            match self.rest.get(at).ok_or(Problem::Truncated)? {
+            match self.rest.get(at).ok_or(WireError::Truncated)? {
                 b'"' => break,
                 b'\\' => {
                     escaped = true;
                     at += 2;
                 }
-                0x00..=0x1f if STRICT => return Err(Problem::Syntax),
+                0x00..=0x1f if STRICT => return Err(WireError::Syntax),
                 _ => at += 1,
             }
         }
@@ -100,8 +102,8 @@ impl<'a, const STRICT: bool> Reader<'a, STRICT> {
         Ok((text, escaped))
     }
 
-    /// A text.
-    pub(super) fn text(&mut self) -> Result<Cow<'a, [u8]>, Problem> {
+    /// Takes a text and resolves its escapes.
+    pub(super) fn text(&mut self) -> Result<Cow<'a, [u8]>, WireError> {
         let (text, escaped) = self.raw_text()?;
         let text = if escaped { Cow::Owned(unescape::<STRICT>(text)?) } else { Cow::Borrowed(text) };
         if STRICT && std::str::from_utf8(&text).is_err() {
@@ -110,15 +112,15 @@ impl<'a, const STRICT: bool> Reader<'a, STRICT> {
         Ok(text)
     }
 
-    /// Takes a whole value off the front, whatever it is.
-    pub(super) fn skip(&mut self) -> Result<(), Problem> {
+    /// Takes a value of any type, with all that is nested in it.
+    pub(super) fn skip(&mut self) -> Result<(), WireError> {
         self.skip_nested(MAX_DEPTH)
     }
 
-    fn skip_nested(&mut self, depth: usize) -> Result<(), Problem> {
+    fn skip_nested(&mut self, depth: usize) -> Result<(), WireError> {
         let open = self.peek()?;
         match open {
-            b'[' | b'{' if depth == 0 => Err(Problem::TooDeep),
+            b'[' | b'{' if depth == 0 => Err(WireError::TooDeep),
             b'[' => self.each(open, |reader| reader.skip_nested(depth - 1)),
             b'{' => self.each(open, |reader| {
                 reader.text()?;
@@ -134,12 +136,12 @@ impl<'a, const STRICT: bool> Reader<'a, STRICT> {
     }
 }
 
-/// Resolves the escapes of a text. Half of a surrogate pair is an error to v3 and U+FFFD to v5.
-fn unescape<const STRICT: bool>(mut text: &[u8]) -> Result<Vec<u8>, Problem> {
+/// Resolves the escapes of a text. Half of a surrogate pair is an error in v3 and U+FFFD in v5.
+fn unescape<const STRICT: bool>(mut text: &[u8]) -> Result<Vec<u8>, WireError> {
     let mut out = Vec::with_capacity(text.len());
     while let Some(at) = text.iter().position(|byte| *byte == b'\\') {
         out.extend_from_slice(&text[..at]);
-        let escape = text.get(at + 1).ok_or(Problem::Syntax)?;
+        let escape = text.get(at + 1).ok_or(WireError::Syntax)?;
         text = &text[at + 2..];
         let plain = match escape {
             b'"' | b'\\' | b'/' => *escape,
@@ -149,18 +151,18 @@ fn unescape<const STRICT: bool>(mut text: &[u8]) -> Result<Vec<u8>, Problem> {
             b'r' => b'\r',
             b't' => b'\t',
             b'u' => {
-                let (unit, rest) = code_unit(text).ok_or(Problem::Syntax)?;
+                let (unit, rest) = code_unit(text).ok_or(WireError::Syntax)?;
                 text = rest;
                 let (character, rest) = character(unit, text);
                 text = rest;
                 if character.is_none() && !STRICT {
-                    return Err(Problem::Syntax);
+                    return Err(WireError::Syntax);
                 }
                 let character = character.unwrap_or(char::REPLACEMENT_CHARACTER);
                 out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
                 continue;
             }
-            _ => return Err(Problem::Syntax),
+            _ => return Err(WireError::Syntax),
         };
         out.push(plain);
     }
@@ -168,7 +170,8 @@ fn unescape<const STRICT: bool>(mut text: &[u8]) -> Result<Vec<u8>, Problem> {
     Ok(out)
 }
 
-/// The character that a code unit and, if need be, the escape after it make; and what is left.
+/// The character of a UTF-16 code unit and, for the first half of a surrogate pair, of the escape after it; and the rest of
+/// the text.
 fn character(unit: u16, text: &[u8]) -> (Option<char>, &[u8]) {
     let alone = char::from_u32(u32::from(unit));
     if alone.is_some() {
@@ -182,14 +185,14 @@ fn character(unit: u16, text: &[u8]) -> (Option<char>, &[u8]) {
     pair.unwrap_or((None, text))
 }
 
-/// Four hex digits.
+/// Splits four hex digits off the front.
 fn code_unit(text: &[u8]) -> Option<(u16, &[u8])> {
     let (digits, rest) = text.split_at_checked(4)?;
     let unit = digits.iter().try_fold(0, |sum, digit| Some(sum << 4 | char::from(*digit).to_digit(16)?))?;
     Some((u16::try_from(unit).ok()?, rest))
 }
 
-/// The text with U+FFFD in place of every byte that is not UTF-8, as Go does it.
+/// Replaces each byte that is not UTF-8 by U+FFFD, as Go does.
 fn repaired(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     for chunk in text.utf8_chunks() {

@@ -1,35 +1,45 @@
-//! Decoding a message in one pass, without copying.
+//! Decoding a message in one pass, without copying (contract §1.6).
 
 use smallvec::SmallVec;
 
 use super::read::{Bytes, Collection, Reader};
-use super::walk::{self, Entries, Items, Keys, Lists};
-use crate::{DecodeError, Field, MessageRef, MessageType, Metadata, Problem, Qos, Spans, Strings, Text};
+use super::walk::{self, Entries, Items, KeyFilter, Lists};
+use crate::{DecodeError, Field, MessageRef, MessageType, Metadata, Qos, Spans, Strings, Text, WireError};
 
-/// Metadata of more entries than these are searched for repeated keys with the help of the heap.
+/// Up to this many metadata entries, the search for repeated keys does not allocate.
 const INLINE_ENTRIES: usize = 32;
 
-/// Decodes a v3 message as leniently as contract §1.6 says.
-pub(crate) fn decode_v3(bytes: &[u8]) -> Result<MessageRef<'_>, DecodeError> {
-    let mut message = MessageRef::default();
-    decode::<false>(bytes, &mut message)?;
-    Ok(message)
+impl<'a> MessageRef<'a> {
+    /// Decodes a v3 message, as leniently as contract §1.6 asks. Bytes after the message are ignored.
+    ///
+    /// Does not allocate, unless a metadata key occurs twice.
+    ///
+    /// # Errors
+    /// If the bytes are not a message. No length prefix is trusted, and the depth of nesting is limited.
+    pub fn decode_v3(bytes: &'a [u8]) -> Result<MessageRef<'a>, DecodeError> {
+        let mut message = MessageRef::default();
+        decode::<false>(bytes, &mut message)?;
+        Ok(message)
+    }
+
+    /// Decodes a v5 message, strictly, and returns it with the bytes after it.
+    ///
+    /// # Errors
+    /// As for [`MessageRef::decode_v3`].
+    pub fn decode_v5(bytes: &'a [u8]) -> Result<(MessageRef<'a>, &'a [u8]), DecodeError> {
+        let mut message = MessageRef::default();
+        let rest = decode::<true>(bytes, &mut message)?;
+        Ok((message, rest))
+    }
 }
 
-/// Decodes a v5 message, and returns what follows it.
-pub(crate) fn decode_v5(bytes: &[u8]) -> Result<(MessageRef<'_>, &[u8]), DecodeError> {
-    let mut message = MessageRef::default();
-    let rest = decode::<true>(bytes, &mut message)?;
-    Ok((message, rest))
-}
-
-/// Fills a message in, and returns what follows it.
+/// Fills in `message`, and returns the bytes after it.
 fn decode<'a, const V5: bool>(
     bytes: &'a [u8],
     message: &mut MessageRef<'a>,
 ) -> Result<&'a [u8], DecodeError> {
     if u32::try_from(bytes.len()).is_err() {
-        return Err(DecodeError { problem: Problem::TooLarge, field: None, offset: 0 });
+        return Err(DecodeError { problem: WireError::TooLarge, field: None, offset: 0 });
     }
     let mut decoder = Decoder::<'_, '_, V5> { reader: Reader { rest: bytes }, message, at: None };
     decoder.message().map_err(|problem| DecodeError {
@@ -48,17 +58,17 @@ struct Decoder<'m, 'a, const V5: bool> {
 }
 
 impl<'a, const V5: bool> Decoder<'_, 'a, V5> {
-    fn message(&mut self) -> Result<(), Problem> {
-        match self.reader.collection(Problem::ExpectedMessage)? {
+    fn message(&mut self) -> Result<(), WireError> {
+        match self.reader.collection(WireError::ExpectedMessage)? {
             Collection::Map(pairs) => (0..pairs).try_for_each(|_| self.pair()),
-            // The reference's v3 codec takes an array for the fields in their order, and nil for an empty message.
+            // Contract §1.6: in v3 an array holds the fields in their order, and nil is an empty message.
             Collection::Array(values) if !V5 => self.positional(values),
             Collection::Nil if !V5 => Ok(()),
-            _ => Err(Problem::ExpectedMessage),
+            _ => Err(WireError::ExpectedMessage),
         }
     }
 
-    fn pair(&mut self) -> Result<(), Problem> {
+    fn pair(&mut self) -> Result<(), WireError> {
         self.at = None;
         let key = self.key()?;
         match Field::from_key(key) {
@@ -70,9 +80,9 @@ impl<'a, const V5: bool> Decoder<'_, 'a, V5> {
         }
     }
 
-    /// A key: a str, or a bin in its place; v3 also takes nil for an empty one.
+    /// A key is a str or a bin; in v3 nil is the empty key.
     #[inline]
-    fn key(&mut self) -> Result<&'a [u8], Problem> {
+    fn key(&mut self) -> Result<&'a [u8], WireError> {
         match self.reader.rest.first() {
             Some(0xa0..=0xbf) => Ok(self.reader.str()?.bytes),
             Some(0xc4..=0xc6) => self.reader.bin(),
@@ -82,7 +92,7 @@ impl<'a, const V5: bool> Decoder<'_, 'a, V5> {
     }
 
     #[cold]
-    fn positional(&mut self, values: usize) -> Result<(), Problem> {
+    fn positional(&mut self, values: usize) -> Result<(), WireError> {
         let mut fields = Field::ALL.into_iter();
         (0..values).try_for_each(|_| {
             self.at = fields.next();
@@ -94,7 +104,7 @@ impl<'a, const V5: bool> Decoder<'_, 'a, V5> {
     }
 
     #[inline]
-    fn value(&mut self, field: Field) -> Result<(), Problem> {
+    fn value(&mut self, field: Field) -> Result<(), WireError> {
         match field {
             Field::MsgType => self.message.msg_type = MessageType(self.integer()?),
             Field::Source => self.message.source = self.text()?,
@@ -125,16 +135,16 @@ impl<'a, const V5: bool> Decoder<'_, 'a, V5> {
     }
 
     #[inline]
-    fn bytes(&mut self) -> Result<Bytes<'a>, Problem> {
+    fn bytes(&mut self) -> Result<Bytes<'a>, WireError> {
         if V5 { self.reader.str() } else { self.reader.str_or_bin() }
     }
 
     #[inline]
-    fn text(&mut self) -> Result<Text<'a>, Problem> {
+    fn text(&mut self) -> Result<Text<'a>, WireError> {
         Ok(Text::new(self.bytes()?.bytes))
     }
 
-    fn integer(&mut self) -> Result<i64, Problem> {
+    fn integer(&mut self) -> Result<i64, WireError> {
         if V5 {
             self.reader.integer::<false>()
         } else if self.reader.nil() {
@@ -144,12 +154,12 @@ impl<'a, const V5: bool> Decoder<'_, 'a, V5> {
         }
     }
 
-    fn optional_integer(&mut self) -> Result<Option<i64>, Problem> {
+    fn optional_integer(&mut self) -> Result<Option<i64>, WireError> {
         if self.reader.nil() { Ok(None) } else { self.integer().map(Some) }
     }
 
-    /// The payload. v5 takes an empty one for none.
-    fn payload(&mut self) -> Result<Option<&'a [u8]>, Problem> {
+    /// In v5 an empty payload is an absent one.
+    fn payload(&mut self) -> Result<Option<&'a [u8]>, WireError> {
         if V5 {
             let payload = self.reader.bin()?;
             return Ok((!payload.is_empty()).then_some(payload));
@@ -157,8 +167,8 @@ impl<'a, const V5: bool> Decoder<'_, 'a, V5> {
         if self.reader.nil() { Ok(None) } else { Ok(Some(self.reader.str_or_bin()?.bytes)) }
     }
 
-    /// A list of texts. v5 takes an empty one for none.
-    fn strings(&mut self) -> Result<Option<Strings<'a>>, Problem> {
+    /// In v5 an empty list is an absent one.
+    fn strings(&mut self) -> Result<Option<Strings<'a>>, WireError> {
         Ok(match self.list_header()? {
             None => None,
             Some(0) if V5 => None,
@@ -166,7 +176,7 @@ impl<'a, const V5: bool> Decoder<'_, 'a, V5> {
         })
     }
 
-    fn items(&mut self, count: usize) -> Result<Items<'a>, Problem> {
+    fn items(&mut self, count: usize) -> Result<Items<'a>, WireError> {
         let start = self.reader.rest;
         let mut canonical = true;
         for _ in 0..count {
@@ -175,7 +185,7 @@ impl<'a, const V5: bool> Decoder<'_, 'a, V5> {
         Ok(Items { count, bytes: self.since(start), canonical })
     }
 
-    fn spans(&mut self) -> Result<Option<Spans<'a>>, Problem> {
+    fn spans(&mut self) -> Result<Option<Spans<'a>>, WireError> {
         let Some(count) = self.list_header()? else { return Ok(None) };
         let start = self.reader.rest;
         for _ in 0..count {
@@ -185,26 +195,26 @@ impl<'a, const V5: bool> Decoder<'_, 'a, V5> {
         Ok(Some(Spans::wire(Lists { count, bytes: self.since(start) })))
     }
 
-    /// How many values a list has; none if it is nil. v3 takes a map for the list of its keys and values.
-    fn list_header(&mut self) -> Result<Option<usize>, Problem> {
-        let count = match self.reader.collection(Problem::ExpectedList)? {
+    /// Reads a list's header: the number of its values, or `None` for nil. In v3 a map is the list of its keys and values.
+    fn list_header(&mut self) -> Result<Option<usize>, WireError> {
+        let count = match self.reader.collection(WireError::ExpectedList)? {
             Collection::Array(count) => count,
             Collection::Map(pairs) if !V5 => pairs.saturating_mul(2),
             Collection::Nil if !V5 => return Ok(None),
-            _ => return Err(Problem::ExpectedList),
+            _ => return Err(WireError::ExpectedList),
         };
-        if count > self.reader.rest.len() { Err(Problem::Truncated) } else { Ok(Some(count)) }
+        if count > self.reader.rest.len() { Err(WireError::Truncated) } else { Ok(Some(count)) }
     }
 
-    fn metadata(&mut self) -> Result<Option<Metadata<'a>>, Problem> {
-        let count = match self.reader.collection(Problem::ExpectedMetadata)? {
+    fn metadata(&mut self) -> Result<Option<Metadata<'a>>, WireError> {
+        let count = match self.reader.collection(WireError::ExpectedMetadata)? {
             Collection::Map(count) => count,
             Collection::Nil if !V5 => return Ok(None),
-            _ => return Err(Problem::ExpectedMetadata),
+            _ => return Err(WireError::ExpectedMetadata),
         };
         let start = self.reader.rest;
         let mut canonical = true;
-        let mut keys = Keys::default();
+        let mut keys = KeyFilter::default();
         let mut perhaps_repeated = false;
         for _ in 0..count {
             let key = self.bytes()?;
@@ -217,15 +227,15 @@ impl<'a, const V5: bool> Decoder<'_, 'a, V5> {
         Ok(Some(Metadata::wire(Entries { count, bytes, canonical, keys, live })))
     }
 
-    /// What has been read since `start` was what was left.
+    /// The bytes that were read since `start`, which was the reader's rest at that time.
     fn since(&self, start: &'a [u8]) -> &'a [u8] {
         &start[..start.len() - self.reader.rest.len()]
     }
 }
 
-/// Where the entries of a map begin that are the last of their key, or nothing if no key is there twice.
+/// The offsets of the entries that are the last with their key, or `None` if no key is repeated.
 ///
-/// Takes `n log n` time and four bytes an entry, so that a map of repeated keys is no way to keep the gateway busy.
+/// Takes `n log n` time and four bytes an entry, so that a map of repeated keys cannot keep the gateway busy.
 #[cold]
 fn last_of_each_key(bytes: &[u8], count: usize) -> Option<Box<[u32]>> {
     let mut entries: SmallVec<[u32; INLINE_ENTRIES]> = SmallVec::with_capacity(count);

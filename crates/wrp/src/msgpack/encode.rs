@@ -1,18 +1,20 @@
-//! Encoding a message straight into its final buffer.
+//! Encoding a message directly into its final buffer (contract §1.1, §1.2).
 
 use crate::{MessageRef, Metadata, Spans, Strings, Text};
 
-/// Appends a message as v3.
-pub(crate) fn encode_v3(message: &MessageRef<'_>, out: &mut Vec<u8>) {
-    encode::<false>(message, out);
+impl MessageRef<'_> {
+    /// Appends the message as v3 msgpack.
+    pub fn encode_v3(&self, out: &mut Vec<u8>) {
+        encode::<false>(self, out);
+    }
+
+    /// Appends the message as v5 msgpack, without `spans` and `include_spans`, which v5 does not have.
+    pub fn encode_v5(&self, out: &mut Vec<u8>) {
+        encode::<true>(self, out);
+    }
 }
 
-/// Appends a message as v5.
-pub(crate) fn encode_v5(message: &MessageRef<'_>, out: &mut Vec<u8>) {
-    encode::<true>(message, out);
-}
-
-/// A key and its header, written out at compile time.
+/// A key with its msgpack header, as a constant.
 macro_rules! key {
     ($name:literal) => {{
         const LEN: usize = $name.len();
@@ -30,7 +32,7 @@ macro_rules! key {
 }
 
 fn encode<const V5: bool>(message: &MessageRef<'_>, out: &mut Vec<u8>) {
-    // v3 leaves out what is empty, v5 what is absent.
+    // v3 leaves out empty collections, v5 only absent ones.
     let headers = message.headers.as_ref().filter(|list| V5 || !list.is_empty());
     let metadata = message.metadata.as_ref().filter(|entries| V5 || !entries.is_empty());
     let spans = message.spans.as_ref().filter(|spans| !V5 && !spans.is_empty());
@@ -108,7 +110,7 @@ fn encode<const V5: bool>(message: &MessageRef<'_>, out: &mut Vec<u8>) {
     integer(message.qos.0, out);
 }
 
-/// Room enough for most messages, so that the buffer grows once.
+/// Enough capacity for most messages, so that the buffer grows once.
 fn size_hint(message: &MessageRef<'_>) -> usize {
     let texts = message.source.len()
         + message.dest.len()
@@ -118,7 +120,7 @@ fn size_hint(message: &MessageRef<'_>) -> usize {
     256 + texts + message.payload.map_or(0, <[u8]>::len)
 }
 
-/// Appends a field that is left out when it is empty.
+/// Appends a text field, unless it is empty.
 #[inline]
 fn text<const N: usize>(key: &[u8; N], value: Text<'_>, out: &mut Vec<u8>) {
     if !value.is_empty() {
@@ -191,7 +193,7 @@ fn map_header(len: usize, out: &mut Vec<u8>) {
     }
 }
 
-/// A header with a length of two bytes, or with the next marker and four bytes.
+/// Appends `marker` and a length of two bytes or, if that is too short, the next marker and four bytes.
 #[cold]
 fn long_header(marker: u8, len: usize, out: &mut Vec<u8>) {
     match u16::try_from(len) {
@@ -226,7 +228,7 @@ fn integer(value: i64, out: &mut Vec<u8>) {
     }
 }
 
-/// The lowest byte of a length that has just been seen to fit into one.
+/// A length that the caller has checked to be below 256.
 #[expect(clippy::cast_possible_truncation, reason = "only called with lengths below 256")]
 const fn low_byte(len: usize) -> u8 {
     len as u8

@@ -1,51 +1,51 @@
-//! Reading msgpack values off the front of a slice.
+//! Reading msgpack values from the front of a slice.
+//!
+//! Each method of [`Reader`] takes one value or header from the front, or fails. The bytes come from strangers: no length
+//! prefix is trusted.
 
-use crate::Problem;
+use crate::WireError;
 
-/// How deep values under unknown keys may be nested. The reference takes a thousand or so; messages need three.
+/// The deepest nesting that is accepted under unknown keys (contract §1.6). Known fields need three levels.
 const MAX_DEPTH: usize = 1024;
 
-/// What is left to read.
+/// The bytes that are left to read.
 pub(super) struct Reader<'a> {
     pub(super) rest: &'a [u8],
 }
 
-/// Texts and binaries that are read as text, and whether their header is the one that the encoders would write.
+/// The content of a text.
 pub(super) struct Bytes<'a> {
     pub(super) bytes: &'a [u8],
+    /// Whether its header is the one that the encoders would write.
     pub(super) canonical: bool,
 }
 
-/// A collection's header.
+/// The header of a collection, with the number of its values (array) or pairs (map).
 pub(super) enum Collection {
-    /// An array of so many values.
     Array(usize),
-    /// A map of so many pairs.
     Map(usize),
-    /// A nil.
     Nil,
 }
 
 impl<'a> Reader<'a> {
-    /// A str.
     #[inline]
-    pub(super) fn str(&mut self) -> Result<Bytes<'a>, Problem> {
+    pub(super) fn str(&mut self) -> Result<Bytes<'a>, WireError> {
         match self.short_str() {
             Some(bytes) => Ok(Bytes { bytes, canonical: true }),
             None => self.long_str(),
         }
     }
 
-    /// A str, a bin, a nil or an empty array, where v3 takes each for the other.
+    /// A text in v3: a str or a bin; nil and an empty array are the empty text.
     #[inline]
-    pub(super) fn str_or_bin(&mut self) -> Result<Bytes<'a>, Problem> {
+    pub(super) fn str_or_bin(&mut self) -> Result<Bytes<'a>, WireError> {
         match self.short_str() {
             Some(bytes) => Ok(Bytes { bytes, canonical: true }),
             None => self.long_str_or_bin(),
         }
     }
 
-    /// A str of less than 32 bytes with the header that is meant for those, as most are.
+    /// A str of less than 32 bytes with a header of one byte. Most texts are such.
     #[inline]
     fn short_str(&mut self) -> Option<&'a [u8]> {
         let [marker @ 0xa0..=0xbf, rest @ ..] = self.rest else { return None };
@@ -54,19 +54,19 @@ impl<'a> Reader<'a> {
         Some(bytes)
     }
 
-    fn long_str(&mut self) -> Result<Bytes<'a>, Problem> {
+    fn long_str(&mut self) -> Result<Bytes<'a>, WireError> {
         let (len, shortest) = match self.byte()? {
-            0xa0..=0xbf => return Err(Problem::Truncated), // or it would have been a short one
+            0xa0..=0xbf => return Err(WireError::Truncated), // `short_str` reads the complete ones
             0xd9 => (self.number::<1>()?, 0x20),
             0xda => (self.number::<2>()?, 0x100),
             0xdb => (self.number::<4>()?, 0x1_0000),
-            0xc1 => return Err(Problem::Reserved),
-            _ => return Err(Problem::ExpectedText),
+            0xc1 => return Err(WireError::Reserved),
+            _ => return Err(WireError::ExpectedText),
         };
         Ok(Bytes { bytes: self.take(len)?, canonical: len >= shortest })
     }
 
-    fn long_str_or_bin(&mut self) -> Result<Bytes<'a>, Problem> {
+    fn long_str_or_bin(&mut self) -> Result<Bytes<'a>, WireError> {
         match self.rest.first() {
             Some(0xc4..=0xc6) => Ok(Bytes { bytes: self.bin()?, canonical: false }),
             Some(0xc0 | 0x90) => {
@@ -77,21 +77,21 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A bin.
-    pub(super) fn bin(&mut self) -> Result<&'a [u8], Problem> {
+    pub(super) fn bin(&mut self) -> Result<&'a [u8], WireError> {
         let len = match self.byte()? {
             0xc4 => self.number::<1>()?,
             0xc5 => self.number::<2>()?,
             0xc6 => self.number::<4>()?,
-            0xc1 => return Err(Problem::Reserved),
-            _ => return Err(Problem::ExpectedPayload),
+            0xc1 => return Err(WireError::Reserved),
+            _ => return Err(WireError::ExpectedPayload),
         };
         self.take(len)
     }
 
-    /// An integer of any width. With `LENIENT`, also a whole float between -2^52 and 2^52, and unsigned numbers wrap.
+    /// An integer of any width. With `LENIENT` also a whole float between -2^52 and 2^52, and an unsigned integer above
+    /// 2^63-1 wraps.
     #[inline]
-    pub(super) fn integer<const LENIENT: bool>(&mut self) -> Result<i64, Problem> {
+    pub(super) fn integer<const LENIENT: bool>(&mut self) -> Result<i64, WireError> {
         Ok(match self.byte()? {
             small @ 0x00..=0x7f => i64::from(small),
             small @ 0xe0..=0xff => i64::from(small.cast_signed()),
@@ -99,29 +99,29 @@ impl<'a> Reader<'a> {
             0xcd => i64::from(u16::from_be_bytes(self.array()?)),
             0xce => i64::from(u32::from_be_bytes(self.array()?)),
             0xcf if LENIENT => u64::from_be_bytes(self.array()?).cast_signed(),
-            0xcf => i64::try_from(u64::from_be_bytes(self.array()?)).map_err(|_| Problem::OutOfRange)?,
+            0xcf => i64::try_from(u64::from_be_bytes(self.array()?)).map_err(|_| WireError::OutOfRange)?,
             0xd0 => i64::from(i8::from_be_bytes(self.array()?)),
             0xd1 => i64::from(i16::from_be_bytes(self.array()?)),
             0xd2 => i64::from(i32::from_be_bytes(self.array()?)),
             0xd3 => i64::from_be_bytes(self.array()?),
             0xca if LENIENT => whole(f64::from(f32::from_be_bytes(self.array()?)))?,
             0xcb if LENIENT => whole(f64::from_be_bytes(self.array()?))?,
-            0xc1 => return Err(Problem::Reserved),
-            _ => return Err(Problem::ExpectedInteger),
+            0xc1 => return Err(WireError::Reserved),
+            _ => return Err(WireError::ExpectedInteger),
         })
     }
 
-    /// A bool, or 0 or 1 in its place.
-    pub(super) fn boolean(&mut self) -> Result<bool, Problem> {
+    /// A bool; the integers 0 and 1 count as one.
+    pub(super) fn boolean(&mut self) -> Result<bool, WireError> {
         match self.byte()? {
             0xc3 | 0x01 => Ok(true),
             0xc2 | 0x00 => Ok(false),
-            0xc1 => Err(Problem::Reserved),
-            _ => Err(Problem::ExpectedBool),
+            0xc1 => Err(WireError::Reserved),
+            _ => Err(WireError::ExpectedBool),
         }
     }
 
-    /// Takes a nil off the front, if there is one.
+    /// Takes a nil, if it comes next.
     #[inline]
     pub(super) fn nil(&mut self) -> bool {
         match self.rest {
@@ -133,9 +133,9 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The header of an array, a map, or a nil.
+    /// The header of an array or a map, or a nil; `expected` is the error for any other type.
     #[inline]
-    pub(super) fn collection(&mut self, expected: Problem) -> Result<Collection, Problem> {
+    pub(super) fn collection(&mut self, expected: WireError) -> Result<Collection, WireError> {
         Ok(match self.byte()? {
             small @ 0x80..=0x8f => Collection::Map(usize::from(small & 0x0f)),
             small @ 0x90..=0x9f => Collection::Array(usize::from(small & 0x0f)),
@@ -144,25 +144,25 @@ impl<'a> Reader<'a> {
             0xdc => Collection::Array(self.number::<2>()?),
             0xdd => Collection::Array(self.number::<4>()?),
             0xc0 => Collection::Nil,
-            0xc1 => return Err(Problem::Reserved),
+            0xc1 => return Err(WireError::Reserved),
             _ => return Err(expected),
         })
     }
 
-    /// Takes a whole value off the front, whatever it is.
+    /// Takes a value of any type, with all that is nested in it.
     #[cold]
-    pub(super) fn skip(&mut self) -> Result<(), Problem> {
+    pub(super) fn skip(&mut self) -> Result<(), WireError> {
         self.skip_nested(MAX_DEPTH)
     }
 
-    fn skip_nested(&mut self, depth: usize) -> Result<(), Problem> {
+    fn skip_nested(&mut self, depth: usize) -> Result<(), WireError> {
         let marker = self.byte()?;
         let (bytes, values) = match marker {
             0x00..=0x7f | 0xe0..=0xff | 0xc0 | 0xc2 | 0xc3 => (0, 0),
             0x80..=0x8f => (0, 2 * usize::from(marker & 0x0f)),
             0x90..=0x9f => (0, usize::from(marker & 0x0f)),
             0xa0..=0xbf => (usize::from(marker & 0x1f), 0),
-            0xc1 => return Err(Problem::Reserved),
+            0xc1 => return Err(WireError::Reserved),
             0xc4 | 0xd9 => (self.number::<1>()?, 0),
             0xc5 | 0xda => (self.number::<2>()?, 0),
             0xc6 | 0xdb => (self.number::<4>()?, 0),
@@ -181,7 +181,7 @@ impl<'a> Reader<'a> {
         };
         self.take(bytes)?;
         if values > 0 && depth == 0 {
-            return Err(Problem::TooDeep);
+            return Err(WireError::TooDeep);
         }
         for _ in 0..values {
             self.skip_nested(depth - 1)?;
@@ -190,37 +190,37 @@ impl<'a> Reader<'a> {
     }
 
     #[inline]
-    fn byte(&mut self) -> Result<u8, Problem> {
-        let (&byte, rest) = self.rest.split_first().ok_or(Problem::Truncated)?;
+    fn byte(&mut self) -> Result<u8, WireError> {
+        let (&byte, rest) = self.rest.split_first().ok_or(WireError::Truncated)?;
         self.rest = rest;
         Ok(byte)
     }
 
     #[inline]
-    fn take(&mut self, len: usize) -> Result<&'a [u8], Problem> {
-        let (taken, rest) = self.rest.split_at_checked(len).ok_or(Problem::Truncated)?;
+    fn take(&mut self, len: usize) -> Result<&'a [u8], WireError> {
+        let (taken, rest) = self.rest.split_at_checked(len).ok_or(WireError::Truncated)?;
         self.rest = rest;
         Ok(taken)
     }
 
     #[inline]
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Problem> {
-        let (taken, rest) = self.rest.split_first_chunk::<N>().ok_or(Problem::Truncated)?;
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], WireError> {
+        let (taken, rest) = self.rest.split_first_chunk::<N>().ok_or(WireError::Truncated)?;
         self.rest = rest;
         Ok(*taken)
     }
 
     #[inline]
-    fn number<const N: usize>(&mut self) -> Result<usize, Problem> {
-        let (number, rest) = super::walk::big_endian::<N>(self.rest).ok_or(Problem::Truncated)?;
+    fn number<const N: usize>(&mut self) -> Result<usize, WireError> {
+        let (number, rest) = super::walk::big_endian::<N>(self.rest).ok_or(WireError::Truncated)?;
         self.rest = rest;
         Ok(number)
     }
 }
 
-/// The integer that a float is, by the reference's reckoning: 0, or whole and of a magnitude from 1 up to 2^52.
+/// Converts a float as the reference does: it must be 0, or whole with a magnitude of at least 1 and below 2^52.
 #[expect(clippy::cast_possible_truncation, reason = "the range has just been checked")]
-fn whole(float: f64) -> Result<i64, Problem> {
+fn whole(float: f64) -> Result<i64, WireError> {
     let fits = (1.0..4_503_599_627_370_496.0).contains(&float.abs()) && float.fract() == 0.0;
-    if fits || float.to_bits() == 0 { Ok(float as i64) } else { Err(Problem::ExpectedInteger) }
+    if fits || float.to_bits() == 0 { Ok(float as i64) } else { Err(WireError::ExpectedInteger) }
 }

@@ -1,6 +1,7 @@
-//! Walking over collections that the decoder has already validated.
+//! Iterating over collections that the decoder has validated.
 //!
-//! The bytes are known to be good, so that a walk cannot fail. If it did all the same it would end early.
+//! A decoded message keeps its lists and maps as the bytes that they came in, so that decoding does not allocate; they are
+//! read again on each use. The bytes are valid, so iterating cannot fail; if it did, the iterator would end early.
 
 use crate::Text;
 
@@ -9,7 +10,7 @@ use crate::Text;
 pub(crate) struct Items<'a> {
     pub(crate) count: usize,
     pub(crate) bytes: &'a [u8],
-    /// Whether every text has the header that the encoders would write, so that the bytes can be copied.
+    /// Whether each text has the header that the encoders would write, so that they can copy the bytes.
     pub(crate) canonical: bool,
 }
 
@@ -77,14 +78,14 @@ impl<'a> Iterator for ListsIter<'a> {
     }
 }
 
-/// A validated map of texts, without its header.
+/// A validated map of texts, without its header. Of repeated keys the last counts (contract §1.6).
 #[derive(Clone)]
 pub(crate) struct Entries<'a> {
     pub(crate) count: usize,
     pub(crate) bytes: &'a [u8],
     pub(crate) canonical: bool,
-    pub(crate) keys: Keys,
-    /// Where the entries that count begin, if some keys are there twice. The last of each counts.
+    pub(crate) keys: KeyFilter,
+    /// The offsets of the entries that count, if some keys are repeated.
     pub(crate) live: Option<Box<[u32]>>,
 }
 
@@ -107,7 +108,7 @@ impl<'a> Entries<'a> {
     pub(crate) fn iter(&self) -> EntriesIter<'_, 'a> {
         match &self.live {
             None => EntriesIter::All { left: self.count, bytes: self.bytes },
-            Some(live) => EntriesIter::Some { live: live.iter(), bytes: self.bytes },
+            Some(live) => EntriesIter::Live { live: live.iter(), bytes: self.bytes },
         }
     }
 }
@@ -115,7 +116,7 @@ impl<'a> Entries<'a> {
 #[derive(Clone)]
 pub(crate) enum EntriesIter<'m, 'a> {
     All { left: usize, bytes: &'a [u8] },
-    Some { live: std::slice::Iter<'m, u32>, bytes: &'a [u8] },
+    Live { live: std::slice::Iter<'m, u32>, bytes: &'a [u8] },
 }
 
 impl<'a> Iterator for EntriesIter<'_, 'a> {
@@ -130,7 +131,7 @@ impl<'a> Iterator for EntriesIter<'_, 'a> {
                 *bytes = rest;
                 Some((key, value))
             }
-            EntriesIter::Some { live, bytes } => {
+            EntriesIter::Live { live, bytes } => {
                 let (key, rest) = split_text(bytes.get(*live.next()? as usize..)?)?;
                 Some((key, split_text(rest)?.0))
             }
@@ -138,15 +139,15 @@ impl<'a> Iterator for EntriesIter<'_, 'a> {
     }
 }
 
-/// A set of keys that may err on the side of holding one: it tells quickly that a key is not there.
+/// A Bloom filter of keys: it finds quickly that a key is absent, and may report an absent key as present.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Keys([u64; 4]);
+pub(crate) struct KeyFilter([u64; 4]);
 
-impl Keys {
-    /// Whether the key may have been inserted before.
+impl KeyFilter {
+    /// Inserts a key, and returns whether it may have been inserted before.
     #[inline]
     pub(crate) fn insert(&mut self, key: &[u8]) -> bool {
-        let (word, bit) = Self::place(key);
+        let (word, bit) = Self::bit_of(key);
         let known = self.0[word] & bit != 0;
         self.0[word] |= bit;
         known
@@ -154,13 +155,13 @@ impl Keys {
 
     #[inline]
     fn may_contain(&self, key: &[u8]) -> bool {
-        let (word, bit) = Self::place(key);
+        let (word, bit) = Self::bit_of(key);
         self.0[word] & bit != 0
     }
 
-    /// Which bit of which word stands for the key: by its length, its middle and its end.
+    /// The index of the key's word, and its bit there: a hash of the length, the middle byte and the last byte.
     #[inline]
-    fn place(key: &[u8]) -> (usize, u64) {
+    fn bit_of(key: &[u8]) -> (usize, u64) {
         let middle = key.get(key.len() / 2).copied().unwrap_or_default();
         let last = key.last().copied().unwrap_or_default();
         let hash = key.len().wrapping_mul(37) ^ usize::from(middle).wrapping_mul(11) ^ usize::from(last);
@@ -168,7 +169,7 @@ impl Keys {
     }
 }
 
-/// Takes a text off the front: a str, a bin, a nil or an empty array.
+/// Splits a text off the front: a str, a bin, a nil or an empty array.
 #[inline]
 pub(crate) fn split_text(bytes: &[u8]) -> Option<(Text<'_>, &[u8])> {
     let (&marker, rest) = bytes.split_first()?;
@@ -184,8 +185,8 @@ pub(crate) fn split_text(bytes: &[u8]) -> Option<(Text<'_>, &[u8])> {
     Some((Text::new(text), rest))
 }
 
-/// Takes the header of a list off the front, and says how many texts follow: an array's, a map's (which counts as the
-/// list of its keys and values), or nil.
+/// Splits the header of a list off the front and returns the number of texts in it. A map is the list of its keys and
+/// values, nil is an empty list.
 fn split_list(bytes: &[u8]) -> Option<(usize, &[u8])> {
     let (&marker, rest) = bytes.split_first()?;
     Some(match marker {
@@ -200,7 +201,7 @@ fn split_list(bytes: &[u8]) -> Option<(usize, &[u8])> {
     })
 }
 
-/// Takes a number of `N` bytes off the front.
+/// Splits a number of `N` bytes off the front.
 pub(crate) fn big_endian<const N: usize>(bytes: &[u8]) -> Option<(usize, &[u8])> {
     let (number, rest) = bytes.split_first_chunk::<N>()?;
     Some((number.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte)), rest))
