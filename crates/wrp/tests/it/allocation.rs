@@ -1,6 +1,7 @@
-//! Decoding takes no more memory than a small multiple of what is decoded, whatever the bytes claim.
-
-#![expect(clippy::unwrap_used, reason = "a test's helpers may fail the test")]
+//! Decoding takes at most a small multiple of the input's length in memory, whatever the bytes claim (contract §1.6).
+//!
+//! The allocator below serves all tests of this binary. It counts for each thread, so tests on other threads do not
+//! disturb a count.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -9,43 +10,43 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use wrp::{Message, MessageRef, json};
 
-/// Counts what this thread asks for.
-struct Counting;
+/// The system's allocator, which also counts the bytes that each thread asks for.
+struct CountingAllocator;
 
 thread_local! {
     static ALLOCATED: Cell<usize> = const { Cell::new(0) };
 }
 
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 #[expect(
     unsafe_code,
-    reason = "an allocator cannot be written without; this one hands everything to the system's"
+    reason = "`GlobalAlloc` is an unsafe trait; each call is passed on to the system's allocator"
 )]
-// SAFETY: every call is passed on as it came.
-unsafe impl GlobalAlloc for Counting {
+// SAFETY: each call is passed on unchanged.
+unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let _ = ALLOCATED.try_with(|allocated| allocated.set(allocated.get() + layout.size()));
-        // SAFETY: the caller keeps to the contract, which is the same.
+        // SAFETY: `System` has the same requirements, and the caller meets them.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps to the contract, which is the same.
+        // SAFETY: `System` has the same requirements, and the caller meets them.
         unsafe { System.dealloc(pointer, layout) }
     }
 }
 
-/// How many bytes were asked for in the meantime, freed or not.
+/// The number of bytes that `work` allocated, freed or not, and its result.
 fn allocated<T>(work: impl FnOnce() -> T) -> (usize, T) {
     let before = ALLOCATED.get();
     let result = work();
     (ALLOCATED.get() - before, result)
 }
 
-/// A few bytes that claim a lot: a header of each kind with the largest length, under each key.
-fn boastful() -> impl Strategy<Value = Vec<u8>> {
+/// Short frames with huge length prefixes: a header of each type under each key.
+fn huge_length_prefixes() -> impl Strategy<Value = Vec<u8>> {
     let keys = prop::sample::select(vec![
         "msg_type",
         "source",
@@ -69,7 +70,7 @@ fn boastful() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// A message that is nothing but empty texts, lists or entries: the most memory for the fewest bytes.
+/// A message of nothing but empty texts, lists or entries: the most memory for its length.
 fn dense(field: &str, header: u8, count: u16, unit: &[u8]) -> Vec<u8> {
     let mut frame = vec![0x81, 0xa0 | u8::try_from(field.len()).unwrap()];
     frame.extend_from_slice(field.as_bytes());
@@ -80,7 +81,7 @@ fn dense(field: &str, header: u8, count: u16, unit: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn decoding_an_event_and_stamping_it_allocates_nothing() {
+fn decoding_an_event_and_setting_fields_does_not_allocate() {
     let message = Message {
         dest: "event:iot".into(),
         metadata: Some([("/a".into(), "b".into()), ("/c".into(), "d".into())].into()),
@@ -128,7 +129,7 @@ fn the_densest_messages_take_a_bounded_multiple_of_their_length() {
 
 #[test]
 fn a_map_of_equal_keys_does_not_keep_the_decoder_busy() {
-    // Half a million entries with two keys: by comparing all with all this would take hours.
+    // Half a million entries with two keys. If each were compared with each, this would take hours.
     let mut frame = b"\x81\xa8metadata\xdf\x00\x07\xa1\x20".to_vec();
     frame.extend_from_slice(&b"\xa1a\xa0\xa1b\xa0".repeat(250_000));
     let decoded = MessageRef::decode_v3(&frame).unwrap();
@@ -137,7 +138,7 @@ fn a_map_of_equal_keys_does_not_keep_the_decoder_busy() {
 
 proptest! {
     #[test]
-    fn no_length_prefix_is_trusted(frame in boastful()) {
+    fn no_length_prefix_is_trusted(frame in huge_length_prefixes()) {
         let (bytes, _) = allocated(|| {
             let _ = MessageRef::decode_v3(&frame);
             let _ = MessageRef::decode_v5(&frame);

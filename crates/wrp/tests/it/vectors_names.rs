@@ -4,12 +4,12 @@ use serde_json::Value;
 use vectors::{Case, bytes, same};
 use wrp::{DeviceId, Format, Locator, MessageRef, MessageType, Qos, Scheme, event_type};
 
-const LONG_S: &str = "the long s is no s: a name that only looks like a scheme is none";
+const LONG_S: &str = "a long s is not an s, so this is not a scheme; Go folds the two together";
 
 #[test]
 fn vectors_device_ids() {
-    let otherwise = [("\u{17f}erial:abc", LONG_S), ("dn\u{17f}:abc", LONG_S)];
-    vectors::run_except("device_ids.json", &otherwise, |case| {
+    let exceptions = [("\u{17f}erial:abc", LONG_S), ("dn\u{17f}:abc", LONG_S)];
+    vectors::run_except("device_ids.json", &exceptions, |case| {
         let Some(input) = text(&case.value["input"]) else { return Ok(()) };
         match (input.parse::<DeviceId>(), case.value.get("id")) {
             (Ok(id), Some(expected)) => {
@@ -27,8 +27,8 @@ fn vectors_device_ids() {
 
 #[test]
 fn vectors_locators_v3() {
-    let otherwise = [("\u{17f}erial:abc", LONG_S), ("dn\u{17f}:abc", LONG_S), ("\u{17f}elf:/x", LONG_S)];
-    vectors::run_except("locators_v3.json", &otherwise, |case| {
+    let exceptions = [("\u{17f}erial:abc", LONG_S), ("dn\u{17f}:abc", LONG_S), ("\u{17f}elf:/x", LONG_S)];
+    vectors::run_except("locators_v3.json", &exceptions, |case| {
         let Some(input) = text(&case.value["input"]) else { return Ok(()) };
         check_locator(case, Locator::parse_v3(&input).map_err(|error| error.to_string()))
     });
@@ -84,7 +84,7 @@ fn vectors_message_types() {
             };
             same("format", &case.value["format"], &format)
         }
-        kind => Err(format!("what is {kind:?}?")),
+        kind => Err(format!("unknown kind of case: {kind:?}")),
     });
 }
 
@@ -92,7 +92,7 @@ fn vectors_message_types() {
 fn vectors_qos() {
     vectors::run("qos.json", |case| {
         if case.value["kind"] != "level" {
-            return Ok(()); // the publisher's
+            return Ok(()); // a case for the publisher, which wrpkafka tests
         }
         let qos = Qos(case.value["qos"].as_i64().ok_or("no qos")?);
         same("level", &case.value["level"], &Value::from(qos.level().as_str()))?;
@@ -141,7 +141,7 @@ fn check_locator(case: &Case, parsed: Result<Locator<'_>, String>) -> Result<(),
     }
 }
 
-/// A text; none if it is not UTF-8. The names of this crate are texts: of the others it cannot be asked.
+/// The text of a case; `None` if it is not UTF-8. The parsers take `&str`, so they cannot be called with such a case.
 fn text(value: &Value) -> Option<String> {
     String::from_utf8(bytes(value)).ok()
 }

@@ -1,20 +1,20 @@
-//! The vectors of the msgpack codec.
+//! The vectors of the msgpack codec (contract §1.2, §1.6).
 
 use serde_json::Value;
 use vectors::{Case, hex, message, same};
 use wrp::{Message, MessageRef};
 
-const ARRAY_FOR_BYTES: &str = "an array of integers is no text: taking it for one would need an allocation";
+const ARRAY_FOR_BYTES: &str = "an array of integers is not accepted as bytes: that would need an allocation";
 const MERGED: &str =
-    "a repeated key: the last wins, for metadata too (the reference merges the two maps in v3 only)";
+    "of a repeated key the last counts, also for metadata; the reference merges the maps, in v3 only";
 
 #[test]
 fn vectors_wrp_v3_msgpack() {
-    let otherwise = [(
+    let exceptions = [(
         "spans: a null inside",
-        "a nil span is an empty one: the two mean the same, and only Go tells them apart",
+        "a nil span is read as an empty one: they mean the same, and only Go distinguishes them",
     )];
-    vectors::run_except("wrp_v3_msgpack.json", &otherwise, |case| {
+    vectors::run_except("wrp_v3_msgpack.json", &exceptions, |case| {
         round_trip(
             case,
             |m, out| m.encode_v3(out),
@@ -36,11 +36,11 @@ fn vectors_wrp_v5_msgpack() {
 
 #[test]
 fn vectors_wrp_v3_decode() {
-    let otherwise = [
+    let exceptions = [
         ("source as array of integers", ARRAY_FOR_BYTES),
         ("content_type as array of integers", ARRAY_FOR_BYTES),
     ];
-    vectors::run_except("wrp_v3_decode.json", &otherwise, |case| {
+    vectors::run_except("wrp_v3_decode.json", &exceptions, |case| {
         let bytes = bytes_of(case, "hex");
         let decoded = MessageRef::decode_v3(&bytes);
         let outcome = match &decoded {
@@ -78,14 +78,14 @@ fn vectors_wrp_v5_decode() {
 
 #[test]
 fn vectors_convert_v3_to_v5() {
-    let otherwise = [
+    let exceptions = [
         ("decode: source as array of integers", ARRAY_FOR_BYTES),
         ("decode: dest as array of integers", ARRAY_FOR_BYTES),
         ("decode: content_type as array of integers", ARRAY_FOR_BYTES),
         ("decode: payload as array of integers", ARRAY_FOR_BYTES),
         ("decode: duplicated metadata", MERGED),
     ];
-    vectors::run_except("convert_v3_to_v5.json", &otherwise, |case| {
+    vectors::run_except("convert_v3_to_v5.json", &exceptions, |case| {
         let bytes = bytes_of(case, "v3_hex");
         let decoded = MessageRef::decode_v3(&bytes).map_err(|error| error.to_string())?;
         let mut record = Vec::new();
@@ -103,9 +103,9 @@ fn round_trip(
     decode: impl Fn(&[u8]) -> Result<Message, wrp::DecodeError>,
 ) -> Result<(), String> {
     let original = message(&case.value["message"]);
-    let mut encoded = b"what was there".to_vec();
+    let mut encoded = b"earlier bytes".to_vec();
     encode(&original.as_ref(), &mut encoded);
-    let encoded = encoded.strip_prefix(b"what was there").ok_or("what was there is gone")?;
+    let encoded = encoded.strip_prefix(b"earlier bytes").ok_or("the encoder did not append")?;
     check_encoding(case, "hex", encoded)?;
 
     let decoded = case.value.get("decoded").unwrap_or(&case.value["message"]);
@@ -115,7 +115,7 @@ fn round_trip(
     same("decoded from our own bytes", &message(decoded), &ours)
 }
 
-/// Where the order of metadata entries is open, only the length can be compared.
+/// If the order of metadata entries is not fixed, only the lengths can be compared.
 fn check_encoding(case: &Case, key: &str, encoded: &[u8]) -> Result<(), String> {
     let expected = bytes_of(case, key);
     if case.value["exact"] == true {

@@ -1,4 +1,4 @@
-//! The vectors of the JSON codecs.
+//! The vectors of the JSON codecs (contract §1.8).
 
 use serde_json::Value;
 use vectors::{Case, bytes, hex, message, same};
@@ -6,16 +6,16 @@ use wrp::{DecodeError, Message, MessageRef, json};
 
 #[test]
 fn vectors_wrp_v3_json() {
-    let not_json = "not JSON";
-    let otherwise = [
+    let not_json = "the text is not JSON, although the reference accepts it";
+    let exceptions = [
         (
             "spans: a null inside",
-            "a nil span is an empty one: the two mean the same, and only Go tells them apart",
+            "a nil span is read as an empty one: they mean the same, and only Go distinguishes them",
         ),
         ("decode: session_id \"\\u00zz\"", not_json),
         ("decode: metadata {1:\"v\"}", not_json),
     ];
-    vectors::run_except("wrp_v3_json.json", &otherwise, |case| {
+    vectors::run_except("wrp_v3_json.json", &exceptions, |case| {
         check(case, json::encode_v3, json::decode_v3, "")
     });
 }

@@ -1,6 +1,4 @@
-//! What must hold for every message and for any bytes.
-
-#![expect(clippy::unwrap_used, reason = "a test's helpers may fail the test")]
+//! What must be true for any message and for any bytes.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +7,7 @@ use proptest::option;
 use proptest::prelude::*;
 use wrp::{Message, MessageRef, MessageType, Qos, Text, TextBuf, json};
 
-/// Texts of all the lengths at which a header changes, mostly short.
+/// Mostly short texts, with lengths around those at which the header changes.
 fn text() -> impl Strategy<Value = TextBuf> {
     prop_oneof![
         6 => "\\PC{0,12}".prop_map(TextBuf::from),
@@ -19,7 +17,7 @@ fn text() -> impl Strategy<Value = TextBuf> {
     ]
 }
 
-/// Texts that are UTF-8, for JSON can hold no others.
+/// UTF-8 texts: JSON cannot hold others.
 fn utf8() -> impl Strategy<Value = TextBuf> {
     any::<String>().prop_map(TextBuf::from)
 }
@@ -81,7 +79,7 @@ fn message() -> impl Strategy<Value = Message> {
     message_of(text)
 }
 
-/// What is left of a message where empty collections are left out.
+/// The message with its empty collections removed.
 fn without_empty(message: &Message) -> Message {
     let mut message = message.clone();
     message.headers = message.headers.filter(|list| !list.is_empty());
@@ -92,7 +90,7 @@ fn without_empty(message: &Message) -> Message {
     message
 }
 
-/// What v5 can carry of a message, and gives back: it has no spans, and takes an empty list or payload for none.
+/// The message as v5 gives it back: without spans, and with empty lists and payloads removed.
 fn through_v5(message: &Message) -> Message {
     let metadata = message.metadata.clone();
     Message { spans: None, include_spans: None, metadata, ..without_empty(message) }
@@ -104,7 +102,7 @@ fn encoded(encode: impl Fn(&mut Vec<u8>)) -> Vec<u8> {
     out
 }
 
-/// Frames that are nearly messages: one with a few bytes changed, cut out or put in.
+/// A message's frame with a few bytes changed or inserted, or with its end cut off.
 fn damaged() -> impl Strategy<Value = Vec<u8>> {
     let frame = message().prop_map(|message| encoded(|out| message.as_ref().encode_v3(out)));
     (frame, vec((any::<prop::sample::Index>(), any::<u8>(), 0..3), 1..4)).prop_map(|(mut frame, changes)| {
@@ -127,14 +125,14 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(100))]
 
     #[test]
-    fn v3_msgpack_gives_back_what_it_took(message in message()) {
+    fn v3_msgpack_decodes_to_what_was_encoded(message in message()) {
         let frame = encoded(|out| message.as_ref().encode_v3(out));
         let decoded = MessageRef::decode_v3(&frame).unwrap();
         prop_assert_eq!(decoded.to_owned(), without_empty(&message));
     }
 
     #[test]
-    fn v5_msgpack_gives_back_what_it_took_but_for_spans(message in message()) {
+    fn v5_msgpack_decodes_to_what_was_encoded_except_spans(message in message()) {
         let mut record = encoded(|out| message.as_ref().encode_v5(out));
         record.extend_from_slice(b"more");
         let (decoded, rest) = MessageRef::decode_v5(&record).unwrap();
@@ -143,20 +141,20 @@ proptest! {
     }
 
     #[test]
-    fn v3_json_gives_back_what_it_took(message in message_of(utf8)) {
+    fn v3_json_decodes_to_what_was_encoded(message in message_of(utf8)) {
         let text = encoded(|out| json::encode_v3(&message.as_ref(), out));
         prop_assert_eq!(json::decode_v3(&text).unwrap(), without_empty(&message));
     }
 
     #[test]
-    fn v5_json_gives_back_what_it_took_but_for_spans(message in message_of(utf8)) {
+    fn v5_json_decodes_to_what_was_encoded_except_spans(message in message_of(utf8)) {
         let text = encoded(|out| json::encode_v5(&message.as_ref(), out));
         let expected = Message { metadata: without_empty(&message).metadata, ..through_v5(&message) };
         prop_assert_eq!(json::decode_v5(&text).unwrap(), expected);
     }
 
     #[test]
-    fn json_is_json_whatever_the_texts_are(message in message()) {
+    fn encoded_json_is_valid_for_any_texts(message in message()) {
         for encode in [json::encode_v3, json::encode_v5] {
             let text = encoded(|out| encode(&message.as_ref(), out));
             prop_assert!(serde_json::from_slice::<serde_json::Value>(&text).is_ok());
@@ -164,7 +162,7 @@ proptest! {
     }
 
     #[test]
-    fn a_decoded_message_and_its_owned_copy_are_the_same(frame in damaged()) {
+    fn a_decoded_message_equals_its_owned_copy(frame in damaged()) {
         let Ok(decoded) = MessageRef::decode_v3(&frame) else { return Ok(()) };
         let owned = decoded.to_owned();
         prop_assert_eq!(&owned.as_ref(), &decoded);
@@ -174,12 +172,12 @@ proptest! {
         prop_assert_eq!(MessageRef::decode_v3(&again).unwrap().to_owned(), without_empty(&owned));
         let record = encoded(|out| decoded.encode_v5(out));
         prop_assert_eq!(MessageRef::decode_v5(&record).unwrap().0.to_owned(), through_v5(&owned));
-        // The order of metadata entries aside, the bytes are the same.
+        // Only the order of metadata entries may differ, so the lengths are equal.
         prop_assert_eq!(again.len(), encoded(|out| owned.as_ref().encode_v3(out)).len());
     }
 
     #[test]
-    fn stamping_a_borrowed_message_is_as_changing_an_owned_one(
+    fn setting_fields_of_a_borrowed_message_equals_changing_an_owned_one(
         message in message(),
         stamps in vec(("[abc]{1,2}", text()), 0..8),
         present in vec(("[abc]{1,2}", text()), 0..8),
@@ -235,7 +233,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_decoded_or_refused(bytes in vec(any::<u8>(), 0..200)) {
+    fn any_bytes_are_decoded_or_rejected(bytes in vec(any::<u8>(), 0..200)) {
         let _ = MessageRef::decode_v3(&bytes);
         let _ = MessageRef::decode_v5(&bytes);
         let _ = json::decode_v3(&bytes);
@@ -243,7 +241,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_decoded_or_refused(text in "[\\[\\]{}\",:\\\\a-z0-9.e ]{0,60}|\\PC*") {
+    fn any_text_is_decoded_or_rejected(text in "[\\[\\]{}\",:\\\\a-z0-9.e ]{0,60}|\\PC*") {
         let _ = json::decode_v3(text.as_bytes());
         let _ = json::decode_v5(text.as_bytes());
         let _ = text.parse::<wrp::DeviceId>();
@@ -252,7 +250,7 @@ proptest! {
     }
 
     #[test]
-    fn a_name_that_was_parsed_is_parsed_again_to_the_same(
+    fn the_text_of_a_parsed_name_parses_to_the_same_name(
         text in "(mac|UUID|dns|Serial|event|self):[ 0-9a-fA-F:.,-]{0,20}(/ ?[a-z/ \n]{0,6})?",
     ) {
         if let Ok(id) = text.parse::<wrp::DeviceId>() {
