@@ -7,13 +7,13 @@ use rcgen::{
     KeyUsagePurpose,
 };
 
-/// Who signs certificates.
+/// An authority that signs certificates.
 pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 /// A certificate with its private key.
 pub(crate) struct Identity {
-    pub(crate) certificate: String,
-    pub(crate) key: String,
+    pub(crate) certificate: rcgen::Certificate,
+    pub(crate) key: KeyPair,
 }
 
 impl Authority {
@@ -25,12 +25,16 @@ impl Authority {
         Authority(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
+    pub(crate) fn certificate(&self) -> &rcgen::Certificate {
+        self.0.as_ref()
+    }
+
     /// A certificate for a server or a client of these host names or addresses.
     pub(crate) fn issue(&self, names: &[&str]) -> Identity {
         self.sign(names, |_| {})
     }
 
-    /// One that was valid long ago.
+    /// A certificate that was valid until 2020.
     pub(crate) fn issue_expired(&self, names: &[&str]) -> Identity {
         self.sign(names, |params| params.not_after = rcgen::date_time_ymd(2020, 1, 1))
     }
@@ -43,30 +47,29 @@ impl Authority {
             vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         change(&mut params);
         let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &self.0).unwrap();
-        Identity { certificate: certificate.pem(), key: key.serialize_pem() }
+        Identity { certificate: params.signed_by(&key, &self.0).unwrap(), key }
     }
 
-    /// Writes the authority's own certificate, as who trusts it needs it.
+    /// Writes the authority's own certificate, for those who trust it.
     pub(crate) fn write(&self, file: &Path) {
         replace(file, &self.0.pem());
     }
 }
 
 impl Identity {
-    /// Writes both into one file, as Kafka has its keystores.
+    /// Writes certificate and key into one file, as Kafka's PEM keystores have them.
     pub(crate) fn write_keystore(&self, file: &Path) {
-        replace(file, &format!("{}{}", self.key, self.certificate));
+        replace(file, &format!("{}{}", self.key.serialize_pem(), self.certificate.pem()));
     }
 
-    /// Writes each into its file, as clients have them.
+    /// Writes certificate and key into a file each, as clients have them.
     pub(crate) fn write(&self, certificate: &Path, key: &Path) {
-        replace(key, &self.key);
-        replace(certificate, &self.certificate);
+        replace(key, &self.key.serialize_pem());
+        replace(certificate, &self.certificate.pem());
     }
 }
 
-/// The file changes at one moment, as those who rotate certificates do it.
+/// The file changes at one moment, as when certificates are rotated.
 fn replace(file: &Path, text: &str) {
     let new = file.with_extension("new");
     std::fs::write(&new, text).unwrap();

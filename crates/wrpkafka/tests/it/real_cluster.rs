@@ -3,14 +3,6 @@
 //!
 //! Needs Java and Maven, and says `SKIPPED` where they are missing; with `TALARIA_REQUIRE_KAFKA=1` it fails instead.
 //! Small by default; CONTRIBUTING has the command for the whole drill.
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "helpers of tests are not recognized as tests, and a drill says what it does"
-)]
-
-mod support;
-
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -18,9 +10,11 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use realkafka::{Kafka, Setup};
-use support::{event, eventually};
 use wrpkafka::config::{Sasl, Tls};
 use wrpkafka::{Config, DynamicConfig, ErrorType, Listener, PublishEvent, Publisher, Route};
+
+use crate::support::events::numbered;
+use crate::support::{PATIENCE, eventually, pass_time, real_kafka, started};
 
 const BROKERS: u32 = 3;
 const TOPICS: [&str; 3] = ["drill-a", "drill-b", "drill-c"];
@@ -34,27 +28,27 @@ const MECHANISMS: [&str; 3] = ["SCRAM-SHA-256", "SCRAM-SHA-512", "PLAIN"];
 const CALM: Duration = Duration::from_secs(2);
 /// From one change of the configuration to the next.
 const PERIOD: Duration = Duration::from_millis(1500);
-/// How long it may take until everything is delivered when all is over.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn restarts_leader_changes_and_new_configurations_under_load_cost_nothing_that_matters() {
     let drill = Drill::from_environment();
+    let _alone = real_kafka().await;
     let Some(kafka) = cluster() else { return };
     assert_faults_are_seen(&kafka).await;
-    let publisher = Publisher::new(Settings::new().config(&kafka)).unwrap();
+    let publisher = started(Settings::new().config(&kafka));
     let tally = Arc::new(Tally::default());
     publisher.add_listener(Arc::<Tally>::clone(&tally));
-    publisher.start().unwrap();
 
     let load = Load::start(&publisher, drill.rate);
-    thread::sleep(CALM);
+    pass_time(CALM);
     drill.run(&kafka, &publisher);
-    thread::sleep(CALM);
+    pass_time(CALM);
     let sent = load.stop();
     let over = Instant::now();
-    eventually("the fate of every message is known", PATIENCE, || sent.receipts() == sent.low + sent.matter);
-    println!("all fates were known {:?} after the last message", over.elapsed());
+    eventually("the result of every message is known", PATIENCE, || {
+        sent.receipts() == sent.low + sent.matter
+    });
+    println!("all results were known {:?} after the last message", over.elapsed());
     let delivered = tally.delivered();
     eventually("the client's statistics have every record of each topic", PATIENCE, || {
         let produced = produced(&publisher);
@@ -91,10 +85,9 @@ async fn assert_faults_are_seen(kafka: &Kafka) {
     kafka.create_topic(topic, 12);
     let mut settings = Settings::new();
     settings.dynamic.topic_map = vec![route(&[topic], "")];
-    let publisher = Publisher::new(settings.config(kafka)).unwrap();
-    publisher.start().unwrap();
+    let publisher = started(settings.config(kafka));
     for number in [0, 2, 1, 1, 5] {
-        publisher.publish(&event("mac:faulty", "seq=", number, 75).as_ref()).await.unwrap();
+        publisher.publish(&numbered("mac:faulty", "seq=", number, 75).as_ref()).await.unwrap();
     }
     publisher.stop(PATIENCE).await;
     let counts = kafka.count(&[topic]);
@@ -180,7 +173,7 @@ impl Drill {
             for change in 0..self.changes {
                 let what = settings.change(change, publisher);
                 println!("{:.1?}: change {change}: {what}", begun.elapsed());
-                thread::sleep(PERIOD);
+                pass_time(PERIOD);
             }
         });
     }
@@ -285,7 +278,7 @@ struct Sent {
 }
 
 impl Sent {
-    /// Messages whose fate is known.
+    /// Messages whose result is known.
     fn receipts(&self) -> u64 {
         self.receipts.load(Ordering::Relaxed)
     }
@@ -318,14 +311,14 @@ fn send_until(ended: &AtomicBool, publisher: &Publisher, rate: u64) -> Sent {
             let (device, qos) = (count % DEVICES, QOS[count / DEVICES % QOS.len()]);
             let matters = qos >= 25;
             let number = &mut numbers[device][usize::from(matters)];
-            let message = event(&devices[device], if matters { "seq=" } else { "low=" }, *number, qos);
+            let message = numbered(&devices[device], if matters { "seq=" } else { "low=" }, *number, qos);
             *number += 1;
             *(if matters { &mut sent.matter } else { &mut sent.low }) += 1;
             let receipts = Arc::clone(&sent.receipts);
             let receipt = Box::new(move |_| _ = receipts.fetch_add(1, Ordering::Relaxed));
             publisher.submit(&message.as_ref(), Some(receipt)).unwrap();
         }
-        thread::sleep(Duration::from_millis(1));
+        pass_time(Duration::from_millis(1));
     }
     sent
 }

@@ -1,14 +1,16 @@
-//! One broker with a listener for each way in, the files that its clients need, and all that was logged.
+//! A real broker with a listener for each way to connect: with and without TLS, client certificates and credentials.
 
-use std::io;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::sync::{LazyLock, Mutex};
+use std::sync::LazyLock;
 
 use realkafka::{Kafka, Setup};
 use tokio::sync::MutexGuard;
 use wrpkafka::Config;
 
-use crate::certificates::{Authority, Identity};
+use super::certificates::{Authority, Identity};
+use super::log::{self, LOG};
+use super::real_kafka;
 
 pub(crate) const TOPIC: &str = "wrp-events";
 pub(crate) const USER: &str = "gateway";
@@ -16,20 +18,30 @@ pub(crate) const PASSWORD: &str = "s3cr3t-of-the-gateway";
 pub(crate) const WRONG_PASSWORD: &str = "s3cr3t-of-nobody";
 pub(crate) const MECHANISMS: [&str; 3] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
 
-/// The one broker, for the caller alone; `None` where it cannot be had, which has been said loudly then.
-pub(crate) async fn broker() -> Option<MutexGuard<'static, Secured>> {
-    static BROKER: LazyLock<Option<tokio::sync::Mutex<Secured>>> = LazyLock::new(|| {
-        tracing_subscriber::fmt()
-            .with_ansi(false)
-            .with_max_level(tracing::Level::DEBUG)
-            .with_writer(|| &LOG)
-            .init();
-        Secured::start().map(tokio::sync::Mutex::new)
-    });
-    Some(BROKER.as_ref()?.lock().await)
+/// The broker, which is started once and runs until the process ends, and a log that begins now; none without Java, which
+/// `realkafka` reports.
+pub(crate) async fn broker() -> Option<Alone> {
+    static BROKER: LazyLock<Option<Secured>> = LazyLock::new(Secured::start);
+    let alone = real_kafka().await;
+    log::start();
+    Some(Alone { broker: BROKER.as_ref()?, _alone: alone })
 }
 
-/// A broker with a listener for each way in, and the files that its clients need.
+/// The broker, for one test at a time.
+pub(crate) struct Alone {
+    broker: &'static Secured,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl Deref for Alone {
+    type Target = Secured;
+
+    fn deref(&self) -> &Secured {
+        self.broker
+    }
+}
+
+/// A broker with a listener for each way to connect, and the files that its clients need.
 pub(crate) struct Secured {
     pub(crate) kafka: Kafka,
     pub(crate) folder: PathBuf,
@@ -51,7 +63,7 @@ impl Secured {
         let other = Authority::new("another authority");
         other.write(&at("other-ca.pem"));
         other.issue(&["gateway.test"]).write(&at("foreign.pem"), &at("foreign-key.pem"));
-        // The rotated listener has everything of its own.
+        // The listener `ROTATED` shares no file with the others.
         rotate(&folder);
 
         let keystore = |prefix: &str, file: &str| {
@@ -110,13 +122,13 @@ impl Secured {
         self.folder.join(name).display().to_string()
     }
 
-    /// What reaches a listener that wants nothing else.
+    /// The configuration for a listener that asks for no credentials.
     pub(crate) fn config(&self, listener: &str) -> Config {
         Config { brokers: vec![self.kafka.listener(listener)], ..Config::default() }
     }
 }
 
-/// Replaces all that the listener `ROTATED` and its clients have by what has nothing in common with it.
+/// Replaces all files of the listener `ROTATED` and its clients by those of another authority.
 pub(crate) fn rotate(folder: &Path) {
     let authority = Authority::new("the authority of the season");
     authority.write(&folder.join("rotated-ca.pem"));
@@ -126,7 +138,7 @@ pub(crate) fn rotate(folder: &Path) {
         .write(&folder.join("rotated-client.pem"), &folder.join("rotated-client-key.pem"));
 }
 
-/// Words for the settings that tests combine.
+/// The settings that tests combine.
 pub(crate) trait With: Sized {
     fn with_tls(self, broker: &Secured) -> Self;
     fn with_client_certificate(self, broker: &Secured) -> Self;
@@ -156,33 +168,13 @@ impl With for Config {
     }
 }
 
-/// Everything that was logged, whoever logged it.
-pub(crate) static LOG: Log = Log(Mutex::new(Vec::new()));
-
-pub(crate) struct Log(Mutex<Vec<u8>>);
-
-impl Log {
-    pub(crate) fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
-    }
-}
-
-impl io::Write for &Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// # Panics
 /// When a password or the client's key was logged.
 pub(crate) fn assert_secrets_kept(broker: &Secured) {
     let log = LOG.text();
-    assert!(log.contains("Creating Kafka publisher"), "the log is looked at");
-    let key_line = broker.client.key.lines().nth(1).unwrap();
+    assert!(log.contains("Creating Kafka publisher"), "the log is recorded");
+    let key = broker.client.key.serialize_pem();
+    let key_line = key.lines().nth(1).unwrap();
     for secret in [PASSWORD, WRONG_PASSWORD, key_line] {
         assert!(!log.contains(secret), "a secret is in the log: {log}");
     }

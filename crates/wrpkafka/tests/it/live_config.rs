@@ -1,19 +1,19 @@
 //! Live changes of the client under load, against librdkafka's mock cluster (contract §8.12).
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests are not recognized as tests")]
-
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::time::Duration;
 
-use wrp::{Message, MessageRef, MessageType, Qos};
+use wrp::{Message, MessageRef};
 use wrpkafka::config::Compression;
 use wrpkafka::mock::MockKafka;
-use wrpkafka::{Config, DynamicConfig, Outcome, Publisher};
+use wrpkafka::{DynamicConfig, Outcome};
 
-/// How long a test waits for what must come. Reached only by a test that fails.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::support::events::of_device;
+use crate::support::{PATIENCE, config, eventually, pass_time, started};
+
 const CHANGES: u64 = 20;
 const DEVICES: u64 = 40;
 /// Events between two changes.
@@ -21,15 +21,8 @@ const BETWEEN: u64 = 250;
 
 fn event(number: u64) -> Message {
     let id = format!("mac:{:012x}", number % DEVICES);
-    Message {
-        msg_type: MessageType::SIMPLE_EVENT,
-        source: id.as_str().into(),
-        dest: format!("event:device-status/{id}/online").as_str().into(),
-        session_id: number.to_string().as_str().into(),
-        metadata: Some([("/hw-deviceid".into(), id.as_str().into())].into()),
-        qos: Qos(25 + i64::try_from(number % 3).unwrap() * 25),
-        ..Message::default()
-    }
+    let qos = 25 + i64::try_from(number % 3).unwrap() * 25;
+    Message { session_id: number.to_string().as_str().into(), ..of_device(&id, qos) }
 }
 
 /// Every setting of a client in turn, acks all in all of them.
@@ -43,9 +36,9 @@ fn change(number: u64) -> DynamicConfig {
     }
 }
 
-/// What became of the events.
+/// The events by their results.
 #[derive(Default)]
-struct Fates {
+struct Results {
     accepted: AtomicU64,
     failed: AtomicU64,
 }
@@ -53,36 +46,33 @@ struct Fates {
 #[tokio::test]
 async fn twenty_changes_under_load_lose_nothing_double_nothing_and_keep_the_order_of_each_device() {
     let kafka = MockKafka::start(4).unwrap();
-    let mut config = Config { brokers: vec![kafka.brokers()], ..Config::default() };
+    let mut config = config(&kafka);
     config.max_buffered_records = 200;
-    let publisher = Publisher::new(config).unwrap();
-    publisher.start().unwrap();
+    let publisher = started(config);
 
-    let (fates, stop) = (Arc::new(Fates::default()), Arc::new(AtomicBool::new(false)));
+    let (results, stop) = (Arc::new(Results::default()), Arc::new(AtomicBool::new(false)));
     let submitted = Arc::new(AtomicU64::new(0));
     let load = {
-        let (publisher, fates, stop, submitted) =
-            (publisher.clone(), Arc::clone(&fates), Arc::clone(&stop), Arc::clone(&submitted));
+        let (publisher, results, stop, submitted) =
+            (publisher.clone(), Arc::clone(&results), Arc::clone(&stop), Arc::clone(&submitted));
         std::thread::spawn(move || {
             while !stop.load(SeqCst) {
                 let number = submitted.fetch_add(1, SeqCst);
-                let fates = Arc::clone(&fates);
-                let receipt = Box::new(move |fate| {
-                    let count = if fate == Ok(Outcome::Accepted) { &fates.accepted } else { &fates.failed };
+                let results = Arc::clone(&results);
+                let receipt = Box::new(move |result| {
+                    let count =
+                        if result == Ok(Outcome::Accepted) { &results.accepted } else { &results.failed };
                     count.fetch_add(1, SeqCst);
                 });
                 publisher.submit(&event(number).as_ref(), Some(receipt)).unwrap();
                 // About 4,000 a second; not what the test relies on.
-                std::thread::sleep(Duration::from_micros(200));
+                pass_time(Duration::from_micros(200));
             }
         })
     };
     let go_on = || {
-        let (begun, count) = (Instant::now(), submitted.load(SeqCst) + BETWEEN);
-        while fates.accepted.load(SeqCst) < count {
-            assert!(begun.elapsed() < PATIENCE, "{} of {count}", fates.accepted.load(SeqCst));
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        let count = submitted.load(SeqCst) + BETWEEN;
+        eventually("the next events are accepted", PATIENCE, || results.accepted.load(SeqCst) >= count);
     };
     for number in 1..=CHANGES {
         go_on();
@@ -99,7 +89,7 @@ async fn twenty_changes_under_load_lose_nothing_double_nothing_and_keep_the_orde
     load.join().unwrap();
     assert_eq!(publisher.stop(PATIENCE).await.undelivered, 0);
     let count = submitted.load(SeqCst);
-    assert_eq!((fates.accepted.load(SeqCst), fates.failed.load(SeqCst)), (count, 0));
+    assert_eq!((results.accepted.load(SeqCst), results.failed.load(SeqCst)), (count, 0));
 
     // One more than there can be, so that a record too many is seen.
     let wanted = usize::try_from(count).unwrap() + 1;

@@ -1,52 +1,19 @@
 //! The publisher against librdkafka's mock cluster: real sockets, real protocol, in process.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests are not recognized as tests")]
-
 use std::collections::HashMap;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use wrp::{Message, MessageRef, MessageType, Qos};
+use wrp::{Message, MessageRef, Qos};
 use wrpkafka::config::{Acks, Compression, HashKey, SaslMechanism};
 use wrpkafka::mock::{MockKafka, RDKafkaApiKey, RDKafkaRespErr};
 use wrpkafka::{Config, ErrorType, Outcome, PublishError, Publisher, Route};
 
-type Fates = Receiver<Result<Outcome, PublishError>>;
-
-/// How long a test waits for what must come. Reached only by a test that fails.
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::support::events::of_device;
+use crate::support::{PATIENCE, config, result, started, submit};
 
 fn event(device: u32, qos: i64) -> Message {
-    let id = format!("mac:{device:012x}");
-    Message {
-        msg_type: MessageType::SIMPLE_EVENT,
-        source: id.as_str().into(),
-        dest: format!("event:device-status/{id}/online").as_str().into(),
-        metadata: Some([("/hw-deviceid".into(), id.as_str().into())].into()),
-        qos: Qos(qos),
-        ..Message::default()
-    }
-}
-
-fn config(kafka: &MockKafka) -> Config {
-    Config { brokers: vec![kafka.brokers()], ..Config::default() }
-}
-
-fn started(config: Config) -> Publisher {
-    let publisher = Publisher::new(config).unwrap();
-    publisher.start().unwrap();
-    publisher
-}
-
-fn submit(publisher: &Publisher, message: &Message) -> Fates {
-    let (told, fates) = channel();
-    let receipt = Box::new(move |fate| drop(told.send(fate)));
-    publisher.submit(&message.as_ref(), Some(receipt)).unwrap();
-    fates
-}
-
-fn fate(fates: &Fates) -> Result<Outcome, PublishError> {
-    fates.recv_timeout(PATIENCE).expect("a receipt is told")
+    of_device(&format!("mac:{device:012x}"), qos)
 }
 
 #[tokio::test]
@@ -60,7 +27,7 @@ async fn an_event_arrives_as_v5_under_its_device_id_with_its_headers() {
     let publisher = started(config);
     let message = event(1, 75);
     assert_eq!(publisher.publish(&message.as_ref()).await, Ok(Outcome::Accepted));
-    assert_eq!(fate(&submit(&publisher, &event(2, 50))), Ok(Outcome::Accepted));
+    assert_eq!(result(&submit(&publisher, &event(2, 50))), Ok(Outcome::Accepted));
     assert_eq!(publisher.stop(PATIENCE).await.undelivered, 0);
 
     let records = kafka.records("wrp-events", 2, PATIENCE).unwrap();
@@ -116,7 +83,7 @@ async fn what_waits_for_a_broker_is_delivered_when_it_comes_back_in_order_and_on
     let mut config = config(&kafka);
     config.max_buffered_records = 8;
     let publisher = started(config);
-    assert_eq!(fate(&submit(&publisher, &event(0, 25))), Ok(Outcome::Accepted));
+    assert_eq!(result(&submit(&publisher, &event(0, 25))), Ok(Outcome::Accepted));
     kafka.broker_down().unwrap();
     let mut fates = Vec::new();
     for i in 0..40 {
@@ -124,12 +91,12 @@ async fn what_waits_for_a_broker_is_delivered_when_it_comes_back_in_order_and_on
         message.session_id = format!("{i}").as_str().into();
         fates.push(submit(&publisher, &message));
     }
-    assert_eq!(fate(&submit(&publisher, &event(2, 0))), Err(PublishError::BufferFull));
+    assert_eq!(result(&submit(&publisher, &event(2, 0))), Err(PublishError::BufferFull));
     let buffered = publisher.buffered();
     assert_eq!((buffered.records, buffered.waiting_records), (8, 32));
     kafka.broker_up().unwrap();
     for fates in &fates {
-        assert_eq!(fate(fates), Ok(Outcome::Accepted));
+        assert_eq!(result(fates), Ok(Outcome::Accepted));
     }
     assert_eq!(publisher.stop(PATIENCE).await.undelivered, 0);
     let records = kafka.records("wrp-events", 42, Duration::from_secs(2)).unwrap();
@@ -150,7 +117,7 @@ async fn a_publisher_starts_without_a_broker_and_its_stop_is_bounded() {
     let begun = Instant::now();
     assert_eq!(publisher.stop(Duration::from_millis(50)).await.undelivered, 1);
     assert!(begun.elapsed() < PATIENCE);
-    assert_eq!(fate(&fates), Err(PublishError::Stopped));
+    assert_eq!(result(&fates), Err(PublishError::Stopped));
 }
 
 #[tokio::test]
@@ -203,7 +170,7 @@ async fn a_fan_out_ends_with_its_last_record() {
     let route = |topic: &str| Route { pattern: "*".to_owned(), topic: topic.to_owned(), ..Route::default() };
     config.dynamic.topic_map = vec![route("wrp-events"), route("second")];
     let publisher = started(config);
-    assert_eq!(fate(&submit(&publisher, &event(1, 75))), Ok(Outcome::Accepted));
+    assert_eq!(result(&submit(&publisher, &event(1, 75))), Ok(Outcome::Accepted));
     assert_eq!(publisher.publish(&event(2, 75).as_ref()).await, Ok(Outcome::Accepted));
     assert_eq!(publisher.stop(PATIENCE).await.undelivered, 0);
     for topic in ["wrp-events", "second"] {
@@ -223,7 +190,7 @@ async fn every_setting_makes_a_client_that_delivers() {
             config.dynamic.batch_max_bytes = 4096;
             let publisher = started(config);
             assert_eq!(
-                fate(&submit(&publisher, &event(1, 75))),
+                result(&submit(&publisher, &event(1, 75))),
                 Ok(Outcome::Accepted),
                 "{compression}, {acks}"
             );

@@ -1,22 +1,13 @@
 //! Schema-framed records through a real registry (Apicurio) and a real Kafka, read by a Java consumer with the registry's
 //! own deserializers. Skipped, loudly, where there is no Java or Maven.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "helpers of tests are not recognized as tests, and this one shows what a Java consumer has read"
-)]
-
-use std::time::Duration;
-
 use realkafka::{Format, FramedRecord, Kafka, Registry, Setup};
 use serde_json::{Value, json};
 use wrp::{Message, MessageRef, MessageType, Qos, TextBuf};
 use wrpkafka::config::{SchemaFormat, SchemaRegistry, WhenDown};
 use wrpkafka::{Config, DeadLetterReason, Outcome, PublishError, Publisher, Route};
 
-/// How long a test waits for what must come. Reached only by a test that fails.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::support::{PATIENCE, real_kafka, started};
 
 /// The largest batch that the brokers take, in bytes.
 const BROKER_LIMIT: usize = 150_000;
@@ -30,12 +21,6 @@ fn config(kafka: &Kafka, registry: &Registry, topic: &str, format: SchemaFormat)
     };
     config.dynamic.topic_map = vec![Route { pattern: "*".into(), topic: topic.into(), ..Route::default() }];
     config
-}
-
-fn started(config: Config) -> Publisher {
-    let publisher = Publisher::new(config).unwrap();
-    publisher.start().unwrap();
-    publisher
 }
 
 /// A message with every field of v5.
@@ -116,6 +101,7 @@ fn ask(request: ureq::RequestBuilder<ureq::typestate::WithBody>, body: &Value) {
 
 #[tokio::test]
 async fn a_java_consumer_reads_every_format_with_the_registrys_deserializer() {
+    let _alone = real_kafka().await;
     let topics = ["avro", "json", "raw", "late", "letters", "refused"];
     let topics = topics.map(|topic| (topic.to_owned(), 1)).to_vec();
     let properties = format!("message.max.bytes={BROKER_LIMIT}\n");

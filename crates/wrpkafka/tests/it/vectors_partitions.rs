@@ -1,15 +1,13 @@
 //! The partition of a keyed record is the one that any Java or franz-go producer chooses (contract §8.7).
 //!
-//! The choice is librdkafka's (`partitioner=murmur2_random`), so that is what is asked; `mock_cluster.rs` reads back
-//! where records really went.
-
-#![expect(unsafe_code, reason = "librdkafka's partitioner has no safe wrapper, and the library needs none")]
+//! librdkafka chooses it (`partitioner=murmur2_random`), so its function is called here; `mock_cluster.rs` reads back where
+//! records really went.
 
 use std::ptr;
 
 use rdkafka::bindings::rd_kafka_msg_partitioner_murmur2;
 
-/// The partition of a key among so many.
+#[expect(unsafe_code, reason = "librdkafka's partitioner has no safe wrapper, and the library needs none")]
 fn partition(key: &[u8], partitions: i32) -> i32 {
     // SAFETY: the function reads `key.len()` bytes of the key and nothing else (rdkafka_msg.c).
     unsafe {

@@ -1,24 +1,22 @@
 //! Dead letters: the publisher against librdkafka's mock cluster.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests are not recognized as tests")]
-
-mod mocked;
-
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use mocked::{PATIENCE, config, event, fate, header, started, submit};
 use parking_lot::Mutex;
 use wrpkafka::mock::{MockKafka, RDKafkaApiKey, RDKafkaRespErr};
 use wrpkafka::{
     Config, DeadLetterOutcome, DeadLetterReason, Listener, Outcome, PublishError, PublishEvent, Publisher,
 };
 
+use crate::support::events::event;
+use crate::support::{PATIENCE, config, header, result, started, submit};
+
 const LETTERS: &str = "letters";
 const UNAUTHORIZED: RDKafkaRespErr = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
 const TOO_LARGE: RDKafkaRespErr = RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
 
-/// Tells the test of each dead letter, and of each record of a topic for anything else.
+/// Sends each dead letter's result to the test, and notes the topics of the publish events.
 struct Told(Mutex<Sender<(DeadLetterReason, DeadLetterOutcome)>>, Mutex<Vec<String>>);
 
 impl Listener for Told {
@@ -56,7 +54,7 @@ async fn what_a_broker_refuses_arrives_whole_and_says_why_while_its_own_fate_sta
     let publisher = started(config);
     let (letters, listener) = listened(&publisher);
     kafka.fail_requests(RDKafkaApiKey::Produce, &[UNAUTHORIZED]).unwrap();
-    let refused = fate(&submit(&publisher, &event(1, 75))).unwrap_err();
+    let refused = result(&submit(&publisher, &event(1, 75))).unwrap_err();
     assert_eq!(refused.to_string(), "TopicAuthorizationFailed: Broker: Topic authorization failed");
     assert_eq!(
         letters.recv_timeout(PATIENCE),
@@ -95,14 +93,14 @@ async fn the_value_of_a_record_that_is_too_large_is_cut_to_fit() {
     let (letters, _) = listened(&publisher);
     let mut large = event(1, 0);
     large.payload = Some(vec![b'x'; 300_000]);
-    let too_large = fate(&submit(&publisher, &large)).unwrap_err();
+    let too_large = result(&submit(&publisher, &large)).unwrap_err();
     assert!(matches!(too_large, PublishError::TooLarge { limit: 200_000, .. }), "{too_large}");
     assert_eq!(publisher.publish(&large.as_ref()).await, Ok(Outcome::Attempted));
     let cut = Ok((DeadLetterReason::TooLarge, DeadLetterOutcome::Delivered));
     assert_eq!([letters.recv_timeout(PATIENCE), letters.recv_timeout(PATIENCE)], [cut, cut]);
     // Too large for a broker, as those in one batch with such a record are: nothing is to be cut.
     kafka.fail_requests(RDKafkaApiKey::Produce, &[TOO_LARGE]).unwrap();
-    assert!(fate(&submit(&publisher, &event(2, 75))).is_err());
+    assert!(result(&submit(&publisher, &event(2, 75))).is_err());
     assert_eq!(letters.recv_timeout(PATIENCE), cut);
     let mut value = Vec::new();
     large.as_ref().encode_v5(&mut value);
@@ -126,7 +124,7 @@ async fn headers_that_are_too_large_themselves_are_left_out() {
     let (letters, _) = listened(&publisher);
     let mut large = event(1, 75);
     large.path = "x".repeat(5000).as_str().into();
-    assert!(fate(&submit(&publisher, &large)).is_err());
+    assert!(result(&submit(&publisher, &large)).is_err());
     let told = letters.recv_timeout(PATIENCE);
     assert_eq!(told, Ok((DeadLetterReason::TooLarge, DeadLetterOutcome::Delivered)));
     let records = kafka.records(LETTERS, 1, PATIENCE).unwrap();
@@ -141,7 +139,7 @@ async fn there_is_no_dead_letter_of_a_dead_letter() {
     let publisher = started(with_letters(&kafka));
     let (letters, _) = listened(&publisher);
     kafka.fail_requests(RDKafkaApiKey::Produce, &[UNAUTHORIZED, TOO_LARGE]).unwrap();
-    assert!(fate(&submit(&publisher, &event(1, 75))).is_err());
+    assert!(result(&submit(&publisher, &event(1, 75))).is_err());
     let told = letters.recv_timeout(PATIENCE);
     assert_eq!(told, Ok((DeadLetterReason::Unauthorized, DeadLetterOutcome::Lost)));
     assert_eq!(publisher.stop(PATIENCE).await.undelivered, 0);
@@ -154,7 +152,7 @@ async fn without_a_topic_for_them_dead_letters_are_counted() {
     let publisher = started(config(&kafka));
     let (letters, _) = listened(&publisher);
     kafka.fail_requests(RDKafkaApiKey::Produce, &[TOO_LARGE]).unwrap();
-    assert!(fate(&submit(&publisher, &event(1, 75))).is_err());
+    assert!(result(&submit(&publisher, &event(1, 75))).is_err());
     let told = letters.recv_timeout(PATIENCE);
     assert_eq!(told, Ok((DeadLetterReason::TooLarge, DeadLetterOutcome::Discarded)));
     publisher.stop(PATIENCE).await;
@@ -171,14 +169,14 @@ async fn a_dead_letter_of_low_level_that_finds_the_buffer_full_is_lost_and_nobod
     submit(&publisher, &event(1, 25));
     let mut large = event(2, 0);
     large.payload = Some(vec![b'x'; 5000]);
-    assert!(fate(&submit(&publisher, &large)).is_err());
+    assert!(result(&submit(&publisher, &large)).is_err());
     assert_eq!(letters.try_recv(), Ok((DeadLetterReason::TooLarge, DeadLetterOutcome::Lost)));
     publisher.stop(std::time::Duration::ZERO).await;
 }
 
 #[tokio::test]
 async fn a_topic_is_unknown_for_good_only_after_half_a_minute() {
-    // The client's own patience with a topic that may be about to be created: `topic.metadata.propagation.max.ms`.
+    // How long the client waits for a topic that may be about to be created: `topic.metadata.propagation.max.ms`.
     if std::env::var_os("TALARIA_LONG_TESTS").is_none() {
         return;
     }
@@ -188,7 +186,7 @@ async fn a_topic_is_unknown_for_good_only_after_half_a_minute() {
         vec![wrpkafka::Route { pattern: "*".into(), topic: "nowhere".into(), ..wrpkafka::Route::default() }];
     let publisher = started(config);
     let (letters, _) = listened(&publisher);
-    let unknown = submit(&publisher, &event(1, 75)).recv_timeout(2 * PATIENCE).unwrap().unwrap_err();
+    let unknown = submit(&publisher, &event(1, 75)).recv_timeout(PATIENCE).unwrap().unwrap_err();
     assert_eq!(unknown.dead_letter_reason(), Some(DeadLetterReason::UnknownTopic), "{unknown}");
     let told = letters.recv_timeout(PATIENCE);
     assert_eq!(told, Ok((DeadLetterReason::UnknownTopic, DeadLetterOutcome::Delivered)));

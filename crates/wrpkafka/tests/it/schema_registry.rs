@@ -1,22 +1,15 @@
 //! Values framed for a schema registry: the publisher against the mock cluster and a registry inside the process.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "helpers of tests are not recognized as tests"
-)]
-
-mod mocked;
-
 use std::time::Instant;
 
-use mocked::{PATIENCE, config, event, fate, header, started, submit};
 use serde_json::Value;
 use wrp::{Message, MessageRef};
 use wrpkafka::config::{SchemaFormat, SchemaRegistry, SubjectStrategy, WhenDown};
 use wrpkafka::mock::{MockKafka, MockRecord, MockRegistry};
 use wrpkafka::{Config, DynamicConfig, ErrorType, Outcome, PublishError, Publisher, Route};
+
+use crate::support::events::event;
+use crate::support::{PATIENCE, config, eventually, header, result, started, submit};
 
 const TOPIC: &str = "wrp-events";
 
@@ -59,7 +52,7 @@ async fn every_topic_of_a_fan_out_has_the_id_of_its_own_subject() {
     let publisher = started(config);
     let message = event(1, 75);
     assert_eq!(publisher.publish(&message.as_ref()).await, Ok(Outcome::Accepted));
-    assert_eq!(fate(&submit(&publisher, &message)), Ok(Outcome::Accepted));
+    assert_eq!(result(&submit(&publisher, &message)), Ok(Outcome::Accepted));
     for topic in [TOPIC, "second"] {
         let records = kafka.records(topic, 2, PATIENCE).unwrap();
         assert_eq!(records.len(), 2);
@@ -79,7 +72,7 @@ async fn json_values_have_the_fields_of_the_schema_that_is_registered() {
     let mut config = with_registry(&kafka, &registry, SchemaFormat::Json);
     config.schema_registry.subjects = SubjectStrategy::Record;
     let publisher = started(config);
-    assert_eq!(fate(&submit(&publisher, &event(1, 75))), Ok(Outcome::Accepted));
+    assert_eq!(result(&submit(&publisher, &event(1, 75))), Ok(Outcome::Accepted));
     let records = kafka.records(TOPIC, 1, PATIENCE).unwrap();
     let (id, value) = frame(&records[0]);
     assert_eq!(id, registry.id("xmidt.wrp.Message"));
@@ -96,14 +89,10 @@ async fn records_of_every_level_wait_in_order_for_a_registry_that_is_down() {
     let fates: Vec<_> =
         (0..40).map(|i| submit(&publisher, &event(i, [0, 25, 50, 75][i as usize % 4]))).collect();
     assert_eq!(publisher.buffered().waiting_records, 40);
-    let deadline = Instant::now() + PATIENCE;
-    while publisher.schema_stats().failures == 0 {
-        assert!(Instant::now() < deadline, "the registry is asked");
-        std::thread::yield_now();
-    }
+    eventually("the registry is asked", PATIENCE, || publisher.schema_stats().failures > 0);
     registry.set_down(false);
     for fates in &fates {
-        assert_eq!(fate(fates), Ok(Outcome::Accepted));
+        assert_eq!(result(fates), Ok(Outcome::Accepted));
     }
     let records = kafka.records(TOPIC, 40, PATIENCE).unwrap();
     let numbers: Vec<_> = records.iter().map(|record| raw_message(record).session_id.to_string()).collect();
@@ -119,13 +108,13 @@ async fn an_id_once_known_outlives_the_registry_and_new_routes_ask_for_theirs() 
     let (kafka, registry) = (MockKafka::start(1).unwrap(), MockRegistry::start().unwrap());
     kafka.create_topic("second", 1).unwrap();
     let publisher = started(with_registry(&kafka, &registry, SchemaFormat::Raw));
-    assert_eq!(fate(&submit(&publisher, &event(1, 75))), Ok(Outcome::Accepted));
+    assert_eq!(result(&submit(&publisher, &event(1, 75))), Ok(Outcome::Accepted));
     registry.set_down(true);
-    assert_eq!(fate(&submit(&publisher, &event(2, 75))), Ok(Outcome::Accepted));
+    assert_eq!(result(&submit(&publisher, &event(2, 75))), Ok(Outcome::Accepted));
     registry.set_down(false);
     let dynamic = DynamicConfig { topic_map: routes(&["second"]), ..DynamicConfig::default() };
     publisher.update_config(dynamic).unwrap();
-    assert_eq!(fate(&submit(&publisher, &event(3, 75))), Ok(Outcome::Accepted));
+    assert_eq!(result(&submit(&publisher, &event(3, 75))), Ok(Outcome::Accepted));
     let records = kafka.records("second", 1, PATIENCE).unwrap();
     assert_eq!(frame(&records[0]).0, registry.id("second-value"));
     assert_eq!(registry.requests(), 2, "once for each subject");
@@ -137,7 +126,7 @@ async fn records_behind_one_without_an_id_wait_as_well_and_none_is_dropped_for_i
     let (kafka, registry) = (MockKafka::start(1).unwrap(), MockRegistry::start().unwrap());
     kafka.create_topic("second", 1).unwrap();
     let publisher = started(with_registry(&kafka, &registry, SchemaFormat::Raw));
-    assert_eq!(fate(&submit(&publisher, &event(1, 75))), Ok(Outcome::Accepted));
+    assert_eq!(result(&submit(&publisher, &event(1, 75))), Ok(Outcome::Accepted));
     // The first record may have come before the first id.
     let before = publisher.schema_stats().held;
     registry.set_down(true);
@@ -150,7 +139,7 @@ async fn records_behind_one_without_an_id_wait_as_well_and_none_is_dropped_for_i
     let known = submit(&publisher, &low);
     assert_eq!(publisher.buffered().waiting_records, 2);
     registry.set_down(false);
-    assert_eq!((fate(&unknown), fate(&known)), (Ok(Outcome::Accepted), Ok(Outcome::Accepted)));
+    assert_eq!((result(&unknown), result(&known)), (Ok(Outcome::Accepted), Ok(Outcome::Accepted)));
     assert_eq!(publisher.schema_stats().held, before + 1, "the other waited for its turn only");
     publisher.stop(PATIENCE).await;
 }
@@ -163,7 +152,7 @@ async fn without_a_registry_raw_records_say_what_they_are() {
     config.schema_registry.when_down = WhenDown::Raw;
     let publisher = started(config);
     let message = event(1, 75);
-    assert_eq!(fate(&submit(&publisher, &message)), Ok(Outcome::Accepted));
+    assert_eq!(result(&submit(&publisher, &message)), Ok(Outcome::Accepted));
     assert_eq!(publisher.publish(&message.as_ref()).await, Ok(Outcome::Accepted));
     for record in kafka.records(TOPIC, 2, PATIENCE).unwrap() {
         assert_eq!(header(&record, "content-type"), Some("application/msgpack"));
@@ -184,7 +173,7 @@ async fn without_a_registry_records_that_may_not_wait_become_dead_letters() {
     let publisher = started(config);
     let message = event(1, 75);
     let unknown = PublishError::SchemaUnknown { subject: "wrp-events-value".into() };
-    assert_eq!(fate(&submit(&publisher, &message)), Err(unknown.clone()));
+    assert_eq!(result(&submit(&publisher, &message)), Err(unknown.clone()));
     assert_eq!(publisher.publish(&message.as_ref()).await, Err(unknown));
     assert_eq!(publisher.stop(PATIENCE).await.undelivered, 0);
     for record in kafka.records("letters", 2, PATIENCE).unwrap() {
@@ -202,13 +191,13 @@ async fn a_registry_that_refuses_is_not_down_and_fails_what_waited() {
     let waited = submit(&publisher, &event(1, 75));
     assert_eq!(publisher.buffered().waiting_records, 1);
     registry.refuse(Some(409));
-    let refused = fate(&waited).unwrap_err();
+    let refused = result(&waited).unwrap_err();
     assert_eq!(refused.error_type(), ErrorType::EncodingError);
     assert_eq!(
         refused.to_string(),
         "the schema registry refuses the schema of subject `wrp-events-value`: 409: told to refuse"
     );
-    assert_eq!(fate(&submit(&publisher, &event(2, 0))), Err(refused));
+    assert_eq!(result(&submit(&publisher, &event(2, 0))), Err(refused));
     assert_eq!(publisher.buffered().waiting_records, 0);
     assert_eq!(publisher.schema_stats().refusals, 1, "a refusal is not asked for again and again");
     publisher.stop(PATIENCE).await;
@@ -220,16 +209,16 @@ async fn a_schema_that_may_only_be_looked_up_has_to_be_there() {
     let mut config = with_registry(&kafka, &registry, SchemaFormat::Avro);
     config.schema_registry.auto_register = false;
     let publisher = started(config.clone());
-    let Err(PublishError::SchemaRefused { status, .. }) = fate(&submit(&publisher, &event(1, 75))) else {
+    let Err(PublishError::SchemaRefused { status, .. }) = result(&submit(&publisher, &event(1, 75))) else {
         panic!("a schema that is not there is refused")
     };
     assert_eq!((status, registry.id("wrp-events-value")), (404, None));
     publisher.stop(PATIENCE).await;
 
-    let text = include_str!("../schemas/wrp.avsc");
+    let text = include_str!("../../schemas/wrp.avsc");
     let id = registry.register("wrp-events-value", &serde_json::json!({"schema": text}));
     let publisher = started(config);
-    assert_eq!(fate(&submit(&publisher, &event(2, 75))), Ok(Outcome::Accepted));
+    assert_eq!(result(&submit(&publisher, &event(2, 75))), Ok(Outcome::Accepted));
     assert_eq!(frame(&kafka.records(TOPIC, 1, PATIENCE).unwrap()[0]).0, Some(id));
     publisher.stop(PATIENCE).await;
 }
@@ -242,7 +231,7 @@ async fn credentials_are_sent_and_a_wrong_password_is_an_error_without_it() {
     config.schema_registry.username = "me".into();
     config.schema_registry.password = "hunter3".into();
     let publisher = started(config.clone());
-    let refused = fate(&submit(&publisher, &event(1, 75))).unwrap_err().to_string();
+    let refused = result(&submit(&publisher, &event(1, 75))).unwrap_err().to_string();
     assert!(refused.contains("401: unauthorized") && !refused.contains("hunter3"), "{refused}");
     publisher.stop(PATIENCE).await;
 
@@ -251,7 +240,7 @@ async fn credentials_are_sent_and_a_wrong_password_is_an_error_without_it() {
     config.schema_registry.password = "".into();
     config.schema_registry.password_file = file.display().to_string();
     let publisher = started(config);
-    assert_eq!(fate(&submit(&publisher, &event(1, 75))), Ok(Outcome::Accepted));
+    assert_eq!(result(&submit(&publisher, &event(1, 75))), Ok(Outcome::Accepted));
     publisher.stop(PATIENCE).await;
     std::fs::remove_file(file).unwrap();
 }
@@ -266,7 +255,7 @@ async fn a_registry_behind_tls_is_believed_under_the_authority_that_is_configure
     let mut config = with_registry(&kafka, &registry, SchemaFormat::Avro);
     config.schema_registry.when_down = WhenDown::DeadLetter;
     let publisher = started(config.clone());
-    let unknown = fate(&submit(&publisher, &event(1, 75)));
+    let unknown = result(&submit(&publisher, &event(1, 75)));
     assert!(matches!(unknown, Err(PublishError::SchemaUnknown { .. })), "an unknown authority: {unknown:?}");
     publisher.stop(PATIENCE).await;
 
@@ -275,7 +264,7 @@ async fn a_registry_behind_tls_is_believed_under_the_authority_that_is_configure
     config.schema_registry.when_down = WhenDown::Buffer;
     config.schema_registry.ca_file = file.display().to_string();
     let publisher = started(config);
-    assert_eq!(fate(&submit(&publisher, &event(2, 75))), Ok(Outcome::Accepted));
+    assert_eq!(result(&submit(&publisher, &event(2, 75))), Ok(Outcome::Accepted));
     publisher.stop(PATIENCE).await;
     std::fs::remove_file(file).unwrap();
 }
@@ -287,7 +276,7 @@ async fn the_next_url_is_tried_when_the_first_does_not_answer() {
     // Nobody listens on port 1.
     config.schema_registry.urls.insert(0, "http://localhost:1/".to_owned());
     let publisher = started(config);
-    assert_eq!(fate(&submit(&publisher, &event(1, 75))), Ok(Outcome::Accepted));
+    assert_eq!(result(&submit(&publisher, &event(1, 75))), Ok(Outcome::Accepted));
     publisher.stop(PATIENCE).await;
 }
 
@@ -299,7 +288,7 @@ async fn a_publisher_that_never_reached_its_registry_stops_in_time_and_says_what
     let fates = submit(&publisher, &event(1, 75));
     let begun = Instant::now();
     assert_eq!(publisher.stop(std::time::Duration::from_millis(50)).await.undelivered, 1);
-    assert_eq!(fate(&fates), Err(PublishError::Stopped));
+    assert_eq!(result(&fates), Err(PublishError::Stopped));
     assert!(begun.elapsed() < PATIENCE);
 }
 

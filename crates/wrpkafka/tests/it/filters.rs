@@ -1,21 +1,17 @@
-//! Senders that the filters of the routes turn away, through every call of the publisher.
-
-#![expect(clippy::unwrap_used, reason = "helpers of tests are not recognized as tests")]
+//! Senders that the routes' filters reject, through every call of the publisher (contract §8.15).
 
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use wrp::{MessageRef, MessageType, Qos};
 use wrpkafka::config::{Filter, Rule, Test};
 use wrpkafka::mock::MockKafka;
 use wrpkafka::{
-    Attribute, Attributes, CachedVerdict, Config, Filtered, FilteredBy, Listener, Outcome, PublishEvent,
-    Publisher, Route, Sender,
+    Attribute, Attributes, CachedVerdict, Filtered, FilteredBy, Listener, Outcome, PublishEvent, Publisher,
+    Route, Sender,
 };
 
-/// Reached only by a test that fails.
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::support::{PATIENCE, config};
 
 /// A sender of this partner.
 struct Partner(&'static str);
@@ -26,7 +22,7 @@ impl Attributes for Partner {
     }
 }
 
-/// The topics of what arrived, and of what was turned away.
+/// The topics of the publish events and of the filtered messages.
 #[derive(Default)]
 struct Seen {
     published: Mutex<Vec<String>>,
@@ -53,10 +49,10 @@ fn event(qos: i64) -> MessageRef<'static> {
     }
 }
 
-/// `of-sky` takes sky's messages only, `not-of-sky` all others.
+/// The route to `of-sky` accepts sky's messages only, the one to `not-of-sky` all others.
 fn started(kafka: &MockKafka, routes: &[&str]) -> (Publisher, Arc<Seen>) {
     let rule = || vec![Rule::new("partner", Test::Is("sky".to_owned()))];
-    let mut config = Config { brokers: vec![kafka.brokers()], ..Config::default() };
+    let mut config = config(kafka);
     for topic in routes {
         kafka.create_topic(topic, 1).unwrap();
         let filter = match *topic {
