@@ -11,8 +11,7 @@ use crate::config::Config;
 use crate::delivery::DeliveryContext;
 use crate::delivery::RecordRef;
 use crate::engine::Port;
-use crate::error::{PublishError, StartError};
-use crate::files::FileError;
+use crate::error::{FileError, PublishError, StartError};
 
 /// A client that buffers records and delivers them. It tells [`Port::delivered`] the fate of each, from within
 /// [`Client::poll`].
@@ -65,7 +64,7 @@ pub(crate) enum BuildError {
 impl From<BuildError> for StartError {
     fn from(error: BuildError) -> StartError {
         match error {
-            BuildError::File(FileError { key, path, error }) => StartError::File { key, path, error },
+            BuildError::File(error) => StartError::File(error),
             BuildError::Refused(text) => StartError::Client(text),
         }
     }

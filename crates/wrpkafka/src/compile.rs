@@ -73,6 +73,11 @@ fn catch_all() -> Route {
     Route { pattern: "*".to_owned(), topic: DEFAULT_TOPIC.to_owned(), ..Route::default() }
 }
 
+/// The problem of a text that librdkafka, a C library, would cut short.
+const ZERO_BYTE: &str = "contains a zero byte";
+/// The problem of a password that is configured both as a text and as a file.
+const TWO_PASSWORDS: &str = "excludes password: expected only one of them";
+
 /// The whole key of a dynamic setting.
 fn dynamic(key: &str) -> String {
     format!("initialDynamicConfig.{key}")

@@ -193,16 +193,8 @@ pub enum StartError {
     #[error("the kafka publisher is already started")]
     AlreadyStarted,
     /// A file that the configuration names cannot be read.
-    #[error("{key}: cannot read `{path}`: {error}")]
-    File {
-        /// The key that names the file, relative to the `kafka` section: `tls.caFile`.
-        key: &'static str,
-        /// The file's path.
-        path: String,
-        /// Why it cannot be read.
-        #[source]
-        error: std::io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The Kafka client rejects its settings, for example a key that does not belong to its certificate.
     #[error("the kafka client refuses its settings: {0}")]
     Client(String),
@@ -215,11 +207,24 @@ pub enum StartError {
     SchemaRegistry(String),
 }
 
+/// A file that the configuration names and that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{key}: cannot read `{path}`: {error}")]
+pub struct FileError {
+    /// The key that names the file, relative to the `kafka` section: `tls.caFile`.
+    pub key: &'static str,
+    /// The file's path.
+    pub path: String,
+    /// Why it cannot be read.
+    #[source]
+    pub error: std::io::Error,
+}
+
 impl StartError {
     /// Whether the configuration, or a file that it names, is at fault.
     #[must_use]
     pub fn is_configuration(&self) -> bool {
-        matches!(self, StartError::File { .. } | StartError::Client(_))
+        matches!(self, StartError::File(_) | StartError::Client(_))
     }
 
     /// The error's class, for events and metrics.
@@ -227,7 +232,7 @@ impl StartError {
     pub fn error_type(&self) -> ErrorType {
         match self {
             StartError::AlreadyStarted => ErrorType::AlreadyStarted,
-            StartError::File { .. }
+            StartError::File(_)
             | StartError::Client(_)
             | StartError::Thread(_)
             | StartError::SchemaRegistry(_) => ErrorType::Unknown,

@@ -7,19 +7,10 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{self, Read as _};
 
 use crate::config::Config;
+use crate::error::FileError;
 
 /// The most of a file that is read, in bytes. A bundle of all public authorities takes 250 kB.
 const MAX_BYTES: u64 = 4 << 20;
-
-/// A file that cannot be read.
-#[derive(Debug, thiserror::Error)]
-#[error("{key}: cannot read `{path}`: {error}")]
-pub(crate) struct FileError {
-    /// The key that names the file, relative to the `kafka` section.
-    pub(crate) key: &'static str,
-    pub(crate) path: String,
-    pub(crate) error: io::Error,
-}
 
 /// A hash of the contents of all files: it differs when one of them has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -67,7 +67,7 @@ pub use config::{Config, ConfigError, DynamicConfig, Fault, Route};
 pub use dead_letter::{DeadLetterOutcome, DeadLetterReason};
 #[cfg(feature = "client")]
 pub use delivery::Receipt;
-pub use error::{ErrorType, PublishError, StartError};
+pub use error::{ErrorType, FileError, PublishError, StartError};
 #[cfg(feature = "client")]
 pub use listener::{Listener, ListenerId, PublishEvent};
 pub use outcome::Outcome;

@@ -15,7 +15,7 @@ pub enum Outcome {
     Attempted,
     /// At least one record of a message that asked for an acknowledgement will never get it.
     Failed,
-    /// Every route that matches the message rejects it by its filter: it goes nowhere, as configured.
+    /// Every route that matches the message rejects it by its filter, so it becomes no record.
     Filtered,
 }
 

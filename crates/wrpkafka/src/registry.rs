@@ -19,7 +19,7 @@ use api::{LookupError, Registry};
 
 /// The pause after a registry could not be reached; it doubles each time.
 const BACKOFF: RangeInclusive<Duration> = Duration::from_millis(250)..=Duration::from_secs(30);
-/// When a registry that rejected a schema is asked again, in case somebody has corrected the cause.
+/// When a registry that rejected a schema is asked again, in case the operator has corrected the cause.
 const ASK_AGAIN: Duration = Duration::from_secs(60);
 /// How often a registry that cannot be reached is logged.
 const LOG_PERIOD: Duration = Duration::from_secs(60);

@@ -17,7 +17,7 @@ pub(crate) use subject::{FRAME, Subject, Subjects};
 use crate::config::{SchemaFormat, SchemaRegistry, WhenDown};
 
 /// The media type of a WRP message in msgpack.
-pub(crate) const MSGPACK: &str = "application/msgpack";
+pub(crate) const MSGPACK: &str = wrp::Format::Msgpack.mime();
 
 /// A schema as it is registered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,7 +95,7 @@ impl Schema {
                 language: "JSON",
                 text: include_str!("../schemas/wrp.schema.json"),
                 record: "xmidt.wrp.Message",
-                content_type: "application/json",
+                content_type: wrp::Format::Json.mime(),
             },
             SchemaFormat::Raw => Schema {
                 language: "AVRO",

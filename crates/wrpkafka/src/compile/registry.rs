@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::Faults;
+use super::{Faults, TWO_PASSWORDS};
 use crate::config::{DeadLetter, SchemaRegistry};
 
 /// The bounds of the time that a registry may take to answer.
@@ -25,7 +25,7 @@ impl SchemaRegistry {
         }
         let has_password = !self.password.reveal().is_empty();
         if has_password && !self.password_file.is_empty() {
-            faults.add("schemaRegistry.passwordFile", "excludes password: expected only one of them");
+            faults.add("schemaRegistry.passwordFile", TWO_PASSWORDS);
         }
         if self.username.is_empty() && (has_password || !self.password_file.is_empty()) {
             faults.add("schemaRegistry.username", "is empty: a password needs a user");

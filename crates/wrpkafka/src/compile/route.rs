@@ -1,6 +1,6 @@
 //! Compiles one route of the topic map.
 
-use super::{Faults, dynamic};
+use super::{Faults, ZERO_BYTE, dynamic};
 use crate::config::{Filter, Route, ShardStrategy};
 use crate::routing::{CompiledFilter, CompiledRoute, KeySource, Pattern, Template, Topics, check_rule};
 
@@ -52,7 +52,7 @@ impl Route {
             (true, false, Some(strategy)) => Some(Topics::sharded(&self.topics, strategy)),
         };
         if self.topics.iter().chain([&self.topic]).any(|topic| topic.contains('\0')) {
-            found.add("topic", "contains a zero byte");
+            found.add("topic", ZERO_BYTE);
             return None;
         }
         topics

@@ -1,6 +1,6 @@
 //! Checks that the settings of `tls` and `sasl` fit together (contract §8.2).
 
-use super::Faults;
+use super::{Faults, TWO_PASSWORDS, ZERO_BYTE};
 use crate::config::{Config, SaslMechanism};
 
 impl Config {
@@ -17,7 +17,7 @@ impl Config {
             ("sasl.passwordFile", &sasl.password_file),
         ] {
             if value.contains('\0') {
-                faults.add(key, "contains a zero byte");
+                faults.add(key, ZERO_BYTE);
             }
         }
     }
@@ -43,7 +43,7 @@ impl Config {
             _ => {}
         }
         if !sasl.password_file.is_empty() && !sasl.password.reveal().is_empty() {
-            faults.add("sasl.passwordFile", "excludes password: expected only one of them");
+            faults.add("sasl.passwordFile", TWO_PASSWORDS);
         }
     }
 }

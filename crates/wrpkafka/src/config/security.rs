@@ -9,7 +9,7 @@ use super::choice::choices;
 pub struct Tls {
     /// Whether connections to the brokers are encrypted.
     pub enabled: bool,
-    /// Whether any broker certificate is accepted, whoever signed it. A warning is logged at every start.
+    /// Whether any broker certificate is accepted, without a check. A warning is logged at every start.
     pub insecure_skip_verify: bool,
     /// The client's certificate chain (PEM), for brokers that ask for one; empty: none.
     pub cert_file: String,

@@ -9,7 +9,7 @@ use super::{Life, Publisher, Running};
 use crate::client::BuildError;
 use crate::config::{Config, ConfigError, DynamicConfig, Fault, Sasl, Tls};
 use crate::engine::worker::Order;
-use crate::files::FileError;
+use crate::error::FileError;
 use crate::problem::ConnectionProblem;
 
 /// The configuration as it is now.

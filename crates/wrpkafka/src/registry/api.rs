@@ -22,7 +22,7 @@ const MAX_REASON: usize = 300;
 /// Why the registry did not answer with an id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum LookupError {
-    /// The registry rejects the schema, and will do so until somebody corrects the cause.
+    /// The registry rejects the schema, and will do so until the operator corrects the cause.
     #[error("{status}: {reason}")]
     Rejected { status: u16, reason: String },
     /// The registry could not be reached, or reported an error of its own.

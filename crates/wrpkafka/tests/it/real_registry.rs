@@ -158,7 +158,7 @@ async fn a_registry_that_comes_back(kafka: &Kafka, registry: &Registry) {
 
 async fn a_schema_that_is_refused(kafka: &Kafka, registry: &Registry) {
     let url = registry.url();
-    // Somebody else's schema has the subject, and only compatible ones may follow.
+    // Another schema has the subject, and only compatible ones may follow.
     ask(ureq::put(format!("{url}/config")), &json!({"compatibility": "FULL"}));
     let other = json!({"schema": r#"{"type":"record","name":"Other","fields":[{"name":"a","type":"int"}]}"#});
     ask(ureq::post(format!("{url}/subjects/refused-value/versions")), &other);

@@ -44,7 +44,7 @@ fn raw_message(record: &MockRecord) -> Message {
 async fn every_topic_of_a_fan_out_has_the_id_of_its_own_subject() {
     let (kafka, registry) = (MockKafka::start(1).unwrap(), MockRegistry::start().unwrap());
     kafka.create_topic("second", 1).unwrap();
-    // Somebody else's schema came first, so that the ids of the two subjects differ from each other's place.
+    // Another schema came first, so that the ids of the two subjects differ from each other's place.
     let other = serde_json::json!({"schema": "\"string\""});
     assert_eq!(registry.register("other-value", &other), 1);
     let mut config = with_registry(&kafka, &registry, SchemaFormat::Raw);
