@@ -1,61 +1,61 @@
-# Everything one does with this repository. `just` lists it; `.ci/run` calls it.
+# The commands for working on this repository: `just` lists them. CI (`.ci/run`) runs those in `ci_recipes`.
 
 set positional-arguments
 
-# The tools that `just prepare` installs.
+# `just prepare` installs tools there.
 export PATH := justfile_directory() / ".tools/bin:" + env("PATH")
 
-# Warnings are errors here as in CI; a plain `cargo build` stays lenient.
+# The recipes treat warnings as errors, as CI does; a plain `cargo build` does not.
 deny_warnings := "-D warnings"
 
-# What CI checks, in this order: the tests last, so that their summaries end its output.
+# The recipes that CI runs, in this order. The tests are last, so that their summaries are at the end of its output.
 ci_recipes := "fmt-check deny lint doc fuzz smoke test-all"
 
 [private]
 default:
     @just --list --unsorted
 
-# The whole gateway in one process, with devices, an event receiver and a Kafka: `just demo --for 20s`
+# Run the gateway with simulated devices, an event receiver and a Kafka, in one process: `just demo --for 20s`
 demo *args:
     cargo run --release --package talaria -- demo "$@"
 
-# All tests. A missing Java or Maven skips those on the real Kafka, and says so; TALARIA_REQUIRE_KAFKA=1 makes that a failure
+# Run all tests. Without Java and Maven, those on a real Kafka print SKIPPED; with TALARIA_REQUIRE_KAFKA=1 they fail
 test *args:
     cargo test --workspace --all-features "$@"
 
-# The contract's vectors; other folders of them: `WRP_VECTORS=a:b just vectors`
+# Run the contract's vectors; from other folders: `WRP_VECTORS=a:b just vectors`
 vectors:
     cargo test --workspace --all-features vectors -- --nocapture
 
-# The project's own rules: layers, citations, dependencies, names. They are tests like the others
+# Check the project's own rules: layers, citations, dependencies, names
 tidy *args:
     cargo test --package tidy "$@"
 
-# What CI does, on this machine
+# Do what CI does
 ci:
     .ci/run
 
-# Format
+# Format all code
 fmt:
     cargo fmt --all
     cargo fmt --manifest-path fuzz/Cargo.toml
 
-# Check the format
+# Check that all code is formatted
 fmt-check:
     cargo fmt --all --check
     cargo fmt --manifest-path fuzz/Cargo.toml --check
 
-# Clippy on everything that compiles, scripts included
+# Run clippy on all code, and check the syntax of the scripts
 lint:
     for script in scripts/deny scripts/fuzz scripts/kafka scripts/registry scripts/jvm.sh scripts/prepare scripts/check-tls .ci/run; do bash -n "$script"; done
     cargo clippy --workspace --all-targets --all-features -- {{ deny_warnings }}
     cargo clippy --manifest-path fuzz/Cargo.toml --locked --bins --examples -- {{ deny_warnings }}
 
-# The documentation, warnings and broken links are errors
+# Build the documentation; warnings and broken links are errors
 doc *args:
     RUSTDOCFLAGS="{{ deny_warnings }}" cargo doc --workspace --no-deps "$@"
 
-# What a TLS server of a running gateway speaks: `just check-tls localhost:6200 --ca ca.pem`
+# Check which TLS versions and ciphers a running gateway accepts: `just check-tls localhost:6200 --ca ca.pem`
 check-tls *args:
     scripts/check-tls "$@"
 
@@ -63,30 +63,30 @@ check-tls *args:
 deny:
     scripts/deny
 
-# All tests, none skipped
+# Run all tests, with none skipped
 test-all:
     TALARIA_REQUIRE_KAFKA=1 cargo test --workspace --all-features
 
-# Every fuzz target for so many seconds, two at a time; some of them only: `just fuzz 600 websocket`
+# Run all fuzz targets, two at a time, or only some: `just fuzz 600 websocket`
 fuzz seconds="60" *targets:
     scripts/fuzz "$@"
 
-# Benchmarks: `just bench --package wrp`
+# Run the benchmarks: `just bench --package wrp`
 bench *args:
     cargo bench --workspace "$@"
 
-# A short demo: nothing may be lost. As the tests build it: the optimised binary would take CI eight minutes more
+# Run the demo for 10 s; nothing may be lost. Not with --release, which would take CI eight minutes more
 smoke:
     cargo run --package talaria -- demo --for 10s
 
-# A real Apache Kafka: `just kafka start --topic wrp-events:12`, `just kafka read wrp-events`, `just kafka stop`
+# Run a real Apache Kafka: `just kafka start --topic wrp-events:12`, `just kafka read wrp-events`, `just kafka stop`
 kafka *args:
     scripts/kafka "$@"
 
-# A real schema registry: `just registry start`, `just registry read localhost:9092 wrp-events --format avro`, `just registry stop`
+# Run a real schema registry: `just registry start`, `just registry read localhost:9092 wrp-events --format avro`, `just registry stop`
 registry *args:
     scripts/registry "$@"
 
-# Install what the recipes need beside Rust and a C and C++ toolchain
+# Install what the recipes need in addition to Rust
 prepare:
     scripts/prepare

@@ -1,7 +1,8 @@
-# What scripts/kafka and scripts/registry share, read by both with `source`: servers on a JVM, without Docker, from Maven Central.
+# Functions that scripts/kafka and scripts/registry share: downloading jars from Maven Central, compiling Java tools, starting and
+# ending JVMs. Both scripts read this file with `source`.
 #
-# They set TOOL (the script's name), PARTS (its folder with a pom.xml and Java tools) and HOME_DIR (where jars, compiled tools and
-# instances are kept) first.
+# They first set TOOL (the name of the script), PARTS (its folder with a pom.xml and Java tools) and HOME_DIR (the folder of jars,
+# compiled tools and instances).
 # shellcheck shell=bash
 
 readonly FETCH_TIMEOUT_S=600
@@ -10,12 +11,12 @@ readonly START_TIMEOUT_S=120
 
 # --- jars and tools -------------------------------------------------------------------------------------------------
 
-# Named after what they are made of, so that a new version or a changed tool never meets an old copy.
+# The folders' names contain checksums of their sources, so that a new version or a changed tool gets a folder of its own.
 jars_dir() { echo "$HOME_DIR/jars-$(cksum <"$PARTS/pom.xml" | cut -d' ' -f1)"; }
 tools_dir() { echo "$HOME_DIR/tools-$(cat "$PARTS/pom.xml" "$PARTS"/*.java | cksum | cut -d' ' -f1)"; }
 classpath() { echo "$(tools_dir):$(jars_dir)/*"; }
 
-# Makes each folder that is missing, once, however many ask at the same time.
+# Makes the folders that are missing. A lock lets one process at a time do that.
 fetch() {
     need java "default-jdk-headless"
     [[ -d $(jars_dir) && -d $(tools_dir) ]] && return
@@ -24,13 +25,13 @@ fetch() {
     mkdir -p "$HOME_DIR"
     local lock
     exec {lock}>"$HOME_DIR/fetch.lock"
-    flock -w "$FETCH_TIMEOUT_S" "$lock" || fail "another fetch holds $HOME_DIR/fetch.lock"
+    flock -w "$FETCH_TIMEOUT_S" "$lock" || fail "$HOME_DIR/fetch.lock is still held by another fetch after $FETCH_TIMEOUT_S s"
     made_by fetch_jars "$(jars_dir)"
     made_by compile_tools "$(tools_dir)"
     exec {lock}>&-
 }
 
-# made_by COMMAND FOLDER: a folder is there whole or not at all.
+# made_by COMMAND FOLDER: makes a folder under another name and renames it when it is complete.
 made_by() {
     [[ -d $2 ]] && return
     rm -rf "$2.part"
@@ -48,10 +49,10 @@ compile_tools() {
 
 maven() {
     timeout "$FETCH_TIMEOUT_S" mvn --quiet --batch-mode -Dstyle.color=never --file "$PARTS/pom.xml" "$@" >&2 ||
-        fail "mvn could not fetch what $PARTS/pom.xml names"
+        fail "mvn failed to download the dependencies of $PARTS/pom.xml"
 }
 
-# One short-lived JVM: quick to start rather than quick to run.
+# Runs a Java tool. The options make the JVM start quickly; the tools run too briefly for a better compiler to pay off.
 run_tool() {
     java -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto -Xmx256m \
         -Dlog4j2.configurationFile="$HERE/kafka.d/log4j2-tools.properties" -cp "$(classpath)" "$@"
@@ -59,8 +60,8 @@ run_tool() {
 
 # --- processes ------------------------------------------------------------------------------------------------------
 
-# is_alive FOLDER MARK: whether the process of FOLDER/pid lives and has MARK in its command line: a process id that was used again
-# is not ours, and a zombie has no command line.
+# is_alive FOLDER MARK: whether the process of FOLDER/pid is alive and has MARK in its command line. Without the mark, it is another
+# process that got the same id; a zombie has no command line.
 is_alive() {
     local pid
     pid=$(cat "$1/pid" 2>/dev/null) || return 1
@@ -78,7 +79,7 @@ end() {
     done
 }
 
-# watch_parent PID INSTANCE: stops the instance when the process PID has ended, however it ended.
+# watch_parent PID INSTANCE: stops the instance when the process PID ends, even if it is killed.
 watch_parent() {
     [[ -n $1 ]] || return 0
     # shellcheck disable=SC2016  # the inner shell expands them
@@ -86,20 +87,20 @@ watch_parent() {
         </dev/null >/dev/null 2>&1 &
 }
 
-# Below the range from which the kernel gives ports to clients, so that nobody is given it meanwhile.
+# Prints a free port below the range from which the kernel takes ports for clients, so that no client gets it in the meantime.
 free_port() {
     local candidate attempt
     for attempt in {1..100}; do
         candidate=$((10000 + (RANDOM * 32768 + RANDOM) % 20000))
         (exec 3<>"/dev/tcp/127.0.0.1/$candidate") 2>/dev/null || { echo "$candidate"; return; }
     done
-    fail "no free port among $attempt that were tried"
+    fail "found no free port in $attempt attempts"
 }
 
-# --- words ----------------------------------------------------------------------------------------------------------
+# --- checks and errors ----------------------------------------------------------------------------------------------
 
 check_name() {
-    [[ $1 =~ ^[A-Za-z0-9._-]+$ ]] || fail "an instance's name has letters, digits, '.', '_' and '-' only: $1"
+    [[ $1 =~ ^[A-Za-z0-9._-]+$ ]] || fail "--name is $1: expected letters, digits, '.', '_' and '-' only"
 }
 
 need() { command -v "$1" >/dev/null || fail "$1 is missing (Debian: apt-get install $2)"; }

@@ -14,19 +14,20 @@ import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
 /**
- * Counts whole topics, however long: {@code CheckTopics BOOTSTRAP TOPIC,TOPIC… [--marker TEXT]}.
+ * Counts records, duplicates, gaps and disorder in whole topics: {@code CheckTopics BOOTSTRAP TOPIC,TOPIC… [--marker TEXT]}.
  *
- * <p>A record whose value contains the marker (default {@code seq=}) followed by decimal digits is numbered. Each key has its own numbers,
- * which begin at 0 and grow by one; records of one key may be spread over the topics. Prints one JSON object:
+ * <p>A record is numbered if its value contains the marker (default {@code seq=}) followed by decimal digits. Each key has its own numbers,
+ * which begin at 0 and increase by one. The records of a key may be in several of the topics. Prints one JSON object:
  *
  * <ul>
- *   <li>{@code topics}: the records of each topic, numbered or not
- *   <li>{@code numbered}: the numbered records, {@code distinct}: those that came for the first time, {@code duplicates}: the others
- *   <li>{@code keys}: the keys of numbered records
- *   <li>{@code gaps}: numbers below the highest of their key that are nowhere
- *   <li>{@code disordered}: new ones that stand, in their topic, behind a higher number of their key
+ *   <li>{@code topics}: the number of records in each topic, numbered or not
+ *   <li>{@code numbered}: numbered records; {@code duplicates}: those of them whose key and number occurred before; {@code distinct}: the
+ *       others
+ *   <li>{@code keys}: different keys of numbered records
+ *   <li>{@code gaps}: numbers that are missing below the highest number of their key
+ *   <li>{@code disordered}: distinct records that come after a higher number of the same key in the same topic
  *   <li>{@code misplaced}: records in another partition than a Java producer would have chosen
- *   <li>{@code examples}: the first of each fault, in words
+ *   <li>{@code examples}: descriptions of the first few faults
  * </ul>
  */
 public final class CheckTopics {
@@ -91,14 +92,14 @@ public final class CheckTopics {
         var numbers = seen.computeIfAbsent(key, k -> new BitSet());
         if (numbers.get((int) number)) {
             duplicates++;
-            example(key + " " + number + " is there again, " + place(record));
+            example(key + " " + number + " is a duplicate, at " + place(record));
             return;
         }
         numbers.set((int) number);
         long before = highest.computeIfAbsent(record.topic(), t -> new HashMap<>()).merge(key, number, Math::max);
         if (before > number) {
             disordered++;
-            example(key + " " + number + " is behind " + before + ", " + place(record));
+            example(key + " " + number + " comes after " + before + ", at " + place(record));
         }
     }
 
@@ -106,7 +107,7 @@ public final class CheckTopics {
         return record.topic() + "/" + record.partition() + "@" + record.offset();
     }
 
-    /** The number behind the marker; -1 without one. */
+    /** The number after the marker, or -1 if the value has no marker with a number. */
     private long number(byte[] value) {
         for (int at = 0; value != null && at + marker.length < value.length; at++) {
             int matched = 0;

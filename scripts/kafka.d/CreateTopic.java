@@ -5,8 +5,8 @@ import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
 
 /**
- * Creates a topic: {@code CreateTopic BOOTSTRAP NAME PARTITIONS}. It has as many replicas as there are brokers, three at most, and a
- * record is acknowledged once all but one of them have it.
+ * Creates a topic: {@code CreateTopic BOOTSTRAP NAME PARTITIONS}. It has as many replicas as there are brokers, at most three. A record
+ * with acks=all needs all of them but one.
  */
 public final class CreateTopic {
     public static void main(String[] args) throws Exception {

@@ -13,8 +13,9 @@ import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.TopicPartitionInfo;
 
 /**
- * Gives each partition of a topic to another of its replicas: {@code MoveLeaders BOOTSTRAP TOPIC}. Returns when every one has its new
- * leader; leaves with 2 when they have not after a minute. No data moves: the order of the replicas changes, and with it who is preferred.
+ * Makes another replica the leader of each partition of a topic: {@code MoveLeaders BOOTSTRAP TOPIC}. Waits until all partitions have their
+ * new leader; the exit code is 2 if they do not after a minute. No data moves: only the order of the replicas changes, of which the first is
+ * the preferred leader.
  */
 public final class MoveLeaders {
     public static void main(String[] args) throws Exception {
@@ -25,7 +26,7 @@ public final class MoveLeaders {
             for (var partition : partitions(admin, args[1])) {
                 var replicas = new ArrayList<>(partition.replicas().stream().map(Node::id).toList());
                 int leader = partition.leader().id();
-                // The present leader becomes the last choice, and the first of the others the preferred one.
+                // The current leader moves to the end of the list, so that another replica becomes the preferred leader.
                 replicas.remove((Integer) leader);
                 replicas.add(leader);
                 var name = new TopicPartition(args[1], partition.partition());
@@ -35,10 +36,10 @@ public final class MoveLeaders {
             admin.alterPartitionReassignments(orders).all().get();
             while (!ledBy(admin, args[1], leaders)) {
                 if (System.nanoTime() > deadline) {
-                    System.err.println("not every partition has its new leader after a minute");
+                    System.err.println("some partitions still do not have their new leader after a minute");
                     System.exit(2);
                 }
-                // One that is not in sync yet cannot be elected: asked again until it can.
+                // A replica that is not in sync cannot be elected, so the election is repeated.
                 admin.electLeaders(ElectionType.PREFERRED, leaders.keySet()).partitions().get();
                 Thread.sleep(100);
             }

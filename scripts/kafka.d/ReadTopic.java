@@ -17,14 +17,15 @@ import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
 /**
- * An independent look at a topic, with Kafka's own Java client: {@code ReadTopic BOOTSTRAP TOPIC [--key-prefix TEXT]
- * [--count N] [--within SECONDS]}.
+ * Reads a topic with Kafka's own Java client, so that tests do not depend on librdkafka alone: {@code ReadTopic BOOTSTRAP TOPIC
+ * [--key-prefix TEXT] [--count N] [--within SECONDS]}.
  *
- * <p>Prints every record from the beginning to the present end as one JSON object a line, partition by partition in order of offset
- * within each. With {@code --count} it goes on until that many records were seen, and then to the end that the topic has at that moment,
- * so that a record too many is seen as well. With {@code --key-prefix} other records are neither printed nor counted. When the time is over (default 60 s) it prints nothing more and leaves with 2.
+ * <p>Prints each record from the beginning of the topic to its end, one JSON object per line, in the order of offsets within a partition.
+ * With {@code --count} it waits until there are that many records, and then reads to the end that the topic has at that time, so that
+ * excess records are printed, too. With {@code --key-prefix} other records are neither printed nor counted. The exit code is 2 if the
+ * records are not complete after the time of {@code --within} (default 60 s).
  *
- * <p>{@code expected_partition} is where a Java producer would have put the record's key; null for a record without a key.
+ * <p>{@code expected_partition} is the partition that a Java producer would have chosen for the key; null for a record without a key.
  */
 public final class ReadTopic {
     public static void main(String[] args) {

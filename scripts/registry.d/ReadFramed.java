@@ -19,13 +19,13 @@ import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.Deserializer;
 
 /**
- * Reads schema-framed records as any Java consumer would, with Apicurio's deserializers and the schemas of a registry:
+ * Reads records with a schema as a Java consumer does, with Apicurio's deserializers and the schemas of a registry:
  * {@code ReadFramed BOOTSTRAP REGISTRY TOPIC --format avro|json [--count N] [--within SECONDS]}; REGISTRY is {@code http://host:port}.
  *
- * <p>Prints every record from the beginning to the present end (with {@code --count}: until that many were seen) as one JSON object a
- * line: {@code partition}, {@code offset}, {@code key}, {@code schema_id} (the four bytes of the frame), {@code schema} (an Avro record's
- * full name) and {@code value}; bytes in it are an object with {@code hex}. A record that cannot be deserialized has {@code error} instead of
- * a value. When the time is over (default 60 s) it leaves with 2.
+ * <p>Prints each record from the beginning of the topic to its end (with {@code --count}: until there are that many records), one JSON object
+ * per line: {@code partition}, {@code offset}, {@code key}, {@code schema_id} (from the frame), {@code schema} (the full name of an Avro
+ * record) and {@code value}, in which bytes are an object with {@code hex}. A record that cannot be deserialized has {@code error} and no
+ * value. The exit code is 2 if the records are not complete after the time of {@code --within} (default 60 s).
  */
 public final class ReadFramed {
     private static final ObjectMapper JSON = new ObjectMapper();
@@ -76,7 +76,7 @@ public final class ReadFramed {
     private static Deserializer<?> deserializer(String format, String registry) {
         Map<String, Object> config = new HashMap<>();
         config.put("apicurio.registry.url", registry + "/apis/registry/v2");
-        // The Confluent wire format: a zero byte, four bytes of the schema's id, the value.
+        // The Confluent wire format: a zero byte, four bytes with the id of the schema, the value.
         config.put("apicurio.registry.as-confluent", true);
         config.put("apicurio.registry.use-id", "contentId");
         config.put("apicurio.registry.headers.enabled", false);
@@ -98,7 +98,7 @@ public final class ReadFramed {
         try {
             var frame = ByteBuffer.wrap(bytes);
             if (frame.get() != 0) {
-                throw new IllegalArgumentException("the first byte is not zero: no frame");
+                throw new IllegalArgumentException("the value is not framed: its first byte is not zero");
             }
             line.put("schema_id", frame.getInt());
             Object value = deserializer.deserialize(topic, bytes);
