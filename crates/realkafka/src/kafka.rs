@@ -1,22 +1,22 @@
-//! `scripts/kafka`: a broker or a cluster of them.
+//! A Kafka broker or cluster, started and stopped by `scripts/kafka`.
 
 use crate::record::{Counts, Record};
 use crate::script::{Script, instance};
 
 const KAFKA: Script = Script("kafka");
 
-/// What a [`Kafka`] is to be; the default is one broker with a PLAINTEXT listener and no topic.
+/// The configuration of a [`Kafka`]. The default is one broker with a PLAINTEXT listener and no topics.
 #[derive(Debug, Clone)]
 pub struct Setup {
-    /// How many brokers (1); with three or more each topic has three replicas, two of which must have each record.
+    /// The number of brokers. With three or more, each topic has three replicas, and two of them must acknowledge a record.
     pub brokers: u32,
-    /// Topics and their partitions. No topic is there unless it was created.
+    /// The names of topics to create, with their number of partitions. Brokers do not create topics by themselves.
     pub topics: Vec<(String, u32)>,
-    /// More listeners: a name and its protocol (`SSL`, `SASL_SSL`, `SASL_PLAINTEXT`, `PLAINTEXT`).
+    /// Additional listeners: a name and its protocol (`SSL`, `SASL_SSL`, `SASL_PLAINTEXT`, `PLAINTEXT`).
     pub listeners: Vec<(&'static str, &'static str)>,
-    /// Lines of `server.properties`: keystores, mechanisms, limits.
+    /// Additional lines of `server.properties`: keystores, SASL mechanisms, limits.
     pub properties: String,
-    /// Names and passwords for SCRAM-SHA-256 and SCRAM-SHA-512.
+    /// Names and passwords of users for SCRAM-SHA-256 and SCRAM-SHA-512.
     pub users: Vec<(&'static str, &'static str)>,
 }
 
@@ -33,10 +33,10 @@ impl Default for Setup {
 }
 
 impl Setup {
-    /// Starts it and waits until it answers; `None` where it cannot be had, which has been said loudly then.
+    /// Starts the brokers and waits until they answer. Returns `None`, after printing `SKIPPED`, if Java or Maven is missing.
     ///
     /// # Panics
-    /// When it cannot be had although `TALARIA_REQUIRE_KAFKA` is set, or does not start.
+    /// If a broker does not start, or if Java or Maven is missing although `TALARIA_REQUIRE_KAFKA` is set.
     #[must_use]
     pub fn start(&self) -> Option<Kafka> {
         if !KAFKA.is_possible() {
@@ -67,7 +67,7 @@ impl Setup {
     }
 }
 
-/// An Apache Kafka that ends with this process, or when it is dropped. Its brokers are numbered from 1.
+/// A running Apache Kafka. It is stopped on drop, and at the latest when this process ends. Its brokers are numbered from 1.
 #[derive(Debug)]
 pub struct Kafka {
     name: String,
@@ -76,73 +76,74 @@ pub struct Kafka {
 }
 
 impl Kafka {
-    /// Where it is reached without encryption and authentication, also while it is down: `host:port,…`.
+    /// The addresses of the PLAINTEXT listener: `host:port,…`. They stay the same over a restart.
     #[must_use]
     pub fn bootstrap(&self) -> &str {
         &self.bootstrap
     }
 
-    /// Where another listener of the [`Setup`] is reached: `host:port,…`.
+    /// The addresses of a listener of the [`Setup`]: `host:port,…`.
     ///
     /// # Panics
-    /// When there is none of this name.
+    /// If no listener has this name.
     #[must_use]
     pub fn listener(&self, name: &str) -> String {
         let status = KAFKA.run(["status", "--name", &self.name]);
         let addresses = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        addresses.unwrap_or_else(|| panic!("no listener {name} in {status}")).to_owned()
+        addresses.unwrap_or_else(|| panic!("no listener {name} in:\n{status}")).to_owned()
     }
 
-    /// Whether it has not been killed, or was restarted since.
+    /// Whether the brokers run: `false` between [`kill`](Kafka::kill) and [`restart`](Kafka::restart).
     #[must_use]
     pub fn is_up(&self) -> bool {
         self.is_up
     }
 
-    /// Ends all brokers as a crash would.
+    /// Kills all brokers (SIGKILL).
     pub fn kill(&mut self) {
         self.is_up = false;
         self.run("kill", &[]);
     }
 
-    /// Brings all brokers back: same ports, same data. Returns when they answer.
+    /// Starts all brokers again, with the same ports and data, and waits until they answer.
     pub fn restart(&mut self) {
         self.run("restart", &[]);
         self.is_up = true;
     }
 
-    /// Ends one broker as a crash would.
+    /// Kills one broker (SIGKILL).
     pub fn kill_node(&self, node: u32) {
         self.run("kill", &["--node", &node.to_string()]);
     }
 
-    /// Ends one broker as its operator would: it gives its partitions to others first.
+    /// Shuts one broker down in order (SIGTERM): its partitions move to other brokers first.
     pub fn shut_down_node(&self, node: u32) {
         self.run("shutdown", &["--node", &node.to_string()]);
     }
 
-    /// Brings one broker back. Returns when it answers; that it has caught up is [`await_in_sync`](Kafka::await_in_sync)'s.
+    /// Starts one broker again and waits until it answers. [`await_in_sync`](Kafka::await_in_sync) waits until it has caught
+    /// up.
     pub fn restart_node(&self, node: u32) {
         self.run("restart", &["--node", &node.to_string()]);
     }
 
-    /// Waits, a minute at most, until every replica of every partition is in sync.
+    /// Waits at most a minute until all replicas of all partitions are in sync.
     pub fn await_in_sync(&self) {
         self.run("in-sync", &[]);
     }
 
-    /// Gives every partition of a topic to another broker. Returns when each has its new leader.
+    /// Moves the leadership of each partition of a topic to another broker, and waits until that is done.
     pub fn move_leaders(&self, topic: &str) {
         self.run("move-leaders", &[topic]);
     }
 
-    /// Creates a topic.
+    /// Creates a topic and waits until that is done.
     pub fn create_topic(&self, topic: &str, partitions: u32) {
         self.run("topic", &[topic, &partitions.to_string()]);
     }
 
-    /// Waits, a minute at most, until the topic holds `expected` records whose key begins with `key`; returns these and what
-    /// there is beyond them. An empty `key` is any, also none.
+    /// Waits at most a minute until the topic holds `expected` records whose key begins with `key`, and returns all of them,
+    /// also those in excess. If `key` is empty, all records count, also those without a key.
     #[must_use]
     pub fn read(&self, topic: &str, key: &str, expected: usize) -> Vec<Record> {
         let count = expected.to_string();
@@ -150,13 +151,13 @@ impl Kafka {
         if !key.is_empty() {
             arguments.extend(["--key-prefix", key]);
         }
-        // Too few records are for the caller to complain of, who knows which are missing.
+        // A timeout is not an error here: the caller knows which records are missing and fails with a better message.
         let output = KAFKA.output(arguments);
         let text = String::from_utf8(output.stdout).expect("ReadTopic prints UTF-8");
         text.lines().map(|line| serde_json::from_str(line).expect("ReadTopic prints JSON")).collect()
     }
 
-    /// Counts whole topics as they are now, however long.
+    /// Counts all records that the topics hold now.
     #[must_use]
     pub fn count(&self, topics: &[&str]) -> Counts {
         serde_json::from_str(&self.run("check", &[&topics.join(",")])).expect("CheckTopics prints JSON")

@@ -1,16 +1,13 @@
-//! A real Apache Kafka, one broker or a cluster, and a real schema registry, for tests only.
+//! Starts a real Apache Kafka, one broker or a cluster, and a real schema registry. For tests only.
 //!
-//! `scripts/kafka` and `scripts/registry` do the work, with Java and Maven. Where these are missing, [`Setup::start`] and
-//! [`Registry::start`] say `SKIPPED` and return none; with `TALARIA_REQUIRE_KAFKA=1` they panic instead.
+//! `scripts/kafka` and `scripts/registry` do the work, with Java and Maven; this crate calls them and reads their output. If
+//! Java or Maven is missing, [`Setup::start`] and [`Registry::start`] print `SKIPPED` and return `None`; with
+//! `TALARIA_REQUIRE_KAFKA=1` they panic instead.
 //!
-//! Everything here blocks, and panics when it fails: it is for a test's own body. What was started ends with the process, however
-//! that ends.
+//! All functions block, and panic if they fail: call them from the body of a test. Servers that were started end with this
+//! process, even if it is killed. Tests that need speed and not truth use `wrpkafka::mock` instead.
 
-#![expect(
-    clippy::expect_used,
-    clippy::panic,
-    reason = "for tests, which say what they expected by panicking"
-)]
+#![expect(clippy::expect_used, clippy::panic, reason = "only tests call this, and they fail by panicking")]
 
 mod kafka;
 mod record;

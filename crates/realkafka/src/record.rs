@@ -1,4 +1,6 @@
-//! What Kafka's own Java client saw in a topic.
+//! Records and counts of a topic, as Kafka's own Java client reads them.
+//!
+//! The tools that print them are `ReadTopic.java` and `CheckTopics.java` in `scripts/kafka.d`.
 
 use std::collections::BTreeMap;
 
@@ -7,21 +9,21 @@ use serde::Deserialize;
 /// A record, as `ReadTopic.java` prints it.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Record {
-    /// The partition it is in.
+    /// The number of its partition.
     pub partition: i32,
-    /// Its place there.
+    /// Its offset in the partition.
     pub offset: i64,
-    /// Its key, bytes that are not UTF-8 replaced; none in a record without one.
+    /// Its key, with U+FFFD for bytes that are not UTF-8; `None` if the record has no key.
     pub key: Option<String>,
-    /// The partition that a Java producer would have chosen for the key.
+    /// The partition that a Java producer would have chosen for the key; `None` if the record has no key.
     pub expected_partition: Option<i32>,
-    /// Names and values, in order.
+    /// The names and values of its headers, in the order of the record.
     pub headers: Vec<(String, Option<String>)>,
     value_hex: String,
 }
 
 impl Record {
-    /// The value's bytes.
+    /// The bytes of the value.
     #[must_use]
     pub fn value(&self) -> Vec<u8> {
         let nibble = |digit: u8| (digit as char).to_digit(16).expect("hexadecimal") as u8;
@@ -29,27 +31,28 @@ impl Record {
     }
 }
 
-/// Whole topics in numbers, as `CheckTopics.java` prints them. A numbered record has `seq=` and a number in its value; each key counts
-/// its own from 0.
+/// The counts of whole topics, as `CheckTopics.java` prints them.
+///
+/// A record is *numbered* if its value contains `seq=` and a number. The numbers of each key begin at 0.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct Counts {
-    /// The records of each topic, numbered or not.
+    /// The number of records in each topic, numbered or not.
     pub topics: BTreeMap<String, u64>,
-    /// Numbered records, those that came again included.
+    /// All numbered records.
     pub numbered: u64,
-    /// Numbered records that are there for the first time.
+    /// Numbered records, without duplicates.
     pub distinct: u64,
-    /// Numbered records that are there again.
+    /// Numbered records whose key and number occurred before.
     pub duplicates: u64,
-    /// The keys of numbered records.
+    /// Different keys of numbered records.
     pub keys: u64,
-    /// Numbers below the highest of their key that are nowhere.
+    /// Numbers that are missing below the highest number of their key.
     pub gaps: u64,
-    /// Numbered records that stand, in their topic, behind a higher number of their key.
+    /// Numbered records that come after a higher number of the same key in the same topic.
     pub disordered: u64,
     /// Records in another partition than a Java producer would have chosen.
     pub misplaced: u64,
-    /// The first few faults, in words.
+    /// Descriptions of the first few faults.
     pub examples: Vec<String>,
 }

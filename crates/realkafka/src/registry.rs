@@ -1,4 +1,4 @@
-//! `scripts/registry`: a schema registry, and a Java consumer that deserializes with it.
+//! A schema registry, started and stopped by `scripts/registry`, and a Java consumer that deserializes with its schemas.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -8,47 +8,47 @@ use crate::script::{Script, instance};
 
 const REGISTRY: Script = Script("registry");
 
-/// An Apicurio Registry that ends with this process, or when it is dropped.
+/// A running Apicurio Registry. It is stopped on drop, and at the latest when this process ends.
 #[derive(Debug)]
 pub struct Registry {
     name: String,
     url: String,
 }
 
-/// How the values of a topic are written.
+/// The format of a topic's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// Avro, binary.
+    /// Avro's binary encoding.
     Avro,
-    /// JSON, checked against its JSON Schema.
+    /// JSON, which the reader validates against its JSON Schema.
     Json,
 }
 
-/// A record in the Confluent wire format, as `ReadFramed.java` read it with Apicurio's deserializers.
+/// A record in the Confluent wire format, as `ReadFramed.java` reads it with Apicurio's deserializers.
 #[derive(Debug, Clone, Deserialize)]
 pub struct FramedRecord {
-    /// The partition it is in.
+    /// The number of its partition.
     pub partition: i32,
-    /// Its place there.
+    /// Its offset in the partition.
     pub offset: i64,
-    /// Its key.
+    /// Its key; `None` if the record has no key.
     pub key: Option<String>,
-    /// The schema's id in the frame; none if there is no frame.
+    /// The id of the schema in the frame; `None` if the value is not framed.
     pub schema_id: Option<u32>,
     /// The full name of an Avro record's schema.
     pub schema: Option<String>,
-    /// The value; bytes in an Avro record are an object with `hex`.
+    /// The value. Bytes in an Avro record are an object with the member `hex`.
     #[serde(default)]
     pub value: Value,
-    /// Why it could not be deserialized, or did not pass its schema.
+    /// Why the value could not be deserialized or is not valid by its schema.
     pub error: Option<String>,
 }
 
 impl Registry {
-    /// Starts one and waits until it answers; `None` where it cannot be had, which has been said loudly then.
+    /// Starts a registry and waits until it answers. Returns `None`, after printing `SKIPPED`, if Java or Maven is missing.
     ///
     /// # Panics
-    /// When it cannot be had although `TALARIA_REQUIRE_KAFKA` is set, or does not start.
+    /// If the registry does not start, or if Java or Maven is missing although `TALARIA_REQUIRE_KAFKA` is set.
     #[must_use]
     pub fn start() -> Option<Registry> {
         if !REGISTRY.is_possible() {
@@ -59,23 +59,23 @@ impl Registry {
         Some(Registry { name, url })
     }
 
-    /// The URL of its Confluent API, also while it is down: `http://host:port/apis/ccompat/v7`.
+    /// The URL of its Confluent API: `http://host:port/apis/ccompat/v7`. It stays the same over a restart.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Ends it as a crash would.
+    /// Kills the registry (SIGKILL).
     pub fn kill(&self) {
         REGISTRY.run(["kill", "--name", &self.name]);
     }
 
-    /// Brings it back: same port, same schemas. Returns when it answers.
+    /// Starts the registry again, with the same port and schemas, and waits until it answers.
     pub fn restart(&self) {
         REGISTRY.run(["restart", "--name", &self.name]);
     }
 
-    /// Waits, a minute at most, until the topic holds `expected` records; returns these and what there is beyond them.
+    /// Waits at most a minute until the topic holds `expected` records, and returns all of them, also those in excess.
     #[must_use]
     pub fn read(&self, kafka: &Kafka, topic: &str, format: Format, expected: usize) -> Vec<FramedRecord> {
         let format = match format {

@@ -1,7 +1,10 @@
-//! The test vectors: thousands of cases made by calling the reference's libraries, one JSON file a subject.
+//! Reads the test vectors: thousands of cases that were recorded by calling the reference's libraries, one JSON file for
+//! each subject. For tests only.
 //!
-//! They are read from every folder that the environment variable `WRP_VECTORS` names (separated by `:`), and from
-//! `testdata/vectors` in the workspace if there is none or none has the file. For tests only.
+//! The environment variable `WRP_VECTORS` names folders to read, separated by `:`. If it is not set, or none of its folders
+//! has the file, the file is read from `testdata/vectors` in the workspace.
+//!
+//! What a case means is up to the test that reads it: see [`run`]. The notation of bytes and messages is in `notation.rs`.
 //!
 //! ```
 //! vectors::run("message_types.json", |case| match case.value["name"].as_str() {
@@ -24,104 +27,108 @@ pub use notation::{bytes, hex, message};
 /// One case of a file of vectors.
 #[derive(Debug, Clone)]
 pub struct Case {
-    /// What the case is called.
+    /// The name, by which tests list a case as an exception.
     pub name: String,
-    /// The whole case; its shape is told by the file's `about`.
+    /// The whole case. The file's `about` describes its members.
     pub value: Value,
-    /// The file that it is from.
+    /// The path of the file that the case is from.
     pub file: PathBuf,
 }
 
 impl Case {
-    /// Whether it shows an accident of the reference, and no test of ours can know of it.
+    /// Whether the case is marked as an accident of the reference and is not in the tree, so that no test can list it.
     fn is_foreign_quirk(&self) -> bool {
         self.value.get("quirk").is_some() && self.is_foreign()
     }
 
-    /// Whether it comes from a folder outside the tree.
+    /// Whether the case is from a folder of `WRP_VECTORS` outside the tree.
     fn is_foreign(&self) -> bool {
         !self.file.starts_with(own_folder())
     }
 }
 
-/// All cases of a file, from all folders.
+/// Reads all cases of a file, from each folder that has it.
 ///
 /// # Panics
-/// If no folder has the file, or one cannot be read.
+/// If no folder has the file, or it cannot be read.
 pub fn cases(file: &str) -> Vec<Case> {
     folders_with(file).iter().flat_map(|path| read(path)).collect()
 }
 
-/// Checks every case of a file, prints how many there were, and only then fails, with all that went wrong.
+/// Checks each case of a file and prints the number of cases.
 ///
 /// # Panics
-/// If a check fails.
+/// If a check fails: after all cases were checked, with a list of those that failed.
 pub fn run(file: &str, check: impl FnMut(&Case) -> Result<(), String>) {
     run_except(file, &[], check);
 }
 
-/// As [`run`], for a subject in which some cases are decided otherwise than the reference does: `otherwise` lists their
-/// names, each with the reason. A listed case of the tree that passes
-/// nevertheless is a failure, so that the list stays true.
+/// Does the same as [`run`], for a subject in which we deliberately differ from the reference: `exceptions` lists the names
+/// of these cases, each with the reason. A listed case must fail its check, so that the list stays true.
 ///
-/// A case that is not from the tree and marked `quirk` need not be listed: it is counted and named.
+/// A case marked `quirk` that is not from the tree need not be listed: if it fails, it is printed and counted.
 ///
 /// # Panics
-/// If a check fails, or a listed one does not.
+/// If a check fails, or the check of a listed case passes.
 #[expect(clippy::panic, reason = "this is a test's assertion")]
 pub fn run_except(
     file: &str,
-    otherwise: &[(&str, &str)],
+    exceptions: &[(&str, &str)],
     mut check: impl FnMut(&Case) -> Result<(), String>,
 ) {
     let cases = cases(file);
-    let (mut failed, mut listed) = (0, 0);
+    let (mut failed, mut excepted) = (0, 0);
     let mut report = String::new();
     for case in &cases {
-        let reason = otherwise.iter().find(|(name, _)| *name == case.name).map(|(_, reason)| reason);
+        let reason = exceptions.iter().find(|(name, _)| *name == case.name).map(|(_, reason)| reason);
         let failure = match (check(case), reason) {
             (Ok(()), None) => continue,
-            // Another case of that name.
+            // The list is about the cases in the tree; this one only has the same name.
             (Ok(()), Some(_)) if case.is_foreign() => continue,
             (Err(_), Some(_)) => {
-                listed += 1;
+                excepted += 1;
                 continue;
             }
             (Err(failure), None) if case.is_foreign_quirk() => {
-                listed += 1;
-                tell(format_args!("vectors {file}: quirk decided otherwise: {}: {failure}", case.name));
+                excepted += 1;
+                print(format_args!(
+                    "vectors {file}: differs from a quirk of the reference: {}: {failure}",
+                    case.name
+                ));
                 continue;
             }
             (Err(failure), None) => failure,
-            (Ok(()), Some(reason)) => format!("matches, though it is listed as decided otherwise: {reason}"),
+            (Ok(()), Some(reason)) => {
+                format!("matches the reference, although it is listed as an exception: {reason}")
+            }
         };
         failed += 1;
         let _ = writeln!(report, "  {}: {failure}", case.name);
     }
     announce(file, &cases);
-    if listed > 0 {
-        tell(format_args!("vectors {file}: {listed} of them decided otherwise"));
+    if excepted > 0 {
+        print(format_args!("vectors {file}: {excepted} of them differ from the reference on purpose"));
     }
     if failed > 0 {
         panic!("vectors {file}: {failed} of {} cases failed\n{report}", cases.len());
     }
 }
 
-/// Says how many cases of a file a test holds: for those that cannot be run one after the other by [`run`].
+/// Prints the number of cases of a file. [`run`] does so itself; a test that reads its [`cases`] in another way calls this.
 pub fn announce(file: &str, cases: &[Case]) {
-    tell(format_args!("vectors {file}: {} cases", cases.len()));
+    print(format_args!("vectors {file}: {} cases", cases.len()));
 }
 
-/// Says a line on stdout, past the test runner, which keeps to itself what passing tests print.
-fn tell(line: fmt::Arguments<'_>) {
-    // Nobody who reads it: nothing to be done, and no reason to fail.
+/// Prints a line to stdout itself: the test harness would capture what `println!` prints in a test that passes.
+fn print(line: fmt::Arguments<'_>) {
+    // A closed stdout is no reason for a test to fail.
     let _ = writeln!(std::io::stdout().lock(), "{line}");
 }
 
-/// Compares what a case expects with what came out, for use in a check.
+/// Compares the expected value of a case with the actual one, for use in a check.
 ///
 /// # Errors
-/// Shows both sides if they differ.
+/// If they differ, with both values.
 pub fn same<T: PartialEq + fmt::Debug>(what: &str, expected: &T, got: &T) -> Result<(), String> {
     if expected == got {
         return Ok(());
@@ -140,7 +147,7 @@ fn folders_with(file: &str) -> Vec<PathBuf> {
     }
     let own = own_folder().join(file);
     if !own.is_file() {
-        panic!("no {file} in the folders of WRP_VECTORS, nor in testdata/vectors");
+        panic!("{file} is neither in a folder of WRP_VECTORS nor in testdata/vectors");
     }
     vec![own]
 }
@@ -154,8 +161,7 @@ fn read(path: &Path) -> Vec<Case> {
     let text = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let document: Value =
         serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let cases =
-        document["cases"].as_array().unwrap_or_else(|| panic!("{}: no list of cases", path.display()));
+    let cases = document["cases"].as_array().unwrap_or_else(|| panic!("{}: no list `cases`", path.display()));
     cases
         .iter()
         .map(|value| Case {

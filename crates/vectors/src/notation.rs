@@ -1,12 +1,12 @@
-//! How the vectors write down bytes, texts and messages.
+//! The notation of bytes, texts and messages in the vectors: JSON cannot hold bytes, and long texts are abbreviated.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use wrp::{Message, MessageType, Qos, TextBuf};
 
-/// The bytes of a text or payload: a plain text, `{"hex": …}`, `{"repeat": …, "times": …}` or
-/// `{"repeat_hex": …, "times": …}`. Anything else is no bytes.
+/// The bytes of a text or payload, which is written as a plain text, `{"hex": …}`, `{"repeat": …, "times": …}` or
+/// `{"repeat_hex": …, "times": …}`. Any other value is empty.
 pub fn bytes(value: &Value) -> Vec<u8> {
     let times = || value["times"].as_u64().and_then(|times| usize::try_from(times).ok()).unwrap_or(0);
     if let Some(text) = value.as_str() {
@@ -22,15 +22,15 @@ pub fn bytes(value: &Value) -> Vec<u8> {
     }
 }
 
-/// The bytes of a text in hex: blanks separate pieces, and `ab*300` is the byte ab 300 times.
+/// The bytes of a text in hex. Blanks separate pieces; `ab*300` is the byte ab repeated 300 times.
 ///
 /// ```
 /// assert_eq!(vectors::hex("0102 ab*3"), [1, 2, 0xab, 0xab, 0xab]);
 /// ```
 ///
 /// # Panics
-/// If it is not hex.
-#[expect(clippy::panic, reason = "a broken vector must be noticed")]
+/// If the text is not such hex.
+#[expect(clippy::panic, reason = "a malformed vector must fail the test")]
 pub fn hex(text: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     for piece in text.split_whitespace() {
@@ -45,7 +45,7 @@ pub fn hex(text: &str) -> Vec<u8> {
     bytes
 }
 
-/// A message as the vectors write it: a key that is left out is absent, a list, map or payload that is there is present.
+/// Reads a message. A key that is missing is an absent field; an empty list, map or payload is a present one.
 pub fn message(value: &Value) -> Message {
     let text = |key: &str| text(&value[key]);
     let texts = |list: &Value| list.as_array().map(|items| items.iter().map(self::text).collect());
@@ -78,7 +78,7 @@ fn text(value: &Value) -> TextBuf {
     bytes(value).into()
 }
 
-/// An object, or a list of pairs where a key is not UTF-8.
+/// Metadata is an object, or a list of pairs if a key is not UTF-8.
 fn metadata(value: &Value) -> Option<std::collections::BTreeMap<TextBuf, TextBuf>> {
     match value {
         Value::Object(entries) => Some(entries.iter().map(|(k, v)| (k.as_str().into(), text(v))).collect()),
@@ -87,7 +87,7 @@ fn metadata(value: &Value) -> Option<std::collections::BTreeMap<TextBuf, TextBuf
     }
 }
 
-#[expect(clippy::panic, reason = "a broken vector must be noticed")]
+#[expect(clippy::panic, reason = "a malformed vector must fail the test")]
 fn payload(value: &Value) -> Vec<u8> {
     match value.as_str() {
         Some(encoded) => {
