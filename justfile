@@ -71,6 +71,10 @@ test-all:
 fuzz seconds="60" *targets:
     scripts/fuzz "$@"
 
+# Run Wycheproof's vectors on keys and signatures of tokens and print the numbers; on whole tokens too, if TALARIA_WYCHEPROOF names a clone
+wycheproof:
+    cargo test --package talaria-protocol --test wycheproof -- --nocapture
+
 # Run the benchmarks: `just bench --package wrp`
 bench *args:
     cargo bench --workspace "$@"
