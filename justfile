@@ -47,7 +47,7 @@ fmt-check:
 
 # Run clippy on all code, and check the syntax of the scripts
 lint:
-    for script in scripts/deny scripts/fuzz scripts/kafka scripts/registry scripts/jvm.sh scripts/prepare scripts/check-tls .ci/run; do bash -n "$script"; done
+    for script in scripts/autobahn scripts/deny scripts/fuzz scripts/kafka scripts/registry scripts/jvm.sh scripts/prepare scripts/check-tls .ci/run; do bash -n "$script"; done
     cargo clippy --workspace --all-targets --all-features -- {{ deny_warnings }}
     cargo clippy --manifest-path fuzz/Cargo.toml --locked --bins --examples -- {{ deny_warnings }}
 
@@ -70,6 +70,10 @@ test-all:
 # Run all fuzz targets, two at a time, or only some: `just fuzz 600 websocket`
 fuzz seconds="60" *targets:
     scripts/fuzz "$@"
+
+# Run the Autobahn|Testsuite against a gateway: `just autobahn [--cases '5.*,7.*'] [binary]`; needs a Python 2.7
+autobahn *args:
+    scripts/autobahn "$@"
 
 # Run Wycheproof's vectors on keys and signatures of tokens and print the numbers; on whole tokens too, if TALARIA_WYCHEPROOF names a clone
 wycheproof:
