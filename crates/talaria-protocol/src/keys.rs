@@ -25,7 +25,7 @@ pub use algorithm::Algorithm;
 pub use cache::{Answer, Cache};
 pub use document::{Document, DocumentError, Key, LONGEST_DOCUMENT};
 pub use key_id::{KeyId, KeyIdError};
-pub use public_key::{Curve, PublicKey, PublicKeyError, RsaKey};
+pub use public_key::{Curve, MinRsaBits, MinRsaBitsError, PublicKey, PublicKeyError, RsaKey};
 pub use template::{Template, TemplateError};
 
 /// Keys as they were fetched.

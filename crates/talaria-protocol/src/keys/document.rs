@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::algorithm::Algorithm;
 use super::der;
 use super::key_id::KeyId;
-use super::public_key::{Curve, PublicKey, PublicKeyError};
+use super::public_key::{Curve, MinRsaBits, PublicKey, PublicKeyError};
 use crate::strict_json;
 
 /// The longest document that a key server may answer with, in bytes.
@@ -62,7 +62,7 @@ impl Document {
     ///
     /// # Errors
     /// [`DocumentError`]
-    pub fn read(content_type: &str, body: &[u8]) -> Result<Self, DocumentError> {
+    pub fn read(content_type: &str, body: &[u8], least: MinRsaBits) -> Result<Self, DocumentError> {
         let media_type = content_type.split(';').next().unwrap_or_default().trim();
         let is = |name: &str| media_type.eq_ignore_ascii_case(name);
         let keys = if is("application/json") || is("application/jwk+json") || is("application/jwk-set+json") {
@@ -72,6 +72,7 @@ impl Document {
         } else {
             return Err(DocumentError::ContentType);
         };
+        let keys: Vec<_> = keys.into_iter().map(|read| read.of_size(least)).collect();
         let count = keys.len();
         if let [Read { key: Err(error), .. }] = keys[..] {
             return Err(error.into());
@@ -100,6 +101,12 @@ impl Document {
         self.keys.len()
     }
 
+    /// The size in bits of the weakest RSA key among them, if one is weak.
+    #[must_use]
+    pub fn weak_rsa_bits(&self) -> Option<usize> {
+        self.keys.iter().filter_map(|(_, key)| key.public.weak_rsa_bits()).min()
+    }
+
     /// Whether a private key is among them: whoever can fetch the document can sign tokens.
     #[must_use]
     pub fn has_private_key(&self) -> bool {
@@ -117,6 +124,14 @@ struct Read {
     kid: Option<Box<str>>,
     key: Result<Key, PublicKeyError>,
     is_private: bool,
+}
+
+impl Read {
+    /// A key that is usable only if it is of this size.
+    fn of_size(self, least: MinRsaBits) -> Self {
+        let key = self.key.and_then(|key| Ok(Key { public: least.check(key.public)?, ..key }));
+        Self { key, ..self }
+    }
 }
 
 fn from_json(body: &[u8]) -> Result<Vec<Read>, DocumentError> {

@@ -3,20 +3,24 @@
 //! How keys are written (JWK, PEM) is read elsewhere: here come numbers and points.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519, ParsedPublicKey,
-    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512,
-    RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RsaParameters,
-    RsaPublicKeyComponents, UnparsedPublicKey, VerificationAlgorithm,
+    RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY, RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY,
+    RSA_PKCS1_2048_8192_SHA384, RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512,
+    RsaParameters, RsaPublicKeyComponents, UnparsedPublicKey, VerificationAlgorithm,
 };
 
 use super::algorithm::Algorithm;
 
-/// The sizes of an RSA modulus, in bits.
-const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
+/// The sizes of an RSA modulus that are accepted at all, in bits (contract §14.28).
+const RSA_BITS: RangeInclusive<usize> = 1024..=8192;
 
-/// A checked public key: of a known kind, of a size that is neither weak nor slow, and on its curve.
+/// The size of an RSA modulus below which a key is weak, in bits (NIST SP 800-131A).
+const STRONG_RSA_BITS: usize = 2048;
+
+/// A checked public key: of a known kind, of a size that is not slow, and on its curve.
 #[derive(Clone, PartialEq, Eq)]
 pub enum PublicKey {
     /// For PKCS #1 v1.5 and PSS.
@@ -34,6 +38,15 @@ pub struct RsaKey {
     e: Box<[u8]>,
 }
 
+/// The least size of an RSA key that is accepted, in bits (`jwtValidator.Config.MinRSABits`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MinRsaBits(usize);
+
+/// The number is not a size of RSA keys that can be required.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected a number of bits from {} to {}", RSA_BITS.start(), RSA_BITS.end())]
+pub struct MinRsaBitsError;
+
 /// A curve of ECDSA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Curve {
@@ -48,9 +61,12 @@ pub enum Curve {
 /// A key cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PublicKeyError {
-    /// An RSA modulus that is weak, or too slow to check with.
-    #[error("an RSA key of {0} bits; 2048 to 8192 are taken")]
+    /// An RSA modulus that can be factored, or is too slow to check with.
+    #[error("an RSA key of {0} bits, expected {least} to {most}", least = RSA_BITS.start(), most = RSA_BITS.end())]
     RsaSize(usize),
+    /// An RSA modulus below the configured size.
+    #[error("an RSA key of {0} bits, expected at least the configured {1}")]
+    RsaBelowMinimum(usize, usize),
     /// An RSA exponent that is even, 1, or larger than 32 bits.
     #[error("an RSA key with an exponent that is not taken")]
     RsaExponent,
@@ -75,7 +91,7 @@ impl PublicKey {
     /// [`PublicKeyError`].
     pub fn rsa(modulus: &[u8], exponent: &[u8]) -> Result<Self, PublicKeyError> {
         let (n, e) = (significant(modulus), significant(exponent));
-        let bits = n.first().map_or(0, |first| n.len() * 8 - first.leading_zeros() as usize);
+        let bits = bit_length(n);
         if !RSA_BITS.contains(&bits) {
             return Err(PublicKeyError::RsaSize(bits));
         }
@@ -115,13 +131,13 @@ impl PublicKey {
     pub fn verifies(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
         match (self, algorithm) {
             (Self::Rsa(key), Algorithm::Rs256) => {
-                key.verifies(&RSA_PKCS1_2048_8192_SHA256, message, signature)
+                key.verifies(&RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY, message, signature)
             }
             (Self::Rsa(key), Algorithm::Rs384) => {
                 key.verifies(&RSA_PKCS1_2048_8192_SHA384, message, signature)
             }
             (Self::Rsa(key), Algorithm::Rs512) => {
-                key.verifies(&RSA_PKCS1_2048_8192_SHA512, message, signature)
+                key.verifies(&RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY, message, signature)
             }
             (Self::Rsa(key), Algorithm::Ps256) => key.verifies(&RSA_PSS_2048_8192_SHA256, message, signature),
             (Self::Rsa(key), Algorithm::Ps384) => key.verifies(&RSA_PSS_2048_8192_SHA384, message, signature),
@@ -138,12 +154,23 @@ impl PublicKey {
         }
     }
 
-    /// Whether signatures of this algorithm can be checked with it.
+    /// The size of the modulus in bits, of a weak RSA key only.
+    #[must_use]
+    pub fn weak_rsa_bits(&self) -> Option<usize> {
+        match self {
+            Self::Rsa(key) => Some(key.bits()).filter(|bits| *bits < STRONG_RSA_BITS),
+            Self::Ec(..) | Self::Ed25519(_) => None,
+        }
+    }
+
+    /// Whether signatures of this algorithm can be checked with it. Those of a weak RSA key are checked only where
+    /// aws-lc can: RS256 and RS512.
     #[must_use]
     pub fn fits(&self, algorithm: Algorithm) -> bool {
         use Algorithm::{EdDsa, Es256, Es384, Es512, Ps256, Ps384, Ps512, Rs256, Rs384, Rs512};
         match (self, algorithm) {
-            (Self::Rsa(_), Rs256 | Rs384 | Rs512 | Ps256 | Ps384 | Ps512) | (Self::Ed25519(_), EdDsa) => true,
+            (Self::Rsa(_), Rs256 | Rs512) | (Self::Ed25519(_), EdDsa) => true,
+            (Self::Rsa(key), Rs384 | Ps256 | Ps384 | Ps512) => key.bits() >= STRONG_RSA_BITS,
             (Self::Ec(curve, _), Es256 | Es384 | Es512) => curve.algorithm() == algorithm,
             _ => false,
         }
@@ -153,7 +180,7 @@ impl PublicKey {
 impl fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Rsa(key) => write!(f, "Rsa({} bits)", key.n.len() * 8),
+            Self::Rsa(key) => write!(f, "Rsa({} bits)", key.bits()),
             Self::Ec(curve, _) => write!(f, "Ec({curve:?})"),
             Self::Ed25519(_) => f.write_str("Ed25519"),
         }
@@ -193,10 +220,46 @@ impl Curve {
     }
 }
 
+impl MinRsaBits {
+    /// A least size.
+    ///
+    /// # Errors
+    /// [`MinRsaBitsError`], outside of what can be checked.
+    pub fn new(bits: usize) -> Result<Self, MinRsaBitsError> {
+        if RSA_BITS.contains(&bits) { Ok(Self(bits)) } else { Err(MinRsaBitsError) }
+    }
+
+    /// The key, unless it is an RSA key that is too small.
+    pub(super) fn check(self, key: PublicKey) -> Result<PublicKey, PublicKeyError> {
+        match &key {
+            PublicKey::Rsa(rsa) if rsa.bits() < self.0 => {
+                Err(PublicKeyError::RsaBelowMinimum(rsa.bits(), self.0))
+            }
+            _ => Ok(key),
+        }
+    }
+}
+
+impl Default for MinRsaBits {
+    /// 1024 bits, as themis' sample configuration makes them.
+    fn default() -> Self {
+        Self(*RSA_BITS.start())
+    }
+}
+
 impl RsaKey {
+    fn bits(&self) -> usize {
+        bit_length(&self.n)
+    }
+
     fn verifies(&self, parameters: &'static RsaParameters, message: &[u8], signature: &[u8]) -> bool {
         RsaPublicKeyComponents { n: &self.n, e: &self.e }.verify(parameters, message, signature).is_ok()
     }
+}
+
+/// The length of a big-endian number without leading zeros.
+fn bit_length(number: &[u8]) -> usize {
+    number.first().map_or(0, |first| number.len() * 8 - first.leading_zeros() as usize)
 }
 
 fn significant(number: &[u8]) -> &[u8] {
@@ -207,24 +270,29 @@ fn significant(number: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use aws_lc_rs::rand::SystemRandom;
-    use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
+    use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
 
     use super::*;
 
+    /// A number of so many bits.
+    fn number(bits: usize) -> Vec<u8> {
+        let mut number = vec![0xff; bits.div_ceil(8)];
+        if let Some(first) = number.first_mut() {
+            *first >>= bits.div_ceil(8) * 8 - bits;
+        }
+        number
+    }
+
+    /// contract §14.28
     #[test]
-    fn weak_huge_and_odd_rsa_keys_are_not_used() {
-        let number = |bits: usize| {
-            let mut number = vec![0xff; bits.div_ceil(8)];
-            if let Some(first) = number.first_mut() {
-                *first >>= bits.div_ceil(8) * 8 - bits;
-            }
-            number
-        };
-        for bits in [0, 512, 1024, 2047, 8193, 16384] {
+    fn tiny_huge_and_odd_rsa_keys_are_not_used() {
+        for bits in [0, 512, 1023, 8193, 16384] {
             assert_eq!(PublicKey::rsa(&number(bits), &[1, 0, 1]), Err(PublicKeyError::RsaSize(bits)));
         }
-        for bits in [2048, 4096, 8192] {
-            assert!(PublicKey::rsa(&number(bits), &[0, 1, 0, 1]).is_ok(), "{bits}");
+        for (bits, weak) in [(1024, Some(1024)), (2047, Some(2047)), (2048, None), (4096, None), (8192, None)]
+        {
+            let key = PublicKey::rsa(&number(bits), &[0, 1, 0, 1]).unwrap();
+            assert_eq!(key.weak_rsa_bits(), weak);
         }
         for exponent in [&[][..], &[0], &[1], &[2], &[1, 0, 0, 0, 1]] {
             assert_eq!(
@@ -233,6 +301,27 @@ mod tests {
                 "{exponent:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_configured_minimum_applies_to_rsa_keys_only() {
+        for bits in [0, 1023, 8193] {
+            assert_eq!(MinRsaBits::new(bits), Err(MinRsaBitsError));
+        }
+        let least = MinRsaBits::new(2048).unwrap();
+        let key = |bits| PublicKey::rsa(&number(bits), &[1, 0, 1]).unwrap();
+        assert_eq!(least.check(key(2047)), Err(PublicKeyError::RsaBelowMinimum(2047, 2048)));
+        assert_eq!(least.check(key(2048)), Ok(key(2048)));
+        let pair = Ed25519KeyPair::generate().unwrap();
+        let ed = PublicKey::ed25519(pair.public_key().as_ref()).unwrap();
+        assert_eq!(least.check(ed.clone()), Ok(ed));
+    }
+
+    #[test]
+    fn a_weak_rsa_key_knows_the_algorithms_that_can_be_checked_with_it() {
+        let key = PublicKey::rsa(&number(1024), &[1, 0, 1]).unwrap();
+        let fitting: Vec<_> = Algorithm::ALL.into_iter().filter(|algorithm| key.fits(*algorithm)).collect();
+        assert_eq!(fitting, [Algorithm::Rs256, Algorithm::Rs512]);
     }
 
     #[test]

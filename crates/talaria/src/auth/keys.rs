@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use talaria_protocol::keys::{Answer, Cache, KeyError, KeyId, Known, Template};
+use talaria_protocol::keys::{Answer, Cache, KeyError, KeyId, Known, MinRsaBits, Template};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
@@ -35,6 +35,8 @@ pub struct Config {
     pub max_age: Duration,
     /// How many keys are kept (`Resolve.MaxKeys`); beyond it the one that was not used for longest goes.
     pub max_keys: usize,
+    /// The least size of an RSA key (`MinRSABits`); smaller ones are not used.
+    pub min_rsa_bits: MinRsaBits,
     /// Documents that are fetched again and again (`Refresh.Sources`).
     pub sources: Vec<Source>,
 }
@@ -59,6 +61,7 @@ impl Default for Config {
             timeout: Duration::from_secs(10),
             max_age: Duration::from_secs(24 * 60 * 60),
             max_keys: 1024,
+            min_rsa_bits: MinRsaBits::default(),
             sources: Vec::new(),
         }
     }
@@ -173,6 +176,7 @@ impl Shared {
     async fn fetch(&self, id: &KeyId) -> Result<Known, KeyError> {
         let template = self.config.template.as_ref().ok_or(KeyError::Unknown)?;
         let document = self.fetcher.fetch(template.expand(id)).await?;
+        self.metrics.fetched(template, &document);
         Ok(Known { keys: document.keys_of(id)?, fetched: now() })
     }
 }

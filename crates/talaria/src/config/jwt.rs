@@ -2,7 +2,7 @@
 
 use std::{str::FromStr as _, time::Duration};
 
-use talaria_protocol::keys::Template;
+use talaria_protocol::keys::{MinRsaBits, Template};
 use talaria_protocol::token::Leeway;
 
 use super::{
@@ -45,6 +45,13 @@ pub(super) fn read(section: &Section<'_>) -> Option<jwt::Config> {
     resolve.read_period("MaxAge", &mut keys.max_age);
     resolve.read_count("MaxKeys", &mut keys.max_keys);
     keys.sources = section.sections("Config.Refresh.Sources").iter().filter_map(read_source).collect();
+    let mut min_bits = 0;
+    section.read_count("Config.MinRSABits", &mut min_bits);
+    match MinRsaBits::new(min_bits) {
+        Ok(bits) => keys.min_rsa_bits = bits,
+        Err(_) if min_bits == 0 => {}
+        Err(error) => section.fault("Config.MinRSABits", format!("is {min_bits}, {error}")),
+    }
     config.leeway = read_leeway(&section.section("Leeway"));
 
     let is_blank = matches!(resolve.section("Template").value(), Value::Null)

@@ -184,6 +184,10 @@ talaria.yaml:5: deviceAccessCheck.checks[1] has neither inputValue nor wrpCreden
             "talaria.yaml:2: alternate.minVersion is TLS 1.3, expected a version up to maxVersion, which is TLS 1.2",
         ),
         (
+            "jwtValidator:\n  Config: {MinRSABits: 512, Resolve: {Template: 'http://h/{keyID}'}}",
+            "talaria.yaml:2: jwtValidator.Config.MinRSABits is 512, expected a number of bits from 1024 to 8192",
+        ),
+        (
             "health:\n  authKey: nonsense",
             "talaria.yaml:2: health.authKey is a hidden value, expected base64 of user:password, one or a list",
         ),

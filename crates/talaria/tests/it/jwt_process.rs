@@ -4,7 +4,12 @@ use serde_json::json;
 
 use crate::support::http::request;
 use crate::support::process::{GatewayProcess, failed_start};
-use crate::support::tokens::{KeyServer, Signer, now};
+use crate::support::tokens::{Answer, KeyServer, Signer, now};
+
+/// A key as themis' sample configuration makes it, and a token that it signed. Made by openssl: aws-lc makes no keys of
+/// this size.
+const MODULUS_OF_1024_BITS: &str = "zTT5SVD7q2WR59TpYHUgPOnhvIeC3v9hWHkwOuGzuggUhPVIEHMDsXXpTulAPtI5jOqdRoEnLn_fuDpJgpXyEIzwUcTNMoAt4KAUJxK9djOTTVVsfyBu9RlXKfQTUaWxMBp8w_-YC3tk59GePy-mdYPtyW0M17UArALFdQBjAUc";
+const TOKEN_OF_1024_BITS: &str = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.BLPRSxre4W6ZoKYcvotwYvADXAqaMcKyGDe_d0S-PQXn1MhnBvFh1NsPyET0hqDB2m73tRfPOpJzWkxjvaDjZbhbF5Lg9-rHz7DKX2OlF0X7dpXeymtSFKNShe-wiLT8UsyYGL8kqcIqpMBq7QwpXLMOc2E9QrhR9OOi1judjDs";
 
 #[tokio::test]
 async fn a_configured_gateway_checks_tokens_and_never_logs_one() {
@@ -49,6 +54,36 @@ inbound:
     let parts = good.split('.').chain(forged.split('.')).map(str::to_owned);
     for secret in parts.chain(["s3cret", "dXNlcjp3cm9uZw", "dXNlcjpwYXNz", "user:pass"].map(str::to_owned)) {
         assert!(!log.contains(&secret), "{secret} in the log:\n{log}");
+    }
+}
+
+/// contract §14.28
+#[tokio::test]
+async fn a_device_whose_issuer_has_an_rsa_key_of_1024_bits_connects_unless_the_configuration_excludes_it() {
+    let server = KeyServer::start(|_| {
+        Answer::json(&json!({"kty": "RSA", "n": MODULUS_OF_1024_BITS, "e": "AQAB", "kid": "k"}))
+    });
+    let warning = "an RSA key is shorter than 2048 bits";
+    for (least, status, is_warned) in [("", 101, true), ("MinRSABits: 2048", 400, false)] {
+        let gateway = GatewayProcess::start(&format!(
+            "failOpen: false
+jwtValidator:
+  Config:
+    Resolve: {{Template: '{}'}}
+    {least}
+",
+            server.template()
+        ))
+        .await;
+        let text = format!(
+            "GET /api/v2/device HTTP/1.1\r\nHost: t\r\nX-Webpa-Device-Name: mac:112233445566\r\n\
+             Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+             Authorization: Bearer {TOKEN_OF_1024_BITS}\r\n\r\n"
+        );
+        assert_eq!(request(gateway.primary(), text).await.status, status, "{least}");
+        let log = gateway.log();
+        assert_eq!(log.contains(warning), is_warned, "{log}");
     }
 }
 

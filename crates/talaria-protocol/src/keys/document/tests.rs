@@ -17,7 +17,11 @@ fn with(mut jwk: Value, name: &str, value: impl Into<Value>) -> Value {
 }
 
 fn find(document: &Value, id: &str) -> Result<usize, DocumentError> {
-    let document = Document::read("application/json; charset=utf-8", document.to_string().as_bytes())?;
+    let document = Document::read(
+        "application/json; charset=utf-8",
+        document.to_string().as_bytes(),
+        MinRsaBits::default(),
+    )?;
     Ok(document.keys_of(&KeyId::new(id).unwrap())?.len())
 }
 
@@ -91,7 +95,7 @@ fn symmetric_unknown_and_broken_keys_are_not_used() {
 fn documents_that_lie_about_themselves_are_refused() {
     let text = jwk("a").to_string();
     for content_type in ["", "text/plain", "text/html", "application/jose", "application/x-pem-files"] {
-        let read = Document::read(content_type, text.as_bytes());
+        let read = Document::read(content_type, text.as_bytes(), MinRsaBits::default());
         assert_eq!(read.unwrap_err(), DocumentError::ContentType, "{content_type}");
     }
     for (content_type, body) in [
@@ -105,7 +109,7 @@ fn documents_that_lie_about_themselves_are_refused() {
         ("application/x-pem-file", "-----BEGIN PUBLIC KEY-----\n!\n-----END PUBLIC KEY-----"),
         ("application/x-pem-file", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END RSA PUBLIC KEY-----"),
     ] {
-        let read = Document::read(content_type, body.as_bytes());
+        let read = Document::read(content_type, body.as_bytes(), MinRsaBits::default());
         assert_eq!(read.unwrap_err(), DocumentError::Unreadable, "{body}");
     }
     let many = json!({"keys": vec![jwk("a"); MOST_KEYS + 1]});
@@ -115,10 +119,32 @@ fn documents_that_lie_about_themselves_are_refused() {
 #[test]
 fn a_document_with_a_private_key_says_so() {
     let has_private_key = |jwk: Value| {
-        let document = Document::read("application/json", jwk.to_string().as_bytes()).unwrap();
+        let document =
+            Document::read("application/json", jwk.to_string().as_bytes(), MinRsaBits::default()).unwrap();
         document.has_private_key()
     };
     assert!(!has_private_key(jwk("a")));
     assert!(has_private_key(with(jwk("a"), "d", "AAAA")));
     assert!(has_private_key(json!({"keys": [jwk("a"), with(jwk("b"), "d", "AAAA")]})));
+}
+
+/// Made by openssl: aws-lc makes no keys of this size.
+const MODULUS_OF_1024_BITS: &str = "zTT5SVD7q2WR59TpYHUgPOnhvIeC3v9hWHkwOuGzuggUhPVIEHMDsXXpTulAPtI5jOqdRoEnLn_fuDpJgpXyEIzwUcTNMoAt4KAUJxK9djOTTVVsfyBu9RlXKfQTUaWxMBp8w_-YC3tk59GePy-mdYPtyW0M17UArALFdQBjAUc";
+const SIGNED: &str = "eyJhbGciOiJSUzUxMiJ9.eyJzdWIiOiJ4In0";
+const SIGNATURE: &str = "tmrBRXxfboauW4ZD2wB1-ls4eHqdO3RvYwwMtwwQ1SCdp4pY6t_txA3QxZ04FB8anS43UVkH6WGZeNr41y2VikxpfkOK0mYXNQPqlPuyhlU2MyoJRGazm1bK-H-sfRccJ5pe6k2Vrn9QlUrfSFdxqdB9s6Eq7fQ-mqGN2y_w3o8";
+
+/// contract §14.28
+#[test]
+fn a_weak_rsa_key_is_used_and_reported_unless_the_configuration_excludes_it() {
+    let jwk = json!({"kty": "RSA", "n": MODULUS_OF_1024_BITS, "e": "AQAB"}).to_string();
+    let read = |least| Document::read("application/json", jwk.as_bytes(), least);
+    let document = read(MinRsaBits::default()).unwrap();
+    assert_eq!(document.weak_rsa_bits(), Some(1024));
+    let keys = document.keys_of(&KeyId::new("any").unwrap()).unwrap();
+    let signature = URL_SAFE_NO_PAD.decode(SIGNATURE).unwrap();
+    assert!(keys[0].public.verifies(Algorithm::Rs512, SIGNED.as_bytes(), &signature));
+    assert!(!keys[0].public.verifies(Algorithm::Rs256, SIGNED.as_bytes(), &signature));
+
+    let error = read(MinRsaBits::new(2048).unwrap()).unwrap_err();
+    assert_eq!(error, PublicKeyError::RsaBelowMinimum(1024, 2048).into());
 }

@@ -8,7 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use talaria_protocol::keys::{Document, FetchError, KeyError, LONGEST_DOCUMENT, Template};
+use talaria_protocol::keys::{Document, FetchError, KeyError, LONGEST_DOCUMENT, MinRsaBits, Template};
 use tokio::sync::Semaphore;
 use ureq::Agent;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
@@ -22,6 +22,7 @@ const AT_ONCE: usize = 8;
 pub(super) struct Fetcher {
     agent: Agent,
     timeout: Duration,
+    min_rsa_bits: MinRsaBits,
     turns: Arc<Semaphore>,
 }
 
@@ -45,6 +46,7 @@ impl Fetcher {
         Self {
             agent: agent.build().new_agent(),
             timeout: config.timeout,
+            min_rsa_bits: config.min_rsa_bits,
             turns: Arc::new(Semaphore::new(AT_ONCE)),
         }
     }
@@ -53,9 +55,9 @@ impl Fetcher {
     pub(super) async fn fetch(&self, url: String) -> Result<Document, KeyError> {
         let turn = tokio::time::timeout(self.timeout, Arc::clone(&self.turns).acquire_owned()).await;
         let Ok(Ok(turn)) = turn else { return Err(KeyError::Busy) };
-        let agent = self.agent.clone();
+        let (agent, least) = (self.agent.clone(), self.min_rsa_bits);
         let fetching = tokio::task::spawn_blocking(move || {
-            let fetched = fetch(&agent, &url);
+            let fetched = fetch(&agent, &url, least);
             drop(turn);
             fetched
         });
@@ -72,7 +74,7 @@ impl Fetcher {
     }
 }
 
-fn fetch(agent: &Agent, url: &str) -> Result<Document, KeyError> {
+fn fetch(agent: &Agent, url: &str, least: MinRsaBits) -> Result<Document, KeyError> {
     let mut response = agent.get(url).call().map_err(failure)?;
     if response.status() != http::StatusCode::OK {
         return Err(FetchError::Status(response.status().as_u16()).into());
@@ -80,11 +82,7 @@ fn fetch(agent: &Agent, url: &str) -> Result<Document, KeyError> {
     let content_type = response.headers().get(http::header::CONTENT_TYPE);
     let content_type = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
     let body = response.body_mut().with_config().limit(LONGEST_DOCUMENT as u64).read_to_vec();
-    let document = Document::read(&content_type, &body.map_err(failure)?)?;
-    if document.has_private_key() {
-        tracing::warn!("a key server gives out a private key: whoever can reach it can sign tokens");
-    }
-    Ok(document)
+    Ok(Document::read(&content_type, &body.map_err(failure)?, least)?)
 }
 
 fn failure(error: ureq::Error) -> FetchError {

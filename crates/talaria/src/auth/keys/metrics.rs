@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use prometheus::{IntCounterVec, IntGaugeVec};
-use talaria_protocol::keys::{KeyError, KeyId, Known, Template};
+use talaria_protocol::keys::{Document, KeyError, KeyId, Known, Template};
 
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::throttle::Throttle;
@@ -43,6 +43,24 @@ impl KeyMetrics {
             resolve_errors: counter("keys_resolve_error_total", "Failed fetches of single keys", &resolve),
             labels: Arc::default(),
             log: Arc::new(Throttle::new()),
+        }
+    }
+
+    /// A document was fetched. Warns of keys that are used but should be replaced (contract §6.4, §14.28).
+    pub(super) fn fetched(&self, source: &Template, document: &Document) {
+        let uri = source.to_string();
+        if document.has_private_key() {
+            tracing::warn!(
+                uri,
+                "the key server returns a private key: everyone who can reach it can sign tokens"
+            );
+        }
+        if let Some(bits) = document.weak_rsa_bits() {
+            tracing::warn!(
+                uri,
+                bits,
+                "an RSA key is shorter than 2048 bits and may be forged, replace it by a longer one"
+            );
         }
     }
 

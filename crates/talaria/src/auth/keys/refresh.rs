@@ -54,6 +54,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
         shared.metrics.refreshed(&source.uri, fetched.as_ref().err(), count);
         due[next] = Instant::now() + source.pause(fetched.is_ok());
         if let Ok(document) = fetched {
+            shared.metrics.fetched(&source.uri, &document);
             kept[next] = Arc::new(by_name(document.named()));
             shared.refreshed.by_source.store(Arc::new(kept.clone()));
         }
