@@ -21,6 +21,7 @@ mod log;
 mod outbound;
 mod print;
 mod read;
+mod secret;
 mod server;
 pub mod tree;
 pub mod yaml;
@@ -30,14 +31,18 @@ mod tests;
 
 use std::{cell::RefCell, env, fmt, path::PathBuf, time::Duration};
 
-pub use fault::{Fault, MASK, Report, Warning};
+pub use fault::{Fault, Report, Warning};
 pub use print::print;
+pub use secret::MASK;
 
 use read::Section;
 use tree::Node;
 
 /// The sample configuration: every key with its default and a comment.
 pub const SAMPLE: &str = include_str!("../../../talaria.yaml");
+
+/// The default of `shutdownTimeout`: less than the 30 s after which Kubernetes kills a process.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// The configuration of a gateway, parsed and checked: no component reads a raw text.
 #[derive(Debug, Clone)]
@@ -159,6 +164,10 @@ pub fn load(sources: &Sources) -> Result<Loaded, LoadError> {
     if let Some(name) = &sources.file {
         let (text, path) = file::read(&file::find(name, &sources.directories)?)?;
         match yaml::file(&text, &path) {
+            // The content is not shown: it may be a secret's file that was named by mistake.
+            Ok(layer) if !matches!(layer.value, tree::Value::Map(_)) => {
+                report.fault("", "is a list or a text, expected keys with values", Some(&layer.origin));
+            }
             Ok(layer) => layers.push(layer),
             Err(error) => {
                 let origin = tree::Origin::File { path, line: error.line.unwrap_or(1) };
@@ -170,6 +179,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, LoadError> {
     for mut layer in layers {
         known::rename_aliases(&mut layer, &mut report);
         known::check(&layer, &sample, &mut report);
+        secret::remove_masks(&mut layer, &mut report);
         tree.overlay(layer);
     }
 
@@ -190,12 +200,12 @@ impl Config {
         root.read("build", &mut identity.build);
         root.read("region", &mut identity.region);
         root.read("flavor", &mut identity.flavor);
-        let mut shutdown_timeout = Duration::ZERO;
-        root.read("shutdownTimeout", &mut shutdown_timeout);
+        let mut shutdown_timeout = SHUTDOWN_TIMEOUT;
+        root.read_timeout("shutdownTimeout", &mut shutdown_timeout);
         let mut config = Config {
             identity,
             shutdown_timeout,
-            primary: server::read(&root.section("primary"), 8080),
+            primary: server::read_required(&root.section("primary"), 8080),
             alternate: server::read_optional(&root.section("alternate")),
             health: server::read_guarded(&root.section("health"), 8081),
             metric: server::read_guarded(&root.section("metric"), 8082),

@@ -9,7 +9,7 @@ use crate::device;
 pub(super) fn read(section: &Section<'_>) -> device::Config {
     let mut config = device::Config::default();
     let mut most = 0_usize;
-    section.read("maxDevices", &mut most);
+    section.read_limit("maxDevices", &mut most);
     config.max_devices = (most > 0).then_some(most);
     section.read_count("deviceMessageQueueSize", &mut config.outbox.messages);
     section.read_count("deviceMessageQueueBytes", &mut config.outbox.bytes);

@@ -2,13 +2,10 @@
 
 use std::fmt;
 
-use super::tree::{Node, Origin, Value};
-
-/// Shown in place of a secret.
-pub const MASK: &str = "********";
-
-/// Keys whose values are secrets.
-const SECRET_KEYS: [&str; 4] = ["authkey", "password", "token", "secret"];
+use super::{
+    secret::{is_secret, masked, masked_message},
+    tree::{Node, Origin, Value},
+};
 
 /// A problem that keeps the gateway from starting.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,22 +60,17 @@ pub struct Report {
 }
 
 impl Report {
-    /// Adds a fault.
-    pub fn fault(&mut self, key: impl Into<String>, problem: impl Into<String>, origin: Option<&Origin>) {
-        self.faults.push(Fault { key: key.into(), problem: problem.into(), origin: origin.cloned() });
+    /// Adds a fault. Credentials of URLs in the problem are masked.
+    pub fn fault(&mut self, key: impl Into<String>, problem: impl AsRef<str>, origin: Option<&Origin>) {
+        let problem = masked_message(problem.as_ref());
+        self.faults.push(Fault { key: key.into(), problem, origin: origin.cloned() });
     }
 
-    /// Adds a warning.
-    pub fn warn(&mut self, key: impl Into<String>, problem: impl Into<String>, origin: Option<&Origin>) {
-        self.warnings.push(Warning { key: key.into(), problem: problem.into(), origin: origin.cloned() });
+    /// Adds a warning. Credentials of URLs in the problem are masked.
+    pub fn warn(&mut self, key: impl Into<String>, problem: impl AsRef<str>, origin: Option<&Origin>) {
+        let problem = masked_message(problem.as_ref());
+        self.warnings.push(Warning { key: key.into(), problem, origin: origin.cloned() });
     }
-}
-
-/// Whether the value at this path is a secret.
-pub(super) fn is_secret(key: &str) -> bool {
-    let name = key.rsplit('.').next().unwrap_or(key);
-    let name = name.split('[').next().unwrap_or(name);
-    SECRET_KEYS.iter().any(|secret| name.eq_ignore_ascii_case(secret))
 }
 
 /// A value for a message: short, in one line, and hidden if it is a secret.
@@ -91,10 +83,13 @@ fn shown(key: &str, value: &Value) -> String {
         Value::Map(_) => "a section".to_owned(),
         Value::Bool(value) => value.to_string(),
         Value::Number(text) => text.clone(),
-        Value::Text(text) if text.chars().count() > LONGEST => {
-            format!("{:?}…", text.chars().take(LONGEST).collect::<String>())
+        Value::Text(text) => {
+            let text = masked(text);
+            match text.char_indices().nth(LONGEST) {
+                Some((end, _)) => format!("{:?}…", &text[..end]),
+                None => format!("{text:?}"),
+            }
         }
-        Value::Text(text) => format!("{text:?}"),
     }
 }
 

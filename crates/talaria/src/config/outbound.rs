@@ -17,25 +17,30 @@ pub(super) fn read(section: &Section<'_>) -> event::Config {
     let mut config = event::Config::default();
     section.read("source", &mut config.source);
     section.read_as("method", "an HTTP method", &mut config.method, |value| {
-        Method::from_bytes(String::read(value)?.as_bytes()).ok()
+        match String::read(value)?.as_str() {
+            "" => Some(Method::POST),
+            name => Method::from_bytes(name.as_bytes()).ok(),
+        }
     });
     section.read_as("authKey", "base64 of user:password", &mut config.auth_key, |value| {
         let key = String::read(value)?;
         if key.is_empty() { Some(None) } else { event::AuthKey::new(&key).ok().map(Some) }
     });
-    section.read("defaultScheme", &mut config.default_scheme);
+    if !section.is_empty("defaultScheme") {
+        section.read("defaultScheme", &mut config.default_scheme);
+    }
     section.read("allowedSchemes", &mut config.allowed_schemes);
     section.read_count("outboundQueueSize", &mut config.queue.messages);
     section.read_count("outboundQueueBytes", &mut config.queue.bytes);
     section.read_count("workerPoolSize", &mut config.workers);
     section.read_period("requestTimeout", &mut config.request_timeout);
     section.read_period("clientTimeout", &mut config.client_timeout);
-    section.read("retries", &mut config.retries);
+    section.read_limit("retries", &mut config.retries);
     section.read_period("retryInterval", &mut config.retry_interval);
     section.read_count("maxUnacknowledgedPerDevice", &mut config.max_unacknowledged_per_device);
-    section.read("transport.maxIdleConns", &mut config.transport.max_idle_conns);
-    section.read("transport.maxIdleConnsPerHost", &mut config.transport.max_idle_conns_per_host);
-    section.read("transport.idleConnTimeout", &mut config.transport.idle_conn_timeout);
+    section.read_limit("transport.maxIdleConns", &mut config.transport.max_idle_conns);
+    section.read_limit("transport.maxIdleConnsPerHost", &mut config.transport.max_idle_conns_per_host);
+    section.read_timeout("transport.idleConnTimeout", &mut config.transport.idle_conn_timeout);
     read_endpoints(&section.section("eventEndpoints"), &mut config.endpoints);
 
     if wrp::Locator::parse_v3(&config.source).is_err() {
@@ -70,7 +75,8 @@ fn read_endpoints(section: &Section<'_>, endpoints: &mut Endpoints) {
     }
 }
 
-/// Converts the tree to JSON, from which `Endpoints` are parsed.
+/// Converts the tree to JSON, from which `Endpoints` are parsed. A null is left out: it means the default, which is no
+/// endpoint (contract §14.28).
 fn json(value: &Value) -> serde_json::Value {
     match value {
         Value::Null => serde_json::Value::Null,
@@ -79,9 +85,13 @@ fn json(value: &Value) -> serde_json::Value {
             text.parse::<serde_json::Number>().map_or_else(|_| text.as_str().into(), Into::into)
         }
         Value::Text(text) => text.as_str().into(),
-        Value::List(items) => items.iter().map(|item| json(&item.value)).collect(),
-        Value::Map(entries) => {
-            entries.iter().map(|entry| (entry.key.clone(), json(&entry.node.value))).collect()
+        Value::List(items) => {
+            items.iter().filter(|item| item.value != Value::Null).map(|item| json(&item.value)).collect()
         }
+        Value::Map(entries) => entries
+            .iter()
+            .filter(|entry| entry.node.value != Value::Null)
+            .map(|entry| (entry.key.clone(), json(&entry.node.value)))
+            .collect(),
     }
 }

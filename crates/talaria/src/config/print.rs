@@ -1,13 +1,14 @@
 //! Prints a configuration as YAML (`talaria config --print`): the sample with its comments, with the values in effect
 //! and, for each that is not a default, where it was written.
 //!
-//! The output reads back as the same configuration, except for secrets, which are masked.
+//! The output reads back as the same configuration, except for secrets, which are masked: to read it back with them is a
+//! fault.
 
 use std::{collections::HashMap, fmt::Write as _};
 
 use super::{
     SAMPLE,
-    fault::{MASK, is_secret},
+    secret::{MASK, is_secret, masked},
     tree::{Node, Origin, Value},
 };
 
@@ -111,7 +112,7 @@ fn shown(path: &str, value: &Value) -> String {
         _ if is_secret(path) && !value.is_blank() => scalar(MASK),
         Value::Bool(value) => value.to_string(),
         Value::Number(text) => text.clone(),
-        Value::Text(text) => scalar(&without_password(text)),
+        Value::Text(text) => scalar(&masked(text)),
         Value::List(items) => {
             let items: Vec<String> = items.iter().map(|item| shown(path, &item.value)).collect();
             format!("[{}]", items.join(", "))
@@ -138,20 +139,6 @@ fn scalar(text: &str) -> String {
         && text.ends_with(['s', 'm', 'h'])
         && text.chars().all(|c| c.is_ascii_alphanumeric());
     if bare(text) || duration { text.to_owned() } else { serde_json::Value::from(text).to_string() }
-}
-
-/// Masks the password of a URL.
-fn without_password(text: &str) -> String {
-    let parts = text.split_once("://").and_then(|(scheme, rest)| {
-        let authority = rest.split(['/', '?', '#']).next()?;
-        let (credentials, _) = authority.rsplit_once('@')?;
-        let (user, _) = credentials.split_once(':')?;
-        Some((scheme, user, rest.get(credentials.len()..)?))
-    });
-    match parts {
-        Some((scheme, user, rest)) => format!("{scheme}://{user}:{MASK}{rest}"),
-        None => text.to_owned(),
-    }
 }
 
 /// Collects the comments of the sample. Only that file has to be understood: block style, two blanks for each level.

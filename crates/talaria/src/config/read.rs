@@ -8,7 +8,7 @@ use std::{cell::RefCell, fmt::Display, path::PathBuf, time::Duration};
 use talaria_protocol::go::{duration, parse_bool};
 
 use super::{
-    fault::{Fault, MASK, Report, is_secret},
+    fault::{Fault, Report},
     tree::{Node, Origin, Value},
 };
 
@@ -111,12 +111,6 @@ impl<'t> Section<'t> {
     ) {
         let Some(node) = self.get(key).filter(|node| node.value != Value::Null) else { return };
         let path = self.path_of(key);
-        if is_secret(&path) && matches!(&node.value, Value::Text(text) if text == MASK) {
-            return self.fault(
-                key,
-                format!("is {MASK}, the mask of a printed configuration; expected the secret itself"),
-            );
-        }
         match read(&node.value) {
             Some(value) => *target = value,
             None => self.unexpected(&path, node, expected),
@@ -161,8 +155,29 @@ impl<'t> Section<'t> {
         }
     }
 
+    /// Reads a number of which zero has a meaning of its own. Less means the default (contract §14.28): the target stays
+    /// unchanged.
+    pub(super) fn read_limit<T: TryFrom<i128>>(&self, key: &str, target: &mut T) {
+        let mut number = -1;
+        self.read_as(key, "a whole number", &mut number, |value| {
+            integer(value).filter(|number| *number < 0 || T::try_from(*number).is_ok())
+        });
+        if let Ok(limit) = T::try_from(number) {
+            *target = limit;
+        }
+    }
+
+    /// Reads a duration of which zero has a meaning of its own. Less means the default: the target stays unchanged.
+    pub(super) fn read_timeout(&self, key: &str, target: &mut Duration) {
+        let mut timeout = -1;
+        self.read_as(key, <Duration as Setting>::EXPECTED, &mut timeout, nanoseconds);
+        if let Ok(nanoseconds) = u64::try_from(timeout) {
+            *target = Duration::from_nanos(nanoseconds);
+        }
+    }
+
     /// Reports a fault at a key of this section; the empty key is the section itself.
-    pub(super) fn fault(&self, key: &str, problem: impl Into<String>) {
+    pub(super) fn fault(&self, key: &str, problem: impl AsRef<str>) {
         let origin = self.origin(key);
         self.report.borrow_mut().fault(self.path_of(key), problem, origin);
     }
@@ -174,7 +189,7 @@ impl<'t> Section<'t> {
     }
 
     /// Reports a warning at a key of this section; the empty key is the section itself.
-    pub(super) fn warn(&self, key: &str, problem: impl Into<String>) {
+    pub(super) fn warn(&self, key: &str, problem: impl AsRef<str>) {
         let origin = self.origin(key);
         self.report.borrow_mut().warn(self.path_of(key), problem, origin);
     }

@@ -1,7 +1,6 @@
 //! Reads the sections of the servers: `primary`, `alternate`, `health`, `metric` and `control` (contract §9.7, §9.8).
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use super::inbound::read_keys;
 use super::read::{Section, Setting as _};
@@ -9,12 +8,21 @@ use super::tree::Value;
 use crate::server::tls::{self, Key, Pair, Version, Versions};
 use crate::server::{self, ConnectionRate};
 
+/// Reads the section of a server without which there is no gateway. It listens on this port if no address is given; an
+/// empty address is a fault.
+pub(super) fn read_required(section: &Section<'_>, port: u16) -> server::Config {
+    if section.is_empty("address") {
+        section.fault("address", "is empty, expected host:port, or :port for every interface");
+    }
+    read(section, port)
+}
+
 /// Reads the section of a server that listens on this port if no address is given.
-pub(super) fn read(section: &Section<'_>, port: u16) -> server::Config {
+fn read(section: &Section<'_>, port: u16) -> server::Config {
     let mut config = server::Config::on_port(port);
     section.parse("address", &mut config.address);
     let mut most = 0_usize;
-    section.read("maxConnections", &mut most);
+    section.read_limit("maxConnections", &mut most);
     config.max_connections = (most > 0).then_some(most);
     section.read("disableKeepAlives", &mut config.disable_keep_alives);
     section.read_count("maxHeaderBytes", &mut config.max_header_bytes);
@@ -24,8 +32,8 @@ pub(super) fn read(section: &Section<'_>, port: u16) -> server::Config {
         ("readTimeout", &mut config.read_timeout),
         ("writeTimeout", &mut config.write_timeout),
     ] {
-        let mut duration = Duration::ZERO;
-        section.read(key, &mut duration);
+        let mut duration = timeout.unwrap_or_default();
+        section.read_timeout(key, &mut duration);
         *timeout = (!duration.is_zero()).then_some(duration);
     }
     config.rate = read_rate(&section.section("connectionRate"));
@@ -61,8 +69,8 @@ pub(super) fn read_guarded(section: &Section<'_>, port: u16) -> server::Config {
 
 fn read_rate(section: &Section<'_>) -> Option<ConnectionRate> {
     let mut rate = ConnectionRate { per_second: 0, burst: 0 };
-    section.read("perAddress", &mut rate.per_second);
-    section.read("burst", &mut rate.burst);
+    section.read_limit("perAddress", &mut rate.per_second);
+    section.read_limit("burst", &mut rate.burst);
     if rate.burst == 0 {
         rate.burst = rate.per_second;
     }

@@ -61,8 +61,8 @@ fn every_kind_of_fault_names_its_key_its_value_and_what_is_expected() {
             r#"talaria.yaml:1: device.manager.maxDevices is "many", expected a whole number"#,
         ),
         (
-            "device: {manager: {maxDevices: -1}}",
-            "talaria.yaml:1: device.manager.maxDevices is -1, expected a whole number",
+            "device: {manager: {maxDevices: 99999999999999999999999}}",
+            "talaria.yaml:1: device.manager.maxDevices is 99999999999999999999999, expected a whole number",
         ),
         (
             "device: {manager: {pingPeriod: 45}, outbound: {requestTimeout: 1x}}",
@@ -90,7 +90,7 @@ fn every_kind_of_fault_names_its_key_its_value_and_what_is_expected() {
         ),
         (
             "kafka:\n  sasl:\n    password: '********'",
-            "talaria.yaml:3: kafka.sasl.password is ********, the mask of a printed configuration; expected the secret itself",
+            "talaria.yaml:3: kafka.sasl.password contains ********, the mask of a printed configuration; expected the secret itself",
         ),
         (
             "kafka:\n  enabled: true\n  brokers: [a:1]\n  initialDynamicConfig:\n    topicMap:\n    - topic: t\n      pattern: x\n    - pattern: 'a*b*'\n      topic: t\n    - topic: t",
@@ -98,7 +98,7 @@ fn every_kind_of_fault_names_its_key_its_value_and_what_is_expected() {
 talaria.yaml:10: kafka.initialDynamicConfig.topicMap[2].pattern `` is empty: expected an event type, or `*` for all",
         ),
         (
-            "inbound:\n  authKey: [dTpw, nonsense]",
+            "inbound:\n  authKey: [bm9jb2xvbg==, nonsense]",
             "talaria.yaml:2: inbound.authKey is a hidden value, expected base64 of user:password, one or a list",
         ),
         (
@@ -335,7 +335,7 @@ fn the_environment_is_checked_as_the_file_is() {
 
 #[test]
 fn a_printed_configuration_reads_back_as_the_same_one() {
-    let text = "server: '1.10'\ndevice:\n  outbound:\n    eventEndpoints:\n      default: http://a/b\n      Device-Status: [http://c, 'http://d?x=1,2']\n    allowedSchemes: [http, https]\nkafka:\n  enabled: true\n  brokers: [a:1]\n  initialDynamicConfig:\n    topicMap:\n    - {pattern: 'x\\**', topics: [a, b], topicShardStrategy: deviceid}\n    - pattern: '*'\n      topic: '5'\n      hashKey: {name: source}\n    headers:\n      X-ID: wrp.DeviceID\n      several: [wrp.Type, 'a,b', 'yes']\n    linger: 5000000\n";
+    let text = "server: '1.10'\ndevice:\n  outbound:\n    eventEndpoints:\n      default: http://a/b\n      Device-Status: [http://c, 'http://d/x=1,2']\n    allowedSchemes: [http, https]\nkafka:\n  enabled: true\n  brokers: [a:1]\n  initialDynamicConfig:\n    topicMap:\n    - {pattern: 'x\\**', topics: [a, b], topicShardStrategy: deviceid}\n    - pattern: '*'\n      topic: '5'\n      hashKey: {name: source}\n    headers:\n      X-ID: wrp.DeviceID\n      several: [wrp.Type, 'a,b', 'yes']\n    linger: 5000000\n";
     for text in ["", text] {
         let first = load_text(text, &[("TALARIA_REGION", "east # 1")]).unwrap();
         let second = load_text(&print(&first.tree), &[]).unwrap();
@@ -345,17 +345,107 @@ fn a_printed_configuration_reads_back_as_the_same_one() {
 
 #[test]
 fn a_printed_configuration_shows_where_its_values_come_from_and_hides_secrets() {
-    let text = "inbound: {authKey: [dTpzZWNyZXQx]}\ndevice: {outbound: {authKey: dTpzZWNyZXQy, eventEndpoints: {default: 'https://u:secret3@h/x'}}}\nkafka:\n  sasl: {password: secret4}\n";
+    let text = "inbound: {authKey: [dTpzZWNyZXQx]}\ndevice: {outbound: {authKey: dTpzZWNyZXQy, eventEndpoints: {default: 'https://u:secret3@h/x?secret5'}}}\nkafka:\n  sasl: {password: secret4}\n";
     let loaded = load_text(text, &[("TALARIA_SERVER", "t-1")]).unwrap();
     let printed = print(&loaded.tree);
     assert!(printed.contains("server: t-1                              # [environment TALARIA_SERVER] the header X-Talaria-Server of every response: the name of this host\n"), "{printed}");
-    for hidden in ["secret3", "secret4", "dTpzZWNyZXQ"] {
+    for hidden in ["secret3", "secret4", "secret5", "dTpzZWNyZXQ"] {
         assert!(!printed.contains(hidden), "{printed}");
     }
     for hidden in ["secret4", "dTpzZWNyZXQ"] {
         assert!(!format!("{:?}", loaded.config).contains(hidden));
     }
-    assert!(printed.contains("https://u:********@h/x"), "{printed}");
+    assert!(printed.contains("https://********@h/x?********"), "{printed}");
+    let faults = faults(&printed, &[]);
+    assert_eq!(faults.len(), 4, "a mask is not a secret: {faults:?}");
+    assert!(faults.iter().all(|fault| fault.contains("the mask of a printed configuration")), "{faults:?}");
+}
+
+/// contract §9.5
+#[test]
+fn faults_and_warnings_show_no_credentials_of_urls() {
+    let text = "
+jwtValidator: {Config: {Resolve: {Template: 'ftp://me:s3cret@h/{keyID}?k=s3cret'}, Refresh: {Sources: [{uri: 'me:s3cret@h'}]}}}
+device: {outbound: {defaultScheme: 'http://s3cret@h', eventEndpoints: {default: 'https://me:s3cret@/x?s3cret'}}}
+kafka: {enabled: true, brokers: ['me:s3cret@h:9092', 'https://me:s3cret@h']}
+";
+    let Err(LoadError::Faults(report)) = load_text(text, &[]) else { panic!("no faults") };
+    let lines = format!("{report:?}");
+    assert!(report.faults.len() >= 4 && !lines.contains("s3cret"), "{lines}");
+}
+
+/// contract §9.1
+#[test]
+fn a_file_that_is_not_one_document_of_keys_is_a_fault_with_its_line() {
+    for (text, expected) in [
+        ("server: a\n---\nserver: b\n", "talaria.yaml:3: not valid YAML: multiple YAML documents detected"),
+        ("# a list\n- server: a\n", "talaria.yaml:2: is a list or a text, expected keys with values"),
+        ("s3cret text\n", "talaria.yaml:1: is a list or a text, expected keys with values"),
+        ("[]", "talaria.yaml:1: is a list or a text, expected keys with values"),
+        ("5", "talaria.yaml:1: is a list or a text, expected keys with values"),
+    ] {
+        assert_eq!(faults(text, &[]), [expected], "{text}");
+    }
+    for text in ["", "# nothing", "---\nserver: a\n...\n", "null"] {
+        assert_eq!(faults(text, &[]), [""; 0], "{text}");
+    }
+}
+
+/// contract §14.28
+#[test]
+fn empty_and_negative_values_mean_the_default_where_the_go_gateway_starts_with_them() {
+    let text = "
+shutdownTimeout: -1s
+primary: {maxConnections: -1, idleTimeout: -1s, readTimeout: -1, maxHeaderBytes: -5, connectionRate: {perAddress: -1, burst: -1}}
+inbound: {timeout: -1s, maxBodyBytes: -1, throttle: {failures: -1, longest: -1s}}
+device:
+  manager: {maxDevices: -1, deviceMessageQueueSize: -1, pingPeriod: -1s, maxMessageSize: -1}
+  outbound:
+    method: ''
+    defaultScheme: ''
+    retries: -1
+    retryInterval: -1s
+    workerPoolSize: -1
+    outboundQueueSize: -1
+    requestTimeout: -1s
+    eventEndpoints: {default: null, device-status: {offline: null}, other: [null]}
+    transport: {maxIdleConns: -1, maxIdleConnsPerHost: -1, idleConnTimeout: -1s}
+kafka: {maxBufferedRecords: -1, maxRetries: -1}
+";
+    let (config, defaults) =
+        (load_text(text, &[]).unwrap().config, load(&Sources::default()).unwrap().config);
+    assert_eq!(format!("{config:?}"), format!("{defaults:?}"));
+}
+
+/// contract §6.1, §14.28
+#[test]
+fn a_malformed_key_is_skipped_with_a_warning_that_does_not_show_it_and_only_malformed_ones_are_a_fault() {
+    for text in ["authKey: [s3cret, dXNlcjpwYXNz]", "authKey: dXNlcjpwYXNz s3cret"] {
+        let loaded = load_text(&format!("inbound: {{{text}}}\nmetric: {{{text}}}\n"), &[]).unwrap();
+        assert!(loaded.config.api.auth.keys.is_some());
+        let warned: Vec<_> =
+            loaded.warnings.iter().map(ToString::to_string).filter(|line| line.contains("authKey")).collect();
+        assert_eq!(warned.len(), 2, "{warned:?}");
+        assert!(warned.iter().all(|line| line.contains("of 2, that is not base64")), "{warned:?}");
+        assert!(!format!("{warned:?}").contains("s3cret"), "{warned:?}");
+    }
+    for text in ["authKey: [s3cret, 'bm9jb2xvbg==']", "authKey: s3cret"] {
+        assert_eq!(
+            faults(&format!("inbound: {{{text}}}"), &[]),
+            [
+                "talaria.yaml:1: inbound.authKey is a hidden value, expected base64 of user:password, one or a list"
+            ]
+        );
+    }
+}
+
+/// contract §9.7, §14.28
+#[test]
+fn an_empty_address_of_the_primary_server_is_a_fault() {
+    assert_eq!(
+        faults("primary: {address: ''}", &[]),
+        ["talaria.yaml:1: primary.address is empty, expected host:port, or :port for every interface"]
+    );
 }
 
 #[test]

@@ -64,8 +64,8 @@ fn read(text: &str, origin: &dyn Fn(u64) -> Origin) -> Result<Node, YamlError> {
 /// The parser's message without the position, which is in [`YamlError::line`], and without its hints to programmers.
 fn one_line(error: &serde_saphyr::Error) -> String {
     let text = error.to_string().lines().map(str::trim).collect::<Vec<_>>().join(" ");
-    let text = text.split(", set DuplicateKeyPolicy").next().unwrap_or_default();
-    text.split(" at line ").next().unwrap_or_default().to_owned()
+    let hints = [", set DuplicateKeyPolicy", "; use from_str_multiple", " at line "];
+    hints.iter().fold(text.as_str(), |text, hint| text.split(hint).next().unwrap_or_default()).to_owned()
 }
 
 /// A value as the deserializer returns it. The spelling of a number is read from the text later.
@@ -208,6 +208,12 @@ mod tests {
         let error = defaults("kafka:\n  sasl: {password: s3cret, [\n").unwrap_err();
         assert!(!error.problem.contains("s3cret") && !error.problem.contains('\n'), "{error}");
         assert_eq!(error.line, Some(2));
+    }
+
+    #[test]
+    fn a_second_document_is_a_fault() {
+        let error = defaults("server: a\n---\nserver: b\n").unwrap_err();
+        assert_eq!((error.line, error.problem.as_str()), (Some(3), "multiple YAML documents detected"));
     }
 
     #[test]
