@@ -1,4 +1,4 @@
-//! What is published: an event as devices send them, five routes, two headers.
+//! The message of the benchmarks: an event as devices send it, five routes, two headers.
 
 use wrp::{MessageRef, MessageType, Qos};
 use wrpkafka::{Config, Route};
@@ -25,7 +25,7 @@ pub(crate) fn message() -> MessageRef<'static> {
     message
 }
 
-/// Five routes, of which the last takes the message, and two headers.
+/// Five routes, of which only the last matches the message, and two headers.
 pub(crate) fn five_routes(config: &mut Config) {
     let route = |pattern: &str, topic: &str| Route {
         pattern: pattern.to_owned(),

@@ -8,7 +8,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "a benchmark says what it has measured, and stops at what it cannot measure"
+    reason = "a benchmark prints what it has measured, and stops at what it cannot measure"
 )]
 
 mod cpu;
@@ -17,7 +17,8 @@ mod sample;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
@@ -32,11 +33,11 @@ use wrpkafka::{Config, Listener, PublishEvent, Publisher};
 /// Records of one turn.
 const RECORDS: u64 = 200_000;
 const TURNS: usize = 7;
-/// What either may hold.
+/// The records that either may hold.
 const BUFFER: u64 = 100_000;
 const LINGER: Duration = Duration::from_millis(5);
 const WITHIN: Duration = Duration::from_secs(60);
-/// Tells the process that it is the cluster's.
+/// The variable that makes this process the cluster's.
 const CLUSTER: &str = "WRPKAFKA_BENCH_CLUSTER";
 
 /// A turn's measure.
@@ -95,7 +96,7 @@ fn measure(work: impl FnOnce()) -> Measured {
     }
 }
 
-/// Counts what is acknowledged, for either.
+/// Counts acknowledged records, for either.
 #[derive(Clone, Default)]
 struct Acknowledged(Arc<AtomicU64>);
 
@@ -186,7 +187,7 @@ fn publisher(brokers: &str) -> Measured {
     let message = message();
     measure(|| {
         for number in 0..RECORDS {
-            // Looked at now and then, well before the waiting room fills.
+            // Checked often enough that the backlog never fills.
             while number % 1_000 == 0 && publisher.buffered().records + 1_000 > BUFFER {
                 std::thread::sleep(Duration::from_millis(1));
             }
@@ -218,7 +219,7 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        // The end of its input is its end.
+        // The process ends when its input ends.
         drop(self.child.stdin.take());
         let _ = self.child.wait();
     }

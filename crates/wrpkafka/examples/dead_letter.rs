@@ -1,4 +1,4 @@
-//! What becomes of a record that can never be delivered, with a Kafka inside the process:
+//! Records that can never be delivered become dead letters, with a Kafka inside the process:
 //! `cargo run -p wrpkafka --features mock --example dead_letter`
 
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
@@ -11,7 +11,7 @@ use wrp::{MessageRef, MessageType, Qos};
 use wrpkafka::mock::{MockKafka, RDKafkaApiKey, RDKafkaRespErr};
 use wrpkafka::{Config, DeadLetterOutcome, DeadLetterReason, Listener, PublishEvent, Publisher};
 
-/// Prints what became of each dead letter.
+/// Prints the outcome of each dead letter.
 struct Print;
 
 impl Listener for Print {
@@ -43,8 +43,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     event.set_metadata("/hw-deviceid", "mac:112233445566");
 
     println!("a topic that we may not write to:");
-    let refusal = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
-    kafka.fail_requests(RDKafkaApiKey::Produce, &[refusal])?;
+    let error = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+    kafka.fail_requests(RDKafkaApiKey::Produce, &[error])?;
     println!("  {:?}", publisher.publish(&event).await);
 
     println!("a record that is too large:");

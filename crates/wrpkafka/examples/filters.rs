@@ -1,4 +1,4 @@
-//! Routes that take the messages of some senders only, and rules that change while messages flow.
+//! Routes that accept the messages of some senders only, and rules that change while messages are published.
 //! `cargo run -p wrpkafka --features mock --example filters`
 
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
@@ -14,7 +14,7 @@ use wrpkafka::{
     Attribute, Attributes, CachedVerdict, Config, Filtered, Listener, PublishEvent, Publisher, Route, Sender,
 };
 
-/// A device, as far as the rules below ask for it.
+/// A device, with the attributes that the rules below use.
 struct Device {
     id: &'static str,
     partner: &'static str,
@@ -35,7 +35,7 @@ impl Attributes for Device {
     }
 }
 
-/// Prints what was turned away, and by what.
+/// Prints which route rejected a message, and by which setting.
 struct Print;
 
 impl Listener for Print {
@@ -83,7 +83,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     ];
     publish(&publisher, &devices).await?;
 
-    println!("the rules change, and with them what becomes of the next messages:");
+    println!("the rules change, and with them the routes of the next messages:");
     dynamic.topic_map =
         route(Filter { deny: vec![Rule::new("partner", Test::Is("sky".into()))], ..Filter::default() });
     publisher.update_config(dynamic)?;

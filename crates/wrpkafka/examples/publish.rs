@@ -11,13 +11,13 @@ use wrp::{MessageRef, MessageType, Qos};
 use wrpkafka::mock::MockKafka;
 use wrpkafka::{Config, Listener, PublishEvent, Publisher, Route};
 
-/// Prints what became of each record.
+/// Prints the result of each record.
 struct Print;
 
 impl Listener for Print {
     fn on_publish(&self, event: &PublishEvent<'_>) {
-        let fate = event.error_type.map_or("success", |error_type| error_type.as_str());
-        println!("  {} → {}: {fate} after {:?}", event.event_type, event.topic, event.duration);
+        let result = event.error_type.map_or("success", |error_type| error_type.as_str());
+        println!("  {} → {}: {result} after {:?}", event.event_type, event.topic, event.duration);
     }
 }
 

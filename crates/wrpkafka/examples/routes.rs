@@ -21,9 +21,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let mut config = Config { brokers: vec![kafka.brokers()], ..Config::default() };
     config.dynamic.topic_map = vec![
-        // A topic for an event type, or for those that begin alike.
+        // One topic for one event type.
         Route { pattern: "device-status".into(), topic: "lifecycle".into(), ..Route::default() },
-        // A topic named after each event type. Event types are what devices say: only these topics can be reached.
+        // A topic named after each event type. Devices choose event types: only these topics can be reached.
         Route {
             pattern: "*".into(),
             topic_template: "wrp-{event_type}".into(),
@@ -31,7 +31,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             fallback_topic: "wrp-others".into(),
             ..Route::default()
         },
-        // Everything once more, in two topics, all events of a device in the same one.
+        // Every event again, in two topics; all events of a device go to the same one.
         Route {
             pattern: "*".into(),
             topics: vec!["archive-0".into(), "archive-1".into()],

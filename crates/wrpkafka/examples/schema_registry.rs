@@ -32,7 +32,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let publisher = Publisher::new(config)?;
         publisher.start()?;
 
-        // The id is asked for in the background. Until it is known records wait, or whatever `when_down` says.
+        // The id is asked for in the background. Until it is known, records wait, unless `when_down` says otherwise.
         let outcome = publisher.publish(&event).await?;
         let record = kafka.records("wrp-events", 1, Duration::from_secs(5))?.remove(0);
         let (frame, value) = record.value.split_at(5);

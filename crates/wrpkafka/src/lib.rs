@@ -58,7 +58,8 @@ mod schema;
 mod scratch;
 #[cfg(feature = "client")]
 mod stats;
-#[cfg(all(test, feature = "client"))]
+#[cfg(test)]
+#[cfg(feature = "client")]
 mod test_folder;
 #[cfg(feature = "client")]
 mod waiting;

@@ -1,7 +1,8 @@
-//! A Kafka cluster inside the process (librdkafka's mock cluster), for tests, the demo and the simulator.
+//! A Kafka cluster ([`MockKafka`], librdkafka's mock cluster) and a schema registry ([`MockRegistry`]) inside the process,
+//! for tests, the demo and the simulator.
 //!
-//! It speaks the protocol over real sockets and keeps the latest records of each partition in memory (about 5 MB). It is
-//! no Kafka: it knows neither security nor replication.
+//! The cluster speaks the protocol over real sockets and keeps the latest records of each partition in memory (about
+//! 5 MB). It has neither security nor replication.
 
 mod reader;
 mod registry;
@@ -38,19 +39,19 @@ const ALL: i32 = -1;
 /// ```
 pub struct MockKafka {
     brokers: String,
-    /// None once the cluster is told to end.
-    orders: Option<Sender<Order>>,
+    /// None once the cluster is to end.
+    commands: Option<Sender<Command>>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// Why the mock cluster did not do what it was told.
+/// Why the mock cluster, or the mock registry, did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 #[error("mock kafka: {0}")]
 pub struct MockError(String);
 
-/// The cluster belongs to a thread of its own: its handle may be used by one thread only.
+/// The cluster belongs to a thread of its own, because its handle may be used by one thread only.
 type Cluster = MockCluster<'static, DefaultProducerContext>;
-type Order = Box<dyn FnOnce(&mut State) + Send>;
+type Command = Box<dyn FnOnce(&mut State) + Send>;
 
 struct State {
     cluster: Cluster,
@@ -59,20 +60,20 @@ struct State {
 }
 
 impl MockKafka {
-    /// Starts one broker on a free port, with the topic `wrp-events` of this many partitions. Topics that the publisher
-    /// may create by itself have four.
+    /// Starts one broker on a free port, with the topic `wrp-events` of this many partitions. Topics that a publisher
+    /// creates itself have four.
     ///
     /// # Errors
-    /// The client library can't create it.
+    /// The client library cannot create it.
     pub fn start(partitions: i32) -> Result<MockKafka, MockError> {
-        let (orders, received) = channel();
-        let (told, started) = channel();
+        let (commands, received) = channel();
+        let (started, awaited) = channel();
         let thread = std::thread::Builder::new()
             .name("mock-kafka".to_owned())
-            .spawn(move || serve(&told, received))
+            .spawn(move || serve(&started, received))
             .map_err(|error| MockError(error.to_string()))?;
-        let brokers = started.recv().map_err(|_| MockError("its thread ended".to_owned()))??;
-        let kafka = MockKafka { brokers, orders: Some(orders), thread: Some(thread) };
+        let brokers = awaited.recv().map_err(|_| MockError("its thread ended".to_owned()))??;
+        let kafka = MockKafka { brokers, commands: Some(commands), thread: Some(thread) };
         kafka.create_topic(DEFAULT_TOPIC, partitions)?;
         Ok(kafka)
     }
@@ -83,13 +84,13 @@ impl MockKafka {
         self.brokers.clone()
     }
 
-    /// Creates a topic. One that was created with as many partitions stays.
+    /// Creates a topic, unless it exists with as many partitions.
     ///
     /// # Errors
     /// The topic exists with other partitions.
     pub fn create_topic(&self, topic: &str, partitions: i32) -> Result<(), MockError> {
         let topic = topic.to_owned();
-        self.order(move |state| {
+        self.run(move |state| {
             if state.topics.get(&topic) == Some(&partitions) {
                 return Ok(());
             }
@@ -99,12 +100,12 @@ impl MockKafka {
         })
     }
 
-    /// Cuts every connection and accepts no new ones.
+    /// Closes every connection and accepts no new ones.
     ///
     /// # Errors
     /// The cluster's thread has ended.
     pub fn broker_down(&self) -> Result<(), MockError> {
-        self.order(|state| state.cluster.broker_down(ALL))
+        self.run(|state| state.cluster.broker_down(ALL))
     }
 
     /// Accepts connections again.
@@ -112,7 +113,7 @@ impl MockKafka {
     /// # Errors
     /// The cluster's thread has ended.
     pub fn broker_up(&self) -> Result<(), MockError> {
-        self.order(|state| state.cluster.broker_up(ALL))
+        self.run(|state| state.cluster.broker_up(ALL))
     }
 
     /// Delays every answer.
@@ -120,7 +121,7 @@ impl MockKafka {
     /// # Errors
     /// The cluster's thread has ended.
     pub fn set_latency(&self, round_trip: Duration) -> Result<(), MockError> {
-        self.order(move |state| state.cluster.broker_round_trip_time(ALL, round_trip))
+        self.run(move |state| state.cluster.broker_round_trip_time(ALL, round_trip))
     }
 
     /// Answers the next requests of a kind with these errors, one after the other.
@@ -129,13 +130,13 @@ impl MockKafka {
     /// The cluster's thread has ended.
     pub fn fail_requests(&self, kind: RDKafkaApiKey, errors: &[RDKafkaRespErr]) -> Result<(), MockError> {
         let errors = errors.to_vec();
-        self.order(move |state| {
+        self.run(move |state| {
             state.cluster.request_errors(kind, &errors);
             Ok(())
         })
     }
 
-    /// Reads a topic from its beginning until it has given this many records, or none came for `within`.
+    /// Reads a topic from its beginning: as many records as `count`, or fewer if none comes for `within`.
     ///
     /// # Errors
     /// The topic cannot be read.
@@ -143,23 +144,24 @@ impl MockKafka {
         reader::read(&self.brokers, topic, count, within).map_err(MockError::from)
     }
 
-    fn order(
+    /// Runs a command on the cluster's thread.
+    fn run(
         &self,
-        order: impl FnOnce(&mut State) -> Result<(), KafkaError> + Send + 'static,
+        command: impl FnOnce(&mut State) -> Result<(), KafkaError> + Send + 'static,
     ) -> Result<(), MockError> {
-        let (told, done) = channel();
-        let order: Order = Box::new(move |state| drop(told.send(order(state))));
+        let (answer, answered) = channel();
+        let command: Command = Box::new(move |state| drop(answer.send(command(state))));
         let ended = || MockError("its thread ended".to_owned());
-        self.orders.as_ref().ok_or_else(ended)?.send(order).map_err(|_| ended())?;
-        done.recv().map_err(|_| ended())?.map_err(MockError::from)
+        self.commands.as_ref().ok_or_else(ended)?.send(command).map_err(|_| ended())?;
+        answered.recv().map_err(|_| ended())?.map_err(MockError::from)
     }
 }
 
 impl Drop for MockKafka {
     fn drop(&mut self) {
-        self.orders = None;
+        self.commands = None;
         if let Some(thread) = self.thread.take() {
-            // Its panic, if any, was told on standard error.
+            // A panic of the thread has been printed to standard error.
             let _ = thread.join();
         }
     }
@@ -171,7 +173,7 @@ impl From<KafkaError> for MockError {
     }
 }
 
-fn serve(started: &Sender<Result<String, MockError>>, orders: Receiver<Order>) {
+fn serve(started: &Sender<Result<String, MockError>>, commands: Receiver<Command>) {
     let mut state = match Cluster::new(1) {
         Ok(cluster) => State { cluster, topics: HashMap::new() },
         Err(error) => {
@@ -180,7 +182,7 @@ fn serve(started: &Sender<Result<String, MockError>>, orders: Receiver<Order>) {
         }
     };
     let _ = started.send(Ok(state.cluster.bootstrap_servers()));
-    for order in orders {
-        order(&mut state);
+    for command in commands {
+        command(&mut state);
     }
 }

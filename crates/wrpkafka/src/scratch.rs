@@ -1,10 +1,10 @@
-//! The buffers that a publishing thread encodes into, reused from message to message.
+//! The buffers that a publishing thread encodes into, used again for the next message.
 
 use std::cell::Cell;
 
 use crate::routing::HeaderBlock;
 
-/// Buffers that a large message has grown beyond this are not kept.
+/// Buffers that a message has grown beyond this are not kept, in bytes.
 const KEPT: usize = 256 << 10;
 
 #[derive(Default)]
@@ -17,7 +17,7 @@ thread_local! {
     static SCRATCH: Cell<Option<Box<Scratch>>> = const { Cell::new(None) };
 }
 
-/// Runs `work` with empty buffers. It may publish in its turn, as a receipt may: then with buffers of its own.
+/// Runs `work` with empty buffers. If `work` publishes itself, as a receipt may, that has buffers of its own.
 pub(crate) fn with<T>(work: impl FnOnce(&mut Scratch) -> T) -> T {
     let mut scratch = SCRATCH.take().unwrap_or_default();
     scratch.value.clear();

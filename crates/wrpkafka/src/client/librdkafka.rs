@@ -56,7 +56,7 @@ impl Client for Librdkafka {
         if let Some(key) = record.key {
             base = base.key(key);
         }
-        if record.headers.len() > 0 {
+        if !record.headers.is_empty() {
             base = base.headers(owned_headers(record.headers));
         }
         self.producer

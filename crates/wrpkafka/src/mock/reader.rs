@@ -1,4 +1,4 @@
-//! Reads back what was published.
+//! Reads a topic of the mock cluster with a consumer.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 pub struct MockRecord {
     /// Its partition.
     pub partition: i32,
-    /// Its place in the partition.
+    /// Its position in the partition.
     pub offset: i64,
     /// Its key; none is Kafka's null.
     pub key: Option<Vec<u8>>,
@@ -44,7 +44,7 @@ pub(super) fn read(
         let message = match consumer.poll(within) {
             None => break,
             Some(Ok(message)) => message,
-            // The client goes on by itself.
+            // The client reconnects by itself.
             Some(Err(KafkaError::MessageConsumption(
                 RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::AllBrokersDown,
             ))) => continue,

@@ -1,4 +1,4 @@
-//! A schema registry inside the process: as much of Confluent's API as a producer uses.
+//! A schema registry inside the process, with the part of Confluent's API that a producer uses.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read, Write};
@@ -15,15 +15,15 @@ use serde_json::{Value, json};
 
 use super::MockError;
 
-/// The longest body that is taken, in bytes.
+/// The longest body that is read, in bytes.
 const MAX_BODY: u64 = 1 << 20;
 /// How long a client may take to send its request.
-const PATIENCE: Duration = Duration::from_secs(5);
+const READ_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A running schema registry. It ends when this is dropped.
 ///
-/// It registers schemas under subjects and looks them up. It checks nothing: neither that a schema is one, nor that
-/// versions are compatible.
+/// It registers schemas under subjects and looks them up. It checks neither whether a schema is valid nor whether versions
+/// are compatible.
 pub struct MockRegistry {
     address: SocketAddr,
     scheme: &'static str,
@@ -38,25 +38,24 @@ struct State {
     /// The ids registered under each subject.
     subjects: BTreeMap<String, Vec<usize>>,
     requests: u64,
-    /// What it answers instead of what was asked.
-    mood: Mood,
-    /// The header that every request must have, if any.
+    behaviour: Behaviour,
+    /// The `Authorization` that every request must have, if any.
     authorization: Option<String>,
 }
 
+/// How the registry treats requests.
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
-enum Mood {
+enum Behaviour {
     #[default]
-    Willing,
-    /// Hangs up.
-    Down,
-    /// Refuses with this status.
-    Refusing(u16),
+    Answers,
+    ClosesConnections,
+    /// Answers every request with this status.
+    Rejects(u16),
     Ended,
 }
 
 impl MockRegistry {
-    /// Starts one on a free port.
+    /// Starts a registry on a free port.
     ///
     /// # Errors
     /// There is no port, or no thread.
@@ -64,7 +63,7 @@ impl MockRegistry {
         MockRegistry::launch("http", None)
     }
 
-    /// Starts one that speaks TLS, with this certificate and key (PEM).
+    /// Starts a registry that speaks TLS, with this certificate and key (PEM).
     ///
     /// # Errors
     /// The certificate or the key cannot be used; there is no port, or no thread.
@@ -101,22 +100,22 @@ impl MockRegistry {
         format!("{}://localhost:{}", self.scheme, self.address.port())
     }
 
-    /// Hangs up on everybody from now on, or no longer.
+    /// Closes every connection without an answer from now on, or no longer.
     pub fn set_down(&self, down: bool) {
-        self.state.lock().mood = if down { Mood::Down } else { Mood::Willing };
+        self.state.lock().behaviour = if down { Behaviour::ClosesConnections } else { Behaviour::Answers };
     }
 
-    /// Refuses everything with a status from now on; none: no longer.
+    /// Rejects every request with this status from now on; none: no longer.
     pub fn refuse(&self, status: Option<u16>) {
-        self.state.lock().mood = status.map_or(Mood::Willing, Mood::Refusing);
+        self.state.lock().behaviour = status.map_or(Behaviour::Answers, Behaviour::Rejects);
     }
 
-    /// Answers 401 to requests without this `Authorization`.
+    /// Answers 401 to requests without this `Authorization` header.
     pub fn require_authorization(&self, header: &str) {
         self.state.lock().authorization = Some(header.to_owned());
     }
 
-    /// Registers a schema, as another program might, and tells its id.
+    /// Registers a schema, as another program might, and returns its id.
     #[must_use]
     pub fn register(&self, subject: &str, schema: &Value) -> u32 {
         u32::try_from(self.state.lock().register(subject, schema)).unwrap_or(u32::MAX)
@@ -129,7 +128,7 @@ impl MockRegistry {
         u32::try_from(id).ok()
     }
 
-    /// The requests that were made.
+    /// How many requests were made.
     #[must_use]
     pub fn requests(&self) -> u64 {
         self.state.lock().requests
@@ -138,18 +137,18 @@ impl MockRegistry {
 
 impl Drop for MockRegistry {
     fn drop(&mut self) {
-        self.state.lock().mood = Mood::Ended;
-        // Wakes the thread, which sees that it is to end.
+        self.state.lock().behaviour = Behaviour::Ended;
+        // Wakes the thread, so that it sees that it must end.
         drop(TcpStream::connect(self.address));
         if let Some(thread) = self.thread.take() {
-            // Its panic, if any, was told on standard error.
+            // A panic of the thread has been printed to standard error.
             let _ = thread.join();
         }
     }
 }
 
 impl State {
-    /// As the API has it: the same schema keeps its id, under whichever subject.
+    /// The same schema has the same id under every subject, as in the API.
     fn register(&mut self, subject: &str, schema: &Value) -> usize {
         let known = self.schemas.iter().position(|known| known == schema);
         let id = 1 + known.unwrap_or_else(|| {
@@ -164,7 +163,7 @@ impl State {
     }
 
     fn answer(&mut self, request: &Request) -> (u16, Value) {
-        if let Mood::Refusing(status) = self.mood {
+        if let Behaviour::Rejects(status) = self.behaviour {
             return error(status, "told to refuse");
         }
         if self.authorization.as_ref().is_some_and(|wanted| request.authorization.as_ref() != Some(wanted)) {
@@ -206,16 +205,16 @@ struct Request {
     body: Value,
 }
 
-/// One connection after the other, one request each.
+/// Serves one connection after the other, with one request each.
 fn serve(listener: &TcpListener, state: &Mutex<State>, tls: Option<&Arc<ServerConfig>>) {
     for stream in listener.incoming() {
-        let mood = state.lock().mood;
-        match (mood, stream) {
-            (Mood::Ended, _) => return,
-            (Mood::Down, _) | (_, Err(_)) => {}
+        let behaviour = state.lock().behaviour;
+        match (behaviour, stream) {
+            (Behaviour::Ended, _) => return,
+            (Behaviour::ClosesConnections, _) | (_, Err(_)) => {}
             (_, Ok(stream)) => {
-                let _ = stream.set_read_timeout(Some(PATIENCE));
-                // A client that leaves early is no matter.
+                let _ = stream.set_read_timeout(Some(READ_TIMEOUT));
+                // A client that closes early is not an error.
                 let _ = match tls.map(|config| ServerConnection::new(Arc::clone(config))) {
                     None => exchange(stream, state),
                     Some(Ok(session)) => exchange(StreamOwned::new(session, stream), state),

@@ -70,11 +70,11 @@ async fn each_wrong_setting_is_reported_by_its_own_name_within_ten_seconds_and_n
         broker.config("SASL_SSL").with_tls(&broker).with_sasl(mechanism, password)
     };
     let mut unknown_user = sasl("SCRAM-SHA-512", PASSWORD);
-    unknown_user.sasl.username = "nobody".to_owned();
+    unknown_user.sasl.username = "stranger".to_owned();
     let mut foreign_certificate = broker.config("MUTUAL").with_tls(&broker);
     foreign_certificate.tls.cert_file = broker.file("foreign.pem");
     foreign_certificate.tls.key_file = broker.file("foreign-key.pem");
-    let nobody = Config { brokers: vec!["127.0.0.1:1".to_owned()], ..Config::default() };
+    let unused_port = Config { brokers: vec!["127.0.0.1:1".to_owned()], ..Config::default() };
     let wrong = [
         ("wrong password, PLAIN", sasl("PLAIN", WRONG_PASSWORD), ConnectionProblem::Credentials),
         (
@@ -145,7 +145,7 @@ async fn each_wrong_setting_is_reported_by_its_own_name_within_ten_seconds_and_n
             broker.config("EXPIRED").with_tls(&broker),
             ConnectionProblem::CertificateTime,
         ),
-        ("nobody there", nobody, ConnectionProblem::Unreachable),
+        ("no broker there", unused_port, ConnectionProblem::Unreachable),
     ];
 
     let begun = Instant::now();

@@ -273,7 +273,7 @@ async fn a_registry_behind_tls_is_believed_under_the_authority_that_is_configure
 async fn the_next_url_is_tried_when_the_first_does_not_answer() {
     let (kafka, registry) = (MockKafka::start(1).unwrap(), MockRegistry::start().unwrap());
     let mut config = with_registry(&kafka, &registry, SchemaFormat::Avro);
-    // Nobody listens on port 1.
+    // No registry listens on port 1.
     config.schema_registry.urls.insert(0, "http://localhost:1/".to_owned());
     let publisher = started(config);
     assert_eq!(result(&submit(&publisher, &event(1, 75))), Ok(Outcome::Accepted));

@@ -15,7 +15,7 @@ use super::real_kafka;
 pub(crate) const TOPIC: &str = "wrp-events";
 pub(crate) const USER: &str = "gateway";
 pub(crate) const PASSWORD: &str = "s3cr3t-of-the-gateway";
-pub(crate) const WRONG_PASSWORD: &str = "s3cr3t-of-nobody";
+pub(crate) const WRONG_PASSWORD: &str = "s3cr3t-of-a-stranger";
 pub(crate) const MECHANISMS: [&str; 3] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
 
 /// The broker, which is started once and runs until the process ends, and a log that begins now; none without Java, which
