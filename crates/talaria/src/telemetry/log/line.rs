@@ -1,4 +1,7 @@
 //! Formats one log line. Which lines are written, and where to, is decided in the parent module.
+//!
+//! Strangers choose much of what is logged (device ids, destinations, claims), so every value is cut to
+//! [`LONGEST_VALUE`], and what could forge a line or disguise its content on a terminal is escaped.
 
 use std::cell::RefCell;
 use std::fmt::{self, Write as _};
@@ -10,6 +13,9 @@ use tracing::field::{Field, Visit};
 
 use super::{Encoding, Keys};
 
+/// The most bytes of one value, the message included, that are logged. The number of the others follows them.
+const LONGEST_VALUE: usize = 512;
+
 thread_local! {
     /// Reused for all lines of a thread, so that formatting does not allocate.
     static SCRATCH: RefCell<Scratch> = RefCell::default();
@@ -20,8 +26,14 @@ struct Scratch {
     message: String,
     /// `,"key":value` for each field.
     fields: String,
-    /// The `Debug` form of a value, before it is escaped.
+    /// A value, before it is escaped.
     value: String,
+}
+
+/// Appends to a text as much as a log line may hold, and counts the rest.
+struct CutValue<'a> {
+    text: &'a mut String,
+    left_out: usize,
 }
 
 /// The line for an event, with its line feed.
@@ -66,8 +78,7 @@ impl Scratch {
 
     fn console(&self, line: &mut String, level: &str, time: &dyn fmt::Display) -> fmt::Result {
         write!(line, "{time}\t{level}\t")?;
-        // A line break in a message must not break the line.
-        line.extend(self.message.chars().map(|c| if c.is_control() { ' ' } else { c }));
+        push_escaped(line, &self.message);
         if let Some(fields) = self.fields.strip_prefix(',') {
             write!(line, "\t{{{fields}}}")?;
         }
@@ -85,11 +96,46 @@ impl Scratch {
         self.key(field);
         let _ = write!(self.fields, "{value}");
     }
+
+    fn value(&mut self, field: &Field, value: &dyn fmt::Display) {
+        if field.name() == "message" {
+            CutValue::write(&mut self.message, value);
+            return;
+        }
+        let mut text = std::mem::take(&mut self.value);
+        text.clear();
+        CutValue::write(&mut text, value);
+        self.key(field);
+        push_text(&mut self.fields, &text);
+        self.value = text;
+    }
+}
+
+impl CutValue<'_> {
+    fn write(text: &mut String, value: &dyn fmt::Display) {
+        let mut cut = CutValue { text, left_out: 0 };
+        // Writing to a String cannot fail; a value whose own formatting fails is logged as far as it came.
+        let _ = write!(cut, "{value}");
+        let left_out = cut.left_out;
+        if left_out > 0 {
+            let _ = write!(text, "… ({left_out} more bytes)");
+        }
+    }
+}
+
+impl fmt::Write for CutValue<'_> {
+    fn write_str(&mut self, part: &str) -> fmt::Result {
+        let room = if self.left_out == 0 { LONGEST_VALUE.saturating_sub(self.text.len()) } else { 0 };
+        let (fitting, rest) = part.split_at(part.floor_char_boundary(room));
+        self.text.push_str(fitting);
+        self.left_out += rest.len();
+        Ok(())
+    }
 }
 
 impl Visit for Scratch {
     fn record_f64(&mut self, field: &Field, value: f64) {
-        if value.is_finite() { self.plain(field, &value) } else { self.record_str(field, &value.to_string()) }
+        if value.is_finite() { self.plain(field, &value) } else { self.value(field, &value) }
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
@@ -105,20 +151,11 @@ impl Visit for Scratch {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        if field.name() == "message" {
-            self.message.push_str(value);
-        } else {
-            self.key(field);
-            push_text(&mut self.fields, value);
-        }
+        self.value(field, &value);
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        let mut text = std::mem::take(&mut self.value);
-        text.clear();
-        let _ = write!(text, "{value:?}");
-        self.record_str(field, &text);
-        self.value = text;
+        self.value(field, &format_args!("{value:?}"));
     }
 }
 
@@ -135,6 +172,12 @@ fn level(event: &Event<'_>) -> &'static str {
 /// Appends `text` as a JSON string.
 fn push_text(line: &mut String, text: &str) {
     line.push('"');
+    push_escaped(line, text);
+    line.push('"');
+}
+
+/// Appends `text` with everything escaped that a JSON string may not contain, and that a terminal does not show as it is.
+fn push_escaped(line: &mut String, text: &str) {
     for c in text.chars() {
         match c {
             '"' => line.push_str("\\\""),
@@ -142,11 +185,15 @@ fn push_text(line: &mut String, text: &str) {
             '\n' => line.push_str("\\n"),
             '\r' => line.push_str("\\r"),
             '\t' => line.push_str("\\t"),
-            c if c.is_control() => {
+            c if c.is_control() || is_invisible(c) => {
                 let _ = write!(line, "\\u{:04x}", u32::from(c));
             }
             c => line.push(c),
         }
     }
-    line.push('"');
+}
+
+/// Line and paragraph separators, and marks that change the direction of the text or have no width.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
