@@ -1,14 +1,13 @@
 //! A gateway as a process: its log, its signals, its limits and its exit code (contract §9.10, §9.11).
 //!
-//! Start reading at [`run`]. The order of a stop is not decided here but in `gateway`, and what SIGHUP changes in
+//! Start reading at [`run`]; what each signal does is in `signals`. The order of a stop is not decided here but in `gateway`, and what SIGHUP changes in
 //! `reload`.
+
+mod signals;
 
 use std::{pin::pin, process::ExitCode, time::Duration};
 
-use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
-    sync::oneshot,
-};
+use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
 use crate::{
@@ -19,6 +18,8 @@ use crate::{
     reload::Reload,
     telemetry::log::Logging,
 };
+
+use signals::{Request, Signals};
 
 /// How long the process waits at its end for the log to be written.
 const LAST_LINES: Duration = Duration::from_secs(1);
@@ -46,7 +47,7 @@ pub fn run(loaded: Loaded) -> ExitCode {
     descriptors::raise_limit();
     let code = match tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("talaria").build() {
         Ok(runtime) => {
-            let code = match runtime.block_on(serve(loaded)) {
+            let code = match runtime.block_on(serve(loaded, &logging)) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => error.report(),
             };
@@ -61,7 +62,7 @@ pub fn run(loaded: Loaded) -> ExitCode {
 }
 
 /// Runs a gateway until SIGTERM or SIGINT and then stops it in order; a second such signal ends the stop at once.
-async fn serve(loaded: Loaded) -> Result<(), RunError> {
+async fn serve(loaded: Loaded, logging: &Logging) -> Result<(), RunError> {
     let mut signals = Signals::listen().map_err(RunError::Signals)?;
     let convey_keys = loaded.config.device.convey_keys.clone();
     let gateway = Gateway::build(loaded.config)?;
@@ -76,8 +77,12 @@ async fn serve(loaded: Loaded) -> Result<(), RunError> {
         tokio::select! {
             ended = &mut running => return Ok(ended.map(drop)?),
             request = signals.next() => match request {
-                // The gateway's own tasks keep running while the configuration is read.
-                Request::Reload => reload.again().await,
+                Request::Reload => {
+                    reopen(logging);
+                    // The gateway's own tasks keep running while the configuration is read.
+                    reload.again().await;
+                }
+                Request::ReopenLogs => reopen(logging),
                 Request::Stop(signal) => {
                     info!(signal, "exiting due to signal");
                     break;
@@ -89,45 +94,20 @@ async fn serve(loaded: Loaded) -> Result<(), RunError> {
     loop {
         tokio::select! {
             ended = &mut running => return Ok(ended.map(drop)?),
-            request = signals.next() => if let Request::Stop(signal) = request {
-                error!(signal, "exiting at once due to a second signal, undelivered events are lost");
-                return Ok(());
+            request = signals.next() => match request {
+                Request::Stop(signal) => {
+                    error!(signal, "exiting at once due to a second signal, undelivered events are lost");
+                    return Ok(());
+                }
+                Request::Reload | Request::ReopenLogs => reopen(logging),
             }
         }
     }
 }
 
-/// The signals that the process handles.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hang_up: Signal,
-}
-
-/// What a signal requests.
-enum Request {
-    /// Read the configuration again.
-    Reload,
-    /// Stop the gateway; holds the name of the signal, for the log.
-    Stop(&'static str),
-}
-
-impl Signals {
-    fn listen() -> std::io::Result<Self> {
-        Ok(Signals {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hang_up: signal(SignalKind::hangup())?,
-        })
-    }
-
-    async fn next(&mut self) -> Request {
-        tokio::select! {
-            _ = self.terminate.recv() => Request::Stop("SIGTERM"),
-            _ = self.interrupt.recv() => Request::Stop("SIGINT"),
-            _ = self.hang_up.recv() => Request::Reload,
-        }
-    }
+fn reopen(logging: &Logging) {
+    logging.reopen();
+    info!("log files opened again");
 }
 
 impl RunError {

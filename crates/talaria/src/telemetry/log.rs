@@ -211,6 +211,14 @@ impl Logging {
         let _ = self.level.reload(LevelFilter::from(level));
     }
 
+    /// Opens the log files again by their paths, so that lines go to new files after the old ones were moved away
+    /// (contract §14.30). No line is lost; a file that cannot be opened leaves the old one in use, with an error line.
+    pub fn reopen(&self) {
+        for writer in &self.writers {
+            writer.reopen();
+        }
+    }
+
     /// The number of lines that were dropped because an output had stalled.
     pub fn dropped(&self) -> u64 {
         self.writers.iter().map(Writer::dropped).sum()
@@ -341,6 +349,69 @@ mod tests {
         let line = folder.lines().remove(0);
         let parts: Vec<&str> = line.split('\t').collect();
         assert_eq!(parts[1..], ["error", "gone", "{\"id\":\"mac:1\"}"]);
+    }
+
+    /// contract §9.9, §14.30
+    #[test]
+    fn a_file_that_was_moved_away_is_opened_again_and_no_line_is_lost() {
+        let folder = Folder::new("reopen");
+        let (logging, subscriber) = Logging::build(&folder.config()).unwrap();
+        tracing::subscriber::with_default(subscriber, || {
+            for number in 0..1000 {
+                tracing::info!(number, "line");
+                if number == 500 {
+                    std::fs::rename(folder.0.join("log"), folder.0.join("log.1")).unwrap();
+                    logging.reopen();
+                }
+            }
+        });
+        drop(logging);
+        let old = std::fs::read_to_string(folder.0.join("log.1")).unwrap();
+        let lines: Vec<_> = old.lines().map(str::to_owned).chain(folder.lines()).collect();
+        assert!(!folder.lines().is_empty(), "the new file has the last lines");
+        assert_eq!(lines.len(), 1000);
+        for (number, line) in lines.iter().enumerate() {
+            assert!(line.contains(&format!("\"number\":{number}}}")), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_opened_again_stays_in_use() {
+        let folder = Folder::new("stays");
+        let (logging, subscriber) = Logging::build(&folder.config()).unwrap();
+        tracing::subscriber::with_default(subscriber, || {
+            let open = std::fs::File::open(folder.0.join("log")).unwrap();
+            let elsewhere = folder.0.join("log.1");
+            std::fs::rename(folder.0.join("log"), &elsewhere).unwrap();
+            std::fs::create_dir(folder.0.join("log")).unwrap();
+            logging.reopen();
+            tracing::info!("kept");
+            drop(logging);
+            assert!(std::io::read_to_string(open).unwrap().contains("kept"));
+        });
+    }
+
+    /// contract §9.9
+    #[test]
+    fn a_long_value_is_cut_and_what_forges_or_disguises_a_line_is_escaped() {
+        let folder = Folder::new("cut");
+        let config = Config { encoding: Encoding::Console, ..folder.config() };
+        let long = "é".repeat(5000);
+        for config in [folder.config(), config] {
+            let (logging, subscriber) = Logging::build(&config).unwrap();
+            tracing::subscriber::with_default(subscriber, || {
+                tracing::info!(text = long, debug = ?long, display = %long, forged = "a\n{}\r\u{202e}\u{1b}[2J", "m\n{long}");
+            });
+            drop(logging);
+        }
+        let lines = folder.lines();
+        assert_eq!(lines.len(), 2);
+        for line in &lines {
+            assert!(line.len() < 5 * 560, "{}", line.len());
+            assert!(line.contains("é… (9488 more bytes)"), "{line}");
+            assert!(line.contains(r#""forged":"a\n{}\r\u202e\u001b[2J""#), "{line}");
+            assert!(line.contains(r"m\né"), "{line}");
+        }
     }
 
     #[test]

@@ -1,13 +1,19 @@
 //! The gateway as a process: started with a file, used over the network, ended by a signal.
 
+use std::fs;
 use std::net::TcpListener;
+use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
+use crate::support::eventually;
 use crate::support::http::request;
 use crate::support::process::{GatewayProcess, ON_FREE_PORTS, failed_start};
+
+/// Reached only by a test that fails.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn devices_are_listed_and_told_to_go_away_when_the_gateway_is_terminated() {
@@ -41,6 +47,37 @@ async fn an_unreachable_broker_lets_the_gateway_start_and_stop_within_its_time()
     device.next().await.unwrap().unwrap();
     gateway.signal("-INT");
     assert!(gateway.ended().await.success());
+}
+
+/// contract §9.11, §14.30
+#[tokio::test(flavor = "multi_thread")]
+async fn only_term_int_and_quit_end_the_process_and_usr1_and_hup_open_the_log_files_again() {
+    let folder = std::env::temp_dir().join(format!("talaria-reopen-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("talaria.log");
+    let mut gateway =
+        GatewayProcess::start(&format!("zap: {{outputPaths: [stdout, '{}']}}\n", file.display())).await;
+    for (signal, moved) in [("-USR1", "talaria.log.1"), ("-HUP", "talaria.log.2")] {
+        let moved = folder.join(moved);
+        fs::rename(&file, &moved).unwrap();
+        gateway.signal(signal);
+        gateway.logged("log files opened again").await;
+        eventually("the line in the new file", PATIENCE, async || {
+            fs::read_to_string(&file).is_ok_and(|text| text.contains("log files opened again"))
+        })
+        .await;
+        assert!(!fs::read_to_string(&moved).unwrap().is_empty());
+    }
+    for signal in [
+        "-USR2", "-ALRM", "-VTALRM", "-PROF", "-IO", "-PWR", "-STKFLT", "-XCPU", "-XFSZ", "-PIPE", "-34",
+        "-64",
+    ] {
+        gateway.signal(signal);
+    }
+    assert!(gateway.is_healthy().await);
+    gateway.signal("-INT");
+    assert!(gateway.ended().await.success());
+    fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]

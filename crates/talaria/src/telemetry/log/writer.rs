@@ -1,9 +1,10 @@
 //! One output of the log: a bounded queue and the thread that writes its lines.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::thread;
 use std::time::Duration;
@@ -36,28 +37,38 @@ pub(super) struct Queue {
 struct Fill {
     bytes: AtomicUsize,
     dropped: AtomicU64,
+    /// Whether the file has to be opened again before the next line is written.
+    reopen: AtomicBool,
 }
 
 #[derive(Debug)]
 enum Entry {
     Line(Bytes),
+    /// Wakes the thread to look at [`Fill::reopen`].
+    Wake,
     Stop,
+}
+
+/// Where the thread writes.
+struct Target {
+    to: io::BufWriter<Box<dyn Write + Send>>,
+    /// The path of a file, which can be opened again.
+    path: Option<PathBuf>,
 }
 
 impl Writer {
     pub(super) fn start(output: &Output) -> Result<Self, Error> {
-        let to: Box<dyn Write + Send> = match output {
-            Output::Stdout => Box::new(io::stdout()),
-            Output::Stderr => Box::new(io::stderr()),
-            Output::File(path) => match OpenOptions::new().append(true).create(true).open(path) {
-                Ok(file) => Box::new(file),
-                Err(source) => return Err(Error::Open { path: path.clone(), source }),
+        match output {
+            Output::Stdout => Self::start_with(Target::new(Box::new(io::stdout()), None)),
+            Output::Stderr => Self::start_with(Target::new(Box::new(io::stderr()), None)),
+            Output::File(path) => match open(path) {
+                Ok(file) => Self::start_with(Target::new(Box::new(file), Some(path.clone()))),
+                Err(source) => Err(Error::Open { path: path.clone(), source }),
             },
-        };
-        Self::start_with(to)
+        }
     }
 
-    fn start_with(to: Box<dyn Write + Send>) -> Result<Self, Error> {
+    fn start_with(to: Target) -> Result<Self, Error> {
         let (lines, entries) = sync_channel(MAX_LINES);
         let fill = Arc::new(Fill::default());
         let (alive, ended) = sync_channel(0);
@@ -76,6 +87,13 @@ impl Writer {
 
     pub(super) fn dropped(&self) -> u64 {
         self.queue.fill.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Lets the thread open its file again, if it has one.
+    pub(super) fn reopen(&self) {
+        self.queue.fill.reopen.store(true, Ordering::Relaxed);
+        // If the queue is full, the thread is awake or its output has stalled: it reopens before its next line.
+        let _ = self.queue.lines.try_send(Entry::Wake);
     }
 
     /// Lets the thread write the queued lines and end; waits at most `within` for it.
@@ -101,23 +119,30 @@ impl Queue {
 
 /// The thread's work: writes lines until [`Entry::Stop`]. A failed write loses its lines, since the log has no other
 /// place to report it.
-fn write_lines(entries: &Receiver<Entry>, fill: &Fill, to: Box<dyn Write + Send>) {
-    let mut to = io::BufWriter::with_capacity(64 * 1024, to);
+fn write_lines(entries: &Receiver<Entry>, fill: &Fill, mut target: Target) {
     let mut reported = 0;
     while let Ok(mut entry) = entries.recv() {
         loop {
-            let Entry::Line(line) = entry else {
-                let _ = to.flush();
-                return;
-            };
-            fill.bytes.fetch_sub(line.len(), Ordering::Relaxed);
-            let _ = to.write_all(&line);
+            if fill.reopen.swap(false, Ordering::Relaxed) {
+                target.reopen();
+            }
+            match entry {
+                Entry::Line(line) => {
+                    fill.bytes.fetch_sub(line.len(), Ordering::Relaxed);
+                    let _ = target.to.write_all(&line);
+                }
+                Entry::Wake => {}
+                Entry::Stop => {
+                    let _ = target.to.flush();
+                    return;
+                }
+            }
             match entries.try_recv() {
                 Ok(next) => entry = next,
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
             }
         }
-        let _ = to.flush();
+        let _ = target.to.flush();
         let dropped = fill.dropped.load(Ordering::Relaxed);
         if dropped > reported {
             tracing::error!(
@@ -127,6 +152,31 @@ fn write_lines(entries: &Receiver<Entry>, fill: &Fill, to: Box<dyn Write + Send>
             reported = dropped;
         }
     }
+}
+
+impl Target {
+    fn new(to: Box<dyn Write + Send>, path: Option<PathBuf>) -> Self {
+        Self { to: io::BufWriter::with_capacity(64 * 1024, to), path }
+    }
+
+    /// Opens the file again by its path. What was written before goes to the old file, which stays in use if there
+    /// cannot be a new one.
+    fn reopen(&mut self) {
+        let Some(path) = &self.path else { return };
+        let _ = self.to.flush();
+        match open(path) {
+            Ok(file) => *self = Self::new(Box::new(file), self.path.take()),
+            Err(error) => tracing::error!(
+                path = %path.display(),
+                %error,
+                "cannot open the log file again, lines still go to the one that is open"
+            ),
+        }
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).open(path)
 }
 
 #[cfg(test)]
@@ -153,11 +203,15 @@ mod tests {
         }
     }
 
+    fn start(output: StalledOutput) -> Writer {
+        Writer::start_with(Target::new(Box::new(output), None)).unwrap()
+    }
+
     #[test]
     fn a_stalled_output_drops_and_counts_instead_of_waiting() {
         let (open, gate) = std::sync::mpsc::channel();
         let (written, lines) = std::sync::mpsc::channel();
-        let mut writer = Writer::start_with(Box::new(StalledOutput { open: gate, written })).unwrap();
+        let mut writer = start(StalledOutput { open: gate, written });
         let line = Bytes::from(vec![b'x'; MAX_BYTES / 4]);
         let queue = writer.queue();
         for _ in 0..20 {
@@ -174,7 +228,7 @@ mod tests {
     fn stopping_a_stalled_output_ends_at_the_bound() {
         let (open, gate) = std::sync::mpsc::channel();
         let (written, _lines) = std::sync::mpsc::channel();
-        let mut writer = Writer::start_with(Box::new(StalledOutput { open: gate, written })).unwrap();
+        let mut writer = start(StalledOutput { open: gate, written });
         writer.queue().push(Bytes::from_static(b"stuck\n"));
         writer.stop(Duration::from_millis(1));
         drop(open);
