@@ -1,74 +1,88 @@
-//! The Kafka client as the engine needs it, so that the engine can be tested without one.
+//! The Kafka client as the engine needs it: records go in, results and reports come out as types of our own.
+//!
+//! - [`Client`] takes records and is served by one thread. [`librdkafka`] is the real one, and the only module of the
+//!   crate that may use `rdkafka` (next to the mock cluster); tests of the engine script another.
+//! - [`events`] is the way back: the engine implements [`ClientEvents`].
+//! - [`report`] is what a client has counted.
+//!
+//! A client has no order, bound or retry of its own beyond librdkafka's: the engine decides what is handed over when,
+//! and what becomes of a record that comes back. Start at [`Client`], then read `librdkafka.rs`.
 
 mod diagnosis;
+pub(crate) mod events;
 pub(crate) mod librdkafka;
 mod probe;
 mod properties;
+pub(crate) mod report;
+#[cfg(test)]
+pub(crate) mod scripted;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use events::ClientEvents;
+
 use crate::config::Config;
-use crate::delivery::DeliveryContext;
-use crate::delivery::RecordRef;
-use crate::engine::Port;
+use crate::delivery::{DeliveryContext, RecordRef};
 use crate::error::{FileError, PublishError, StartError};
 
-/// A client that buffers records and delivers them. It tells [`Port::delivered`] the fate of each, from within
-/// [`Client::poll`].
+/// A client that buffers records and delivers them. It calls [`ClientEvents::on_delivery`] with the result of each, from
+/// within [`Client::poll`].
 pub(crate) trait Client: Send + Sync {
-    /// Hands over a record. Never waits; what is kept is copied.
-    fn send(&self, record: RecordRef<'_>, context: Box<DeliveryContext>) -> Result<(), Refused>;
+    /// Hands over a record. Never waits; the client copies what it keeps.
+    fn send(&self, record: RecordRef<'_>, context: Box<DeliveryContext>) -> Result<(), SendError>;
 
     /// Serves the client's events for this long.
     fn poll(&self, timeout: Duration);
 
-    /// Sends at once what lingers for company, for as long as this lasts, which is no longer than `within`.
+    /// Sends records at once instead of lingering for a fuller batch. Returns after `within` at the latest.
     fn flush(&self, within: Duration);
 
-    /// Records and events that have not been served by [`Client::poll`].
+    /// How many records and events have not been served by [`Client::poll`].
     fn outstanding(&self) -> usize;
 
-    /// Gives up every record: each comes back as [`Failure::Gone`] or [`Failure::Doubtful`].
+    /// Gives up every record: each comes back as [`DeliveryError::NotSent`] or [`DeliveryError::MaybeWritten`].
     fn purge(&self);
 }
 
-/// A record that the client did not take.
-pub(crate) struct Refused {
+/// A record that the client did not accept.
+pub(crate) struct SendError {
     pub(crate) context: Box<DeliveryContext>,
-    pub(crate) failure: Failure,
+    pub(crate) error: DeliveryError,
 }
 
 /// Why a record came back without being delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Failure {
-    /// Nothing can help.
+pub(crate) enum DeliveryError {
+    /// No retry can help.
     Final(PublishError),
-    /// It may be sent again.
+    /// The record may be sent again.
     Transient(PublishError),
-    /// The client had no room, or is beyond use: another one, or this one later, may take the record.
-    Gone,
-    /// As [`Failure::Gone`], but the record was on its way: a broker may have written it.
-    Doubtful,
+    /// The client had no room or can no longer be used. Another client, or this one later, may accept the record.
+    NotSent,
+    /// As [`DeliveryError::NotSent`], but the record was on its way: a broker may have written it.
+    MaybeWritten,
 }
 
-/// Why there is no client.
+/// Why no client could be built.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BuildError {
     #[error(transparent)]
     File(#[from] FileError),
-    /// The client library's words: it refuses a setting, for instance a key that does not belong to its certificate.
+    /// The client library rejects a setting, for instance a key that does not belong to its certificate. Its own text.
     #[error("the kafka client refuses its settings: {0}")]
-    Refused(String),
+    Settings(String),
 }
 
 impl From<BuildError> for StartError {
     fn from(error: BuildError) -> StartError {
         match error {
             BuildError::File(error) => StartError::File(error),
-            BuildError::Refused(text) => StartError::Client(text),
+            BuildError::Settings(text) => StartError::Client(text),
         }
     }
 }
 
-/// Builds a client that reports to this port. It connects in the background.
-pub(crate) type Connect = Box<dyn Fn(&Config, Port) -> Result<Box<dyn Client>, BuildError> + Send + Sync>;
+/// Builds a client that reports to these events. It connects in the background.
+pub(crate) type Connect =
+    Box<dyn Fn(&Config, Arc<dyn ClientEvents>) -> Result<Box<dyn Client>, BuildError> + Send + Sync>;

@@ -1,86 +1,66 @@
-//! The way of a record: into the client, or into the waiting room, and at last to its receipt and the listeners.
+//! The way of a record: to the client at once or after waiting, back from the client, and to its end.
 //!
-//! Callers share nothing but atomics and the client's own locks, until the client is full: then they meet at the
-//! waiting room's lock. Receipts and listeners are called with no lock held, so that they may publish.
+//! The [`Engine`] decides what happens with a record; its parts do it:
+//!
+//! - [`backlog`]: what goes to the client when, and what waits until then. All concurrency between callers is there.
+//! - [`framing`]: the schema ids that records wait for.
+//! - [`completion`]: publish events, log lines and receipts.
+//! - [`dead_letter`]: what a dead letter holds.
+//! - [`clients`]: what is known of the clients so far.
+//! - [`events`]: what a client reports, as calls of the engine; and how a client is built.
+//! - [`worker`]: the thread that serves the client and replaces it.
+//!
+//! It knows no librdkafka (that is `client/`) and no routes (that is the publisher's). Receipts and listeners are called
+//! with no lock held, so that they may publish. Start at [`Engine::dispatch`] and [`Engine::delivered`].
 
+pub(crate) mod backlog;
+mod clients;
+mod completion;
+mod connection;
 mod dead_letter;
-mod fate;
-mod gate;
-mod port;
-mod room;
-#[cfg(test)]
-pub(crate) mod scripted;
-#[cfg(test)]
-mod tests;
+pub(crate) mod events;
+mod framing;
+pub(crate) mod instance;
+mod log_throttle;
+pub(crate) mod settings;
+mod statistics;
 pub(crate) mod worker;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering, Ordering::SeqCst};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
-use arc_swap::{ArcSwap, ArcSwapOption};
-use parking_lot::Mutex;
-use tokio::sync::Notify;
 use wrp::QosLevel;
 
-pub(crate) use fate::Origin;
-pub(crate) use port::{ClientError, Port};
-
-use crate::buffer::Buffer;
-use crate::client::{BuildError, Client, Connect, Failure};
-use crate::complaint::Complaints;
+use self::backlog::{Backlog, Buffered, Failed, Production, Waiting};
+use self::clients::Clients;
+pub(crate) use self::completion::{Completion, FailedIn};
+use self::dead_letter::{DeadLetter, Original};
+use self::framing::SchemaFraming;
+use self::instance::ClientInstance;
+use crate::client::DeliveryError;
 use crate::config::Config;
-use crate::delivery::DeliveryContext;
-use crate::delivery::{Record, RecordRef};
+use crate::connection_failure::ConnectionFailure;
+use crate::dead_letter::DeadLetterOutcome;
+use crate::delivery::{DeliveryContext, Record, RecordRef};
 use crate::error::PublishError;
-use crate::files::{self, Fingerprint};
-use crate::listener::Listeners;
-use crate::problem::{ConnectionProblem, Problems};
-use crate::publisher::Buffered;
-use crate::routing::{RouteTable, Target};
+use crate::routing::Target;
 use crate::schema::{Frame, Schemas};
-use crate::stats::{Accumulator, ClientStats};
-use crate::waiting::Waiting;
-use gate::Gate;
-use room::{Door, Room};
+use crate::stats::ClientStats;
 
-/// The largest record of a client that is not told another size, in bytes.
+/// The largest record of a client without a configured size, in bytes.
 const DEFAULT_RECORD_BYTES: u64 = 1_000_000;
 
-/// What all clones of a publisher share, together with the thread that serves the client.
+/// What all clones of a publisher share with the thread that serves the client.
 pub(crate) struct Engine {
-    pub(crate) routes: ArcSwap<RouteTable>,
-    pub(crate) listeners: Listeners,
+    pub(crate) completion: Completion,
+    backlog: Backlog<Production<ClientInstance, SchemaFraming>>,
+    clients: Clients,
     limits: Limits,
-    buffer: Buffer,
-    client: ArcSwapOption<Generation>,
-    room: Mutex<Room>,
-    /// Whether records wait, or must: then everybody goes to the waiting room, so that order is kept.
-    waits: AtomicBool,
-    /// Told whenever there may be room again.
-    room_freed: Notify,
-    sequence: AtomicU64,
-    phase: AtomicU8,
-    /// Whether the client that runs is beyond use.
-    replace: AtomicBool,
-    /// Whether records of low QoS may wait as well: while a client is replaced or the next record's schema has no id,
-    /// and until what waited then has left or the client is full.
-    low_waits: AtomicBool,
-    /// How many clients were built: the number of the next one.
-    clients: AtomicU64,
-    /// The client that delivered a record last.
-    reached_by: AtomicU64,
-    /// Records that were given up on their way since the replacement began: they may be written twice.
-    doubtful: AtomicU64,
-    problems: Problems,
-    /// Records that the stop left behind.
-    undelivered: AtomicU64,
-    complaints: Complaints,
-    /// None without a registry.
-    pub(crate) schemas: Option<Arc<Schemas>>,
     /// Where dead letters go, if anywhere.
     dead_letters: Option<Arc<Target>>,
-    stats: Mutex<Accumulator>,
+    /// Records that came back from the client after the backlog was closed.
+    undelivered: AtomicU64,
 }
 
 /// What bounds a record.
@@ -89,247 +69,268 @@ struct Limits {
     record_bytes: AtomicUsize,
     delivery_timeout: Option<Duration>,
     low_retries: u64,
-    /// The configured brokers, by whose order the statistics name them.
-    seeds: Vec<String>,
 }
 
-/// One client, and which of the publisher's clients it is.
-pub(crate) struct Generation {
-    client: Box<dyn Client>,
-    number: u64,
-    /// What the files held that it was built from.
-    files: Fingerprint,
-}
-
-/// No client has this number.
-const NO_CLIENT: u64 = u64::MAX;
-
-/// Whether messages are taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    New,
-    Running,
-    Stopped,
-}
-
-/// A record that goes nowhere.
-pub(crate) struct Refusal {
+/// A record that was not accepted. Its result is still to be reported.
+pub(crate) struct DispatchError {
     pub(crate) context: Box<DeliveryContext>,
     pub(crate) error: PublishError,
 }
 
-/// Why the client did not take a record.
-enum Turned {
-    /// Later perhaps.
-    NoRoom(Box<DeliveryContext>),
-    /// Never.
-    Away(Refusal),
-}
-
 impl Engine {
-    pub(crate) fn new(config: &Config, routes: RouteTable) -> Engine {
+    pub(crate) fn new(config: &Config, schemas: Option<Arc<Schemas>>) -> Engine {
         let timeout = config.record_delivery_timeout;
-        let schemas = Schemas::new(&config.schema_registry).map(Arc::new);
-        if let Some(schemas) = &schemas {
-            routes.assign_subjects(&schemas.subjects);
-        }
+        let (records, bytes) = (config.max_buffered_records, config.max_buffered_bytes);
         Engine {
-            routes: ArcSwap::from_pointee(routes),
-            listeners: Listeners::default(),
+            completion: Completion::default(),
+            backlog: Backlog::new(records, bytes, config.waiting, SchemaFraming::new(schemas)),
+            clients: Clients::new(config.brokers.iter().map(|broker| broker.trim().to_owned())),
             limits: Limits {
                 record_bytes: AtomicUsize::new(record_bytes(config)),
                 delivery_timeout: (!timeout.is_zero()).then_some(timeout),
                 low_retries: config.max_record_retries,
-                seeds: config.brokers.iter().map(|broker| broker.trim().to_owned()).collect(),
             },
-            buffer: Buffer::new(config.max_buffered_records, config.max_buffered_bytes),
-            client: ArcSwapOption::empty(),
-            room: Mutex::new(Room::new(config.waiting)),
-            waits: AtomicBool::new(false),
-            room_freed: Notify::new(),
-            sequence: AtomicU64::new(0),
-            phase: AtomicU8::new(Phase::New as u8),
-            replace: AtomicBool::new(false),
-            low_waits: AtomicBool::new(false),
-            clients: AtomicU64::new(0),
-            reached_by: AtomicU64::new(NO_CLIENT),
-            doubtful: AtomicU64::new(0),
-            problems: Problems::default(),
-            undelivered: AtomicU64::new(0),
-            complaints: Complaints::default(),
-            schemas,
             dead_letters: dead_letter::target(&config.dead_letter),
-            stats: Mutex::default(),
+            undelivered: AtomicU64::new(0),
         }
     }
 
-    /// Takes up other routes, from the next message on.
-    pub(crate) fn take_up(&self, routes: RouteTable) {
-        if let Some(schemas) = &self.schemas {
-            routes.assign_subjects(&schemas.subjects);
-        }
-        self.routes.store(Arc::new(routes));
+    /// What values are framed with; none without a registry.
+    pub(crate) fn schemas(&self) -> Option<&Arc<Schemas>> {
+        self.backlog.framing().schemas()
     }
 
-    /// Sends a record, or lets it wait if its level is above low. Never waits itself.
+    /// Sends a record, or lets it wait as its level allows. Never waits itself.
     pub(crate) fn dispatch(
         &self,
         record: RecordRef<'_>,
-        context: Box<DeliveryContext>,
-    ) -> Result<(), Refusal> {
-        let context = match self.offer(record, context) {
-            Ok(()) => return Ok(()),
-            Err(Turned::Away(refusal)) => return Err(refusal),
-            Err(Turned::NoRoom(context)) => context,
-        };
-        let may_wait = context.frame == Frame::Open || self.low_waits.load(SeqCst);
-        if context.level == QosLevel::Low && !may_wait {
-            return Err(Refusal { context, error: PublishError::BufferFull });
+        mut context: Box<DeliveryContext>,
+    ) -> Result<(), DispatchError> {
+        if let Err(error) = self.check(record, &mut context) {
+            return Err(self.reject(record, context, error));
         }
-        let waiting = Waiting { record: record.to_record(), context };
-        self.admit(waiting, Door::Displacing)
-            .map_err(|(waiting, error)| Refusal { context: waiting.context, error })
+        let (is_unframed, mut failed) = (context.frame == Frame::Open, Vec::new());
+        let result = self.backlog.submit(record, context, &mut failed);
+        self.fail(failed);
+        match result {
+            Ok(()) => self.accepted(is_unframed),
+            Err((context, error)) => return Err(self.reject(record, context, error)),
+        }
+        Ok(())
     }
 
-    /// Sends a record as soon as there is room for it, in the client or the waiting room. Displaces none.
+    /// Sends a record as soon as the client or the backlog has room for it. Evicts no other record.
     ///
     /// If the future is dropped before, the record goes nowhere.
-    pub(crate) async fn enter(
+    pub(crate) async fn dispatch_when_room(
         &self,
-        mut record: Record,
+        record: Record,
         mut context: Box<DeliveryContext>,
-    ) -> Result<(), Refusal> {
-        loop {
-            let freed = self.room_freed.notified();
-            tokio::pin!(freed);
-            // From here on no release is missed.
-            freed.as_mut().enable();
-            context = match self.offer(record.as_ref(), context) {
-                Ok(()) => return Ok(()),
-                Err(Turned::Away(refusal)) => return Err(refusal),
-                Err(Turned::NoRoom(context)) => context,
-            };
-            match self.admit(Waiting { record, context }, Door::Polite) {
-                Ok(()) => return Ok(()),
-                Err((waiting, PublishError::BufferFull)) => Waiting { record, context } = waiting,
-                Err((waiting, error)) => return Err(Refusal { context: waiting.context, error }),
-            }
-            freed.await;
+    ) -> Result<(), DispatchError> {
+        if let Err(error) = self.check(record.as_ref(), &mut context) {
+            return Err(self.reject(record.as_ref(), context, error));
         }
+        let is_unframed = context.frame == Frame::Open;
+        let submitted =
+            self.backlog.submit_when_room(Waiting { record, context }, |failed| self.fail(failed));
+        match submitted.await {
+            Ok(()) => self.accepted(is_unframed),
+            Err((Waiting { record, context }, error)) => {
+                return Err(self.reject(record.as_ref(), context, error));
+            }
+        }
+        Ok(())
     }
 
-    fn offer(&self, record: RecordRef<'_>, mut context: Box<DeliveryContext>) -> Result<(), Turned> {
+    /// Measures a record, and checks that it can be delivered at all.
+    fn check(&self, record: RecordRef<'_>, context: &mut DeliveryContext) -> Result<(), PublishError> {
         context.bytes = record.size();
         let (size, limit) = (context.bytes, self.limits.record_bytes.load(Ordering::Relaxed));
         if size > limit {
-            return Err(self.turn_away(record, context, PublishError::TooLarge { size, limit }));
+            return Err(PublishError::TooLarge { size, limit });
         }
-        if context.frame == Frame::Open {
-            return Err(match self.gate(&context.target) {
-                Gate::Never(error) => self.turn_away(record, context, error),
-                Gate::Open(_) | Gate::Shut => Turned::NoRoom(context),
-            });
-        }
-        if self.waits.load(SeqCst) || !self.buffer.reserve(size) {
-            return Err(Turned::NoRoom(context));
-        }
-        context.sequence = self.sequence.fetch_add(1, Ordering::Relaxed);
-        match self.send(record, context) {
-            Err(Turned::Away(Refusal { context, error })) => Err(self.turn_away(record, context, error)),
-            result => result,
+        let never = || self.backlog.framing().never(&context.target);
+        if context.frame == Frame::Open { never().map_or(Ok(()), Err) } else { Ok(()) }
+    }
+
+    fn accepted(&self, is_unframed: bool) {
+        if is_unframed {
+            self.backlog.framing().count_waiting();
         }
     }
 
-    /// Refuses a record for good.
-    fn turn_away(&self, record: RecordRef<'_>, context: Box<DeliveryContext>, error: PublishError) -> Turned {
-        self.bury(record, &context, &error);
-        Turned::Away(Refusal { context, error })
+    fn reject(
+        &self,
+        record: RecordRef<'_>,
+        context: Box<DeliveryContext>,
+        error: PublishError,
+    ) -> DispatchError {
+        self.send_dead_letter(record, &context, &error);
+        DispatchError { context, error }
     }
 
-    /// Hands a record to the client. Its room has been taken, and is given back if the client refuses.
-    fn send(&self, record: RecordRef<'_>, mut context: Box<DeliveryContext>) -> Result<(), Turned> {
-        context.attempts += 1;
+    /// Takes a record back from the client. `record` copies what the client still holds of it.
+    pub(crate) fn delivered(
+        &self,
+        context: Box<DeliveryContext>,
+        result: Result<(), DeliveryError>,
+        record: &dyn Fn(Arc<Target>) -> Record,
+    ) {
         let bytes = context.bytes;
-        let turned = match &*self.client.load() {
-            None => Turned::NoRoom(context),
-            Some(generation) => match generation.client.send(record, context) {
-                Ok(()) => return Ok(()),
-                Err(refused) => match refused.failure {
-                    Failure::Gone | Failure::Doubtful => Turned::NoRoom(refused.context),
-                    Failure::Final(error) | Failure::Transient(error) => {
-                        Turned::Away(Refusal { context: refused.context, error })
-                    }
-                },
-            },
+        let mut failed = Vec::new();
+        let records_wait = match result {
+            Ok(()) => {
+                let records_wait = self.backlog.free(bytes);
+                self.finish(context, Ok(()));
+                records_wait
+            }
+            Err(DeliveryError::Final(error)) => {
+                let records_wait = self.backlog.free(bytes);
+                if error.dead_letter_reason().is_some() {
+                    self.send_dead_letter(record(Arc::clone(&context.target)).as_ref(), &context, &error);
+                }
+                self.finish(context, Err(error));
+                records_wait
+            }
+            Err(DeliveryError::Transient(error)) => self.send_again(context, record, error),
+            Err(DeliveryError::NotSent | DeliveryError::MaybeWritten) => {
+                let error = PublishError::Broker {
+                    code: "ClientGone".into(),
+                    reason: "the kafka client was replaced before it delivered the record".into(),
+                };
+                self.send_again(context, record, error)
+            }
         };
-        self.buffer.release(bytes);
-        Err(turned)
-    }
-
-    /// Whether messages are taken, else why not.
-    pub(crate) fn accepts(&self) -> Result<(), PublishError> {
-        match self.phase.load(Ordering::Relaxed) {
-            phase if phase == Phase::Running as u8 => Ok(()),
-            phase if phase == Phase::New as u8 => Err(PublishError::NotStarted),
-            _ => Err(PublishError::Stopped),
+        if records_wait {
+            self.backlog.pump(&mut failed);
+            self.fail(failed);
         }
     }
 
-    /// Takes messages from now on.
-    pub(crate) fn open(&self) {
-        self.reopen();
-        self.phase.store(Phase::Running as u8, Ordering::Relaxed);
+    /// Lets a record be sent again, in its old place, unless its time or its retries are over: then it fails with the
+    /// error. Returns whether records wait.
+    fn send_again(
+        &self,
+        context: Box<DeliveryContext>,
+        record: &dyn Fn(Arc<Target>) -> Record,
+        error: PublishError,
+    ) -> bool {
+        let bytes = context.bytes;
+        let is_late = self.is_late(&context, Instant::now());
+        let retries_exhausted = context.level == QosLevel::Low && context.attempts > self.limits.low_retries;
+        let (context, error) = if is_late || retries_exhausted {
+            (context, if is_late { PublishError::Timeout } else { error })
+        } else {
+            let record = record(Arc::clone(&context.target));
+            match self.backlog.put_back(Waiting { record, context }) {
+                Ok(()) => return self.backlog.free(bytes),
+                Err(waiting) => {
+                    self.undelivered.fetch_add(1, Ordering::Relaxed);
+                    (waiting.context, PublishError::Stopped)
+                }
+            }
+        };
+        let records_wait = self.backlog.free(bytes);
+        self.finish(context, Err(error));
+        records_wait
     }
 
-    /// Takes no messages any more; those that were taken go on.
-    pub(crate) fn refuse_new(&self) {
-        self.phase.store(Phase::Stopped as u8, Ordering::Relaxed);
+    /// Sends what waits, as far as there is room. For who knows that something has changed, and for the worker now and
+    /// then.
+    pub(crate) fn pump(&self) {
+        let mut failed = Vec::new();
+        self.backlog.pump_if_waiting(&mut failed);
+        self.fail(failed);
     }
 
-    /// How full the client and the waiting room are.
-    pub(crate) fn buffered(&self) -> Buffered {
-        let (records, bytes) = self.buffer.used();
-        let (waiting_records, waiting_bytes) = self.room.lock().queue.used();
-        let (max_records, max_bytes) = (self.buffer.max_records, self.buffer.max_bytes);
-        Buffered { records, bytes, max_records, max_bytes, waiting_records, waiting_bytes }
+    /// Fails the records that have waited longer than their delivery timeout.
+    fn expire(&self, now: Instant) {
+        if self.limits.delivery_timeout.is_none() {
+            return;
+        }
+        for waiting in self.backlog.expire(|context| self.is_late(context, now)) {
+            self.finish(waiting.context, Err(PublishError::Timeout));
+        }
     }
 
-    /// What the clients have counted.
-    pub(crate) fn client_stats(&self) -> ClientStats {
-        self.stats.lock().snapshot()
+    fn is_late(&self, context: &DeliveryContext, now: Instant) -> bool {
+        self.limits.delivery_timeout.is_some_and(|timeout| now >= context.submitted + timeout)
     }
 
-    /// Builds another client, which takes no records until it is installed.
-    pub(crate) fn build(
-        self: &Arc<Self>,
-        connect: &Connect,
-        config: &Config,
-    ) -> Result<Arc<Generation>, BuildError> {
-        let number = self.clients.fetch_add(1, Ordering::Relaxed);
-        // Looked at before: what changes meanwhile is seen at the next look.
-        let files = files::fingerprint(config);
-        let client = connect(config, Port::new(self, number))?;
-        Ok(Arc::new(Generation { client, number, files }))
+    /// Sends records to another client from now on, first those that wait.
+    fn resume(&self, next: Arc<ClientInstance>) {
+        let mut failed = Vec::new();
+        self.backlog.resume(next, &mut failed);
+        self.fail(failed);
     }
 
-    /// Holds records to the limits of another configuration.
+    /// Rejects records from now on, and fails those that wait. Returns how many these were, and the client.
+    fn close(&self) -> (u64, Option<Arc<ClientInstance>>) {
+        let (waited, client) = self.backlog.close();
+        let count = waited.len() as u64;
+        for waiting in waited {
+            self.finish(waiting.context, Err(PublishError::Stopped));
+        }
+        (count, client)
+    }
+
+    /// Ends records that the backlog gave up.
+    fn fail(&self, failed: Vec<Failed>) {
+        for (Waiting { record, context }, error) in failed {
+            self.send_dead_letter(record.as_ref(), &context, &error);
+            self.finish(context, Err(error));
+        }
+    }
+
+    fn finish(&self, context: Box<DeliveryContext>, result: Result<(), PublishError>) {
+        self.completion.record(*context, result, FailedIn::Delivery);
+    }
+
+    /// Sends a dead letter for a record, if its error is one that lasts. The record's own result is not changed by that.
+    ///
+    /// A dead letter is a record like others: bounded by the backlog, with the level of the original. There is none for a
+    /// dead letter.
+    fn send_dead_letter(&self, record: RecordRef<'_>, context: &DeliveryContext, error: &PublishError) {
+        let (Some(reason), None) = (error.dead_letter_reason(), context.dead_letter) else { return };
+        let Some(target) = &self.dead_letters else {
+            return self.completion.listeners.on_dead_letter(reason, DeadLetterOutcome::Discarded);
+        };
+        let (value, content_type) = self.backlog.framing().unframed(record, context.frame);
+        let original = Original { record, context, value, content_type };
+        let limit = self.limits.record_bytes.load(Ordering::Relaxed);
+        let letter = DeadLetter::new(&original, error, reason, limit);
+        let context = DeliveryContext::dead_letter(Arc::clone(target), context, reason, Instant::now());
+        if let Err(DispatchError { context, error }) = self.dispatch(letter.record(target), context) {
+            self.finish(context, Err(error));
+        }
+    }
+
+    /// Bounds records by another configuration.
     pub(crate) fn limit_records(&self, config: &Config) {
         self.limits.record_bytes.store(record_bytes(config), Ordering::Relaxed);
     }
 
-    /// The number of the client that takes records.
-    #[cfg(test)]
-    pub(crate) fn serving(&self) -> Option<u64> {
-        self.client.load().as_ref().map(|generation| generation.number)
+    /// How full the client and the backlog are.
+    pub(crate) fn buffered(&self) -> Buffered {
+        self.backlog.usage()
+    }
+
+    pub(crate) fn client_stats(&self) -> ClientStats {
+        self.clients.stats()
     }
 
     /// What keeps the publisher from its brokers.
-    pub(crate) fn problem(&self) -> Option<ConnectionProblem> {
-        self.problems.current()
+    pub(crate) fn connection_failure(&self) -> Option<ConnectionFailure> {
+        self.clients.connection_failure()
+    }
+
+    /// The number of the client that gets records; none while one is replaced.
+    pub(crate) fn current_client(&self) -> Option<u64> {
+        self.backlog.with_client(|client| client.map(|client| client.number))
     }
 }
 
-/// The largest record that a client with this configuration takes, in bytes.
+/// The largest record that a client with this configuration accepts, in bytes.
 fn record_bytes(config: &Config) -> usize {
     let batch = config.dynamic.batch_max_bytes;
     let record = if batch == 0 { DEFAULT_RECORD_BYTES } else { batch };

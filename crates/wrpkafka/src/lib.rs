@@ -24,13 +24,11 @@
 #[doc(hidden)]
 pub mod bench;
 #[cfg(feature = "client")]
-mod buffer;
-#[cfg(feature = "client")]
 mod client;
 mod compile;
-#[cfg(feature = "client")]
-mod complaint;
 pub mod config;
+#[cfg(feature = "client")]
+mod connection_failure;
 mod dead_letter;
 #[cfg(feature = "client")]
 mod delivery;
@@ -44,8 +42,6 @@ mod listener;
 #[cfg(feature = "mock")]
 pub mod mock;
 mod outcome;
-#[cfg(feature = "client")]
-mod problem;
 #[cfg(feature = "client")]
 mod publisher;
 #[cfg(feature = "client")]
@@ -61,21 +57,21 @@ mod stats;
 #[cfg(test)]
 #[cfg(feature = "client")]
 mod test_folder;
-#[cfg(feature = "client")]
-mod waiting;
 
 pub use config::{Config, ConfigError, DynamicConfig, Fault, Route};
+#[cfg(feature = "client")]
+pub use connection_failure::ConnectionFailure;
 pub use dead_letter::{DeadLetterOutcome, DeadLetterReason};
 #[cfg(feature = "client")]
 pub use delivery::Receipt;
+#[cfg(feature = "client")]
+pub use engine::backlog::Buffered;
 pub use error::{ErrorType, FileError, PublishError, StartError};
 #[cfg(feature = "client")]
 pub use listener::{Listener, ListenerId, PublishEvent};
 pub use outcome::Outcome;
 #[cfg(feature = "client")]
-pub use problem::ConnectionProblem;
-#[cfg(feature = "client")]
-pub use publisher::{Buffered, Publisher, Stopped};
+pub use publisher::{Publisher, Stopped};
 pub use routing::{
     Attribute, Attributes, CachedVerdict, Filtered, FilteredBy, HeaderBlock, Key, Plan, PlannedRecord,
     RouteTable, RoutingError, Sender, Target,

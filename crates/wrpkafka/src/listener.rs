@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
+use crate::connection_failure::ConnectionFailure;
 use crate::dead_letter::{DeadLetterOutcome, DeadLetterReason};
 use crate::error::{ErrorType, PublishError};
-use crate::problem::ConnectionProblem;
 use crate::routing::Filtered;
 use crate::stats::ClientStats;
 
@@ -36,10 +36,10 @@ pub trait Listener: Send + Sync {
         let _ = stats;
     }
 
-    /// Called from one of the client's threads when a problem with the brokers is logged, which is at most once a minute
-    /// for each problem. [`Publisher::problem`](crate::Publisher::problem) tells whether it persists.
-    fn on_connection_problem(&self, problem: ConnectionProblem) {
-        let _ = problem;
+    /// Called from one of the client's threads when a connection failure is logged, which is at most once a minute
+    /// for each cause. [`Publisher::connection_failure`](crate::Publisher::connection_failure) tells whether it persists.
+    fn on_connection_failure(&self, failure: ConnectionFailure) {
+        let _ = failure;
     }
 }
 
@@ -98,9 +98,9 @@ impl Listeners {
         }
     }
 
-    pub(crate) fn on_connection_problem(&self, problem: ConnectionProblem) {
+    pub(crate) fn on_connection_failure(&self, failure: ConnectionFailure) {
         for (_, listener) in self.all.load().iter() {
-            listener.on_connection_problem(problem);
+            listener.on_connection_failure(failure);
         }
     }
 

@@ -1,29 +1,42 @@
+//! The public face: a [`Publisher`] is made from a configuration, started, published with, changed and stopped.
+//!
+//! Here a message becomes records (`plan`, `publisher/encode.rs`); what happens to a record from then on is the engine's.
+//! The calls that publish are in `publisher/submit.rs` and `publisher/publish.rs`, those that change the configuration in
+//! `publisher/update.rs`.
+
 mod encode;
-mod live;
+mod lifecycle;
 mod publish;
 mod submit;
+mod update;
 
-pub(crate) use live::Settings;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use wrp::{MessageRef, QosLevel};
 
+use self::lifecycle::Lifecycle;
 use crate::client::{Connect, librdkafka};
 use crate::config::{Config, ConfigError};
+use crate::connection_failure::ConnectionFailure;
 use crate::delivery::Receipt;
 use crate::engine::Engine;
+use crate::engine::backlog::Buffered;
+use crate::engine::settings::Settings;
 use crate::engine::worker::{Order, StopRequest, Worker};
 use crate::error::{PublishError, StartError};
 use crate::listener::{Listener, ListenerId};
 use crate::outcome::Outcome;
 use crate::registry::RegistryThread;
 use crate::routing::{Plan, RouteTable, RoutingError, Sender};
-use crate::schema::SchemaStats;
+use crate::schema::{SchemaStats, Schemas};
 use crate::stats::ClientStats;
 
 /// Publishes WRP messages to Kafka. Cheap to clone: all clones are the same publisher.
@@ -39,24 +52,21 @@ pub struct Publisher {
 
 struct Shared {
     settings: Arc<Settings>,
+    /// Swapped as a whole when the configuration changes.
+    routes: ArcSwap<RouteTable>,
     engine: Arc<Engine>,
     connect: Arc<Connect>,
-    life: Mutex<Life>,
-}
-
-/// Where a publisher is in its life.
-enum Life {
-    Idle,
-    /// The client's thread ends when the sender is dropped, too.
-    Running(Running),
+    lifecycle: Lifecycle,
+    /// Held while the publisher is started, stopped or changed.
+    threads: Mutex<Option<Threads>>,
 }
 
 /// The threads of a publisher that runs.
-struct Running {
-    /// The client's, which ends when this is dropped, too.
-    control: mpsc::Sender<Order>,
+struct Threads {
+    /// To the client's thread, which also ends when this is dropped.
+    worker: mpsc::Sender<Order>,
     /// The schema registry's, if there is one.
-    registry_thread: Option<RegistryThread>,
+    registry: Option<RegistryThread>,
 }
 
 /// What [`Publisher::stop`] leaves behind.
@@ -65,23 +75,6 @@ pub struct Stopped {
     /// Records that were neither acknowledged nor refused in time. Their receipts say so. Some of them may have been
     /// written: those that a broker had not acknowledged yet.
     pub undelivered: u64,
-}
-
-/// How full a publisher is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Buffered {
-    /// Records in the client, not yet acknowledged.
-    pub records: u64,
-    /// The bytes of their keys, values and headers.
-    pub bytes: u64,
-    /// `maxBufferedRecords`.
-    pub max_records: u64,
-    /// `maxBufferedBytes`.
-    pub max_bytes: u64,
-    /// Records that wait for room in the client.
-    pub waiting_records: u64,
-    /// Their bytes.
-    pub waiting_bytes: u64,
 }
 
 impl Publisher {
@@ -96,10 +89,19 @@ impl Publisher {
     /// As [`new`](Publisher::new), with another client.
     pub(crate) fn with_client(config: Config, connect: Connect) -> Result<Publisher, ConfigError> {
         let routes = config.compile()?;
-        let engine = Arc::new(Engine::new(&config, routes));
-        let (connect, life) = (Arc::new(connect), Mutex::new(Life::Idle));
-        let settings = Arc::new(Settings::new(config));
-        Ok(Publisher { shared: Some(Arc::new(Shared { settings, engine, connect, life })) })
+        let schemas = Schemas::new(&config.schema_registry).map(Arc::new);
+        if let Some(schemas) = &schemas {
+            routes.assign_subjects(&schemas.subjects);
+        }
+        let shared = Shared {
+            engine: Arc::new(Engine::new(&config, schemas)),
+            settings: Arc::new(Settings::new(config)),
+            routes: ArcSwap::from_pointee(routes),
+            connect: Arc::new(connect),
+            lifecycle: Lifecycle::default(),
+            threads: Mutex::new(None),
+        };
+        Ok(Publisher { shared: Some(Arc::new(shared)) })
     }
 
     /// A publisher that takes every message silently and sends none.
@@ -120,22 +122,12 @@ impl Publisher {
     /// See [`StartError`].
     pub fn start(&self) -> Result<(), StartError> {
         let Some(shared) = &self.shared else { return Ok(()) };
-        let mut life = shared.life.lock();
-        if matches!(*life, Life::Running(_)) {
+        let mut threads = shared.threads.lock();
+        if threads.is_some() {
             return Err(StartError::AlreadyStarted);
         }
         shared.announce();
-        let registry = &shared.settings.get().schema_registry;
-        let registry_thread = shared.engine.schemas.as_ref().map(|schemas| {
-            let engine = Arc::downgrade(&shared.engine);
-            let on_answer = move || {
-                if let Some(engine) = engine.upgrade() {
-                    engine.subject_decided();
-                }
-            };
-            RegistryThread::start(schemas, registry, on_answer).map_err(StartError::SchemaRegistry)
-        });
-        let registry_thread = registry_thread.transpose()?;
+        let registry = shared.start_registry_thread().map_err(StartError::SchemaRegistry)?;
         let (control, orders) = mpsc::channel();
         let (engine, connect) = (Arc::clone(&shared.engine), Arc::clone(&shared.connect));
         let worker = Worker::new(engine, connect, Arc::clone(&shared.settings), orders)?;
@@ -143,31 +135,31 @@ impl Publisher {
             .name("wrpkafka".to_owned())
             .spawn(move || worker.run())
             .map_err(StartError::Thread)?;
-        *life = Life::Running(Running { control, registry_thread });
-        shared.engine.open();
+        *threads = Some(Threads { worker: control, registry });
+        shared.lifecycle.run();
         tracing::info!("Kafka publisher started successfully");
         Ok(())
     }
 
-    /// Refuses new messages, waits at most `within` for what is buffered to be acknowledged, then fails what is left.
+    /// Rejects new messages, waits at most `within` until what is buffered is acknowledged, then fails what is left.
     ///
     /// Needs no particular runtime. A second stop, or one of a publisher that was never started, does nothing. A stopped
     /// publisher may be started again.
     pub async fn stop(&self, within: Duration) -> Stopped {
         let Some(shared) = &self.shared else { return Stopped { undelivered: 0 } };
-        let life = std::mem::replace(&mut *shared.life.lock(), Life::Idle);
-        shared.engine.refuse_new();
+        let threads = shared.threads.lock().take();
+        shared.lifecycle.stop();
         let mut undelivered = 0;
-        if let Life::Running(Running { control, registry_thread }) = life {
+        if let Some(Threads { worker, registry }) = threads {
             let (reply, answer) = oneshot::channel();
             let now = Instant::now();
             // A deadline too far away to be expressed is none.
             let deadline = now.checked_add(within).unwrap_or(now + Duration::from_secs(86_400));
-            if control.send(Order::Stop(StopRequest { deadline, reply })).is_ok() {
+            if worker.send(Order::Stop(StopRequest { deadline, reply })).is_ok() {
                 undelivered = answer.await.unwrap_or_default();
             }
-            // Kept so long, as records may have waited for it.
-            drop(registry_thread);
+            // Only now, as records may have waited for a schema's id.
+            drop(registry);
         }
         if undelivered > 0 {
             tracing::error!(undelivered, "Kafka publisher stopped");
@@ -283,6 +275,13 @@ impl Publisher {
         self.shared.as_ref().map(|shared| shared.engine.buffered()).unwrap_or_default()
     }
 
+    /// What keeps the publisher from its brokers, if anything does. It ends when a broker has accepted a record, or was
+    /// connected by the latest report ([`Config::statistics_interval`]).
+    #[must_use]
+    pub fn connection_failure(&self) -> Option<ConnectionFailure> {
+        self.shared.as_ref().and_then(|shared| shared.engine.connection_failure())
+    }
+
     /// What the clients have counted, as of the latest report
     /// ([`Config::statistics_interval`]).
     #[must_use]
@@ -293,7 +292,7 @@ impl Publisher {
     /// What there has been to do with the schema registry. All zero without one.
     #[must_use]
     pub fn schema_stats(&self) -> SchemaStats {
-        let schemas = self.shared.as_ref().and_then(|shared| shared.engine.schemas.as_ref());
+        let schemas = self.shared.as_ref().and_then(|shared| shared.engine.schemas());
         schemas.map(|schemas| schemas.stats()).unwrap_or_default()
     }
 
@@ -301,7 +300,7 @@ impl Publisher {
     #[expect(clippy::needless_pass_by_value, reason = "a listener is handed over")]
     pub fn add_listener(&self, listener: Arc<dyn Listener>) -> ListenerId {
         match &self.shared {
-            Some(shared) => shared.engine.listeners.add(&listener),
+            Some(shared) => shared.engine.completion.listeners.add(&listener),
             None => ListenerId::default(),
         }
     }
@@ -309,7 +308,7 @@ impl Publisher {
     /// Removes a listener. An event that is being told may still reach it.
     pub fn remove_listener(&self, id: ListenerId) {
         if let Some(shared) = &self.shared {
-            shared.engine.listeners.remove(id);
+            shared.engine.completion.listeners.remove(id);
         }
     }
 }
@@ -329,22 +328,35 @@ impl Shared {
             dynamicConfig = ?config.dynamic,
             "Creating Kafka publisher"
         );
-        live::warn_if_unverified(&config.tls);
+        update::warn_if_unverified(&config.tls);
     }
 
-    /// What becomes of a message, if messages are taken at all. The listeners are told of the routes that filter it.
+    /// The schema registry's thread, if there is a registry.
+    fn start_registry_thread(&self) -> Result<Option<RegistryThread>, String> {
+        let Some(schemas) = self.engine.schemas() else { return Ok(None) };
+        let engine = Arc::downgrade(&self.engine);
+        // Records may have waited for what the registry has answered.
+        let on_answer = move || {
+            if let Some(engine) = engine.upgrade() {
+                engine.pump();
+            }
+        };
+        RegistryThread::start(schemas, &self.settings.get().schema_registry, on_answer).map(Some)
+    }
+
+    /// The records that a message becomes. Listeners hear of each route that filters it.
     fn plan<'m>(
         &self,
         routes: &RouteTable,
         message: &MessageRef<'m>,
         sender: Option<&Sender<'_>>,
     ) -> Result<Plan<'m>, RoutingError> {
-        let engine = &self.engine;
-        engine.accepts().map_err(|error| {
+        self.lifecycle.accepts().map_err(|error| {
             let event_type = RouteTable::event_type(message).unwrap_or_default().into_owned();
             RoutingError { event_type, error }
         })?;
-        routes.plan(message, sender, |filtered| engine.listeners.on_filtered(filtered))
+        let listeners = &self.engine.completion.listeners;
+        routes.plan(message, sender, |filtered| listeners.on_filtered(filtered))
     }
 }
 

@@ -1,30 +1,32 @@
-//! What a broken connection means, told from the client's words, which are all that it gives.
+//! What a failed connection means, derived from librdkafka's text, since it gives no code.
+//!
+//! Texts are those of librdkafka 2.12 (`rdkafka_broker.c`, `rdkafka_ssl.c`, `rdkafka_sasl.c`) and OpenSSL 3. A text that
+//! is not known here means nothing; that all brokers are down is reported by an error of its own.
 
-use crate::problem::ConnectionProblem;
+use crate::connection_failure::ConnectionFailure;
 
-/// What the text of a failed connection tells. Texts are librdkafka 2.12's (`rdkafka_broker.c`, `rdkafka_ssl.c`,
-/// `rdkafka_sasl.c`) and OpenSSL 3's, such as
+/// The cause that the text of a failed connection names, for example
 /// `sasl_ssl://kafka:9093/bootstrap: SASL authentication error: … (after 3ms in state AUTH_REQ)`.
 ///
-/// A connection that cannot be opened is no finding: one broker of several may be away. That all are is told otherwise.
-pub(super) fn diagnose(text: &str) -> Option<ConnectionProblem> {
+/// A connection that cannot be opened is no finding, since one broker of several may be away.
+pub(super) fn diagnose(text: &str) -> Option<ConnectionFailure> {
     let has = |part: &str| text.contains(part);
     Some(if has("mechanism handshake failed") {
-        // A listener without SASL has no mechanisms, and takes the question for an error.
+        // A listener without SASL has no mechanisms and answers the handshake with an error.
         if has("Unsupported SASL mechanism") {
-            ConnectionProblem::Mechanism
+            ConnectionFailure::Mechanism
         } else {
-            ConnectionProblem::Protocol
+            ConnectionFailure::Protocol
         }
     } else if has("SASL authentication error")
         || has("SASL authentication: ")
         || has("SASL authentication failed")
     {
-        ConnectionProblem::Credentials
+        ConnectionFailure::Credentials
     } else if has("certificate verify failed") || has("Failed to verify broker certificate") {
-        ConnectionProblem::UntrustedCertificate
+        ConnectionFailure::UntrustedCertificate
     } else if has("client SSL authentication might be required") || is_certificate_alert(text) {
-        ConnectionProblem::ClientCertificate
+        ConnectionFailure::ClientCertificate
     } else if has("connecting to a PLAINTEXT broker listener")
         || has("connecting to a SSL listener")
         || has("wrong version number")
@@ -32,39 +34,39 @@ pub(super) fn diagnose(text: &str) -> Option<ConnectionProblem> {
         || has("might require SASL authentication")
         || has("Invalid response size")
     {
-        ConnectionProblem::Protocol
+        ConnectionFailure::Protocol
     } else if has("SSL handshake failed") {
-        ConnectionProblem::Handshake
+        ConnectionFailure::Handshake
     } else if has("Disconnected") {
-        return ended(text);
+        return disconnected(text);
     } else {
         return None;
     })
 }
 
-/// How long a connection may last that a broker ends because it does not like its beginning, in milliseconds.
+/// A broker that rejects a connection's first requests ends it within this time, in milliseconds.
 const SHORT: u64 = 2_000;
 
-/// What it means that a broker ended a connection without a word, which depends on how far it had come:
+/// What it means that a broker ended a connection without an answer, which depends on the connection's state:
 /// `h:1/bootstrap: Disconnected: connection closed by peer (after 3ms in state APIVERSION_QUERY)`.
-fn ended(text: &str) -> Option<ConnectionProblem> {
+fn disconnected(text: &str) -> Option<ConnectionFailure> {
     let (_, after) = text.rsplit_once("(after ")?;
     let (lasted, state) = after.split_once("ms in state ")?;
     let is_short = lasted.parse::<u64>().is_ok_and(|lasted| lasted < SHORT);
     match state.split([')', ',']).next()? {
-        // With TLS 1.3 the client is through before the broker has looked at its certificate.
-        "APIVERSION_QUERY" if text.contains("ssl://") => Some(ConnectionProblem::ClientCertificate),
-        "APIVERSION_QUERY" | "SSL_HANDSHAKE" => Some(ConnectionProblem::Protocol),
-        "AUTH_HANDSHAKE" | "AUTH_REQ" => Some(ConnectionProblem::Credentials),
-        // A broker that wants SASL answers one question and ends the connection at the next.
+        // With TLS 1.3 the client's handshake is complete before the broker has checked its certificate.
+        "APIVERSION_QUERY" if text.contains("ssl://") => Some(ConnectionFailure::ClientCertificate),
+        "APIVERSION_QUERY" | "SSL_HANDSHAKE" => Some(ConnectionFailure::Protocol),
+        "AUTH_HANDSHAKE" | "AUTH_REQ" => Some(ConnectionFailure::Credentials),
+        // A listener that requires SASL answers the first request and ends the connection at the next.
         "UP" if is_short && text.contains("/bootstrap") && !text.contains("sasl_") => {
-            Some(ConnectionProblem::Protocol)
+            Some(ConnectionFailure::Protocol)
         }
         _ => None,
     }
 }
 
-/// What a broker says of a client's certificate (RFC 8446 §6.2), in OpenSSL's words.
+/// Whether the broker sent an alert about the client's certificate (RFC 8446 §6.2), in OpenSSL's texts.
 fn is_certificate_alert(text: &str) -> bool {
     text.contains("alert")
         && [
@@ -81,6 +83,15 @@ fn is_certificate_alert(text: &str) -> bool {
         .any(|alert| text.contains(alert))
 }
 
+/// The broker that could not be connected to, if the text reports that:
+/// `host:9092/bootstrap: Connect to ipv4#… failed: … (after 0ms in state CONNECT)`.
+pub(super) fn not_opened(text: &str) -> Option<&str> {
+    if !text.contains("in state CONNECT") && !text.contains("Failed to resolve") {
+        return None;
+    }
+    text.split_once(": ").map(|(broker, _)| broker)
+}
+
 /// The broker's address in such a text: `kafka:9093` of `ssl://kafka:9093/1: …`.
 pub(super) fn address(text: &str) -> Option<&str> {
     let (name, _) = text.split_once(": ")?;
@@ -93,47 +104,47 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_cause_is_told_from_the_clients_words() {
+    fn each_cause_has_texts_of_its_own() {
         for (text, problem) in [
             (
                 "sasl_plaintext://h:1/bootstrap: SASL authentication error: Authentication failed: Invalid username or password (after 309ms in state AUTH_REQ)",
-                Some(ConnectionProblem::Credentials),
+                Some(ConnectionFailure::Credentials),
             ),
             (
                 "sasl_plaintext://h:1/bootstrap: SASL PLAIN mechanism handshake failed: Broker: Unsupported SASL mechanism: broker's supported mechanisms: SCRAM-SHA-512 (after 3ms in state AUTH_HANDSHAKE)",
-                Some(ConnectionProblem::Mechanism),
+                Some(ConnectionFailure::Mechanism),
             ),
             (
                 "sasl_plaintext://h:1/bootstrap: SASL PLAIN mechanism handshake failed: Broker: Request not valid in current SASL state: broker's supported mechanisms:  (after 3ms in state AUTH_HANDSHAKE)",
-                Some(ConnectionProblem::Protocol),
+                Some(ConnectionFailure::Protocol),
             ),
             (
                 "ssl://h:1/bootstrap: SSL handshake failed: error:0A000086:SSL routines::certificate verify failed: broker certificate could not be verified, verify that ssl.ca.location is correctly configured (after 4ms in state SSL_HANDSHAKE)",
-                Some(ConnectionProblem::UntrustedCertificate),
+                Some(ConnectionFailure::UntrustedCertificate),
             ),
             (
                 "ssl://h:1/bootstrap: SSL handshake failed: Disconnected: connecting to a PLAINTEXT broker listener? (after 2ms in state SSL_HANDSHAKE)",
-                Some(ConnectionProblem::Protocol),
+                Some(ConnectionFailure::Protocol),
             ),
             (
                 "plaintext://h:1/bootstrap: Disconnected: requesting ApiVersion: might be caused by incorrect security.protocol configuration (connecting to a SSL listener?) or broker version is < 0.10 (see api.version.request) (after 5ms in state APIVERSION_QUERY)",
-                Some(ConnectionProblem::Protocol),
+                Some(ConnectionFailure::Protocol),
             ),
             (
                 "sasl_plaintext://h:1/bootstrap: Disconnected: connection closed by peer: receive 0 after POLLIN (after 29ms in state APIVERSION_QUERY)",
-                Some(ConnectionProblem::Protocol),
+                Some(ConnectionFailure::Protocol),
             ),
             (
                 "ssl://h:1/bootstrap: Receive failed: error:0A000412:SSL routines::ssl/tls alert bad certificate: SSL alert number 42 (after 2ms in state APIVERSION_QUERY)",
-                Some(ConnectionProblem::ClientCertificate),
+                Some(ConnectionFailure::ClientCertificate),
             ),
             (
                 "ssl://h:1/bootstrap: SSL handshake failed: error:0A00045C:SSL routines::tlsv13 alert certificate required: SSL alert number 116 (after 2ms in state SSL_HANDSHAKE)",
-                Some(ConnectionProblem::ClientCertificate),
+                Some(ConnectionFailure::ClientCertificate),
             ),
             (
                 "ssl://h:1/bootstrap: SSL handshake failed: error:0A000410:SSL routines::ssl/tls alert handshake failure: SSL alert number 40 (after 2ms in state SSL_HANDSHAKE)",
-                Some(ConnectionProblem::Handshake),
+                Some(ConnectionFailure::Handshake),
             ),
             (
                 "plaintext://h:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused (after 0ms in state CONNECT)",
@@ -141,25 +152,25 @@ mod tests {
             ),
             (
                 "h:1/bootstrap: Disconnected: connection closed by peer: receive 0 after POLLIN (after 16ms in state UP)",
-                Some(ConnectionProblem::Protocol),
+                Some(ConnectionFailure::Protocol),
             ),
             ("h:1/bootstrap: Disconnected (after 300000ms in state UP)", None),
             ("h:1/1: Disconnected (after 16ms in state UP)", None),
             (
                 "[thrd:h:1/bootstrap]: h:1/bootstrap: Disconnected: connection closed by peer: receive 0 after POLLIN (after 3ms in state APIVERSION_QUERY)",
-                Some(ConnectionProblem::Protocol),
+                Some(ConnectionFailure::Protocol),
             ),
             (
                 "[thrd:ssl://h:1/bootstrap]: ssl://h:1/bootstrap: Disconnected: connection reset by peer (after 1ms in state APIVERSION_QUERY, 1 identical error(s) suppressed)",
-                Some(ConnectionProblem::ClientCertificate),
+                Some(ConnectionFailure::ClientCertificate),
             ),
             (
                 "[thrd:h:1/bootstrap]: h:1/bootstrap: Disconnected: connection closed by peer (after 2ms in state UP)",
-                Some(ConnectionProblem::Protocol),
+                Some(ConnectionFailure::Protocol),
             ),
             (
                 "[thrd:ssl://h:1/bootstrap]: ssl://h:1/bootstrap: Disconnected: connection reset by peer (after 0ms in state SSL_HANDSHAKE)",
-                Some(ConnectionProblem::Protocol),
+                Some(ConnectionFailure::Protocol),
             ),
             ("[thrd:h:1/1]: h:1/1: Disconnected: connection closed by peer (after 2ms in state UP)", None),
             ("[thrd:h:1/bootstrap]: h:1/bootstrap: Disconnected (after 300000ms in state UP)", None),
@@ -169,7 +180,14 @@ mod tests {
     }
 
     #[test]
-    fn the_broker_is_in_the_text() {
+    fn a_connection_that_was_not_opened_differs_from_a_lost_one() {
+        let failed = "kafka:9092/bootstrap: Connect to ipv4#10.0.0.1:9092 failed: Connection refused (after 0ms in state CONNECT)";
+        assert_eq!(not_opened(failed), Some("kafka:9092/bootstrap"));
+        assert_eq!(not_opened("kafka:9092/1: Disconnected (after 3ms in state UP)"), None);
+    }
+
+    #[test]
+    fn the_brokers_address_is_in_the_text() {
         assert_eq!(address("sasl_ssl://kafka:9093/bootstrap: SSL handshake failed"), Some("kafka:9093"));
         assert_eq!(address("ssl://[::1]:9093/1: Disconnected"), Some("[::1]:9093"));
         assert_eq!(address("2/2 brokers are down"), None);

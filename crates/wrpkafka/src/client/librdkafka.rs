@@ -1,4 +1,10 @@
-//! The real client: librdkafka's producer, with our own context and the context as each record's opaque pointer.
+//! The real client: librdkafka's producer. A record's context travels as the opaque pointer of its message.
+//!
+//! librdkafka's callbacks come from the thread that polls and go to [`ClientEvents`]: delivery reports, statistics, errors,
+//! and log lines, from which the cause of a failed connection is derived (`diagnosis.rs`). Its own limits are off, since the
+//! engine bounds what it holds (`properties.rs`). Start at [`connect`].
+
+mod statistics;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,34 +21,34 @@ use rdkafka::producer::{
 };
 use rdkafka::statistics::Statistics;
 
-use super::{BuildError, Client, Failure, Refused, diagnosis, probe, properties};
+use self::statistics::report;
+use super::events::{ClientError, ClientEvents};
+use super::{BuildError, Client, DeliveryError, SendError, diagnosis, probe, properties};
 use crate::config::{Config, Tls};
-use crate::delivery::DeliveryContext;
-use crate::delivery::{Record, RecordRef};
-use crate::engine::{ClientError, Port};
+use crate::connection_failure::ConnectionFailure;
+use crate::delivery::{DeliveryContext, Record, RecordRef};
 use crate::error::PublishError;
 use crate::files;
-use crate::problem::ConnectionProblem;
 use crate::routing::HeaderBlock;
 
 /// Creates a client for a checked configuration. It connects in the background.
-pub(crate) fn connect(config: &Config, port: Port) -> Result<Box<dyn Client>, BuildError> {
+pub(crate) fn connect(config: &Config, events: Arc<dyn ClientEvents>) -> Result<Box<dyn Client>, BuildError> {
     let config = files::resolve(config)?;
-    let client = create(&properties::client_config(&config), &config.tls, port)?;
+    let client = create(&properties::client_config(&config), &config.tls, events)?;
     Ok(Box::new(client))
 }
 
-fn create(config: &ClientConfig, tls: &Tls, port: Port) -> Result<Librdkafka, BuildError> {
+fn create(config: &ClientConfig, tls: &Tls, events: Arc<dyn ClientEvents>) -> Result<Librdkafka, BuildError> {
     let context = Context {
-        port,
+        events,
         ca_file: tls.ca_file.clone(),
         last_error: Mutex::new(None),
-        probing: Arc::new(AtomicBool::new(false)),
+        is_probing: Arc::new(AtomicBool::new(false)),
     };
     match config.create_with_context::<_, BaseProducer<Context>>(context) {
         Ok(producer) => Ok(Librdkafka { producer }),
-        // The client's own text names the property and the file, and never a password.
-        Err(error) => Err(BuildError::Refused(error.to_string())),
+        // librdkafka's text names the property and the file, and never a password.
+        Err(error) => Err(BuildError::Settings(error.to_string())),
     }
 }
 
@@ -51,7 +57,7 @@ struct Librdkafka {
 }
 
 impl Client for Librdkafka {
-    fn send(&self, record: RecordRef<'_>, context: Box<DeliveryContext>) -> Result<(), Refused> {
+    fn send(&self, record: RecordRef<'_>, context: Box<DeliveryContext>) -> Result<(), SendError> {
         let mut base = BaseRecord::with_opaque_to(&record.target.topic, context).payload(record.value);
         if let Some(key) = record.key {
             base = base.key(key);
@@ -59,9 +65,10 @@ impl Client for Librdkafka {
         if !record.headers.is_empty() {
             base = base.headers(owned_headers(record.headers));
         }
-        self.producer
-            .send(base)
-            .map_err(|(error, base)| Refused { context: base.delivery_opaque, failure: failure(&error) })
+        self.producer.send(base).map_err(|(error, base)| SendError {
+            context: base.delivery_opaque,
+            error: delivery_error(&error),
+        })
     }
 
     fn poll(&self, timeout: Duration) {
@@ -71,8 +78,8 @@ impl Client for Librdkafka {
     #[expect(unsafe_code, reason = "the safe wrapper gives the client no time to see that it is to flush")]
     fn flush(&self, within: Duration) {
         let within = i32::try_from(within.as_millis()).unwrap_or(i32::MAX);
-        // SAFETY: the client lives as long as the producer, which is borrowed here; the call is thread-safe. That not
-        // everything is sent when the time is over is what its answer tells, and no error.
+        // SAFETY: the client lives as long as the producer, which is borrowed here; the call is thread-safe. It returns
+        // an error code if records are left when the time is over, which is expected here.
         unsafe { rd_kafka_flush(self.producer.client().native_ptr(), within) };
     }
 
@@ -90,18 +97,18 @@ fn owned_headers(block: &HeaderBlock) -> OwnedHeaders {
     block.iter().fold(headers, |headers, (key, value)| headers.insert(Header { key, value: Some(value) }))
 }
 
-/// What an error of the client means for the record.
-fn failure(error: &KafkaError) -> Failure {
+/// What an error of librdkafka means for the record.
+fn delivery_error(error: &KafkaError) -> DeliveryError {
     let Some(code) = error.rdkafka_error_code() else {
-        return Failure::Final(PublishError::Broker {
+        return DeliveryError::Final(PublishError::Broker {
             code: "InvalidRecord".into(),
             reason: error.to_string().into(),
         });
     };
     match code {
-        Code::QueueFull | Code::Fatal | Code::PurgeQueue => Failure::Gone,
-        Code::PurgeInflight => Failure::Doubtful,
-        Code::MessageTimedOut => Failure::Final(PublishError::Timeout),
+        Code::QueueFull | Code::Fatal | Code::PurgeQueue => DeliveryError::NotSent,
+        Code::PurgeInflight => DeliveryError::MaybeWritten,
+        Code::MessageTimedOut => DeliveryError::Final(PublishError::Timeout),
         Code::BrokerTransportFailure
         | Code::AllBrokersDown
         | Code::OperationTimedOut
@@ -114,8 +121,8 @@ fn failure(error: &KafkaError) -> Failure {
         | Code::NotEnoughReplicasAfterAppend
         | Code::KafkaStorageError
         | Code::OutOfOrderSequenceNumber
-        | Code::UnknownProducerId => Failure::Transient(broker_error(code)),
-        _ => Failure::Final(broker_error(code)),
+        | Code::UnknownProducerId => DeliveryError::Transient(broker_error(code)),
+        _ => DeliveryError::Final(broker_error(code)),
     }
 }
 
@@ -126,45 +133,45 @@ fn broker_error(code: Code) -> PublishError {
     PublishError::Broker { code: format!("{code:?}").into(), reason: reason.into() }
 }
 
-/// What the client calls back: fates, statistics, errors and log lines. All from the thread that polls it.
+/// What librdkafka calls back, always from the thread that polls.
 struct Context {
-    port: Port,
-    /// For the look at a certificate that does not pass.
+    events: Arc<dyn ClientEvents>,
+    /// The authorities for the probe of a certificate.
     ca_file: String,
-    /// The crate tells every error twice in a row; this remembers the first.
+    /// The `rdkafka` crate reports every error twice in a row: the text of the first report.
     last_error: Mutex<Option<String>>,
-    /// Whether a thread has a look already: one at a time.
-    probing: Arc<AtomicBool>,
+    /// Whether a thread probes a certificate: one at a time.
+    is_probing: Arc<AtomicBool>,
 }
 
 impl Context {
-    /// A connection failed, or ended.
+    /// Reports the cause of a connection that failed or ended.
     fn connection_failed(&self, text: &str) {
-        let Some(problem) = diagnosis::diagnose(text) else { return };
-        let address = diagnosis::address(text);
-        match address {
-            Some(address) if problem == ConnectionProblem::UntrustedCertificate => {
-                self.look_closer(address, text);
+        let Some(failure) = diagnosis::diagnose(text) else { return };
+        match diagnosis::address(text) {
+            Some(address) if failure == ConnectionFailure::UntrustedCertificate => {
+                self.probe_certificate(address, text);
             }
-            _ => self.port.problem(problem, text),
+            _ => self.events.on_connection_failure(failure, text),
         }
     }
 
-    /// Finds out what is wrong with a certificate, in a thread of its own, and tells that.
-    fn look_closer(&self, address: &str, text: &str) {
-        if self.probing.swap(true, Ordering::Relaxed) {
+    /// Finds out what is wrong with a certificate, on a thread of its own, and reports that.
+    fn probe_certificate(&self, address: &str, text: &str) {
+        if self.is_probing.swap(true, Ordering::Relaxed) {
             return;
         }
-        let (port, probing) = (self.port.clone(), Arc::clone(&self.probing));
+        let (events, is_probing) = (Arc::clone(&self.events), Arc::clone(&self.is_probing));
         let (address, text, ca_file) = (address.to_owned(), text.to_owned(), self.ca_file.clone());
-        let look = move || {
+        let probe = move || {
             let found = probe::why_untrusted(&address, &ca_file);
-            port.problem(found.unwrap_or(ConnectionProblem::UntrustedCertificate), &text);
-            probing.store(false, Ordering::Relaxed);
+            events.on_connection_failure(found.unwrap_or(ConnectionFailure::UntrustedCertificate), &text);
+            is_probing.store(false, Ordering::Relaxed);
         };
-        if std::thread::Builder::new().name("wrpkafka-probe".to_owned()).spawn(look).is_err() {
-            self.probing.store(false, Ordering::Relaxed);
-            self.port.problem(ConnectionProblem::UntrustedCertificate, "no thread for a closer look");
+        if std::thread::Builder::new().name("wrpkafka-probe".to_owned()).spawn(probe).is_err() {
+            self.is_probing.store(false, Ordering::Relaxed);
+            let reason = "certificate not accepted; no thread could be started to find out why";
+            self.events.on_connection_failure(ConnectionFailure::UntrustedCertificate, reason);
         }
     }
 }
@@ -174,7 +181,7 @@ impl ClientContext for Context {
         if facility == "FAIL" {
             self.connection_failed(message);
         }
-        // Even its emergencies lose nothing: a client beyond use is replaced, and its records sent again.
+        // No level loses records: a client that failed for good is replaced, and its records are sent again.
         match level {
             RDKafkaLogLevel::Emerg
             | RDKafkaLogLevel::Alert
@@ -189,7 +196,7 @@ impl ClientContext for Context {
     }
 
     fn stats(&self, statistics: Statistics) {
-        self.port.statistics(&statistics);
+        self.events.on_report(&report(&statistics));
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
@@ -201,14 +208,18 @@ impl ClientContext for Context {
             }
             *last = Some(reason.to_owned());
         }
-        let kind = match error.rdkafka_error_code() {
-            Some(Code::Fatal) => ClientError::Fatal,
-            // A closer look will say more.
-            Some(Code::AllBrokersDown) if self.probing.load(Ordering::Relaxed) => return,
-            Some(Code::AllBrokersDown) => ClientError::AllBrokersDown,
-            _ => ClientError::Other,
+        let text = error.to_string();
+        let error = match error.rdkafka_error_code() {
+            Some(Code::Fatal) => ClientError::Fatal { error: &text, reason },
+            // The probe will report the cause.
+            Some(Code::AllBrokersDown) if self.is_probing.load(Ordering::Relaxed) => return,
+            Some(Code::AllBrokersDown) => ClientError::AllBrokersDown { reason },
+            _ => match diagnosis::not_opened(reason) {
+                Some(broker) => ClientError::ConnectionNotOpened { broker, error: &text, reason },
+                None => ClientError::Other { error: &text, reason },
+            },
         };
-        self.port.error(&error.to_string(), reason, kind);
+        self.events.on_error(error);
     }
 }
 
@@ -216,15 +227,14 @@ impl ProducerContext for Context {
     type DeliveryOpaque = Box<DeliveryContext>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, context: Box<DeliveryContext>) {
-        let (message, fate) = match result {
+        let (message, result) = match result {
             Ok(message) => (message, Ok(())),
-            Err((error, message)) => match failure(error) {
-                Failure::Gone if was_sent(message) => (message, Err(Failure::Doubtful)),
-                failure => (message, Err(failure)),
+            Err((error, message)) => match delivery_error(error) {
+                DeliveryError::NotSent if was_sent(message) => (message, Err(DeliveryError::MaybeWritten)),
+                error => (message, Err(error)),
             },
         };
-        // The client's copy of the record serves when it has to be sent again.
-        self.port.delivered(context, fate, |target| Record {
+        self.events.on_delivery(context, result, &|target| Record {
             target,
             key: message.key().map(Into::into),
             value: message.payload().unwrap_or_default().into(),
@@ -233,7 +243,7 @@ impl ProducerContext for Context {
     }
 }
 
-/// Whether a broker may have written a record that the client gives back.
+/// Whether a broker may have written a record that librdkafka returns undelivered.
 #[expect(unsafe_code, reason = "the crate has no wrapper for a message's status")]
 fn was_sent(message: &BorrowedMessage<'_>) -> bool {
     // SAFETY: the message is borrowed from its delivery report, which is alive.
@@ -250,4 +260,4 @@ fn headers_of(message: &BorrowedMessage<'_>) -> HeaderBlock {
 }
 
 #[cfg(all(test, feature = "mock"))]
-mod tests;
+pub(crate) mod fatal_error;

@@ -1,7 +1,8 @@
-//! Why a broker's certificate does not pass: the client says only that it does not.
+//! Why a broker's certificate is not accepted: librdkafka reports only that it is not.
 //!
-//! One more handshake, made with rustls against the same authorities, tells a certificate for another host name, or one
-//! out of its time, from one that nobody trusted has signed. No client certificate is shown and nothing else is sent.
+//! A second handshake, made with rustls and the same authorities, distinguishes a certificate for another host name, or
+//! one outside its validity, from one that no trusted authority has signed. It presents no client certificate and sends
+//! nothing else.
 
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::sync::Arc;
@@ -11,24 +12,25 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{CertificateError, ClientConfig, ClientConnection, Error, RootCertStore};
 
-use crate::problem::ConnectionProblem;
+use crate::connection_failure::ConnectionFailure;
 
-/// For the connection, and for each step of the handshake.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// The limit for the connection, and for each read and write of the handshake.
+const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Asks the broker at `host:port`, trusting the authorities of this file (PEM), or the system's. None if nothing was
-/// found, which includes everything that has to do with the network. Waits: for a thread of its own.
-pub(super) fn why_untrusted(address: &str, ca_file: &str) -> Option<ConnectionProblem> {
+/// Makes a handshake with the broker at `host:port`, trusting the authorities of this file (PEM), or the system's if the
+/// name is empty. None if nothing was found, which includes every failure of the network. Blocks: it needs a thread of
+/// its own.
+pub(super) fn why_untrusted(address: &str, ca_file: &str) -> Option<ConnectionFailure> {
     let error = handshake(address, ca_file)?;
     let Error::InvalidCertificate(error) = error else { return None };
     match error {
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            Some(ConnectionProblem::HostName)
+            Some(ConnectionFailure::HostName)
         }
         CertificateError::Expired
         | CertificateError::ExpiredContext { .. }
         | CertificateError::NotValidYet
-        | CertificateError::NotValidYetContext { .. } => Some(ConnectionProblem::CertificateTime),
+        | CertificateError::NotValidYetContext { .. } => Some(ConnectionFailure::CertificateTime),
         _ => None,
     }
 }
@@ -50,9 +52,9 @@ fn handshake(address: &str, ca_file: &str) -> Option<Error> {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let name = ServerName::try_from(host.to_owned()).ok()?;
     let mut connection = ClientConnection::new(Arc::new(config), name).ok()?;
-    let mut socket = TcpStream::connect_timeout(&address.to_socket_addrs().ok()?.next()?, PATIENCE).ok()?;
-    socket.set_read_timeout(Some(PATIENCE)).ok()?;
-    socket.set_write_timeout(Some(PATIENCE)).ok()?;
+    let mut socket = TcpStream::connect_timeout(&address.to_socket_addrs().ok()?.next()?, TIMEOUT).ok()?;
+    socket.set_read_timeout(Some(TIMEOUT)).ok()?;
+    socket.set_write_timeout(Some(TIMEOUT)).ok()?;
     while connection.is_handshaking() {
         if let Err(error) = connection.complete_io(&mut socket) {
             return error.into_inner()?.downcast::<Error>().ok().map(|error| *error);
@@ -71,8 +73,8 @@ mod tests {
     use super::*;
     use crate::test_folder::TestFolder;
 
-    /// Serves one handshake with this certificate for this name, after which it does not matter.
-    fn asked(name: &str, until: i32, is_trusted: bool) -> Option<ConnectionProblem> {
+    /// Serves one handshake with a certificate for this name, and returns what the probe finds.
+    fn probed(name: &str, until: i32, is_trusted: bool) -> Option<ConnectionFailure> {
         let key = rcgen::KeyPair::generate().unwrap();
         let mut params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
         params.not_after = rcgen::date_time_ymd(until, 1, 1);
@@ -104,15 +106,15 @@ mod tests {
     }
 
     #[test]
-    fn another_host_name_and_another_time_are_told_from_another_authority() {
-        assert_eq!(asked("127.0.0.1", 2100, true), None);
-        assert_eq!(asked("127.0.0.1", 2100, false), None);
-        assert_eq!(asked("kafka.example.com", 2100, true), Some(ConnectionProblem::HostName));
-        assert_eq!(asked("127.0.0.1", 2001, true), Some(ConnectionProblem::CertificateTime));
+    fn another_host_name_and_an_expired_certificate_differ_from_another_authority() {
+        assert_eq!(probed("127.0.0.1", 2100, true), None);
+        assert_eq!(probed("127.0.0.1", 2100, false), None);
+        assert_eq!(probed("kafka.example.com", 2100, true), Some(ConnectionFailure::HostName));
+        assert_eq!(probed("127.0.0.1", 2001, true), Some(ConnectionFailure::CertificateTime));
     }
 
     #[test]
-    fn nobody_there_is_no_finding() {
+    fn an_unreachable_broker_is_no_finding() {
         assert_eq!(why_untrusted("127.0.0.1:1", "/nonexistent"), None);
         assert_eq!(why_untrusted("nonsense", ""), None);
     }

@@ -1,4 +1,4 @@
-//! Our configuration in librdkafka's terms (its `CONFIGURATION.md`).
+//! The configuration as librdkafka's properties (its `CONFIGURATION.md`).
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use rdkafka::config::RDKafkaLogLevel;
 
 use crate::config::{Acks, Compression, Config, DynamicConfig, Sasl, Tls};
 
-/// The client's limit for one answer; the broker is told the whole timeout.
+/// librdkafka's limit for one response. The broker gets the whole timeout.
 const MAX_SOCKET_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// How much longer than the broker the client waits, so that the broker's own time-out is heard.
+/// How much longer the client waits than the broker, so that the broker's own timeout is reported.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// All properties of a client. The configuration has been checked.
@@ -22,20 +22,20 @@ pub(crate) fn client_config(config: &Config) -> ClientConfig {
         .set("bootstrap.servers", brokers.join(","))
         .set("client.id", "wrpkafka")
         .set("allow.auto.create.topics", config.allow_auto_topic_creation.to_string())
-        // The choice of any Java producer: the same key goes to the same partition.
+        // As any Java producer chooses (contract §8.7): the same key goes to the same partition.
         .set("partitioner", "murmur2_random")
-        // Zero is no limit. The client's default of five minutes would lose records silently.
+        // Zero is no limit. librdkafka's default of five minutes would lose records silently.
         .set("message.timeout.ms", millis(config.record_delivery_timeout))
         .set("request.timeout.ms", millis(config.request_timeout))
         .set("socket.timeout.ms", millis((config.request_timeout + GRACE).min(MAX_SOCKET_TIMEOUT)))
-        // The client counts retries for all records alike, and none of QoS 25 and above may be given up.
+        // librdkafka has one limit for all records, and none of QoS 25 and above may be given up.
         .set("retries", i32::MAX.to_string())
-        // The engine bounds what is in the client: these must never be met.
+        // The engine bounds what is in the client: these limits must never be reached.
         .set("queue.buffering.max.messages", "0")
         .set("queue.buffering.max.kbytes", i32::MAX.to_string())
         .set("statistics.interval.ms", millis(config.statistics_interval))
         .set("socket.nagle.disable", "true")
-        // A broker that comes back is found within two seconds rather than ten.
+        // A broker that comes back is reconnected within two seconds rather than ten.
         .set("reconnect.backoff.max.ms", "2000");
     batching(&mut client, &config.dynamic);
     security(&mut client, &config.tls, &config.sasl);
@@ -57,7 +57,7 @@ fn batching(client: &mut ClientConfig, dynamic: &DynamicConfig) {
     }
     if dynamic.batch_max_bytes != 0 {
         client.set("batch.size", dynamic.batch_max_bytes.to_string());
-        // Counts the request as well; records that are too large are refused before they get here.
+        // Includes the request's overhead; records that are too large are rejected by the engine.
         client.set("message.max.bytes", dynamic.batch_max_bytes.max(1000).to_string());
     }
 }
@@ -71,7 +71,7 @@ fn security(client: &mut ClientConfig, tls: &Tls, sasl: &Sasl) {
     };
     client.set("security.protocol", protocol);
     if tls.enabled {
-        // OpenSSL is linked in, and does not know where this system keeps its authorities.
+        // The linked OpenSSL does not know where this system keeps its authorities.
         client.set("ssl.ca.location", if tls.ca_file.is_empty() { "probe" } else { &tls.ca_file });
         if !tls.cert_file.is_empty() {
             client.set("ssl.certificate.location", &tls.cert_file).set("ssl.key.location", &tls.key_file);
@@ -90,7 +90,7 @@ fn security(client: &mut ClientConfig, tls: &Tls, sasl: &Sasl) {
 }
 
 fn millis(duration: Duration) -> String {
-    // Whole milliseconds, but never zero for what is not: zero means never or for ever.
+    // Rounded up, so that only zero becomes zero, which librdkafka takes for no limit.
     let millis = duration.as_micros().div_ceil(1000);
     millis.to_string()
 }

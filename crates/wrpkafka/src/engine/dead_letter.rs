@@ -1,23 +1,21 @@
-//! What becomes of a record that can never be delivered.
+//! What a dead letter holds (contract §8.14): the record, cut if it was too large, and headers that say why.
+//!
+//! It only makes the letter; the [engine](super) decides when, and sends it.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::{Engine, Origin, Refusal};
-use crate::config::DeadLetter;
-use crate::dead_letter::{DeadLetterOutcome, DeadLetterReason};
+use crate::config::DeadLetter as DeadLetterConfig;
+use crate::dead_letter::DeadLetterReason;
 use crate::delivery::{DeliveryContext, RecordRef};
 use crate::error::PublishError;
 use crate::routing::{HeaderBlock, Target};
-use crate::schema::{FRAME, Frame};
 
 /// As much of the value of a record that is too large as its dead letter keeps, in bytes.
 const TOO_LARGE_KEPT: usize = 64 << 10;
-/// What the client and the header of a cut value take of a record's limit, generously.
+/// More than the client and the header of a cut value take of a record's limit.
 const OVERHEAD: usize = 512;
 
-/// The headers that say why.
 mod name {
     pub(super) const REASON: &str = "dead-letter-reason";
     pub(super) const ERROR: &str = "dead-letter-error";
@@ -29,79 +27,70 @@ mod name {
 }
 
 /// The target of dead letters, if there is one.
-pub(super) fn target(config: &DeadLetter) -> Option<Arc<Target>> {
+pub(super) fn target(config: &DeadLetterConfig) -> Option<Arc<Target>> {
     (!config.topic.is_empty()).then(|| Target::new(&config.topic, ""))
 }
 
-impl Engine {
-    /// Sends a dead letter for a record, if its error is one that lasts. The record's own fate is not changed by that.
-    ///
-    /// A dead letter is a record like others: bounded by the buffer and the waiting room, by the level of the original.
-    /// There is none for a dead letter. Must not be called with the waiting room's lock held.
-    pub(super) fn bury(&self, record: RecordRef<'_>, context: &DeliveryContext, error: &PublishError) {
-        let (Some(reason), None) = (error.dead_letter_reason(), context.dead_letter) else { return };
-        let Some(target) = &self.dead_letters else {
-            return self.listeners.on_dead_letter(reason, DeadLetterOutcome::Discarded);
-        };
-        // While the frame is open, it is no part of the value.
-        let is_open = context.frame == Frame::Open;
-        let value = if is_open { record.value.get(FRAME..).unwrap_or_default() } else { record.value };
-        let mut told = headers(record, context, error, reason);
-        if let Some(schemas) = self.schemas.as_ref().filter(|_| is_open) {
-            told.push(name::CONTENT_TYPE, schemas.content_type().as_bytes());
-        }
+/// A dead letter that is to be sent.
+pub(super) struct DeadLetter<'a> {
+    key: Option<&'a [u8]>,
+    value: &'a [u8],
+    headers: HeaderBlock,
+}
 
-        let room = self.limits.record_bytes.load(Relaxed).saturating_sub(told.size() + OVERHEAD);
+/// The record that gets a dead letter.
+pub(super) struct Original<'a> {
+    pub(super) record: RecordRef<'a>,
+    pub(super) context: &'a DeliveryContext,
+    /// Its value, without a frame that is not filled in.
+    pub(super) value: &'a [u8],
+    /// The value's type, if it lacks its frame.
+    pub(super) content_type: Option<&'static str>,
+}
+
+impl<'a> DeadLetter<'a> {
+    /// The dead letter of a record, of at most `limit` bytes.
+    pub(super) fn new(
+        original: &Original<'a>,
+        error: &PublishError,
+        reason: DeadLetterReason,
+        limit: usize,
+    ) -> DeadLetter<'a> {
+        let Original { record, value, .. } = *original;
+        let explanation = explanation(original, error, reason);
+        let room = limit.saturating_sub(explanation.size() + OVERHEAD);
         let mut key = record.key;
-        let mut block = record.headers.clone();
-        if key.map_or(0, <[u8]>::len) + block.size() > room / 2 {
-            // They alone are what is too large.
+        let mut headers = record.headers.clone();
+        if key.map_or(0, <[u8]>::len) + headers.size() > room / 2 {
+            // Key and headers alone are too large.
             key = None;
-            block.clear();
+            headers.clear();
         }
-        block.append(&told);
-        let room = room.saturating_sub(key.map_or(0, <[u8]>::len) + block.size() - told.size());
+        let room = room.saturating_sub(key.map_or(0, <[u8]>::len) + headers.size());
+        headers.append(&explanation);
         let kept = if reason == DeadLetterReason::TooLarge { room.min(TOO_LARGE_KEPT) } else { room };
         if value.len() > kept {
-            block.push_display(name::FULL_SIZE, value.len());
+            headers.push_display(name::FULL_SIZE, value.len());
         }
-        let letter = RecordRef { target, key, value: &value[..value.len().min(kept)], headers: &block };
-
-        let letter_context =
-            DeliveryContext::dead_letter(Arc::clone(target), context, reason, Instant::now());
-        if let Err(Refusal { context, error }) = self.dispatch(letter, letter_context) {
-            self.finish(*context, Err(error), Origin::Client);
-        }
+        DeadLetter { key, value: &value[..value.len().min(kept)], headers }
     }
 
-    /// The fate of a dead letter is final.
-    pub(super) fn letter_ended(&self, reason: DeadLetterReason, result: Result<(), PublishError>) {
-        let outcome = match result {
-            Ok(()) => DeadLetterOutcome::Delivered,
-            Err(error) => {
-                if let Some(suppressed) = self.complaints.lost_letter_due(Instant::now()) {
-                    tracing::error!(%error, %reason, suppressed, "kafka dead letter lost");
-                }
-                DeadLetterOutcome::Lost
-            }
-        };
-        self.listeners.on_dead_letter(reason, outcome);
+    pub(super) fn record<'s>(&'s self, target: &'s Arc<Target>) -> RecordRef<'s> {
+        RecordRef { target, key: self.key, value: self.value, headers: &self.headers }
     }
 }
 
 /// The headers that say why, when and where from.
-fn headers(
-    record: RecordRef<'_>,
-    context: &DeliveryContext,
-    error: &PublishError,
-    reason: DeadLetterReason,
-) -> HeaderBlock {
+fn explanation(original: &Original<'_>, error: &PublishError, reason: DeadLetterReason) -> HeaderBlock {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let mut block = HeaderBlock::default();
     block.push(name::REASON, reason.as_str().as_bytes());
     block.push(name::ERROR, error.to_string().as_bytes());
-    block.push(name::TOPIC, record.target.topic.as_bytes());
-    block.push(name::EVENT_TYPE, context.event_type().as_bytes());
+    block.push(name::TOPIC, original.record.target.topic.as_bytes());
+    block.push(name::EVENT_TYPE, original.context.event_type().as_bytes());
     block.push_display(name::TIME, now);
+    if let Some(content_type) = original.content_type {
+        block.push(name::CONTENT_TYPE, content_type.as_bytes());
+    }
     block
 }

@@ -1,7 +1,9 @@
-//! The one thread of a publisher: it serves the client's events, and with them everything that follows from them.
+//! The one thread of a publisher: it serves the client's events, expires what waits, replaces clients and stops.
+//!
+//! Everything that must not happen twice at once happens here, so that it needs no lock. Start at [`Worker::run`].
 
+mod files;
 mod replacement;
-mod watch;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,32 +12,33 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::{Engine, Generation};
+use self::files::FileWatch;
+use self::replacement::{Replacement, Retired};
+use super::Engine;
+use super::events::build_client;
+use super::instance::ClientInstance;
+use super::settings::Settings;
 use crate::client::{BuildError, Connect};
-use crate::publisher::Settings;
-use replacement::{Replacement, Retired};
-use watch::Watch;
 
-/// How long the thread listens to the client before it looks at anything else. Events wake it at once.
+/// How long the thread polls the client before it looks at anything else. Events end it at once.
 const TICK: Duration = Duration::from_millis(100);
-/// The same while it waits for something to be over.
+/// The same while it waits for something to end.
 const SHORT_TICK: Duration = Duration::from_millis(2);
-/// How long what is on its way to a broker may take to be answered, when the client is beyond use or given up.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a client that failed, or was purged, may take to return what is on its way to a broker.
+const PURGE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What the thread is told to do.
+/// What the thread is asked to do.
 pub(crate) enum Order {
     /// This client takes over.
-    Replace(Arc<Generation>),
-    /// Everything ends.
+    Replace(Arc<ClientInstance>),
     Stop(StopRequest),
 }
 
-/// A wish to stop.
+/// A request to stop.
 pub(crate) struct StopRequest {
     /// Until when records may be delivered.
     pub(crate) deadline: Instant,
-    /// Told how many were not.
+    /// Gets the number of records that were not.
     pub(crate) reply: oneshot::Sender<u64>,
 }
 
@@ -45,13 +48,12 @@ pub(crate) struct Worker {
     settings: Arc<Settings>,
     orders: Receiver<Order>,
     replacement: Option<Replacement>,
-    /// Clients that were replaced, until nothing comes from them any more.
     retired: Vec<Retired>,
-    watch: Watch,
+    files: FileWatch,
 }
 
 impl Worker {
-    /// Builds the first client.
+    /// Builds the first client and opens the backlog.
     ///
     /// # Errors
     /// See [`BuildError`].
@@ -63,14 +65,14 @@ impl Worker {
     ) -> Result<Worker, BuildError> {
         let config = settings.get();
         engine.limit_records(&config);
-        let first = engine.build(&connect, &config)?;
-        let watch = Watch::new(config.file_check_interval, first.files);
-        engine.problems.next_client(first.number);
-        engine.client.store(Some(first));
-        Ok(Worker { engine, connect, settings, orders, replacement: None, retired: Vec::new(), watch })
+        let first = build_client(&engine, &connect, &config)?;
+        let files = FileWatch::new(config.file_check_interval, first.files);
+        engine.clients.follow_connection(first.number);
+        engine.backlog.open(first);
+        Ok(Worker { engine, connect, settings, orders, replacement: None, retired: Vec::new(), files })
     }
 
-    /// Runs until a stop is asked for, or nobody is left who could.
+    /// Runs until it is asked to stop, or nobody is left who could ask.
     pub(crate) fn run(mut self) {
         let request = loop {
             self.turn(TICK);
@@ -82,16 +84,16 @@ impl Worker {
             }
         };
         if let Some(request) = &request {
-            while !self.engine.is_drained() && Instant::now() < request.deadline {
-                if let Some(generation) = &*self.engine.client.load() {
-                    generation.client.flush(SHORT_TICK);
+            while !self.engine.backlog.is_drained() && Instant::now() < request.deadline {
+                if let Some(instance) = self.current() {
+                    instance.client.flush(SHORT_TICK);
                 }
                 self.turn(SHORT_TICK);
             }
         }
         let undelivered = self.shut_down();
         if let Some(request) = request {
-            // Whoever asked may have gone.
+            // The caller may have given up.
             let _ = request.reply.send(undelivered);
         }
     }
@@ -99,37 +101,40 @@ impl Worker {
     fn turn(&mut self, tick: Duration) {
         self.engine.expire(Instant::now());
         if self.replacement.is_none() {
-            if self.engine.replace.swap(false, Ordering::Relaxed) {
-                self.replace_broken();
+            if self.engine.clients.take_failed() {
+                self.replace_failed();
             } else {
-                self.look_at_files();
+                self.check_files();
             }
         }
         if self.replacement.is_some() {
-            self.go_on_replacing();
-        } else if let Some(generation) = self.engine.client.load_full() {
-            generation.client.poll(tick);
-            self.engine.pump_if_waiting();
+            self.continue_replacement();
+        } else if let Some(instance) = self.current() {
+            instance.client.poll(tick);
+            self.engine.pump();
         }
-        self.serve_retired();
+        self.poll_retired();
     }
 
-    /// Fails everything that is left and takes the clients down. Returns how many records failed.
+    /// Fails everything that is left and drops the clients. Returns how many records failed.
     fn shut_down(&mut self) -> u64 {
-        let waited = self.engine.close();
+        let (waited, current) = self.engine.close();
         let replaced = self.replacement.take().and_then(|replacement| replacement.old);
-        let serving = self.engine.client.swap(None);
-        self.retired.extend(replaced.into_iter().chain(serving).map(Retired::new));
-        let deadline = Instant::now() + PATIENCE;
+        self.retired.extend(replaced.into_iter().chain(current).map(Retired::new));
+        let deadline = Instant::now() + PURGE_TIMEOUT;
         for retired in &self.retired {
-            retired.generation.client.purge();
-            while retired.is_busy() && Instant::now() < deadline {
-                retired.generation.client.poll(SHORT_TICK);
+            retired.instance.client.purge();
+            while retired.instance.is_busy() && Instant::now() < deadline {
+                retired.instance.client.poll(SHORT_TICK);
             }
         }
         for retired in self.retired.drain(..) {
-            self.engine.stats.lock().forget(retired.generation.number);
+            self.engine.clients.forget(retired.instance.number);
         }
         waited + self.engine.undelivered.swap(0, Ordering::Relaxed)
+    }
+
+    fn current(&self) -> Option<Arc<ClientInstance>> {
+        self.engine.backlog.with_client(|client| client.cloned())
     }
 }

@@ -1,4 +1,4 @@
-//! A message's value: encoded once, then given to each record as its topic needs it.
+//! A message's value: encoded once, then completed for each record as its topic requires.
 
 use wrp::MessageRef;
 
@@ -11,14 +11,14 @@ use crate::scratch::Scratch;
 impl Shared {
     /// Encodes a message and renders its headers, for all its records.
     pub(super) fn encode(&self, message: &MessageRef<'_>, routes: &RouteTable, scratch: &mut Scratch) {
-        match &self.engine.schemas {
+        match self.engine.schemas() {
             None => message.encode_v5(&mut scratch.value),
             Some(schemas) => schemas.encode(message, &mut scratch.value),
         }
         routes.render_headers(message, &mut scratch.headers);
     }
 
-    /// Hands over one of a message's records, and what its value still lacks.
+    /// Passes on one of a message's records, and what its value still lacks.
     pub(super) fn with_record<T>(
         &self,
         message: &MessageRef<'_>,
@@ -26,7 +26,7 @@ impl Shared {
         scratch: &mut Scratch,
         then: impl FnOnce(RecordRef<'_>, Frame) -> T,
     ) -> T {
-        let schemas = self.engine.schemas.as_deref();
+        let schemas = self.engine.schemas();
         let frame = schemas
             .map_or(Frame::Closed, |schemas| schemas.frame(planned.target.subject(), &mut scratch.value));
         let (target, key) = (&planned.target, planned.key.as_ref().map(|key| key.as_bytes()));
@@ -34,7 +34,7 @@ impl Shared {
         if frame != Frame::Bare {
             return then(record, frame);
         }
-        // Rare: only while a registry is down.
+        // Only while a registry is down.
         let (mut value, mut headers) = (Vec::new(), record.headers.clone());
         message.encode_v5(&mut value);
         headers.push("content-type", MSGPACK.as_bytes());

@@ -8,7 +8,7 @@ use wrp::{MessageRef, QosLevel};
 
 use super::Shared;
 use crate::delivery::{DeliveryContext, MessageContext, Receipt, ReceiptShare, Record};
-use crate::engine::{Origin, Refusal};
+use crate::engine::{DispatchError, FailedIn};
 use crate::error::PublishError;
 use crate::outcome::Outcome;
 use crate::routing::{PlannedRecord, RoutingError, Sender};
@@ -45,8 +45,10 @@ impl Shared {
         for (record, frame) in records {
             let target = Arc::clone(&record.target);
             let context = DeliveryContext::new(target, &plan.message(level), frame, ReceiptShare::default());
-            if let Err(Refusal { context, error }) = self.engine.enter(record, context).await {
-                self.engine.finish(*context, Err(error.clone()), Origin::Call(message.dest));
+            if let Err(DispatchError { context, error }) =
+                self.engine.dispatch_when_room(record, context).await
+            {
+                self.engine.completion.record(*context, Err(error.clone()), FailedIn::Call(message.dest));
                 if error == PublishError::Stopped {
                     return Err(error);
                 }
@@ -73,8 +75,10 @@ impl Shared {
             let target = Arc::clone(&record.target);
             let share = ReceiptShare::sole(receipt);
             let context = DeliveryContext::new(target, &plan.message(QosLevel::Critical), frame, share);
-            if let Err(Refusal { context, error }) = self.engine.enter(record, context).await {
-                self.engine.finish(*context, Err(error), Origin::Call(message.dest));
+            if let Err(DispatchError { context, error }) =
+                self.engine.dispatch_when_room(record, context).await
+            {
+                self.engine.completion.record(*context, Err(error), FailedIn::Call(message.dest));
             }
             result.await.unwrap_or(Err(PublishError::Stopped))?;
         }
@@ -87,11 +91,11 @@ impl Shared {
         sender: Option<&Sender<'_>>,
     ) -> Result<OwnedPlan, PublishError> {
         let submitted = Instant::now();
-        let routes = self.engine.routes.load();
+        let routes = self.routes.load();
         let plan = match self.plan(&routes, message, sender) {
             Ok(plan) => plan,
             Err(RoutingError { event_type, error }) => {
-                self.engine.refuse(&event_type, &error, submitted, message.dest);
+                self.engine.completion.message_rejected(&event_type, &error, submitted, message.dest);
                 return Err(error);
             }
         };

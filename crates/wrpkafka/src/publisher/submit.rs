@@ -6,7 +6,7 @@ use wrp::{MessageRef, QosLevel};
 
 use super::{Shared, optimistic};
 use crate::delivery::{DeliveryContext, MessageContext, Receipt, ReceiptShare};
-use crate::engine::{Origin, Refusal};
+use crate::engine::{DispatchError, FailedIn};
 use crate::error::PublishError;
 use crate::outcome::Outcome;
 use crate::routing::{RoutingError, Sender};
@@ -22,7 +22,7 @@ impl Shared {
     ) -> Result<Outcome, PublishError> {
         let engine = &*self.engine;
         let submitted = Instant::now();
-        let routes = engine.routes.load();
+        let routes = self.routes.load();
         let plan = match self.plan(&routes, message, sender) {
             Ok(plan) if plan.records.is_empty() => {
                 if let Some(receipt) = receipt {
@@ -32,7 +32,7 @@ impl Shared {
             }
             Ok(plan) => plan,
             Err(RoutingError { event_type, error }) => {
-                engine.refuse(&event_type, &error, submitted, message.dest);
+                engine.completion.message_rejected(&event_type, &error, submitted, message.dest);
                 if let Some(receipt) = receipt {
                     receipt(Err(error.clone()));
                 }
@@ -52,8 +52,8 @@ impl Shared {
                 outcome = match dispatched {
                     Ok(()) if level == QosLevel::Low => Outcome::Attempted,
                     Ok(()) => Outcome::Queued,
-                    Err(Refusal { context, error }) => {
-                        engine.finish(*context, Err(error), Origin::Call(message.dest));
+                    Err(DispatchError { context, error }) => {
+                        engine.completion.record(*context, Err(error), FailedIn::Call(message.dest));
                         if level == QosLevel::Low { Outcome::Attempted } else { Outcome::Failed }
                     }
                 };

@@ -12,7 +12,7 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, ServerConnection, Stream};
 use wrpkafka::config::Tls;
-use wrpkafka::{Config, ConnectionProblem};
+use wrpkafka::{Config, ConnectionFailure};
 
 use crate::support::certificates::{Authority, Identity};
 use crate::support::{eventually, started};
@@ -90,10 +90,10 @@ fn tls_server(identity: &Identity, clients: Option<&Authority>) -> String {
 }
 
 /// The problem that a publisher reports with this server.
-fn problem(broker: &str, tls: Tls) -> ConnectionProblem {
+fn problem(broker: &str, tls: Tls) -> ConnectionFailure {
     let publisher = started(Config { brokers: vec![broker.to_owned()], tls, ..Config::default() });
-    eventually("a problem is found", WITHIN, || publisher.problem().is_some());
-    publisher.problem().unwrap()
+    eventually("a problem is found", WITHIN, || publisher.connection_failure().is_some());
+    publisher.connection_failure().unwrap()
 }
 
 #[test]
@@ -101,49 +101,49 @@ fn a_certificate_of_an_authority_that_is_not_trusted_is_named() {
     let server = tls_server(&Authority::new("unknown").issue(&["127.0.0.1"]), None);
     let folder = Folder::new();
     let tls = folder.trusting(&Authority::new("trusted"));
-    assert_eq!(problem(&server, tls), ConnectionProblem::UntrustedCertificate);
+    assert_eq!(problem(&server, tls), ConnectionFailure::UntrustedCertificate);
 }
 
 #[test]
 fn a_certificate_for_another_host_is_named() {
     let (authority, folder) = (Authority::new("trusted"), Folder::new());
     let server = tls_server(&authority.issue(&["kafka.example.com"]), None);
-    assert_eq!(problem(&server, folder.trusting(&authority)), ConnectionProblem::HostName);
+    assert_eq!(problem(&server, folder.trusting(&authority)), ConnectionFailure::HostName);
 }
 
 #[test]
 fn a_certificate_that_has_expired_is_named() {
     let (authority, folder) = (Authority::new("trusted"), Folder::new());
     let server = tls_server(&authority.issue_expired(&["127.0.0.1"]), None);
-    assert_eq!(problem(&server, folder.trusting(&authority)), ConnectionProblem::CertificateTime);
+    assert_eq!(problem(&server, folder.trusting(&authority)), ConnectionFailure::CertificateTime);
 }
 
 #[test]
 fn a_client_certificate_that_is_missing_or_rejected_is_named() {
     let (authority, folder) = (Authority::new("trusted"), Folder::new());
     let server = tls_server(&authority.issue(&["127.0.0.1"]), Some(&authority));
-    assert_eq!(problem(&server, folder.trusting(&authority)), ConnectionProblem::ClientCertificate);
+    assert_eq!(problem(&server, folder.trusting(&authority)), ConnectionFailure::ClientCertificate);
 
     let foreign = Authority::new("unknown").issue(&["client"]);
     foreign.write(&folder.0.join("client.pem"), &folder.0.join("client.key"));
     let mut tls = folder.trusting(&authority);
     tls.cert_file = folder.path("client.pem");
     tls.key_file = folder.path("client.key");
-    assert_eq!(problem(&server, tls), ConnectionProblem::ClientCertificate);
+    assert_eq!(problem(&server, tls), ConnectionFailure::ClientCertificate);
 }
 
 #[test]
 fn one_side_with_tls_and_the_other_without_is_named() {
     let (authority, folder) = (Authority::new("trusted"), Folder::new());
     let with_tls = tls_server(&authority.issue(&["127.0.0.1"]), None);
-    assert_eq!(problem(&with_tls, Tls::default()), ConnectionProblem::Protocol);
+    assert_eq!(problem(&with_tls, Tls::default()), ConnectionFailure::Protocol);
     // Kafka reads the greeting as the length of a request, and closes.
     let without = serve(|mut socket| drop(socket.read(&mut [0; 4])));
-    assert_eq!(problem(&without, folder.trusting(&authority)), ConnectionProblem::Protocol);
+    assert_eq!(problem(&without, folder.trusting(&authority)), ConnectionFailure::Protocol);
 }
 
 #[test]
 fn a_port_where_no_broker_listens_is_named() {
     let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    assert_eq!(problem(&unused, Tls::default()), ConnectionProblem::Unreachable);
+    assert_eq!(problem(&unused, Tls::default()), ConnectionFailure::Unreachable);
 }

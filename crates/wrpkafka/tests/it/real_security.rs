@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use realkafka::Record;
-use wrpkafka::{Config, ConnectionProblem, Outcome, Publisher};
+use wrpkafka::{Config, ConnectionFailure, Outcome, Publisher};
 
 use crate::support::events::numbered;
 use crate::support::log::LOG;
@@ -76,76 +76,76 @@ async fn each_wrong_setting_is_reported_by_its_own_name_within_ten_seconds_and_n
     foreign_certificate.tls.key_file = broker.file("foreign-key.pem");
     let unused_port = Config { brokers: vec!["127.0.0.1:1".to_owned()], ..Config::default() };
     let wrong = [
-        ("wrong password, PLAIN", sasl("PLAIN", WRONG_PASSWORD), ConnectionProblem::Credentials),
+        ("wrong password, PLAIN", sasl("PLAIN", WRONG_PASSWORD), ConnectionFailure::Credentials),
         (
             "wrong password, SCRAM-SHA-256",
             sasl("SCRAM-SHA-256", WRONG_PASSWORD),
-            ConnectionProblem::Credentials,
+            ConnectionFailure::Credentials,
         ),
         (
             "wrong password, SCRAM-SHA-512",
             sasl("SCRAM-SHA-512", WRONG_PASSWORD),
-            ConnectionProblem::Credentials,
+            ConnectionFailure::Credentials,
         ),
         (
             "wrong password without TLS",
             broker.config("SASL_PLAINTEXT").with_sasl("PLAIN", WRONG_PASSWORD),
-            ConnectionProblem::Credentials,
+            ConnectionFailure::Credentials,
         ),
-        ("unknown user", unknown_user, ConnectionProblem::Credentials),
+        ("unknown user", unknown_user, ConnectionFailure::Credentials),
         (
             "a mechanism that the broker does not offer",
             broker.config("ONLY_SCRAM").with_sasl("PLAIN", PASSWORD),
-            ConnectionProblem::Mechanism,
+            ConnectionFailure::Mechanism,
         ),
         (
             "untrusted authority",
             other_authority(broker.config("SSL").with_tls(&broker)),
-            ConnectionProblem::UntrustedCertificate,
+            ConnectionFailure::UntrustedCertificate,
         ),
         (
             "untrusted authority, with credentials",
             other_authority(sasl("PLAIN", PASSWORD)),
-            ConnectionProblem::UntrustedCertificate,
+            ConnectionFailure::UntrustedCertificate,
         ),
-        ("wrong host name", broker.config("ELSEWHERE").with_tls(&broker), ConnectionProblem::HostName),
+        ("wrong host name", broker.config("ELSEWHERE").with_tls(&broker), ConnectionFailure::HostName),
         (
             "no client certificate",
             broker.config("MUTUAL").with_tls(&broker),
-            ConnectionProblem::ClientCertificate,
+            ConnectionFailure::ClientCertificate,
         ),
         (
             "a client certificate of another authority",
             foreign_certificate,
-            ConnectionProblem::ClientCertificate,
+            ConnectionFailure::ClientCertificate,
         ),
-        ("plaintext to a TLS port", broker.config("SSL"), ConnectionProblem::Protocol),
+        ("plaintext to a TLS port", broker.config("SSL"), ConnectionFailure::Protocol),
         (
             "TLS to a plaintext port",
             broker.config("PLAINTEXT").with_tls(&broker),
-            ConnectionProblem::Protocol,
+            ConnectionFailure::Protocol,
         ),
         (
             "credentials without TLS to a TLS port",
             broker.config("SASL_SSL").with_sasl("PLAIN", PASSWORD),
-            ConnectionProblem::Protocol,
+            ConnectionFailure::Protocol,
         ),
         (
             "no credentials to a port that wants them",
             broker.config("SASL_PLAINTEXT"),
-            ConnectionProblem::Protocol,
+            ConnectionFailure::Protocol,
         ),
         (
             "credentials to a port that takes none",
             broker.config("PLAINTEXT").with_sasl("PLAIN", PASSWORD),
-            ConnectionProblem::Protocol,
+            ConnectionFailure::Protocol,
         ),
         (
             "expired certificate",
             broker.config("EXPIRED").with_tls(&broker),
-            ConnectionProblem::CertificateTime,
+            ConnectionFailure::CertificateTime,
         ),
-        ("no broker there", unused_port, ConnectionProblem::Unreachable),
+        ("no broker there", unused_port, ConnectionFailure::Unreachable),
     ];
 
     let begun = Instant::now();
@@ -157,15 +157,16 @@ async fn each_wrong_setting_is_reported_by_its_own_name_within_ten_seconds_and_n
         (what, publisher, port, expected)
     });
     // Another cause may be reported first: only the last one counts.
-    let as_expected =
-        || publishers.iter().all(|(_, publisher, _, expected)| publisher.problem() == Some(*expected));
+    let as_expected = || {
+        publishers.iter().all(|(_, publisher, _, expected)| publisher.connection_failure() == Some(*expected))
+    };
     while !as_expected() && begun.elapsed() < SOON {
         pass_time(Duration::from_millis(20));
     }
     println!("all were reported after {:?}", begun.elapsed());
     let mut faults = Vec::new();
     for (what, publisher, port, expected) in &publishers {
-        let found = publisher.problem();
+        let found = publisher.connection_failure();
         println!("{what}: {found:?}");
         if found != Some(*expected) {
             faults.push(format!("{what}: {found:?} instead of {expected:?}"));
@@ -191,13 +192,13 @@ async fn a_password_may_come_from_a_file_and_change_there() {
     config.file_check_interval = FILE_CHECK;
     let publisher = started(config);
     eventually("the wrong password is refused", SOON, || {
-        publisher.problem() == Some(ConnectionProblem::Credentials)
+        publisher.connection_failure() == Some(ConnectionFailure::Credentials)
     });
     std::fs::write(&file, format!("{PASSWORD}\n")).unwrap();
     let message = numbered("event:password-file", "seq=", 0, 75);
     let published = tokio::time::timeout(PATIENCE, publisher.publish(&message.as_ref())).await;
     assert_eq!(published.unwrap(), Ok(Outcome::Accepted));
-    assert_eq!(publisher.problem(), None);
+    assert_eq!(publisher.connection_failure(), None);
     publisher.stop(PATIENCE).await;
     assert_secrets_kept(&broker);
 }
@@ -213,13 +214,13 @@ async fn a_password_that_was_changed_to_a_wrong_one_and_back_costs_no_record() {
     publisher.update_security(wrong.tls, wrong.sasl).unwrap();
     load.run(&publisher, Duration::from_secs(1));
     eventually("the wrong password is refused", SOON, || {
-        publisher.problem() == Some(ConnectionProblem::Credentials)
+        publisher.connection_failure() == Some(ConnectionFailure::Credentials)
     });
     load.run(&publisher, Duration::from_secs(1));
     publisher.update_security(right.tls, right.sasl).unwrap();
     load.run(&publisher, Duration::from_secs(1));
     load.assert_delivered_once(&publisher, &broker).await;
-    assert_eq!(publisher.problem(), None);
+    assert_eq!(publisher.connection_failure(), None);
     assert_secrets_kept(&broker);
 }
 

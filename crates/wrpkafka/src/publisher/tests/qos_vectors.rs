@@ -7,8 +7,8 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use wrp::{Message, Qos, QosLevel};
 
-use super::super::scripted::{Answer, Script};
-use crate::client::Failure;
+use crate::client::DeliveryError;
+use crate::client::scripted::{Answer, Script};
 use crate::config::{Config, Route};
 use crate::{ErrorType, Listener, PublishError, PublishEvent, Publisher, StartError};
 
@@ -177,8 +177,8 @@ fn scripted(answer: Option<&str>, level: QosLevel) -> Answer {
     match answer.map(told_apart) {
         None => Answer::Delivered(Ok(())),
         // Who does not wait is refused at once; who waits for room never meets this but as a final error.
-        Some(PublishError::BufferFull) if level == QosLevel::Low => Answer::Refused(Failure::Gone),
-        Some(error) => Answer::Delivered(Err(Failure::Final(error))),
+        Some(PublishError::BufferFull) if level == QosLevel::Low => Answer::Rejected(DeliveryError::NotSent),
+        Some(error) => Answer::Delivered(Err(DeliveryError::Final(error))),
     }
 }
 

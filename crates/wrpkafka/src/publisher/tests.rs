@@ -1,5 +1,7 @@
-//! The engine with a scripted client: what the contract promises, without a broker and without waiting for time.
+//! The publisher with a scripted client: what the contract promises, without a broker and without waiting for time.
 
+#[cfg(feature = "mock")]
+mod fatal_error;
 mod live;
 mod logged;
 mod qos_vectors;
@@ -13,8 +15,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use wrp::{Message, Qos};
 
-use super::scripted::{Answer, Script};
-use crate::client::Failure;
+use crate::client::DeliveryError;
+use crate::client::scripted::{Answer, Script};
 use crate::config::{Config, WaitingLimit};
 use crate::{ErrorType, Listener, Outcome, PublishError, PublishEvent, Publisher};
 
@@ -49,7 +51,12 @@ fn submit(publisher: &Publisher, key: &str, qos: i64) -> (Result<Outcome, Publis
     (publisher.submit(&event(key, qos).as_ref(), Some(receipt)), fates)
 }
 
-/// The one fate that a receipt is told.
+/// The number of the client that gets records; none while one is replaced.
+fn current(publisher: &Publisher) -> Option<u64> {
+    publisher.shared.as_ref().and_then(|shared| shared.engine.current_client())
+}
+
+/// The one result that a receipt gets.
 fn fate(fates: &Fates) -> Result<Outcome, PublishError> {
     let fate = fates.recv_timeout(PATIENCE).expect("a receipt is told");
     assert!(fates.recv_timeout(PATIENCE).is_err(), "a receipt is told once");
@@ -229,7 +236,7 @@ fn a_low_record_is_sent_again_only_as_often_as_configured() {
 fn a_transient_error_gives_up_no_record_above_low() {
     let (publisher, script) = started(config(1));
     let transient = PublishError::Broker { code: "NotEnoughReplicas".into(), reason: "".into() };
-    script.answer([Answer::Delivered(Err(Failure::Transient(transient))), Answer::Delivered(Ok(()))]);
+    script.answer([Answer::Delivered(Err(DeliveryError::Transient(transient))), Answer::Delivered(Ok(()))]);
     let (_, fates) = submit(&publisher, "1", 25);
     assert_eq!(fate(&fates), Ok(Outcome::Accepted));
     assert_eq!(script.keys(), ["1", "1"]);
@@ -272,7 +279,7 @@ fn a_fan_out_is_acknowledged_when_its_last_record_is() {
     let (outcome, fates) = submit(&publisher, "1", 75);
     assert_eq!(outcome, Ok(Outcome::Queued));
     script.deliver(1, Ok(()));
-    script.deliver(1, Err(Failure::Final(PublishError::Timeout)));
+    script.deliver(1, Err(DeliveryError::Final(PublishError::Timeout)));
     assert_eq!(fate(&fates), Err(PublishError::Timeout));
     assert_eq!(*events.0.lock(), [("a".to_owned(), None), ("b".to_owned(), Some(ErrorType::Timeout))]);
 }

@@ -7,33 +7,33 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::Port;
-use crate::client::{BuildError, Client, Connect, Failure, Refused};
+use super::events::ClientEvents;
+use super::{BuildError, Client, Connect, DeliveryError, SendError};
+use crate::connection_failure::ConnectionFailure;
 use crate::delivery::DeliveryContext;
 use crate::delivery::{Record, RecordRef};
 use crate::files;
-use crate::problem::ConnectionProblem;
 
-/// What a test sees of the clients, and tells them.
+/// What a test sees of its clients, and makes them do.
 #[derive(Clone, Default)]
 pub(crate) struct Script(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
-    /// The fates of the next records, told by the client's thread as soon as they are sent.
+    /// The results of the next records, reported by the client's thread as soon as they are sent.
     answers: VecDeque<Answer>,
-    /// What the clients have taken and not yet told the fate of, in order, each with its client.
+    /// The records that the clients hold, in order, each with its client.
     held: VecDeque<(usize, Record, Box<DeliveryContext>)>,
-    /// All records that any client took, each with its client.
+    /// All records that any client accepted, each with its client.
     sent: Vec<(usize, Record)>,
     /// How many clients were built.
     clients: usize,
-    /// Whether the client refuses everything, as after a fatal error.
+    /// Whether the client rejects everything, as after a fatal error.
     fatal: bool,
     /// Fails the next attempts to build a client.
     broken: usize,
     events: Option<Sender<Event>>,
-    /// The other end: whichever client is served hears the event.
+    /// The other end: the client that is polled gets the event.
     received: Option<Events>,
 }
 
@@ -42,31 +42,31 @@ type Events = Arc<Mutex<Receiver<Event>>>;
 /// What becomes of a record at once.
 #[derive(Debug, Clone)]
 pub(crate) enum Answer {
-    Delivered(Result<(), Failure>),
-    Refused(Failure),
-    /// Refused once the test has met the caller here twice.
-    RefusedAfter(Arc<Barrier>, Failure),
+    Delivered(Result<(), DeliveryError>),
+    Rejected(DeliveryError),
+    /// Rejected once the test has met the caller at this barrier twice.
+    RejectedAfter(Arc<Barrier>, DeliveryError),
 }
 
 /// What happens in the client's thread.
 #[derive(Debug)]
 enum Event {
-    /// The first records that are held meet this fate.
-    Deliver(usize, Result<(), Failure>),
-    /// The brokers do not let the client in.
-    Trouble(ConnectionProblem),
+    /// The first records that the client holds get this result.
+    Deliver(usize, Result<(), DeliveryError>),
+    /// The client cannot work with its brokers.
+    ConnectionFailure(ConnectionFailure),
 }
 
 impl Script {
     /// Builds clients for a publisher.
     pub(crate) fn connect(&self) -> Connect {
         let script = self.clone();
-        Box::new(move |config, port| {
+        Box::new(move |config, reports| {
             files::resolve(config)?;
             let mut state = script.0.lock();
             if state.broken > 0 {
                 state.broken -= 1;
-                return Err(BuildError::Refused("cannot use the certificate".to_owned()));
+                return Err(BuildError::Settings("cannot use the certificate".to_owned()));
             }
             if state.events.is_none() {
                 let (events, received) = channel();
@@ -77,7 +77,7 @@ impl Script {
             state.clients += 1;
             state.fatal = false;
             let events = state.received.clone().unwrap();
-            Ok(Box::new(Scripted { script: script.clone(), number, port, events }))
+            Ok(Box::new(Scripted { script: script.clone(), number, reports, events }))
         })
     }
 
@@ -85,31 +85,31 @@ impl Script {
         self.0.lock().answers.extend(answers);
     }
 
-    /// Lets the client's thread tell the fate of the first records that are held.
-    pub(crate) fn deliver(&self, count: usize, fate: Result<(), Failure>) {
-        self.tell(Event::Deliver(count, fate));
+    /// Makes the client's thread report this result for the first records that it holds.
+    pub(crate) fn deliver(&self, count: usize, result: Result<(), DeliveryError>) {
+        self.tell(Event::Deliver(count, result));
     }
 
-    /// The client is beyond use: what it holds comes back, and it takes nothing more.
+    /// The client fails for good: it returns what it holds and accepts nothing more.
     pub(crate) fn fail(&self) {
         let held = {
             let mut state = self.0.lock();
             state.fatal = true;
             state.held.len()
         };
-        self.tell(Event::Deliver(held, Err(Failure::Gone)));
+        self.tell(Event::Deliver(held, Err(DeliveryError::NotSent)));
     }
 
-    /// The brokers do not let the client in that is served.
-    pub(crate) fn trouble(&self, problem: ConnectionProblem) {
-        self.tell(Event::Trouble(problem));
+    /// The client that is polled reports this failure.
+    pub(crate) fn fail_connection(&self, failure: ConnectionFailure) {
+        self.tell(Event::ConnectionFailure(failure));
     }
 
     pub(crate) fn break_connect(&self, times: usize) {
         self.0.lock().broken = times;
     }
 
-    /// The keys of all records that a client took, in order.
+    /// The keys of all records that a client accepted, in order.
     pub(crate) fn keys(&self) -> Vec<String> {
         self.sent().into_iter().map(|(_, key)| key).collect()
     }
@@ -131,7 +131,7 @@ impl Script {
 
     fn tell(&self, event: Event) {
         if let Some(events) = &self.0.lock().events {
-            // A client that is gone hears nothing.
+            // No client is polled any more.
             let _ = events.send(event);
         }
     }
@@ -140,27 +140,27 @@ impl Script {
 struct Scripted {
     script: Script,
     number: usize,
-    port: Port,
+    reports: Arc<dyn ClientEvents>,
     events: Events,
 }
 
 impl Client for Scripted {
-    fn send(&self, record: RecordRef<'_>, context: Box<DeliveryContext>) -> Result<(), Refused> {
+    fn send(&self, record: RecordRef<'_>, context: Box<DeliveryContext>) -> Result<(), SendError> {
         let answer = {
             let mut state = self.script.0.lock();
             if state.fatal {
-                return Err(Refused { context, failure: Failure::Gone });
+                return Err(SendError { context, error: DeliveryError::NotSent });
             }
             state.answers.pop_front()
         };
-        let fate = match answer {
-            Some(Answer::Refused(failure)) => return Err(Refused { context, failure }),
-            Some(Answer::RefusedAfter(meeting, failure)) => {
+        let result = match answer {
+            Some(Answer::Rejected(error)) => return Err(SendError { context, error }),
+            Some(Answer::RejectedAfter(meeting, error)) => {
                 meeting.wait();
                 meeting.wait();
-                return Err(Refused { context, failure });
+                return Err(SendError { context, error });
             }
-            Some(Answer::Delivered(fate)) => Some(fate),
+            Some(Answer::Delivered(result)) => Some(result),
             None => None,
         };
         {
@@ -168,21 +168,23 @@ impl Client for Scripted {
             state.sent.push((self.number, record.to_record()));
             state.held.push_back((self.number, record.to_record(), context));
         }
-        if let Some(fate) = fate {
-            self.script.tell(Event::Deliver(1, fate));
+        if let Some(result) = result {
+            self.script.tell(Event::Deliver(1, result));
         }
         Ok(())
     }
 
     fn poll(&self, timeout: Duration) {
         if timeout.is_zero() && self.outstanding() == 0 {
-            // One that is no longer served: the event is not for it.
+            // A client that was replaced: the event is for the next one.
             return;
         }
         let event = self.events.lock().recv_timeout(timeout);
         match event {
-            Ok(Event::Deliver(count, fate)) => self.tell_fates(count, &fate),
-            Ok(Event::Trouble(problem)) => self.port.problem(problem, "said by a test"),
+            Ok(Event::Deliver(count, result)) => self.complete(count, &result),
+            Ok(Event::ConnectionFailure(failure)) => {
+                self.reports.on_connection_failure(failure, "said by a test")
+            }
             Err(_) => {}
         }
     }
@@ -194,12 +196,12 @@ impl Client for Scripted {
     }
 
     fn purge(&self) {
-        self.tell_fates(usize::MAX, &Err(Failure::Gone));
+        self.complete(usize::MAX, &Err(DeliveryError::NotSent));
     }
 }
 
 impl Scripted {
-    fn tell_fates(&self, count: usize, fate: &Result<(), Failure>) {
+    fn complete(&self, count: usize, result: &Result<(), DeliveryError>) {
         for _ in 0..count {
             let held = {
                 let mut state = self.script.0.lock();
@@ -207,7 +209,7 @@ impl Scripted {
                 first.and_then(|first| state.held.remove(first))
             };
             let Some((_, record, context)) = held else { return };
-            self.port.delivered(context, fate.clone(), |_| record);
+            self.reports.on_delivery(context, result.clone(), &|_| record.clone());
         }
     }
 }

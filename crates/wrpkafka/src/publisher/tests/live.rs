@@ -4,7 +4,7 @@ use std::sync::Barrier;
 use std::time::Instant;
 
 use super::*;
-use crate::ConnectionProblem;
+use crate::ConnectionFailure;
 use crate::config::{DynamicConfig, Sasl, SaslMechanism, Tls};
 use crate::test_folder::TestFolder;
 
@@ -31,7 +31,7 @@ fn another_client_takes_over_when_the_old_one_has_delivered_and_nothing_overtake
     let (publisher, script) = started(config(10));
     let (_, first) = submit(&publisher, "1", 25);
     publisher.update_config(lingering(1)).unwrap();
-    eventually("the old client is taken away", || publisher.serving().is_none());
+    eventually("the old client is taken away", || current(&publisher).is_none());
     let (low_outcome, low) = submit(&publisher, "2", 0);
     let (_, high) = submit(&publisher, "3", 75);
     assert_eq!(low_outcome, Ok(Outcome::Attempted));
@@ -49,7 +49,7 @@ fn when_the_next_client_is_full_low_records_are_dropped_as_ever() {
     let (publisher, script) = started(config(1));
     submit(&publisher, "1", 25).0.unwrap();
     publisher.update_config(lingering(1)).unwrap();
-    eventually("the old client is taken away", || publisher.serving().is_none());
+    eventually("the old client is taken away", || current(&publisher).is_none());
     for key in ["2", "3"] {
         submit(&publisher, key, 25).0.unwrap();
     }
@@ -69,7 +69,7 @@ fn of_several_changes_in_a_row_the_last_one_holds() {
     script.deliver(1, Ok(()));
     assert_eq!(fate(&first), Ok(Outcome::Accepted));
     // All orders have been taken: each comes before the next turn, and a record goes to whom they have left.
-    eventually("the last client serves", || publisher.serving() == Some(5));
+    eventually("the last client serves", || current(&publisher) == Some(5));
     submit(&publisher, "2", 25).0.unwrap();
     eventually("it is sent", || script.sent().last() == Some(&(5, "2".to_owned())));
 }
@@ -120,13 +120,13 @@ fn the_size_of_a_record_is_held_to_the_new_limit() {
 
 /// Hears of problems.
 #[derive(Default)]
-struct Troubles(Mutex<Vec<ConnectionProblem>>);
+struct Troubles(Mutex<Vec<ConnectionFailure>>);
 
 impl Listener for Troubles {
     fn on_publish(&self, _: &PublishEvent<'_>) {}
 
-    fn on_connection_problem(&self, problem: ConnectionProblem) {
-        self.0.lock().push(problem);
+    fn on_connection_failure(&self, failure: ConnectionFailure) {
+        self.0.lock().push(failure);
     }
 }
 
@@ -136,8 +136,8 @@ fn right_credentials_help_a_client_at_once_that_was_never_let_in() {
     let troubles = Arc::new(Troubles::default());
     publisher.add_listener(Arc::clone(&troubles) as _);
     let fates = [("1", 25), ("2", 75)].map(|(key, qos)| submit(&publisher, key, qos).1);
-    script.trouble(ConnectionProblem::Credentials);
-    eventually("it is known", || publisher.problem() == Some(ConnectionProblem::Credentials));
+    script.fail_connection(ConnectionFailure::Credentials);
+    eventually("it is known", || publisher.connection_failure() == Some(ConnectionFailure::Credentials));
     let sasl = Sasl {
         mechanism: Some(SaslMechanism::Plain),
         username: "me".to_owned(),
@@ -146,21 +146,21 @@ fn right_credentials_help_a_client_at_once_that_was_never_let_in() {
     };
     publisher.update_security(Tls::default(), sasl).unwrap();
     eventually("the next client has both", || script.sent().len() == 4);
-    assert_eq!(publisher.problem(), None);
+    assert_eq!(publisher.connection_failure(), None);
     script.deliver(2, Ok(()));
     assert!(fates.iter().all(|fates| fate(fates) == Ok(Outcome::Accepted)));
     assert_eq!(script.sent()[2..], sent(1, &["1", "2"]));
-    assert_eq!(*troubles.0.lock(), [ConnectionProblem::Credentials]);
+    assert_eq!(*troubles.0.lock(), [ConnectionFailure::Credentials]);
 }
 
 #[test]
 fn a_problem_is_over_when_a_record_is_delivered() {
     let (publisher, script) = started(config(10));
-    script.trouble(ConnectionProblem::Unreachable);
-    eventually("it is known", || publisher.problem() == Some(ConnectionProblem::Unreachable));
+    script.fail_connection(ConnectionFailure::Unreachable);
+    eventually("it is known", || publisher.connection_failure() == Some(ConnectionFailure::Unreachable));
     script.answer([Answer::Delivered(Ok(()))]);
     assert_eq!(fate(&submit(&publisher, "1", 25).1), Ok(Outcome::Accepted));
-    assert_eq!(publisher.problem(), None);
+    assert_eq!(publisher.connection_failure(), None);
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn a_password_file_that_cannot_be_read_is_named_at_the_start() {
 fn a_record_that_waits_is_sent_although_the_one_before_it_was_refused_and_nothing_is_on_its_way() {
     let (publisher, script) = started(config(1));
     let meeting = Arc::new(Barrier::new(2));
-    script.answer([Answer::RefusedAfter(Arc::clone(&meeting), Failure::Final(PublishError::Timeout))]);
+    script.answer([Answer::RejectedAfter(Arc::clone(&meeting), DeliveryError::Final(PublishError::Timeout))]);
     let other = publisher.clone();
     let refused = std::thread::spawn(move || fate(&submit(&other, "1", 25).1));
     meeting.wait();

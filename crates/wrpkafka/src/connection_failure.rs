@@ -1,0 +1,103 @@
+//! Why the publisher cannot work with its brokers: one name for each cause.
+
+use std::fmt;
+
+/// What keeps the publisher from its brokers. Records wait meanwhile; nothing is lost by it (contract §8.17).
+///
+/// The client reports a failed connection as text, from which the cause is derived. Where two causes have the same text,
+/// the more likely one is named; the log line has the client's text beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ConnectionFailure {
+    /// The broker does not know the user, or the password is wrong.
+    Credentials,
+    /// The broker does not offer the configured SASL mechanism.
+    Mechanism,
+    /// The broker's certificate was not signed by a trusted authority.
+    UntrustedCertificate,
+    /// The broker's certificate is for another host name.
+    HostName,
+    /// The broker's certificate has expired or is not valid yet.
+    CertificateTime,
+    /// The broker requires a client certificate, and there is none, or the broker does not trust it.
+    ClientCertificate,
+    /// One side uses TLS or SASL and the other does not.
+    Protocol,
+    /// The two sides have no TLS version or cipher in common.
+    Handshake,
+    /// No broker accepts a connection.
+    Unreachable,
+}
+
+impl ConnectionFailure {
+    /// Every cause, in the order of the enum.
+    pub const ALL: [ConnectionFailure; 9] = [
+        ConnectionFailure::Credentials,
+        ConnectionFailure::Mechanism,
+        ConnectionFailure::UntrustedCertificate,
+        ConnectionFailure::HostName,
+        ConnectionFailure::CertificateTime,
+        ConnectionFailure::ClientCertificate,
+        ConnectionFailure::Protocol,
+        ConnectionFailure::Handshake,
+        ConnectionFailure::Unreachable,
+    ];
+
+    /// What is wrong and which settings to check, in one line without secrets.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            ConnectionFailure::Credentials => {
+                "wrong credentials: the broker refuses sasl.username or the password"
+            }
+            ConnectionFailure::Mechanism => {
+                "the broker does not offer this mechanism: see sasl.mechanism and the broker's listener"
+            }
+            ConnectionFailure::UntrustedCertificate => {
+                "the broker's certificate is not trusted: no authority in tls.caFile has signed it"
+            }
+            ConnectionFailure::HostName => {
+                "the broker's certificate is for another host name: see brokers and the certificate"
+            }
+            ConnectionFailure::CertificateTime => {
+                "the broker's certificate has expired or is not valid yet: see the certificate and the clocks"
+            }
+            ConnectionFailure::ClientCertificate => {
+                "the broker requires a client certificate that it trusts: see tls.certFile and tls.keyFile"
+            }
+            ConnectionFailure::Protocol => {
+                "the broker speaks another protocol: see tls.enabled, sasl.mechanism and the broker's listener"
+            }
+            ConnectionFailure::Handshake => {
+                "the TLS handshake with the broker fails: see the versions and ciphers of both sides"
+            }
+            ConnectionFailure::Unreachable => {
+                "no kafka broker can be reached: see brokers, the network and whether they run"
+            }
+        }
+    }
+
+    /// Whether a broker answered, but did not accept the connection.
+    pub(crate) fn is_rejection(self) -> bool {
+        self != ConnectionFailure::Unreachable
+    }
+}
+
+impl fmt::Display for ConnectionFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_cause_has_its_own_text() {
+        let texts: std::collections::HashSet<_> = ConnectionFailure::ALL.iter().map(|f| f.as_str()).collect();
+        assert_eq!(texts.len(), ConnectionFailure::ALL.len());
+        for (i, failure) in ConnectionFailure::ALL.into_iter().enumerate() {
+            assert_eq!(failure as usize, i);
+        }
+    }
+}

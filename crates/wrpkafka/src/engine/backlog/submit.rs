@@ -1,0 +1,166 @@
+//! The way into the backlog: to the client at once, or into the queue.
+
+use std::future::Future;
+
+use wrp::QosLevel;
+
+use super::outlet::{NotSent, send};
+use super::primitives::{Event as _, Lock as _, Primitives, Slot as _};
+use super::queue::{Pushed, Waiting};
+use super::state::Phase;
+use super::word::Flow;
+use super::{Backlog, Failed};
+use crate::delivery::{DeliveryContext, RecordRef};
+use crate::error::PublishError;
+use crate::schema::Frame;
+
+/// What happens if the queue is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Overflow {
+    /// Records of the same and lower levels are evicted.
+    Evict,
+    /// The new record is rejected.
+    Reject,
+}
+
+/// Why a record was not accepted.
+enum NotAccepted {
+    /// Neither the client nor the queue has room.
+    NoRoom(Waiting),
+    Failed(Failed),
+}
+
+impl<P: Primitives> Backlog<P> {
+    /// Sends a record, or lets it wait as its level allows. A full queue evicts other records. Never waits itself.
+    pub(crate) fn submit(
+        &self,
+        record: RecordRef<'_>,
+        context: Box<DeliveryContext>,
+        failed: &mut Vec<Failed>,
+    ) -> Result<(), (Box<DeliveryContext>, PublishError)> {
+        let (context, flow) = match self.send_or_defer(record, context, failed) {
+            Ok(()) => return Ok(()),
+            Err(NotSent::Rejected(context, error)) => return Err((context, error)),
+            Err(NotSent::MustWait(context, flow)) => (context, flow),
+        };
+        let may_wait = context.level != QosLevel::Low
+            || context.frame == Frame::Open
+            || matches!(flow, Flow::Suspended | Flow::Closed);
+        if !may_wait {
+            return Err((context, PublishError::BufferFull));
+        }
+        let waiting = Waiting { record: record.to_record(), context };
+        self.enqueue(waiting, Overflow::Evict, failed).map_err(|not_accepted| match not_accepted {
+            NotAccepted::NoRoom(waiting) => (waiting.context, PublishError::BufferFull),
+            NotAccepted::Failed((waiting, error)) => (waiting.context, error),
+        })
+    }
+
+    /// Sends a record as soon as the client or the queue has room for it. Evicts no other record, and lets records of any
+    /// level wait. `fail` gets the records that fail meanwhile.
+    ///
+    /// If the future is dropped before, the record goes nowhere.
+    pub(crate) async fn submit_when_room(
+        &self,
+        mut waiting: Waiting,
+        fail: impl Fn(Vec<Failed>),
+    ) -> Result<(), Failed> {
+        loop {
+            waiting = match self.try_submit(waiting, &fail) {
+                Ok(()) => return Ok(()),
+                Err(NotAccepted::NoRoom(waiting)) => waiting,
+                Err(NotAccepted::Failed(failed)) => return Err(failed),
+            };
+            // Once more, now that nothing is missed any more: point 1 of the protocol.
+            let room = self.room();
+            waiting = match self.try_submit(waiting, &fail) {
+                Ok(()) => return Ok(()),
+                Err(NotAccepted::NoRoom(waiting)) => waiting,
+                Err(NotAccepted::Failed(failed)) => return Err(failed),
+            };
+            room.await;
+        }
+    }
+
+    fn try_submit(&self, waiting: Waiting, fail: &impl Fn(Vec<Failed>)) -> Result<(), NotAccepted> {
+        let Waiting { record, context } = waiting;
+        let mut failed = Vec::new();
+        let result = match self.send_or_defer(record.as_ref(), context, &mut failed) {
+            Ok(()) => Ok(()),
+            Err(NotSent::Rejected(context, error)) => {
+                Err(NotAccepted::Failed((Waiting { record, context }, error)))
+            }
+            Err(NotSent::MustWait(context, _)) => {
+                self.enqueue(Waiting { record, context }, Overflow::Reject, &mut failed)
+            }
+        };
+        fail(failed);
+        result
+    }
+
+    /// Ready when there may be room again for a record that finds none *after* this call.
+    fn room(&self) -> impl Future<Output = ()> + Send {
+        // In this order: whoever finds the bit notifies, and reaches this future.
+        let room_made = self.room_made.notified();
+        self.word.add_caller();
+        room_made
+    }
+
+    /// Sends a record that came just now, if nothing waits and there is room.
+    fn send_or_defer(
+        &self,
+        record: RecordRef<'_>,
+        mut context: Box<DeliveryContext>,
+        failed: &mut Vec<Failed>,
+    ) -> Result<(), NotSent> {
+        if context.frame == Frame::Open {
+            return Err(NotSent::MustWait(context, Flow::Open));
+        }
+        let bytes = context.bytes;
+        // The client first, then the room: point 4 of the protocol.
+        let sent = self.client.with(|client| {
+            if let Err(flow) = self.word.reserve_if_open(bytes) {
+                return Err((NotSent::MustWait(context, flow), false));
+            }
+            context.sequence = self.next_sequence();
+            send(client, record, context).map_err(|not_sent| (not_sent, self.free(bytes)))
+        });
+        sent.map_err(|(not_sent, records_wait)| {
+            if records_wait {
+                self.pump(failed);
+            }
+            not_sent
+        })
+    }
+
+    /// Lets a record wait that came just now, and sends what there is room for.
+    fn enqueue(
+        &self,
+        mut waiting: Waiting,
+        overflow: Overflow,
+        failed: &mut Vec<Failed>,
+    ) -> Result<(), NotAccepted> {
+        let room_made = self.locked.with(|locked| {
+            if locked.phase == Phase::Closed {
+                return Err(NotAccepted::Failed((waiting, PublishError::Stopped)));
+            }
+            if overflow == Overflow::Reject && !locked.queue.has_room(waiting.context.bytes) {
+                return Err(NotAccepted::NoRoom(waiting));
+            }
+            waiting.context.sequence = self.next_sequence();
+            match locked.queue.push(waiting) {
+                Pushed::Full(waiting) => return Err(NotAccepted::NoRoom(waiting)),
+                Pushed::Queued(evicted) => {
+                    failed.extend(evicted.into_iter().map(|waiting| (waiting, PublishError::Displaced)));
+                }
+            }
+            // Before the pump looks for room: point 1 of the protocol.
+            self.leave_open(locked);
+            Ok(self.pump_locked(locked, failed))
+        })?;
+        if room_made {
+            self.wake_callers();
+        }
+        Ok(())
+    }
+}
