@@ -56,6 +56,8 @@
 //!
 //! **5. A stop forgets no record.** `close` takes all records that wait, with the lock held, and whoever comes to the lock
 //! later finds `Closed`. What the client holds comes back through `free`.
+//!
+//! The model (`backlog/model.rs`, a test) checks these five with `loom`, and lists the orderings without which it fails.
 
 mod outlet;
 mod primitives;
@@ -63,6 +65,9 @@ mod queue;
 mod state;
 mod submit;
 mod word;
+
+#[cfg(test)]
+mod model;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,0 +1,484 @@
+//! The protocol of the backlog, checked with `loom`: each scenario runs in many interleavings of its threads, and with all
+//! values that the memory model lets them read.
+//!
+//! With two threads these are all interleavings; with three, and where one thread polls, those in which threads are
+//! interrupted two or three times. The backlog is the real one, with `loom`'s lock and atomics; only the client, its slot
+//! and the event are imitated. A lost wake-up shows as a deadlock, because the main thread waits for every record to come
+//! out of the client. A record that overtakes another shows in the client's log of its key, which `loom` also watches for
+//! accesses that nothing orders. The publisher's own parts (`ArcSwap`, tokio's `Notify`, librdkafka) are not checked.
+//!
+//! The model can fail. Each of these changes was made once, and the scenario failed:
+//!
+//! | change | of point | fails |
+//! |---|---|---|
+//! | `submit_when_room` waits without its second attempt | 1 | `one_waits_for_room`: deadlock |
+//! | `room` sets the bit before it creates the future | 1 | `two_wait_for_room`: deadlock |
+//! | `free` does not wake callers | 1 | `one_waits_for_room`: deadlock |
+//! | `enqueue` changes the flow after its pump | 1 | `a_full_queue`: deadlock |
+//! | `reserve_if_open` with `Relaxed` instead of `Acquire` | 2 | `two_callers`, `a_client_is_replaced`: unordered sends |
+//! | `set_flow` with `Relaxed` instead of `Release` | 2 | `two_callers`, `a_client_is_replaced`: unordered sends |
+//! | `send_or_defer` reserves before it reads the client | 4 | `a_client_is_replaced`: unordered sends |
+
+use std::cell::OnceCell;
+use std::future::Future;
+use std::io::Write as _;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use loom::cell::Cell;
+use loom::sync::mpsc::{Receiver, Sender, channel};
+use loom::sync::{Arc, Mutex};
+use loom::thread::{self, JoinHandle};
+use wrp::QosLevel;
+
+use super::outlet::{Framing, Outlet, Readiness};
+use super::primitives::{AtomicWord, Event, Lock, Primitives, Slot};
+use super::state::Locked;
+use super::{Backlog, Failed, Waiting};
+use crate::client::SendError;
+use crate::config::WaitingLimit;
+use crate::delivery::{DeliveryContext, MessageContext, ReceiptShare, Record, RecordRef};
+use crate::error::PublishError;
+use crate::routing::{HeaderBlock, Target};
+use crate::schema::Frame;
+
+/// `loom`'s primitives, with one of the two slots.
+struct Model<S>(PhantomData<S>);
+
+impl<S: Slot<Arc<ModelClient>>> Primitives for Model<S> {
+    type Client = Arc<ModelClient>;
+    type Framing = Framed;
+    type Slot = S;
+    type Word = loom::sync::atomic::AtomicU64;
+    type Lock = Mutex<Locked>;
+    type Event = ModelEvent;
+}
+
+impl AtomicWord for loom::sync::atomic::AtomicU64 {
+    fn new(value: u64) -> Self {
+        Self::new(value)
+    }
+
+    fn load(&self, order: Ordering) -> u64 {
+        self.load(order)
+    }
+
+    fn fetch_sub(&self, value: u64, order: Ordering) -> u64 {
+        self.fetch_sub(value, order)
+    }
+
+    fn fetch_or(&self, value: u64, order: Ordering) -> u64 {
+        self.fetch_or(value, order)
+    }
+
+    fn fetch_and(&self, value: u64, order: Ordering) -> u64 {
+        self.fetch_and(value, order)
+    }
+
+    fn update(
+        &self,
+        set: Ordering,
+        fetch: Ordering,
+        change: impl FnMut(u64) -> Option<u64>,
+    ) -> Result<u64, u64> {
+        self.fetch_update(set, fetch, change)
+    }
+}
+
+impl<T> Lock<T> for Mutex<T> {
+    fn new(value: T) -> Mutex<T> {
+        Mutex::new(value)
+    }
+
+    fn with<R>(&self, work: impl FnOnce(&mut T) -> R) -> R {
+        work(&mut self.lock().unwrap())
+    }
+}
+
+/// A slot for scenarios in which the client stays. It is no part of the model, which keeps these small.
+struct FixedSlot(OnceCell<Arc<ModelClient>>);
+
+impl Slot<Arc<ModelClient>> for FixedSlot {
+    fn empty() -> FixedSlot {
+        FixedSlot(OnceCell::new())
+    }
+
+    fn with<R>(&self, work: impl FnOnce(Option<&Arc<ModelClient>>) -> R) -> R {
+        work(self.0.get())
+    }
+
+    fn swap(&self, client: Option<Arc<ModelClient>>) -> Option<Arc<ModelClient>> {
+        client.and_then(|client| self.0.set(client).err())
+    }
+}
+
+/// A reader owns the client from the moment that it is read, as with `ArcSwap`.
+struct ModelSlot(Mutex<Option<Arc<ModelClient>>>);
+
+impl Slot<Arc<ModelClient>> for ModelSlot {
+    fn empty() -> ModelSlot {
+        ModelSlot(Mutex::new(None))
+    }
+
+    fn with<R>(&self, work: impl FnOnce(Option<&Arc<ModelClient>>) -> R) -> R {
+        let client = self.0.lock().unwrap().clone();
+        work(client.as_ref())
+    }
+
+    fn swap(&self, client: Option<Arc<ModelClient>>) -> Option<Arc<ModelClient>> {
+        std::mem::replace(&mut *self.0.lock().unwrap(), client)
+    }
+}
+
+/// What `tokio::sync::Notify` promises for `notify_waiters`.
+struct ModelEvent(Mutex<Notifications>);
+
+#[derive(Default)]
+struct Notifications {
+    count: usize,
+    wakers: Vec<Waker>,
+}
+
+struct Notified<'a> {
+    event: &'a ModelEvent,
+    /// The count when this was created.
+    seen: usize,
+}
+
+impl Event for ModelEvent {
+    fn new() -> ModelEvent {
+        ModelEvent(Mutex::default())
+    }
+
+    fn notified(&self) -> impl Future<Output = ()> + Send {
+        Notified { event: self, seen: self.0.lock().unwrap().count }
+    }
+
+    fn notify_all(&self) {
+        let wakers = {
+            let mut notifications = self.0.lock().unwrap();
+            notifications.count += 1;
+            std::mem::take(&mut notifications.wakers)
+        };
+        wakers.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Future for Notified<'_> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let mut notifications = self.event.0.lock().unwrap();
+        if notifications.count > self.seen {
+            return Poll::Ready(());
+        }
+        notifications.wakers.push(context.waker().clone());
+        Poll::Pending
+    }
+}
+
+/// No registry: every value is complete.
+struct Framed;
+
+impl Framing for Framed {
+    fn complete(&self, _: &mut Waiting) -> Readiness {
+        Readiness::Ready
+    }
+}
+
+/// A client that logs what it gets, by key, and passes it on to the main thread.
+struct ModelClient {
+    /// By key, the records' numbers. Nothing but the backlog orders the accesses.
+    logs: [Cell<Vec<u8>>; 2],
+    out: Sender<Waiting>,
+    /// Records in the client. No part of the model: it only checks the bound.
+    held: AtomicU64,
+    bound: u64,
+}
+
+impl ModelClient {
+    fn new(bound: u64) -> (Arc<ModelClient>, Receiver<Waiting>) {
+        let (out, records) = channel();
+        let logs = [Cell::new(Vec::new()), Cell::new(Vec::new())];
+        (Arc::new(ModelClient { logs, out, held: AtomicU64::new(0), bound }), records)
+    }
+
+    fn log(&self, key: u8) -> Vec<u8> {
+        let log = self.logs[usize::from(key)].take();
+        self.logs[usize::from(key)].set(log.clone());
+        log
+    }
+}
+
+impl Outlet for Arc<ModelClient> {
+    fn send(&self, record: RecordRef<'_>, context: Box<DeliveryContext>) -> Result<(), SendError> {
+        let (key, number) = identity(record.key);
+        let mut log = self.logs[usize::from(key)].take();
+        log.push(number);
+        self.logs[usize::from(key)].set(log);
+        assert!(self.held.fetch_add(1, Ordering::Relaxed) < self.bound, "more records than the bound");
+        self.out.send(Waiting { record: record.to_record(), context }).unwrap();
+        Ok(())
+    }
+}
+
+const A: u8 = 0;
+const B: u8 = 1;
+
+/// A record's key and number are its identity.
+fn identity(key: Option<&[u8]>) -> (u8, u8) {
+    match key {
+        Some(&[key, number]) => (key, number),
+        other => panic!("no key of the model's: {other:?}"),
+    }
+}
+
+fn record(key: u8, number: u8, level: QosLevel) -> Waiting {
+    let target = Target::new("t", "");
+    let message = MessageContext { event_type: "x", level, submitted: Instant::now() };
+    let mut context = DeliveryContext::new(target.clone(), &message, Frame::Closed, ReceiptShare::default());
+    context.bytes = 1;
+    let headers = HeaderBlock::default();
+    let record = Record { target, key: Some([key, number].into()), value: [0].into(), headers };
+    Waiting { record, context }
+}
+
+type ModelBacklog<S> = Rc<Backlog<Model<S>>>;
+
+/// A backlog whose client has room for this many records, and its queue as well.
+fn open<S: Slot<Arc<ModelClient>>>(
+    room: u64,
+    waiting: u64,
+) -> (ModelBacklog<S>, Arc<ModelClient>, Receiver<Waiting>) {
+    let backlog = Backlog::new(room, 100, WaitingLimit { records: waiting, bytes: 100 }, Framed);
+    let (client, records) = ModelClient::new(room);
+    backlog.open(client.clone());
+    (Rc::new(backlog), client, records)
+}
+
+/// Submits records one after the other. Returns those that failed, of whichever thread.
+fn submitter<S: Slot<Arc<ModelClient>> + 'static>(
+    backlog: &ModelBacklog<S>,
+    records: Vec<Waiting>,
+) -> JoinHandle<Vec<Failed>> {
+    let backlog = backlog.clone();
+    thread::spawn(move || {
+        let mut failed = Vec::new();
+        for Waiting { record, context } in records {
+            if let Err((context, error)) = backlog.submit(record.as_ref(), context, &mut failed) {
+                failed.push((Waiting { record, context }, error));
+            }
+        }
+        failed
+    })
+}
+
+/// Submits a record and waits for room.
+fn waiting_submitter(backlog: &ModelBacklog<FixedSlot>, record: Waiting) -> JoinHandle<bool> {
+    let backlog = backlog.clone();
+    thread::spawn(move || {
+        let submitted = backlog.submit_when_room(record, |failed| assert!(failed.is_empty()));
+        loom::future::block_on(submitted).is_ok()
+    })
+}
+
+/// Waits for this many records to come out of the client, and acknowledges them.
+fn deliver<S: Slot<Arc<ModelClient>>>(
+    backlog: &Backlog<Model<S>>,
+    client: &ModelClient,
+    records: &Receiver<Waiting>,
+    count: usize,
+) {
+    for _ in 0..count {
+        acknowledge(backlog, client, &records.recv().unwrap());
+    }
+}
+
+fn acknowledge<S: Slot<Arc<ModelClient>>>(
+    backlog: &Backlog<Model<S>>,
+    client: &ModelClient,
+    delivered: &Waiting,
+) {
+    client.held.fetch_sub(1, Ordering::Relaxed);
+    if backlog.free(delivered.context.bytes) {
+        let mut failed = Vec::new();
+        backlog.pump(&mut failed);
+        assert!(failed.is_empty());
+    }
+}
+
+/// Nothing is left: no record waits, and all room has been given back.
+fn assert_empty<S: Slot<Arc<ModelClient>>>(backlog: &Backlog<Model<S>>) {
+    let usage = backlog.usage();
+    assert_eq!((usage.records, usage.bytes, usage.waiting_records, usage.waiting_bytes), (0, 0, 0, 0));
+    assert!(backlog.is_drained());
+}
+
+/// Which interleavings a scenario runs.
+#[derive(Debug, Clone, Copy)]
+enum Explore {
+    All,
+    /// Those in which threads are interrupted at most this often, for three threads.
+    Preemptions(usize),
+}
+
+/// Runs a scenario, and prints in how many interleavings, past the test runner, which keeps what passing tests print.
+fn check(name: &str, explore: Explore, scenario: fn()) {
+    let count = std::sync::Arc::new(AtomicUsize::new(0));
+    let counter = std::sync::Arc::clone(&count);
+    let begun = Instant::now();
+    let mut builder = loom::model::Builder::new();
+    if let Explore::Preemptions(bound) = explore {
+        builder.preemption_bound = Some(bound);
+    }
+    builder.check(move || {
+        counter.fetch_add(1, Ordering::Relaxed);
+        scenario();
+    });
+    let (count, took) = (count.load(Ordering::Relaxed), begun.elapsed());
+    let line = format!("model of the backlog, {name}: {count} interleavings, {explore:?} ({took:.1?})");
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+fn high(key: u8, number: u8) -> Waiting {
+    record(key, number, QosLevel::High)
+}
+
+/// Submits a record that must be accepted.
+fn submit<S: Slot<Arc<ModelClient>>>(backlog: &Backlog<Model<S>>, submitted: Waiting) {
+    let (Waiting { record, context }, mut failed) = (submitted, Vec::new());
+    assert!(backlog.submit(record.as_ref(), context, &mut failed).is_ok() && failed.is_empty());
+}
+
+fn one_caller() {
+    let (backlog, client, records) = open::<FixedSlot>(1, 8);
+    let caller = submitter(&backlog, vec![high(A, 0), high(A, 1)]);
+    deliver(&backlog, &client, &records, 2);
+    assert!(caller.join().unwrap().is_empty());
+    assert_eq!(client.log(A), [0, 1]);
+    assert_empty(&backlog);
+}
+
+fn two_callers() {
+    let (backlog, client, records) = open::<FixedSlot>(1, 8);
+    let first = submitter(&backlog, vec![high(A, 0), high(A, 1)]);
+    let second = submitter(&backlog, vec![high(B, 0)]);
+    deliver(&backlog, &client, &records, 3);
+    assert!(first.join().unwrap().is_empty() && second.join().unwrap().is_empty());
+    assert_eq!((client.log(A), client.log(B)), (vec![0, 1], vec![0]));
+    assert_empty(&backlog);
+}
+
+#[test]
+fn every_record_leaves_a_full_client_in_the_order_of_its_key() {
+    check("one caller and a full client", Explore::All, one_caller);
+    check("two callers and a full client", Explore::Preemptions(2), two_callers);
+}
+
+fn one_waits_for_room() {
+    let (backlog, client, records) = open::<FixedSlot>(1, 0);
+    submit(&backlog, high(A, 0));
+    let caller = waiting_submitter(&backlog, high(B, 0));
+    deliver(&backlog, &client, &records, 2);
+    assert!(caller.join().unwrap());
+    assert_empty(&backlog);
+}
+
+fn two_wait_for_room() {
+    let (backlog, client, records) = open::<FixedSlot>(1, 0);
+    submit(&backlog, high(A, 0));
+    let first = waiting_submitter(&backlog, high(A, 1));
+    let second = waiting_submitter(&backlog, high(B, 0));
+    deliver(&backlog, &client, &records, 3);
+    assert!(first.join().unwrap() && second.join().unwrap());
+    assert_empty(&backlog);
+}
+
+#[test]
+fn a_caller_that_waits_for_room_is_woken() {
+    check("one caller waits for room", Explore::All, one_waits_for_room);
+    check("two callers wait for room", Explore::Preemptions(2), two_wait_for_room);
+}
+
+fn a_stop() {
+    let (backlog, client, records) = open::<FixedSlot>(1, 8);
+    let caller = submitter(&backlog, vec![high(A, 0), high(A, 1)]);
+    let (waited, _) = backlog.close();
+    let failed = caller.join().unwrap();
+    assert!(failed.iter().all(|(_, error)| *error == PublishError::Stopped));
+    let sent = client.log(A);
+    assert_eq!(sent.len() + waited.len() + failed.len(), 2);
+    deliver(&backlog, &client, &records, sent.len());
+    assert_empty(&backlog);
+}
+
+fn a_stop_while_a_caller_waits() {
+    let (backlog, client, records) = open::<FixedSlot>(1, 0);
+    submit(&backlog, high(A, 0));
+    let caller = waiting_submitter(&backlog, high(B, 0));
+    let (waited, _) = backlog.close();
+    assert!(waited.is_empty() && !caller.join().unwrap());
+    deliver(&backlog, &client, &records, 1);
+    assert_empty(&backlog);
+}
+
+#[test]
+fn a_stop_forgets_no_record_and_no_caller() {
+    check("a stop", Explore::All, a_stop);
+    check("a stop while a caller waits", Explore::All, a_stop_while_a_caller_waits);
+}
+
+/// One record has been sent before; the old client returns what it has; both records go to the next one.
+fn a_client_is_replaced() {
+    let (backlog, client, old_records) = open::<ModelSlot>(2, 8);
+    submit(&backlog, high(A, 0));
+    drop(client);
+    let caller = submitter(&backlog, vec![high(A, 1)]);
+    let old = backlog.hold().unwrap();
+    // As the worker does: until no caller can send to it any more.
+    while Arc::strong_count(&old) > 1 {
+        thread::yield_now();
+    }
+    for _ in 0..old.held.load(Ordering::Relaxed) {
+        assert!(backlog.put_back(old_records.recv().unwrap()).is_ok());
+        assert!(backlog.free(1));
+    }
+    let (next, records) = ModelClient::new(2);
+    let mut failed = Vec::new();
+    backlog.resume(next.clone(), &mut failed);
+    deliver(&backlog, &next, &records, 2);
+    failed.extend(caller.join().unwrap());
+    assert!(failed.is_empty());
+    assert_eq!(next.log(A), [0, 1]);
+    assert_empty(&backlog);
+}
+
+#[test]
+fn no_record_overtakes_while_the_client_is_replaced() {
+    check("a client is replaced", Explore::Preemptions(3), a_client_is_replaced);
+}
+
+fn a_full_queue() {
+    let (backlog, client, records) = open::<FixedSlot>(1, 1);
+    submit(&backlog, high(A, 0));
+    submit(&backlog, record(A, 1, QosLevel::Medium));
+    let caller = submitter(&backlog, vec![high(B, 0)]);
+    deliver(&backlog, &client, &records, 2);
+    let failed = caller.join().unwrap();
+    deliver(&backlog, &client, &records, 1 - failed.len());
+    assert!(failed.iter().all(|(waiting, error)| {
+        waiting.context.level == QosLevel::Medium && *error == PublishError::Displaced
+    }));
+    assert_eq!(client.log(B), [0], "the higher level is sent");
+    assert_eq!(client.log(A).len() + failed.len(), 2);
+    assert_empty(&backlog);
+}
+
+#[test]
+fn a_higher_level_evicts_a_lower_one_and_each_record_has_one_end() {
+    check("a full queue", Explore::All, a_full_queue);
+}
