@@ -70,7 +70,7 @@ pub(crate) enum BuildError {
     #[error(transparent)]
     File(#[from] FileError),
     /// The client library rejects a setting, for instance a key that does not belong to its certificate. Its own text.
-    #[error("the kafka client refuses its settings: {0}")]
+    #[error("kafka client settings rejected: {0}")]
     Settings(String),
 }
 

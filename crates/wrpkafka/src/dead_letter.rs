@@ -12,11 +12,11 @@ pub enum DeadLetterReason {
     UnknownTopic,
     /// The publisher may not write to the topic.
     Unauthorized,
-    /// The broker refuses the record for another reason, for good.
+    /// The broker rejects the record for another reason, for good.
     BrokerRefused,
-    /// The schema registry refuses the schema, the subject or the user.
+    /// The schema registry rejects the schema, the subject or the user.
     SchemaRefused,
-    /// The schema registry cannot be reached, and nobody is to wait for it.
+    /// The schema registry cannot be reached, and the policy is not to wait for it.
     SchemaUnknown,
 }
 

@@ -121,7 +121,7 @@ impl Engine {
 
     /// Sends a record as soon as the client or the backlog has room for it. Evicts no other record.
     ///
-    /// If the future is dropped before, the record goes nowhere.
+    /// If the future is dropped before, the record is dropped.
     pub(crate) async fn dispatch_when_room(
         &self,
         record: Record,

@@ -13,8 +13,7 @@ mod update;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -172,15 +171,15 @@ impl Publisher {
     /// Publishes a message without ever waiting, for callers such as a gateway's sessions.
     ///
     /// Returns [`Outcome::Attempted`] for a message of low QoS, [`Outcome::Queued`] for others; [`Outcome::Failed`] if
-    /// the last of its records was refused at once. What really becomes of the message is told to the receipt, exactly
-    /// once, whatever this returns; of each record, to the listeners. With a full client, records of low QoS are
-    /// dropped and others wait, in order, in a bounded room.
+    /// the last of its records was rejected at once. The message's final result goes to the receipt, exactly once, whatever
+    /// this returns; the result of each record goes to the listeners. If the client is full, records of low QoS are dropped
+    /// and others wait, in order, in a bounded queue.
     ///
-    /// A disabled publisher tells the receipt `Ok(Outcome::Attempted)`: nobody has acknowledged anything.
+    /// A disabled publisher gives the receipt `Ok(Outcome::Attempted)`: no broker has acknowledged anything.
     ///
     /// # Errors
-    /// The message was refused as a whole: the publisher does not run, or no route takes the message. The receipt is
-    /// told the same.
+    /// The message was rejected as a whole: the publisher does not run, or no route takes the message. The receipt gets
+    /// the same error.
     pub fn submit(
         &self,
         message: &MessageRef<'_>,
@@ -189,11 +188,11 @@ impl Publisher {
         self.submit_for(message, None, receipt)
     }
 
-    /// As [`submit`](Publisher::submit), for a sender that the filters of the routes judge; `submit` itself is for one
-    /// of whom nothing is known.
+    /// As [`submit`](Publisher::submit), for a sender whose attributes the filters of the routes check; `submit` itself
+    /// is for a sender without attributes.
     ///
-    /// Where all routes that match turn the sender away, the message goes nowhere, which is no failure: this returns
-    /// [`Outcome::Filtered`], and the receipt is told `Ok` of the same.
+    /// If the filters of all matching routes reject the sender, no record is made, which is no failure: this returns
+    /// [`Outcome::Filtered`], and the receipt gets `Ok` of the same.
     ///
     /// # Errors
     /// As `submit`.
@@ -233,15 +232,15 @@ impl Publisher {
     /// and the first that fails ends it. If the future is dropped before it is ready, records may be missing.
     ///
     /// # Errors
-    /// The message was refused as a whole, or from QoS 75 a record of it was not acknowledged.
+    /// The message was rejected as a whole, or from QoS 75 a record of it was not acknowledged.
     pub async fn publish(&self, message: &MessageRef<'_>) -> Result<Outcome, PublishError> {
         self.publish_for(message, None).await
     }
 
-    /// As [`publish`](Publisher::publish), for a sender that the filters of the routes judge.
+    /// As [`publish`](Publisher::publish), for a sender whose attributes the filters of the routes check.
     ///
     /// # Errors
-    /// As `publish`. Where all routes that match turn the sender away it is none: the outcome is
+    /// As `publish`. If the filters of all matching routes reject the sender, that is none: the outcome is
     /// [`Outcome::Filtered`].
     pub async fn publish_from(
         &self,
@@ -289,14 +288,14 @@ impl Publisher {
         self.shared.as_ref().map(|shared| shared.engine.client_stats()).unwrap_or_default()
     }
 
-    /// What there has been to do with the schema registry. All zero without one.
+    /// What was asked of the schema registry, and what it answered. All zero without one.
     #[must_use]
     pub fn schema_stats(&self) -> SchemaStats {
         let schemas = self.shared.as_ref().and_then(|shared| shared.engine.schemas());
         schemas.map(|schemas| schemas.stats()).unwrap_or_default()
     }
 
-    /// Adds one who is told of every record. A disabled publisher has nothing to tell.
+    /// Adds a listener, which observes every record. A disabled publisher calls none.
     #[expect(clippy::needless_pass_by_value, reason = "a listener is handed over")]
     pub fn add_listener(&self, listener: Arc<dyn Listener>) -> ListenerId {
         match &self.shared {
@@ -305,7 +304,7 @@ impl Publisher {
         }
     }
 
-    /// Removes a listener. An event that is being told may still reach it.
+    /// Removes a listener. An event that is on its way may still reach it.
     pub fn remove_listener(&self, id: ListenerId) {
         if let Some(shared) = &self.shared {
             shared.engine.completion.listeners.remove(id);

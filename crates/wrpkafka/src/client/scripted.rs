@@ -10,8 +10,7 @@ use parking_lot::Mutex;
 use super::events::ClientEvents;
 use super::{BuildError, Client, Connect, DeliveryError, SendError};
 use crate::connection_failure::ConnectionFailure;
-use crate::delivery::DeliveryContext;
-use crate::delivery::{Record, RecordRef};
+use crate::delivery::{DeliveryContext, Record, RecordRef};
 use crate::files;
 
 /// What a test sees of its clients, and makes them do.

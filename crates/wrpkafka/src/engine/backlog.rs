@@ -2,7 +2,7 @@
 //!
 //! It owns the room in the client (records and bytes, `maxBufferedRecords` and `maxBufferedBytes`), the records that wait
 //! in front of it ([`queue`]), the current client, and every flag and wake-up between them. It does not know what becomes
-//! of a record: whoever calls finishes, with no lock held, what a call puts into its list of [`Failed`] records.
+//! of a record: the caller finishes, with no lock held, what a call puts into its list of [`Failed`] records.
 //!
 //! # States
 //!
@@ -23,20 +23,20 @@
 //! # Who may call what
 //!
 //! - Any thread: [`Backlog::submit`], [`Backlog::submit_when_room`], [`Backlog::pump`], [`Backlog::usage`].
-//! - Whoever has a record back from the client: [`Backlog::free`], once for each record that was sent; before that
+//! - The thread that gets a record back from the client: [`Backlog::free`], once for each record that was sent; before that
 //!   [`Backlog::put_back`] if the record is to be sent again. If `free` says that records wait: then `pump`.
 //! - The thread that serves the client: [`Backlog::open`], [`Backlog::hold`], [`Backlog::resume`], [`Backlog::close`],
 //!   [`Backlog::expire`].
 //!
 //! # What holds, and by which ordering
 //!
-//! **1. No wake-up is lost.** A record that waits is sent although nobody submits another. `enqueue` changes the flow
+//! **1. No wake-up is lost.** A record that waits is sent even if no other is submitted. `enqueue` changes the flow
 //! *before* its `pump` looks for room. Both are operations on the one word, which has one order of modifications: a `free`
 //! that comes after the change in that order finds the flow and pumps; a `free` that comes before it has made room that
 //! `pump` finds, because a thread reads its own modification or a later one, never an older one. No ordering stronger than
 //! `Relaxed` is needed for that. A caller that waits for room does the same with a bit of its own: it creates
 //! the future, sets the bit, tries once more, and only then waits. What the lock guards (room in the queue) is made and
-//! looked for with the lock held, so that whoever makes room sees the bit of a caller that found none.
+//! looked for with the lock held, so that the thread that makes room sees the bit of a caller that found none.
 //!
 //! **2. No record overtakes another of its key.** Records of one key are submitted one after the other. If the first one
 //! waits, the flow is not `Open`, and the second one waits behind it. `pump` opens the flow only when it has sent the last
@@ -54,11 +54,12 @@
 //! (the slot orders the two), and it stays suspended until `pump` has sent what waited. A caller that reserved first could
 //! sleep until the next client is in the slot, and send to it before the records that the old client returned.
 //!
-//! **5. A stop forgets no record.** `close` takes all records that wait, with the lock held, and whoever comes to the lock
+//! **5. A stop forgets no record.** `close` takes all records that wait, with the lock held, and a caller that gets the lock
 //! later finds `Closed`. What the client holds comes back through `free`.
 //!
 //! The model (`backlog/model.rs`, a test) checks these five with `loom`, and lists the orderings without which it fails.
 
+mod flow;
 mod outlet;
 mod primitives;
 mod queue;
@@ -75,11 +76,12 @@ pub(crate) use outlet::{Framing, Outlet, Readiness};
 pub(crate) use primitives::{Primitives, Production};
 pub(crate) use queue::Waiting;
 
+use self::flow::Flow;
 use self::outlet::{NotSent, send};
 use self::primitives::{Event as _, Lock as _, Slot as _};
 use self::queue::WaitingQueue;
 use self::state::{Locked, Phase};
-use self::word::{Flow, Word};
+use self::word::Word;
 use crate::config::WaitingLimit;
 use crate::delivery::DeliveryContext;
 use crate::error::PublishError;
@@ -95,7 +97,7 @@ pub(crate) struct Backlog<P: Primitives> {
     sequence: AtomicU64,
 }
 
-/// A record that will not be delivered, with the reason. Whoever gets it reports that, with no lock held.
+/// A record that will not be delivered, with the reason. The caller that gets it reports that, with no lock held.
 pub(crate) type Failed = (Waiting, PublishError);
 
 /// How full a publisher is.

@@ -1,6 +1,7 @@
 //! What the engine knows of the clients that it has had: their numbers, their connection, what they counted.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -61,7 +62,7 @@ impl Clients {
         }
     }
 
-    /// Notes why a client cannot work with its brokers, and logs it. Returns whether listeners are to be told.
+    /// Notes why a client cannot work with its brokers, and logs it. Returns whether listeners should be called.
     pub(super) fn connection_failed(&self, client: u64, failure: ConnectionFailure, reason: &str) -> bool {
         let Some(suppressed) = self.connection.failed(client, failure, Instant::now()) else { return false };
         let problem = failure;

@@ -24,8 +24,8 @@ pub(super) struct RecordErrorThrottle {
     lost_dead_letters: Mutex<LogThrottle>,
 }
 
-/// Errors that make a dead letter are told apart by its reason: an unknown topic must not hide a record that is too large.
-/// The other errors are told apart by their type.
+/// Errors that make a dead letter have one throttle for each of its reasons: an unknown topic must not hide a record that
+/// is too large. The other errors have one for each type.
 const KINDS: usize = ErrorType::ALL.len() + DeadLetterReason::ALL.len();
 
 fn kind(error: &PublishError) -> usize {

@@ -72,7 +72,7 @@ impl Worker {
         Ok(Worker { engine, connect, settings, orders, replacement: None, retired: Vec::new(), files })
     }
 
-    /// Runs until it is asked to stop, or nobody is left who could ask.
+    /// Runs until it is asked to stop, or no publisher is left that could ask.
     pub(crate) fn run(mut self) {
         let request = loop {
             self.turn(TICK);
@@ -114,6 +114,22 @@ impl Worker {
             self.engine.pump();
         }
         self.poll_retired();
+    }
+
+    /// Replaces the client if the files that it was built from have changed.
+    fn check_files(&mut self) {
+        let config = self.settings.get();
+        let Some(found) = self.files.changed(&config, Instant::now()) else { return };
+        match build_client(&self.engine, &self.connect, &config) {
+            Ok(next) => {
+                tracing::info!("kafka certificates or password changed, another client takes over");
+                self.replace_by(next);
+            }
+            Err(error) => {
+                self.files.set_unusable(found);
+                tracing::warn!(%error, "kafka certificates or password changed but cannot be used, keeping the old ones");
+            }
+        }
     }
 
     /// Fails everything that is left and drops the clients. Returns how many records failed.

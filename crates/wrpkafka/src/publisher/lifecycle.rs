@@ -1,6 +1,7 @@
 //! Whether messages are accepted.
 
-use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::sync::atomic::AtomicU8;
+use std::sync::atomic::Ordering::Relaxed;
 
 use crate::error::PublishError;
 

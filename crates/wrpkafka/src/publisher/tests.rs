@@ -58,8 +58,8 @@ fn current(publisher: &Publisher) -> Option<u64> {
 
 /// The one result that a receipt gets.
 fn fate(fates: &Fates) -> Result<Outcome, PublishError> {
-    let fate = fates.recv_timeout(PATIENCE).expect("a receipt is told");
-    assert!(fates.recv_timeout(PATIENCE).is_err(), "a receipt is told once");
+    let fate = fates.recv_timeout(PATIENCE).expect("a receipt is called");
+    assert!(fates.recv_timeout(PATIENCE).is_err(), "a receipt is called once");
     fate
 }
 

@@ -1,7 +1,7 @@
 //! Where records leave to, and what may keep the next one from leaving.
 
+use super::flow::Flow;
 use super::queue::Waiting;
-use super::word::Flow;
 use crate::client::{DeliveryError, SendError};
 use crate::delivery::{DeliveryContext, RecordRef};
 use crate::error::PublishError;

@@ -1,4 +1,4 @@
-//! What the backlog is built on, as traits: the publisher's primitives here, and `loom`'s in the [model](super::model).
+//! What the backlog is built on, as traits: the publisher's primitives here, and `loom`'s in the model (`model.rs`, a test).
 //!
 //! Everything is resolved when the crate is compiled, so that the publisher pays nothing for it. Each trait has only the
 //! operations that the protocol needs.
@@ -47,8 +47,8 @@ pub(crate) trait Lock<T> {
     fn with<R>(&self, work: impl FnOnce(&mut T) -> R) -> R;
 }
 
-/// The place of the current client. Whoever uses a client through [`Slot::with`] counts as an owner of it from the moment
-/// that it is read.
+/// The place of the current client. A caller of [`Slot::with`] counts as an owner of the client from the moment that it
+/// is read.
 pub(crate) trait Slot<C> {
     fn empty() -> Self;
     fn with<R>(&self, work: impl FnOnce(Option<&C>) -> R) -> R;

@@ -1,7 +1,7 @@
 //! What the backlog's lock guards.
 
+use super::flow::Flow;
 use super::queue::WaitingQueue;
-use super::word::Flow;
 
 pub(crate) struct Locked {
     pub(super) queue: WaitingQueue,

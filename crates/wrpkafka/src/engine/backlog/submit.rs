@@ -4,11 +4,11 @@ use std::future::Future;
 
 use wrp::QosLevel;
 
+use super::flow::Flow;
 use super::outlet::{NotSent, send};
 use super::primitives::{Event as _, Lock as _, Primitives, Slot as _};
 use super::queue::{Pushed, Waiting};
 use super::state::Phase;
-use super::word::Flow;
 use super::{Backlog, Failed};
 use crate::delivery::{DeliveryContext, RecordRef};
 use crate::error::PublishError;
@@ -59,7 +59,7 @@ impl<P: Primitives> Backlog<P> {
     /// Sends a record as soon as the client or the queue has room for it. Evicts no other record, and lets records of any
     /// level wait. `fail` gets the records that fail meanwhile.
     ///
-    /// If the future is dropped before, the record goes nowhere.
+    /// If the future is dropped before, the record is dropped.
     pub(crate) async fn submit_when_room(
         &self,
         mut waiting: Waiting,
@@ -100,7 +100,7 @@ impl<P: Primitives> Backlog<P> {
 
     /// Ready when there may be room again for a record that finds none *after* this call.
     fn room(&self) -> impl Future<Output = ()> + Send {
-        // In this order: whoever finds the bit notifies, and reaches this future.
+        // In this order: the thread that finds the bit notifies, and reaches this future.
         let room_made = self.room_made.notified();
         self.word.add_caller();
         room_made

@@ -2,20 +2,8 @@
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
+use super::flow::Flow;
 use super::primitives::AtomicWord;
-
-/// What a record meets that is submitted now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Flow {
-    /// Nothing waits: the record goes to the client, if the buffer has room.
-    Open = 0,
-    /// Records wait because the buffer is full: the record waits behind them, unless its level is low.
-    Queued = 1,
-    /// Records wait for a client or for a schema's id: records of every level wait.
-    Suspended = 2,
-    /// The publisher does not run: the record is rejected.
-    Closed = 3,
-}
 
 /// From the lowest bit: two bits of [`Flow`], one that says whether callers wait for room, then the bytes, then the
 /// records.

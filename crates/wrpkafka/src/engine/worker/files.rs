@@ -2,8 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::Worker;
-use crate::engine::events::build_client;
+use crate::config::Config;
 use crate::files::{self, Fingerprint};
 
 /// What the files are known to hold.
@@ -28,39 +27,22 @@ impl FileWatch {
         self.unusable = None;
     }
 
-    fn is_due(&mut self, now: Instant) -> bool {
-        let is_due = !self.interval.is_zero() && now >= self.next_look;
-        if is_due {
-            self.next_look = now + self.interval;
-        }
-        is_due
+    /// No client could be built from these files.
+    pub(super) fn set_unusable(&mut self, files: Fingerprint) {
+        self.unusable = Some(files);
     }
-}
 
-impl Worker {
-    /// Replaces the client if the files that it was built from have changed.
-    pub(super) fn check_files(&mut self) {
-        if !self.files.is_due(Instant::now()) {
-            return;
+    /// What the files hold, if it is time to look and they hold something new.
+    pub(super) fn changed(&mut self, config: &Config, now: Instant) -> Option<Fingerprint> {
+        if self.interval.is_zero() || now < self.next_look {
+            return None;
         }
-        let config = self.settings.get();
-        let found = files::fingerprint(&config);
-        if found == self.files.in_use {
-            self.files.unusable = None;
-            return;
+        self.next_look = now + self.interval;
+        let found = files::fingerprint(config);
+        if found == self.in_use {
+            self.unusable = None;
+            return None;
         }
-        if self.files.unusable == Some(found) {
-            return;
-        }
-        match build_client(&self.engine, &self.connect, &config) {
-            Ok(next) => {
-                tracing::info!("kafka certificates or password changed, another client takes over");
-                self.replace_by(next);
-            }
-            Err(error) => {
-                self.files.unusable = Some(found);
-                tracing::warn!(%error, "kafka certificates or password changed but cannot be used, keeping the old ones");
-            }
-        }
+        (self.unusable != Some(found)).then_some(found)
     }
 }

@@ -1,4 +1,4 @@
-//! `qos.json`: what a publish call and the listeners are told, for every level and answer of the client.
+//! `qos.json`: what a publish call returns and the listeners receive, for every level and answer of the client.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -127,7 +127,7 @@ async fn before(value: &Value) -> Result<(), String> {
     let events = Arc::new(Events::default());
     publisher.add_listener(Arc::clone(&events) as _);
     match situation {
-        // Dropping the future is how a caller ends a call: then there is nobody to tell.
+        // Dropping the future is how a caller ends a call: then no caller is left to report to.
         "the caller's context is over" => return Ok(()),
         "not started" => {}
         _ => publisher.start().map_err(|error| error.to_string())?,
@@ -164,7 +164,7 @@ fn error_type(value: &Value) -> Result<(), String> {
         // Ours never fail so; the labels are there for the dashboards.
         "ErrEncoding" => ErrorType::EncodingError,
         "ErrMissingMetadata" => ErrorType::MissingMetadataField,
-        // Ours are one value each, and joined by nobody.
+        // Ours are one value each and are never joined.
         name if name.starts_with("joined") => return Ok(()),
         "any other error" => StartError::Client(String::new()).error_type(),
         "none" => return Ok(()),

@@ -1,0 +1,14 @@
+//! What a record meets that is submitted: the part of the backlog's state that callers read without the lock.
+
+/// What a record meets that is submitted now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flow {
+    /// Nothing waits: the record goes to the client, if the buffer has room.
+    Open = 0,
+    /// Records wait because the buffer is full: the record waits behind them, unless its level is low.
+    Queued = 1,
+    /// Records wait for a client or for a schema's id: records of every level wait.
+    Suspended = 2,
+    /// The publisher does not run: the record is rejected.
+    Closed = 3,
+}
