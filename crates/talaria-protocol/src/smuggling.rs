@@ -20,8 +20,10 @@ pub struct Ambiguity {
 enum Line {
     /// So many letters of a name were read; these may be it.
     Name { read: usize, may_be_length: bool, may_be_encoding: bool },
-    /// The rest of the line is skipped.
+    /// Empty lines before the request line, which hyper skips.
     #[default]
+    Before,
+    /// The rest of the line is skipped.
     Rest,
     /// The header has ended.
     Over,
@@ -37,11 +39,12 @@ impl Ambiguity {
         for &byte in bytes {
             self.line = match (self.line, byte) {
                 (Line::Over, _) => return,
-                // An empty line; one before the request line does not come from anybody's proxy.
+                (Line::Before, b'\r' | b'\n') => Line::Before,
+                // An empty line.
                 (Line::Name { read: 0, .. }, b'\n') => Line::Over,
                 (_, b'\n') => START,
                 (line @ Line::Name { read: 0, .. }, b'\r') => line,
-                (Line::Rest, _) => Line::Rest,
+                (Line::Before | Line::Rest, _) => Line::Rest,
                 (Line::Name { read, may_be_length, may_be_encoding }, b':') => {
                     self.has_length |= may_be_length && read == LENGTH.len();
                     self.has_encoding |= may_be_encoding && read == ENCODING.len();
@@ -89,6 +92,7 @@ mod tests {
             "POST / HTTP/1.1\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n",
             "POST / HTTP/1.1\r\nHost: t\r\ntransfer-encoding: chunked\r\nX: y\r\nCONTENT-LENGTH: 4\r\n\r\n",
             "POST / HTTP/1.1\nContent-Length: 4\nTransfer-Encoding: chunked\n\n",
+            "\r\n\r\nPOST / HTTP/1.1\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n",
         ] {
             assert!(is_ambiguous(header), "{header:?}");
         }
