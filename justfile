@@ -67,8 +67,8 @@ deny:
 test-all:
     TALARIA_REQUIRE_KAFKA=1 cargo test --workspace --all-features
 
-# Run all fuzz targets, two at a time, or only some: `just fuzz 600 websocket`
-fuzz seconds="60" *targets:
+# Run all fuzz targets, which share five minutes of one core, or some of them for longer: `just fuzz 600 websocket`
+fuzz seconds="" *targets:
     scripts/fuzz "$@"
 
 # Run the Autobahn|Testsuite against a gateway: `just autobahn [--cases '5.*,7.*'] [binary]`; needs a Python 2.7

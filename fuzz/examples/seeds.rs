@@ -20,6 +20,10 @@ fn main() {
     tokens();
     messages();
     locators();
+    urls();
+    control();
+    smuggling();
+    routes();
 }
 
 fn write(target: &str, name: &str, bytes: &[u8]) {
@@ -118,6 +122,11 @@ fn tokens() {
         ("token-none", "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0."),
         ("token-hs256", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.AAAA"),
         ("token-rs256", "eyJhbGciOiJSUzI1NiIsImtpZCI6ImEvYiJ9.eyJzdWIiOiJ4In0.AAAA"),
+        // {"sub":"x","exp":2000000000}, {"sub":"x","sub":"y"}, signed
+        ("token-signed", "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJ4IiwiZXhwIjoyMDAwMDAwMDAwfQ.Z29vZA"),
+        ("token-signed-repeated", "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJ4Iiwic3ViIjoieSJ9.Z29vZA"),
+        ("template", "https://user:pass@keys.example:8/k/{keyID}.jwk?id={keyID}"),
+        ("template-host", "https://{keyID}.example.com/x"),
         ("token-two-dots-more", "eyJhbGciOiJFZERTQSJ9.a.b.c"),
         ("claims", r#"{"sub":"x","exp":1e300,"nbf":"1","iat":-5,"trust":"0x10","partner-id":["a"]}"#),
         ("claims-repeated", r#"{"sub":"x","sub":"y"}"#),
@@ -183,5 +192,102 @@ fn locators() {
                 write("locator", &format!("{kind}-{number}"), &input);
             }
         }
+    }
+}
+
+/// A URL, and where it redirects to.
+fn urls() {
+    for (name, url, location) in [
+        ("plain", "http://caduceus.example.com:6000/api/v4/notify?a=b#c", "/x?y"),
+        ("credentials", "https://us%65r:p%40w@h/y", "//other/x"),
+        ("ipv6", "http://[::1]:80/y", "../../d"),
+        ("ipv6-zone", "http://[fe80::1%25en0]/", "?z"),
+        ("opaque", "mailto:a@b", "https://other/x"),
+        ("control-character", "http://h/\u{1}", "a:b"),
+        ("broken-escape", "http://h/%2", "./"),
+        ("unicode", "http://h/a b/ü?q=<x>", "ü"),
+        ("two-at-signs", "http://a@b@c/", "/.././../"),
+        ("port", "http://h:99999/", "x/../y/./z/.."),
+        ("no-host", "https:///x", "///"),
+    ] {
+        write("url", name, format!("{url}\n{location}").as_bytes());
+    }
+}
+
+/// In front: whether the body is a form.
+fn control() {
+    for (name, is_form, query, body) in [
+        ("gate", 0, "open=true", ""),
+        ("gate-body", 0, "", r#"{"open":false}"#),
+        ("filter", 0, "", r#"{"key":"partner-id","values":["a",1,1.5,true,null]}"#),
+        ("filter-nested", 0, "", r#"{"key":"partner-id","values":[["a"]]}"#),
+        ("drain", 0, "count=10&rate=5&tick=1m30s&dryRun=T", ""),
+        ("drain-percent", 0, "percent=50&rate=-1", r#"{"percent":"20"}"#),
+        ("drain-ids", 0, "ids=mac:112233445566&ids=uuid%3Aa", r#"{"ids":["serial:1","serial:1"]}"#),
+        ("drain-pattern", 0, "idPattern=%5Emac:1.*", r#"{"partner":["a","b"],"firmware":"f","model":"m"}"#),
+        ("drain-large-pattern", 0, "idPattern=(a{1000}){1000}", ""),
+        ("drain-key", 0, "", r#"{"key":"trust","values":[0],"count":3}"#),
+        ("form", 1, "count=1", "count=2&tick=1s"),
+        ("broken-escape", 0, "a=%zz", ""),
+        ("unknown", 0, "partners=a", ""),
+    ] {
+        let mut bytes = vec![is_form];
+        bytes.extend_from_slice(format!("{query}\n{body}").as_bytes());
+        write("control", name, &bytes);
+    }
+}
+
+/// In front: how the header is cut.
+fn smuggling() {
+    let (length, encoding) = ("Content-Length: 4\r\n", "Transfer-Encoding: chunked\r\n");
+    for (name, header) in [
+        ("length", format!("POST / HTTP/1.1\r\nHost: t\r\n{length}\r\nbody")),
+        ("encoding", format!("POST / HTTP/1.1\r\nHost: t\r\n{encoding}\r\n4\r\nbody\r\n")),
+        ("both", format!("POST / HTTP/1.1\r\nHost: t\r\n{length}{encoding}\r\n")),
+        ("both-mixed-case", "POST / HTTP/1.1\nhost: t\ncontent-LENGTH:4\ntransfer-encoding:x\n\n".to_owned()),
+        ("both-after-empty-lines", format!("\r\n\r\nPOST / HTTP/1.1\r\nHost: t\r\n{length}{encoding}\r\n")),
+        ("behind-the-header", format!("POST / HTTP/1.1\r\nHost: t\r\n{length}\r\n{encoding}\r\n")),
+        (
+            "blank-before-colon",
+            format!("POST / HTTP/1.1\r\nHost: t\r\n{length}Transfer-Encoding : x\r\n\r\n"),
+        ),
+        ("folded", format!("POST / HTTP/1.1\r\nHost: t\r\n{length} {encoding}\r\n")),
+        ("two-hosts", "GET / HTTP/1.1\r\nHost: t\r\nHost: u\r\n\r\n".to_owned()),
+        ("expectation", "GET / HTTP/1.0\r\nExpect: 200-ok\r\n\r\n".to_owned()),
+    ] {
+        for (cut, which) in [(0, "byte-by-byte"), (200, "whole")] {
+            let mut bytes = vec![cut];
+            bytes.extend_from_slice(header.as_bytes());
+            write("smuggling", &format!("{name}-{which}"), &bytes);
+        }
+    }
+}
+
+/// A configuration, and a message.
+fn routes() {
+    // An event of mac:112233445566 to event:device-status/mac:112233445566, with metadata, as msgpack.
+    let message = vectors::hex(
+        "84 a8 6d73675f74797065 04 a6 736f75726365 b0 6d61633a313132323333343435353636 \
+         a4 64657374 d9 28 6576656e743a6465766963652d7374617475732f6d61633a313132323333343435353636 \
+         a8 6d65746164617461 81 a9 2f68772d6d6f64656c a1 6d",
+    );
+    for (name, config) in [
+        ("topic", "p device-*\nt events"),
+        ("escaped", "p device-\\*\nt events\np *\nt rest\ni x"),
+        ("template", "p *\nT wrp-{event_type}\na wrp-device-status\na wrp-b\nb other"),
+        ("template-twice", "p *\nT {event_type}-{event_type}\na a"),
+        ("shards", "p *\nm a\nm b\nm c\ns metadata:/hw-model\nk source"),
+        ("round-robin", "p *\nm a\nm b\ns roundrobin\nk none"),
+        (
+            "headers",
+            "h source=wrp.Source\nh model=wrp.Metadata./hw-model\nh x-*=wrp.Metadata.*\nh lit=a\nh lit=b",
+        ),
+        ("filter", "p *\nt a\n+ partner-id|in|a,b\n- trust|lt|1000\n@ partner-id=a\n@ trust=1000"),
+        ("filter-rejects", "p *\nt a\n- partner-id|prefix|a\n@ partner-id=ab\np *\nt b"),
+        ("faulty", "p **\nt a b\nT {\nm \ns x"),
+    ] {
+        let mut bytes = format!("{config}\n\n").into_bytes();
+        bytes.extend_from_slice(&message);
+        write("routes", name, &bytes);
     }
 }

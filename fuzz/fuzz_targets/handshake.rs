@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| talaria_fuzz::handshake::run(data));
+talaria_fuzz::target!(handshake);

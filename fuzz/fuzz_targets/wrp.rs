@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| talaria_fuzz::message::run(data));
+talaria_fuzz::target!(message);

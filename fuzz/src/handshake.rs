@@ -5,29 +5,39 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
 use serde_json::Value;
+use talaria_protocol::claims::Claims;
+use talaria_protocol::connect::{Candidate, ConnectError, SessionId};
+use talaria_protocol::convey::Compliance;
+use talaria_protocol::ws::handshake;
 use wrp::DeviceId;
 
 use crate::allocation;
-use crate::device::handshake::{Candidate, Refusal};
-use crate::device::{Claims, Compliance};
-use crate::ws::handshake;
+use crate::cost::Cost;
+
+static UPGRADE: Cost = Cost::measured("upgrade", 25);
+static CANDIDATE: Cost = Cost::measured("candidate", 25);
+static CLAIMS: Cost = Cost::measured("claims", 25);
 
 /// A `Sec-WebSocket-Accept` is base64 of twenty bytes.
 const ACCEPT_LENGTH: usize = 28;
 
+const SESSION_ID: &str = "0ujsswThIGTUYm2K8FjOOfXtY1K";
+
 /// One input.
 pub fn run(data: &[u8]) {
     let (method, headers) = request(data);
-    match handshake::check(&method, &headers) {
+    match UPGRADE.hold(data.len(), || handshake::check(&method, &headers)) {
         Ok(accept) => assert_eq!(accept.len(), ACCEPT_LENGTH),
-        Err(refused) => is_an_answer(refused.into()),
+        Err(error) => is_an_answer(error.into()),
     }
-    let (candidate, peak) = allocation::peak(|| Candidate::new(&headers));
+    let session_id = SessionId::new(SESSION_ID).expect("a session id");
+    let (candidate, peak) =
+        CANDIDATE.hold(data.len(), || allocation::peak(|| Candidate::new(&headers, session_id)));
     // A convey is decoded once and its values are kept once, in a buffer that grows by doubling.
     assert!(peak <= 16 * data.len() + 4096, "{peak} bytes for {} of headers", data.len());
     match candidate.and_then(|candidate| candidate.with_claims(claims(&headers))) {
         Ok(candidate) => is_well(&candidate),
-        Err(refused) => is_an_answer(refused),
+        Err(error) => is_an_answer(error),
     }
 }
 
@@ -55,7 +65,7 @@ fn claims(headers: &HeaderMap) -> Option<Claims> {
     let Ok(Value::Object(claims)) = serde_json::from_slice(headers.get("x-claims")?.as_bytes()) else {
         return None;
     };
-    let kept = Claims::new(&claims);
+    let kept = CLAIMS.hold(headers.get("x-claims")?.len(), || Claims::new(&claims));
     assert_eq!(kept.all(), claims);
     Some(kept)
 }
@@ -64,16 +74,16 @@ fn is_well(candidate: &Candidate) {
     let identity = candidate.identity();
     let again: DeviceId = identity.id.as_str().parse().expect("a canonical id is an id");
     assert_eq!(again, identity.id);
-    assert_eq!(identity.session_id.as_str().len(), 27);
+    assert_eq!(identity.session_id.as_str(), SESSION_ID);
     let is_read = identity.convey.header_compliance() == Compliance::Full;
     assert!(is_read || identity.convey.metadata().next().is_none());
     let model = identity.convey.hardware_model();
     assert!(model.is_none_or(|model| identity.convey.metadata().any(|entry| entry == ("/hw-model", model))));
 }
 
-/// A refusal is an answer of an HTTP server: an error's status, and a body that is what it claims to be.
-fn is_an_answer(refused: Refusal) {
-    let response: Response<String> = refused.response();
+/// Every error is an answer of an HTTP server: an error's status, and a body that is what it claims to be.
+fn is_an_answer(error: ConnectError) {
+    let response: Response<String> = error.response();
     assert!(response.status().is_client_error() || response.status().is_server_error());
     if response.headers().get("content-type").is_some_and(|value| value == "application/json") {
         let body: Value = serde_json::from_str(response.body()).expect("JSON");

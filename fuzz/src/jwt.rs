@@ -4,18 +4,19 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::Value;
+use serde_json::{Map, Value};
+use talaria_protocol::claims::Claims;
+use talaria_protocol::keys::{Algorithm, Document, Key, KeyId, PublicKey, Template};
+use talaria_protocol::strict_json;
+use talaria_protocol::token::{self, Leeway, Token};
 
 use crate::allocation;
-use crate::auth::jwt::algorithm::Algorithm;
-use crate::auth::jwt::json;
-use crate::auth::jwt::key_id::KeyId;
-use crate::auth::jwt::public_key::PublicKey;
-use crate::auth::jwt::times::{self, Leeway};
-use crate::auth::jwt::token::{self, Token};
-use crate::auth::keys::template::Template;
-use crate::auth::keys::{self, Key};
-use crate::device::Claims;
+use crate::cost::Cost;
+
+static TOKEN: Cost = Cost::measured("token", 25);
+static CLAIMS: Cost = Cost::measured("claims", 50);
+static DOCUMENT: Cost = Cost::measured("document", 50);
+static TEMPLATE: Cost = Cost::measured("template", 70);
 
 /// The labels of PEM that are known, and one that is not.
 const LABELS: [&str; 7] = [
@@ -28,10 +29,14 @@ const LABELS: [&str; 7] = [
     "SECRET",
 ];
 
+/// The signature that is good here, as a token ends with it: base64url of `good`.
+const GOOD_SIGNATURE: &str = ".Z29vZA";
+
 /// One input.
 pub fn run(data: &[u8]) {
     if let Ok(text) = std::str::from_utf8(data) {
         token(text);
+        template(text);
     }
     claims(data);
     for content_type in ["application/json", "application/jwk-set+json; x", "application/x-pem-file"] {
@@ -46,12 +51,17 @@ pub fn run(data: &[u8]) {
 }
 
 fn token(text: &str) {
-    let Ok(token) = Token::parse(text) else { return };
+    let Ok(token) = TOKEN.hold(text.len(), || Token::parse(text)) else { return };
     assert!(text.len() <= token::LONGEST);
     assert_eq!(Algorithm::from_name(token.algorithm().name()), Some(token.algorithm()));
     asks_for_a_key_of_the_server(token.key_id());
     let key = PublicKey::ed25519(&[1; 32]).expect("a key");
-    assert!(token.verified_by(&key).is_none(), "the claims are read before the signature is good");
+    let is_good = text.ends_with(GOOD_SIGNATURE) && token.algorithm() == Algorithm::EdDsa;
+    let claims = TOKEN.hold(text.len(), || token.verified_by(&key));
+    assert_eq!(claims.is_some(), is_good, "the claims are read if, and only if, the signature is good");
+    if let Some(Ok(claims)) = claims {
+        reads_as_others_read_it(&claims);
+    }
 }
 
 /// Whatever a token calls its key: the key is asked for at the configured server, below the configured path.
@@ -65,25 +75,43 @@ fn asks_for_a_key_of_the_server(id: &KeyId) {
 }
 
 fn claims(data: &[u8]) {
-    let (claims, peak) = allocation::peak(|| json::object(data));
+    let (claims, peak) = CLAIMS.hold(data.len(), || allocation::peak(|| strict_json::object(data)));
     // `0,` is two bytes of text and a value of 32 bytes in a list that grows by doubling.
     assert!(peak <= 128 * data.len() + 4096, "{peak} bytes for {} of JSON", data.len());
     let Ok(claims) = claims else { return };
     // Stricter than others, but never of another opinion.
     let read: Value = serde_json::from_slice(data).expect("JSON");
     assert_eq!(Value::Object(claims.clone()), read);
+    reads_as_others_read_it(&claims);
+}
+
+fn reads_as_others_read_it(claims: &Map<String, Value>) {
     for now in [0, 1_800_000_000, i64::MAX] {
-        let strict = times::check(&claims, Leeway::default(), now);
-        let lenient = times::check(&claims, Leeway { exp: DAY, nbf: DAY, iat: DAY }, now);
+        let strict = token::check_claims(claims, Leeway::default(), now);
+        let lenient = token::check_claims(claims, Leeway { exp: DAY, nbf: DAY, iat: DAY }, now);
         assert!(strict.is_err() || lenient.is_ok(), "leeway makes nothing stricter");
     }
-    assert_eq!(Claims::new(&claims).all(), claims);
+    assert_eq!(Claims::new(claims).all(), *claims);
+}
+
+/// The URL of a key, whatever the operator writes there: a token's sender never chooses where it leads.
+fn template(text: &str) {
+    let Ok(template) = TEMPLATE.hold(text.len(), || text.parse::<Template>()) else { return };
+    let host = |id: &str| {
+        let id = KeyId::new(id).expect("a key id");
+        let url: http::Uri = template.expand(&id).parse().ok()?;
+        url.authority().map(|authority| authority.to_string())
+    };
+    assert_eq!(host("a"), host("@b.example:1/?#\u{e9}%2f"));
+    assert!(!template.to_string().contains(['@', '?']), "a password or a query is shown");
 }
 
 const DAY: std::time::Duration = std::time::Duration::from_secs(86_400);
 
 fn document(content_type: &str, body: &[u8]) {
-    let (keys, peak) = allocation::peak(|| keys::read(content_type, body, &KeyId::current()));
+    let (keys, peak) = DOCUMENT.hold(body.len(), || {
+        allocation::peak(|| Document::read(content_type, body)?.keys_of(&KeyId::current()))
+    });
     // As for claims; and the library's own structures for a key.
     assert!(peak <= 128 * body.len() + 65_536, "{peak} bytes for {} of keys", body.len());
     let Ok(keys) = keys else { return };

@@ -2,14 +2,19 @@
 
 use wrp::{DeviceId, Locator};
 
+use crate::cost::Cost;
+
+static LOCATOR: Cost = Cost::measured("locator", 30);
+static DEVICE_ID: Cost = Cost::measured("device id", 45);
+
 /// One input.
 pub fn run(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     device_id(text);
-    if let Ok(locator) = Locator::parse_v3(text) {
+    if let Ok(locator) = LOCATOR.hold(text.len(), || Locator::parse_v3(text)) {
         is_consistent(&locator);
     }
-    let v5 = Locator::parse_v5(text);
+    let v5 = LOCATOR.hold(text.len(), || Locator::parse_v5(text));
     match &v5 {
         Ok(locator) => {
             is_consistent(locator);
@@ -24,7 +29,8 @@ pub fn run(data: &[u8]) {
 }
 
 fn device_id(text: &str) {
-    for id in [text.parse::<DeviceId>().ok(), DeviceId::parse_v5(text).ok()].into_iter().flatten() {
+    let ids = DEVICE_ID.hold(text.len(), || [text.parse::<DeviceId>().ok(), DeviceId::parse_v5(text).ok()]);
+    for id in ids.into_iter().flatten() {
         assert!(id.as_str().starts_with(id.scheme().as_str()));
         assert!(id.as_str().ends_with(id.id()));
     }

@@ -2,14 +2,21 @@
 //!
 //! The input: how the stream is cut (one byte), the limit (one byte), the stream.
 
-use crate::device::session::{Session, Step};
-use crate::ws::frame::{self, CloseCode, Opcode, Violation};
-use crate::ws::{Decoder, Input, Item, Limits};
+use talaria_protocol::session::{Session, Step};
+use talaria_protocol::ws::frame::{self, CloseCode, FrameError, Opcode};
+use talaria_protocol::ws::{Decoder, Input, Item, Limits};
 
-const LIMITS: [usize; 4] = [0, 100, 1000, 8000];
+use crate::cost::Cost;
+
+static DECODE: Cost = Cost::measured("decode", 100);
+
+const LIMITS: [usize; 4] = [100, 1000, 8000, 1 << 20];
 
 /// A stream of up to so many bytes is also fed byte by byte.
 const SHORT: usize = 400;
+
+/// A stream is cut into so many pieces at most, but if it is short.
+const MOST_PIECES: usize = 4096;
 
 /// What a decoder keeps beside the payload: a frame's header.
 const HEADER: usize = 14;
@@ -25,20 +32,25 @@ enum Owned {
 }
 
 /// What came of a stream.
-type Decoded = (Vec<Owned>, Option<Violation>);
+type Decoded = (Vec<Owned>, Option<FrameError>);
 
 /// One input.
 pub fn run(data: &[u8]) {
     let [cut, limit, stream @ ..] = data else { return };
     let limits = Limits { max_message: LIMITS[usize::from(*limit) % LIMITS.len()] };
-    let whole = decode(limits, stream, usize::MAX);
+    let cut = (1 + usize::from(*cut)).max(stream.len() / MOST_PIECES);
+    let whole = DECODE.hold(stream.len(), || decode(limits, stream, usize::MAX));
     // Byte by byte takes its time, and the interesting cuts are in headers.
-    let pieces = [1 + usize::from(*cut), 1];
+    let pieces = [cut, 1];
     for piece in &pieces[..if stream.len() <= SHORT { 2 } else { 1 }] {
-        assert_eq!(decode(limits, stream, *piece), whole, "cut into pieces of {piece}");
+        assert_eq!(
+            DECODE.hold(stream.len(), || decode(limits, stream, *piece)),
+            whole,
+            "cut into pieces of {piece}"
+        );
     }
-    session_agrees(limits, stream, 1 + usize::from(*cut), &whole);
-    comes_back(stream, usize::from(*cut));
+    session_agrees(limits, stream, cut, &whole);
+    comes_back(stream, cut);
 }
 
 /// Decodes `stream`, which comes in pieces, and checks what is kept between them.
@@ -53,7 +65,7 @@ fn decode(limits: Limits, stream: &[u8], piece: usize) -> Decoded {
             match decoder.next(&mut input) {
                 Ok(Some(item)) => items.push(owned(&item, limits)),
                 Ok(None) => break,
-                Err(violation) => return (items, Some(violation)),
+                Err(error) => return (items, Some(error)),
             }
         }
         fed += piece.len();
@@ -90,7 +102,7 @@ fn control(payload: &[u8]) -> Vec<u8> {
 }
 
 /// A session tells of the same messages, up to its end; and nothing comes after the end.
-fn session_agrees(limits: Limits, stream: &[u8], piece: usize, (items, violation): &Decoded) {
+fn session_agrees(limits: Limits, stream: &[u8], piece: usize, (items, error): &Decoded) {
     let mut session = Session::new(limits);
     let mut expected = items.iter();
     for piece in stream.chunks(piece) {
@@ -99,7 +111,7 @@ fn session_agrees(limits: Limits, stream: &[u8], piece: usize, (items, violation
         loop {
             match session.next(&mut input) {
                 Step::NeedMore => break,
-                Step::Ended => return ends_as(session, expected.next(), violation.as_ref()),
+                Step::Ended => return ends_as(session, expected.next(), error.as_ref()),
                 Step::Message(message) => {
                     assert_eq!(expected.next(), Some(&Owned::Binary(message.to_vec())));
                 }
@@ -110,15 +122,15 @@ fn session_agrees(limits: Limits, stream: &[u8], piece: usize, (items, violation
         }
     }
     assert_eq!(expected.next(), None);
-    assert!(violation.is_none() && session.ending().is_none());
+    assert!(error.is_none() && session.ending().is_none());
 }
 
-fn ends_as(mut session: Session, last: Option<&Owned>, violation: Option<&Violation>) {
-    let farewell = session.ending().and_then(|ending| ending.farewell.clone());
-    let code = farewell.expect("an ended session says why").code;
+fn ends_as(mut session: Session, last: Option<&Owned>, error: Option<&FrameError>) {
+    let close_frame = session.ending().and_then(|ending| ending.close_frame.clone());
+    let code = close_frame.expect("an ended session says why").code;
     match last {
         Some(Owned::Close(close)) => assert_eq!(code, *close, "a close is answered with its own code"),
-        None => assert_eq!(code, violation.map(Violation::close_code)),
+        None => assert_eq!(code, error.map(FrameError::close_code)),
         Some(item) => panic!("the session ended at {item:?}"),
     }
     let mut ping = client_frame(Opcode::Ping, b"", true, [0; 4]);
@@ -137,15 +149,15 @@ fn comes_back(data: &[u8], seed: usize) {
     stream.extend(client_frame(Opcode::Continuation, second, true, mask));
     stream.extend(client_frame(Opcode::Pong, short, true, mask));
 
-    let (items, violation) = decode(limits, &stream, 1 + seed);
+    let (items, error) = decode(limits, &stream, 1 + seed);
     let whole = || Owned::Binary(data.to_vec());
     assert_eq!(items, [whole(), Owned::Ping(short.to_vec()), whole(), Owned::Pong(short.to_vec())]);
-    assert_eq!(violation, None);
+    assert_eq!(error, None);
 
     let mut close = Vec::new();
     frame::write_close(&mut close, Some(CloseCode::GOING_AWAY), &String::from_utf8_lossy(data));
-    let (items, violation) = decode(limits, &as_client(close, mask), usize::MAX);
-    assert_eq!((items, violation), (vec![Owned::Close(Some(CloseCode::GOING_AWAY))], None));
+    let (items, error) = decode(limits, &as_client(close, mask), usize::MAX);
+    assert_eq!((items, error), (vec![Owned::Close(Some(CloseCode::GOING_AWAY))], None));
 }
 
 /// A client's frame, masked.

@@ -1,1 +1,0 @@
-../../../../crates/talaria/src/auth/jwt/public_key.rs

@@ -1,1 +1,0 @@
-../../../../crates/talaria/src/auth/jwt/times.rs

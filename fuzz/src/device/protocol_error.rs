@@ -1,1 +1,0 @@
-../../../crates/talaria/src/device/protocol_error.rs

@@ -1,1 +1,0 @@
-../../../crates/talaria/src/device/reason.rs
