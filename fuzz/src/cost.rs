@@ -15,7 +15,8 @@
 #![expect(unsafe_code, reason = "the CPU time of a thread has no safe interface in the standard library")]
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 /// What any input may take, however short: a fixed part that does not depend on the length.

@@ -13,6 +13,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use wrp::{DeviceId, DeviceNameError, Text};
 
+use crate::answer;
 use crate::claims::Claims;
 use crate::convey::Convey;
 use crate::ws::handshake::{UpgradeError, VERSION};
@@ -126,28 +127,24 @@ impl ConnectError {
             ConnectError::NoName
             | ConnectError::BadName(_)
             | ConnectError::BadClaim(_)
-            | ConnectError::Filtered => (Some("application/json"), self.json()),
-            ConnectError::Upgrade(error) => (Some("text/plain; charset=utf-8"), format!("{error}\n")),
+            | ConnectError::Filtered => {
+                (Some(answer::JSON), answer::json_error(self.status(), &self.to_string()))
+            }
+            ConnectError::Upgrade(error) => (Some(answer::TEXT), format!("{error}\n")),
         };
         let mut response = Response::new(B::from(body));
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
         if let Some(content_type) = content_type {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+            headers.insert(CONTENT_TYPE, content_type);
         }
         if let ConnectError::Upgrade(UpgradeError::Method) = self {
             headers.insert(http::header::ALLOW, HeaderValue::from_static("GET"));
         }
         if let ConnectError::Upgrade(_) = self {
             headers.insert(http::header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static(VERSION));
-            headers.insert(http::header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+            headers.insert(http::header::X_CONTENT_TYPE_OPTIONS, answer::NO_SNIFF);
         }
         response
-    }
-
-    /// `{"code": 400, "message": "…"}`, spaced as the reference spaces it, but escaped.
-    fn json(self) -> String {
-        let message = serde_json::Value::from(self.to_string());
-        format!("{{\"code\": {}, \"message\": {message}}}", self.status().as_u16())
     }
 }

@@ -7,7 +7,7 @@
 use wrp::{DecodeError, DeviceId, MessageRef, MessageType, NotUtf8Error, OCTET_STREAM, Text};
 
 /// The metadata key of the time at which the gateway took the message.
-const TIMESTAMP: &str = "/xmidt-timestamp";
+pub const TIMESTAMP: &str = "/xmidt-timestamp";
 
 /// The fields that the gateway sets, whatever the device wrote there.
 #[derive(Clone, Copy, Debug)]

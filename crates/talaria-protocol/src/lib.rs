@@ -19,6 +19,7 @@
 //! Deliberately absent: tokio, hyper, TLS, logs, metrics, and any look at a clock. The format of messages is the crate
 //! [`wrp`]'s.
 
+pub mod answer;
 pub mod attributes;
 pub mod claims;
 pub mod connect;

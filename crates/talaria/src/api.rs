@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
+use talaria_protocol::answer::JSON;
 use wrp::DeviceId;
 
 use crate::auth::services::{self, Asked};
@@ -77,7 +78,7 @@ impl Api {
         match self.authorize(version, request).await {
             Ok(_) => {
                 let list = devices::list(Arc::clone(&self.registry));
-                reply::with_body(StatusCode::OK, reply::JSON, Body::pieces(list))
+                reply::with_body(StatusCode::OK, JSON, Body::pieces(list))
             }
             Err(refusal) => refusal,
         }
@@ -95,7 +96,7 @@ impl Api {
             return refusal;
         }
         match self.registry.get(&id) {
-            Some(device) => reply::with_body(StatusCode::OK, reply::JSON, devices::describe(&device)),
+            Some(device) => reply::with_body(StatusCode::OK, JSON, devices::describe(&device)),
             None => reply::empty(StatusCode::NOT_FOUND),
         }
     }

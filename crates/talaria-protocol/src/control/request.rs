@@ -9,6 +9,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value};
 
+use crate::answer::COMPRESSED;
 use crate::go::percent;
 
 /// A request's parameters and its body.
@@ -28,7 +29,7 @@ pub struct Parameters(Vec<(String, String)>);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ControlError {
     /// Its body is compressed.
-    #[error("compressed bodies are not supported")]
+    #[error("{COMPRESSED}")]
     Compressed,
     /// Something is missing, misspelt or malformed.
     #[error("{0}")]

@@ -5,7 +5,8 @@
 //! are computed in floating point) and its error texts. Not read here is a bare number, which means nanoseconds in a
 //! configuration: only the configuration's reader can tell a number from a text.
 
-use std::{fmt::Write as _, time::Duration};
+use std::fmt::Write as _;
+use std::time::Duration;
 
 const NANOSECOND: u64 = 1;
 const MICROSECOND: u64 = 1_000 * NANOSECOND;

@@ -44,7 +44,7 @@ pub struct Cache<W> {
     max_age: Duration,
     max_keys: usize,
     keys: HashMap<KeyId, Entry>,
-    failures: HashMap<KeyId, Failure>,
+    failures: HashMap<KeyId, FailedFetch>,
     fetches: HashMap<KeyId, W>,
     /// Counts look-ups. The entry with the lowest count has not been used for the longest time.
     clock: u64,
@@ -57,7 +57,7 @@ struct Entry {
 }
 
 #[derive(Debug)]
-struct Failure {
+struct FailedFetch {
     error: KeyError,
     until: Instant,
 }
@@ -117,7 +117,7 @@ impl<W: Clone> Cache<W> {
                 if error.is_final() {
                     self.keys.remove(id);
                 }
-                let failure = Failure { error: error.clone(), until: now + stands };
+                let failure = FailedFetch { error: error.clone(), until: now + stands };
                 self.failures.insert(id.clone(), failure);
                 keep(&mut self.failures, MOST_FAILURES, |failure| failure.until);
             }

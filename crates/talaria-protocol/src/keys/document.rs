@@ -107,7 +107,7 @@ impl Document {
         self.keys.iter().filter_map(|(_, key)| key.public.weak_rsa_bits()).min()
     }
 
-    /// Whether a private key is among them: whoever can fetch the document can sign tokens.
+    /// Whether a private key is among them: everybody who can fetch the document can sign tokens.
     #[must_use]
     pub fn has_private_key(&self) -> bool {
         self.has_private_key

@@ -9,6 +9,7 @@ use http::header::{
 };
 use http::{HeaderMap, Request, Response, StatusCode};
 use hyper::body::Incoming;
+use talaria_protocol::answer::COMPRESSED;
 use tokio::time::Instant;
 use wrp::{ContentTypeError, DeviceId, Format, Message, MessageRef};
 
@@ -28,7 +29,7 @@ pub(super) enum Refused {
     ContentType(ContentTypeError),
     #[error("failed to determine format of Accept header: {0}")]
     Accept(ContentTypeError),
-    #[error("compressed bodies are not supported")]
+    #[error("{COMPRESSED}")]
     Compressed,
     #[error(transparent)]
     Unread(ReadError),

@@ -12,6 +12,7 @@ mod tests;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::{Map, Value};
+use talaria_protocol::answer::JSON;
 use talaria_protocol::control::drain::Order;
 use talaria_protocol::go::timestamp::Stamp;
 
@@ -81,5 +82,5 @@ fn map<const N: usize>(entries: [(&str, Value); N]) -> Map<String, Value> {
 
 fn json(object: &Map<String, Value>) -> Response<Body> {
     // Writing a map of JSON values cannot fail.
-    reply::with_body(StatusCode::OK, reply::JSON, serde_json::to_string(object).unwrap_or_default())
+    reply::with_body(StatusCode::OK, JSON, serde_json::to_string(object).unwrap_or_default())
 }

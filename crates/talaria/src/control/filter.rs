@@ -3,6 +3,7 @@
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::{Map, Value};
+use talaria_protocol::answer::JSON;
 use talaria_protocol::control::FilterRequest;
 
 use super::{ControlError, request};
@@ -11,7 +12,7 @@ use crate::server::{Body, reply};
 
 /// `GET`: the filters.
 pub(super) fn show(filters: &Filters) -> Response<Body> {
-    reply::with_body(StatusCode::OK, reply::JSON, listing(filters))
+    reply::with_body(StatusCode::OK, JSON, listing(filters))
 }
 
 /// `POST`, `PUT` of `{"key", "values"}`: 201 for a new key, 200 for one that was there. The answer shows all filters,

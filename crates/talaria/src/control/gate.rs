@@ -2,6 +2,7 @@
 
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
+use talaria_protocol::answer::JSON;
 use talaria_protocol::control;
 
 use super::{ControlError, ControlMetrics, request};
@@ -12,11 +13,7 @@ use crate::server::{Body, reply};
 pub(super) fn show(gate: &Gate) -> Response<Body> {
     let (is_open, since) = gate.state();
     let since = since.strftime("%Y-%m-%dT%H:%M:%SZ");
-    reply::with_body(
-        StatusCode::OK,
-        reply::JSON,
-        format!("{{\"open\": {is_open}, \"timestamp\": \"{since}\"}}"),
-    )
+    reply::with_body(StatusCode::OK, JSON, format!("{{\"open\": {is_open}, \"timestamp\": \"{since}\"}}"))
 }
 
 /// `POST`, `PUT`, `PATCH`: opens or closes it. 201 if that changed something, 200 if not.

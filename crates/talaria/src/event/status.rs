@@ -3,6 +3,7 @@
 use serde::Serialize;
 use talaria_protocol::go::duration;
 use talaria_protocol::go::timestamp::Stamp;
+use talaria_protocol::inbound::TIMESTAMP;
 use talaria_protocol::session::CloseReason;
 use wrp::{MessageRef, MessageType, Text};
 
@@ -70,7 +71,7 @@ impl<'a> StatusEvent<'a> {
         for (key, value) in self.device.event_metadata() {
             message.set_metadata(key, value);
         }
-        message.set_metadata("/xmidt-timestamp", self.stamp.as_str());
+        message.set_metadata(TIMESTAMP, self.stamp.as_str());
         message
     }
 }

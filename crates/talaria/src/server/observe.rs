@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::header::HeaderValue;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
+use talaria_protocol::answer::JSON;
 
 use super::{Body, Handler, reply};
 use crate::telemetry::health::Health;
@@ -21,7 +22,7 @@ pub struct MetricsPage(pub Arc<Metrics>);
 impl Handler for HealthPage {
     async fn handle(&self, request: Request<Incoming>) -> Response<Body> {
         match request.uri().path() {
-            "/health" => reply::with_body(StatusCode::OK, reply::JSON, self.0.to_json()),
+            "/health" => reply::with_body(StatusCode::OK, JSON, self.0.to_json()),
             _ => reply::not_found(),
         }
     }

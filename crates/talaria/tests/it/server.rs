@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use talaria::auth::BasicKeys;
 use talaria::server::{Body, Config, ConnectionMetrics, Handler, Running, Server, incoming, reply, upgrade};
 use talaria::telemetry::metrics::Metrics;
+use talaria_protocol::answer::TEXT;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
@@ -43,7 +44,7 @@ impl Handler for Paths {
     async fn handle(&self, mut request: Request<Incoming>) -> Response<Body> {
         match request.uri().path() {
             "/echo" => match incoming::read(request, 10).await {
-                Ok((_, body)) => reply::with_body(StatusCode::OK, reply::TEXT, body),
+                Ok((_, body)) => reply::with_body(StatusCode::OK, TEXT, body),
                 Err(error) => error.into_response(),
             },
             "/wait" => {
@@ -58,7 +59,7 @@ impl Handler for Paths {
                     let _held = &guard;
                     piece.clone()
                 });
-                reply::with_body(StatusCode::OK, reply::TEXT, Body::pieces(pieces))
+                reply::with_body(StatusCode::OK, TEXT, Body::pieces(pieces))
             }
             "/upgrade" => {
                 let upgrading = hyper::upgrade::on(&mut request);

@@ -15,6 +15,7 @@ use talaria::server::{
     Body, Config, ConnectionMetrics, ConnectionRate, Handler, Running, Server, incoming, reply,
 };
 use talaria::telemetry::metrics::Metrics;
+use talaria_protocol::answer::TEXT;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -40,7 +41,7 @@ impl Handler for Echo {
             return Body::pieces(std::iter::repeat_with(|| vec![b'x'; 64 * 1024].into())).into_response();
         }
         match incoming::read(request, LARGEST).await {
-            Ok((_, body)) => reply::with_body(StatusCode::OK, reply::TEXT, body),
+            Ok((_, body)) => reply::with_body(StatusCode::OK, TEXT, body),
             Err(error) => error.into_response(),
         }
     }
@@ -52,7 +53,7 @@ trait IntoResponse {
 
 impl IntoResponse for Body {
     fn into_response(self) -> Response<Body> {
-        reply::with_body(StatusCode::OK, reply::TEXT, self)
+        reply::with_body(StatusCode::OK, TEXT, self)
     }
 }
 

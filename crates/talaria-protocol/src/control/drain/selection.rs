@@ -117,7 +117,7 @@ impl Selection {
         self.filter.as_ref().map(|(key, values)| json!({"key": key, "values": values.listed()}))
     }
 
-    /// The others. Of ids the number is told: a list may be long.
+    /// Describes the other conditions. Of ids only the number is given, because a list may be long.
     pub(super) fn describe_rest(&self, into: &mut Map<String, Value>) {
         if let Some(ids) = &self.ids {
             into.insert("idCount".into(), ids.len().into());

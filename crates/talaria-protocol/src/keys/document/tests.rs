@@ -1,3 +1,5 @@
+//! Documents of key servers: which keys they give, and which not.
+
 use serde_json::json;
 
 use super::*;

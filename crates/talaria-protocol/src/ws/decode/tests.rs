@@ -1,3 +1,5 @@
+//! Frames as clients send them, well-formed and not, cut anywhere.
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 
