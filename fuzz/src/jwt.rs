@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 use talaria_protocol::claims::Claims;
-use talaria_protocol::keys::{Algorithm, Document, Key, KeyId, PublicKey, Template};
+use talaria_protocol::keys::{Algorithm, Document, Key, KeyId, MinRsaBits, PublicKey, Template};
 use talaria_protocol::strict_json;
 use talaria_protocol::token::{self, Leeway, Token};
 
@@ -110,7 +110,9 @@ const DAY: std::time::Duration = std::time::Duration::from_secs(86_400);
 
 fn document(content_type: &str, body: &[u8]) {
     let (keys, peak) = DOCUMENT.hold(body.len(), || {
-        allocation::peak(|| Document::read(content_type, body)?.keys_of(&KeyId::current()))
+        allocation::peak(|| {
+            Document::read(content_type, body, MinRsaBits::default())?.keys_of(&KeyId::current())
+        })
     });
     // As for claims; and the library's own structures for a key.
     assert!(peak <= 128 * body.len() + 65_536, "{peak} bytes for {} of keys", body.len());

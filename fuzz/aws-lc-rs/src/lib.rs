@@ -36,9 +36,9 @@ pub mod signature {
     pub static ECDSA_P384_SHA384_FIXED: Algorithm = Algorithm;
     pub static ECDSA_P521_SHA512_FIXED: Algorithm = Algorithm;
     pub static ED25519: Algorithm = Algorithm;
-    pub static RSA_PKCS1_2048_8192_SHA256: Algorithm = Algorithm;
+    pub static RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY: Algorithm = Algorithm;
+    pub static RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY: Algorithm = Algorithm;
     pub static RSA_PKCS1_2048_8192_SHA384: Algorithm = Algorithm;
-    pub static RSA_PKCS1_2048_8192_SHA512: Algorithm = Algorithm;
     pub static RSA_PSS_2048_8192_SHA256: Algorithm = Algorithm;
     pub static RSA_PSS_2048_8192_SHA384: Algorithm = Algorithm;
     pub static RSA_PSS_2048_8192_SHA512: Algorithm = Algorithm;
