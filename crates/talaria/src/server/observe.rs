@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use http::header::HeaderValue;
+use http::header::{CONTENT_ENCODING, HeaderValue, VARY};
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use talaria_protocol::answer::JSON;
 
 use super::{Body, Handler, reply};
 use crate::telemetry::health::Health;
-use crate::telemetry::metrics::{CONTENT_TYPE, Metrics};
+use crate::telemetry::metrics::{CONTENT_TYPE, Metrics, PageEncoding};
 
 /// `GET /health` of the health server.
 #[derive(Clone, Debug)]
@@ -31,9 +31,20 @@ impl Handler for HealthPage {
 impl Handler for MetricsPage {
     async fn handle(&self, request: Request<Incoming>) -> Response<Body> {
         const TEXT: HeaderValue = HeaderValue::from_static(CONTENT_TYPE);
-        match request.uri().path() {
-            "/metrics" => reply::with_body(StatusCode::OK, TEXT, self.0.gather_text()),
-            _ => reply::not_found(),
+        const GZIP: HeaderValue = HeaderValue::from_static("gzip");
+        const VARY_BY: HeaderValue = HeaderValue::from_static("Accept-Encoding");
+        if request.uri().path() != "/metrics" {
+            return reply::not_found();
         }
+        let encoding = PageEncoding::accepted_by(request.headers());
+        let Some(page) = self.0.page(encoding).await else {
+            return reply::empty(StatusCode::SERVICE_UNAVAILABLE);
+        };
+        let mut response = reply::with_body(StatusCode::OK, TEXT, page);
+        response.headers_mut().insert(VARY, VARY_BY);
+        if encoding == PageEncoding::Gzip {
+            response.headers_mut().insert(CONTENT_ENCODING, GZIP);
+        }
+        response
     }
 }

@@ -5,7 +5,10 @@
 //! Contract §10.3 lists which families have the prefix `<namespace>_<subsystem>_` and which have none ("bare"). The
 //! names are not here but with the components. Start reading at [`Metrics`].
 
+mod page;
+
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 use prometheus::core::Collector;
@@ -14,7 +17,11 @@ use prometheus::{
     Opts, Registry, TextEncoder,
 };
 
+use tokio::sync::Semaphore;
+
 use super::process::ProcessCollector;
+
+pub use page::PageEncoding;
 
 /// The `Content-Type` of [`Metrics::gather_text`] (contract §10.2).
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores";
@@ -50,6 +57,8 @@ pub struct Metrics {
     prefix: String,
     bare_prefix: String,
     registered: Mutex<HashMap<String, Registered>>,
+    /// Held while a page is being made.
+    page_turn: Arc<Semaphore>,
 }
 
 /// Registers metrics under one of the two prefixes.
@@ -88,6 +97,7 @@ impl Metrics {
             prefix: prefix(&config.namespace, &config.subsystem),
             bare_prefix: prefix(&config.bare_namespace, &config.bare_subsystem),
             registered: Mutex::default(),
+            page_turn: Arc::new(Semaphore::new(1)),
         }
     }
 

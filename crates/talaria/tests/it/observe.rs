@@ -1,7 +1,9 @@
 //! The health and the metric servers (contract §10.1, §10.2).
 
+use std::io::Read as _;
 use std::sync::Arc;
 
+use flate2::read::GzDecoder;
 use talaria::device::DeviceMetrics;
 use talaria::server::observe::{HealthPage, MetricsPage};
 use talaria::server::{ConnectionMetrics, Handler, Server};
@@ -12,9 +14,14 @@ use crate::support::gateway::{any_port, identity};
 use crate::support::http::{Response, request};
 
 async fn ask(handler: impl Handler, line: &str) -> Response {
+    ask_with(handler, line, "").await
+}
+
+/// The same with these further header lines.
+async fn ask_with(handler: impl Handler, line: &str, headers: &str) -> Response {
     let connections = ConnectionMetrics::register(&Metrics::default());
     let server = Server::bind("health", any_port(), identity(), &connections).unwrap().start(handler);
-    request(server.local_addr(), format!("{line} HTTP/1.1\r\nHost: t\r\n\r\n")).await
+    request(server.local_addr(), format!("{line} HTTP/1.1\r\nHost: t\r\n{headers}\r\n")).await
 }
 
 fn health(devices: &DeviceMetrics) -> HealthPage {
@@ -44,6 +51,24 @@ async fn metrics_are_prometheus_text() {
     assert_eq!((response.status, response.header("content-type")), (200, Some(content_type)));
     assert!(response.text().contains("\ntalaria_talaria_device_count 3\n"));
     assert!(response.text().contains("\ntalaria_process_resident_memory_bytes "));
+}
+
+/// contract §10.2, §14.30
+#[tokio::test]
+async fn metrics_are_gzipped_for_a_client_that_accepts_it() {
+    let metrics = Arc::new(Metrics::default());
+    DeviceMetrics::register(&metrics).device_count.set(3);
+    let plain = ask(MetricsPage(Arc::clone(&metrics)), "GET /metrics").await;
+    assert_eq!((plain.header("content-encoding"), plain.header("vary")), (None, Some("Accept-Encoding")));
+
+    let accepted = "Accept-Encoding: deflate;q=0.5, gzip;q=0.9\r\n";
+    let zipped = ask_with(MetricsPage(metrics), "GET /metrics", accepted).await;
+    assert_eq!((zipped.status, zipped.header("content-encoding")), (200, Some("gzip")));
+    assert_eq!(zipped.header("content-type"), plain.header("content-type"));
+    let mut text = String::new();
+    GzDecoder::new(&*zipped.body).read_to_string(&mut text).unwrap();
+    assert!(text.contains("\ntalaria_talaria_device_count 3\n"), "{text}");
+    assert!(zipped.body.len() < text.len() / 3, "{} of {}", zipped.body.len(), text.len());
 }
 
 #[tokio::test]
