@@ -11,7 +11,7 @@ use jiff::ZonedDateTime;
 use tracing::Event;
 use tracing::field::{Field, Visit};
 
-use super::{Encoding, Keys};
+use super::config::{Encoding, Keys};
 
 /// The most bytes of one value, the message included, that are logged. The number of the others follows them.
 const LONGEST_VALUE: usize = 512;

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Error, Output};
+use super::config::Output;
+use super::error::Error;
 
 /// The most lines that may wait for an output.
 const MAX_LINES: usize = 16 * 1024;
