@@ -1,11 +1,13 @@
-//! The REST API for the other services: which devices are connected, how one of them is, and messages to them.
+//! The REST API for other services: the list of connected devices, the statistics of one of them, and messages to devices.
 //!
-//! The API knows devices by the [`Registry`] alone; sessions and sockets are none of its business. Every answer is
-//! the reference's to the byte where a client could depend on it (contract §3), except:
-//! - `/devices` is written shard by shard from what is connected while it is read, not cached for 10 s;
-//! - a timeout's 504 has a body and an error header like every other error;
+//! The API finds devices through the [`Registry`]; it knows neither sessions nor sockets. Where clients could depend on it,
+//! every response is the reference's to the byte (contract §3), except:
+//! - `/devices` is written shard by shard while it is read, not cached for 10 s;
+//! - the 504 of a timeout has a body and an error header like every other error;
 //! - `Accept: */*` means msgpack, and so does a missing `Content-Type`;
 //! - WRP fields are never read from `X-Xmidt-*` headers.
+//!
+//! Which path leads to which method is decided in [`primary`](crate::primary). Start reading at [`Api::send`].
 
 pub mod access;
 mod devices;
@@ -20,25 +22,27 @@ use hyper::body::Incoming;
 use talaria_protocol::answer::JSON;
 use wrp::DeviceId;
 
-use crate::auth::services::{self, Asked};
+use crate::api_version::ApiVersion;
+use crate::auth::services::{self, RequestHead};
 use crate::auth::{Caller, ServiceAuth};
 use crate::device::Registry;
-use crate::server::primary::ApiVersion;
 use crate::server::{Body, Peer, reply};
 
 pub use access::{AccessCheck, AccessMetrics};
 pub use metrics::{ApiMetrics, InFlight};
 
+use send::{SendContext, SendRequestError};
+
 /// The API's limits and keys (`inbound` of the configuration).
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Who may use it (`inbound.authKey`, `jwt`, `throttle`).
+    /// The credentials that it accepts (`inbound.authKey`, `jwt`, `throttle`).
     pub auth: services::Config,
-    /// How long a message may take to its device, and the device to its answer (`inbound.timeout`).
+    /// How long a request may take, from its arrival to the device's answer (`inbound.timeout`).
     pub timeout: Duration,
     /// The longest body of `/device/send`, in bytes (`inbound.maxBodyBytes`); a longer one is answered with 413.
     pub max_body_bytes: usize,
-    /// Which messages may reach which devices (`deviceAccessCheck`); `None`: any may reach any.
+    /// Which messages may be sent to which devices (`deviceAccessCheck`); all if none.
     pub access: Option<AccessCheck>,
 }
 
@@ -63,7 +67,7 @@ impl Default for Config {
 }
 
 impl Api {
-    /// An API over these devices, for those whom `auth` lets in.
+    /// An API for these devices. `auth` decides who may use it.
     pub fn new(config: Config, auth: ServiceAuth, registry: Arc<Registry>, metrics: ApiMetrics) -> Self {
         Self { config, auth, registry, metrics }
     }
@@ -80,11 +84,11 @@ impl Api {
                 let list = devices::list(Arc::clone(&self.registry));
                 reply::with_body(StatusCode::OK, JSON, Body::pieces(list))
             }
-            Err(refusal) => refusal,
+            Err(response) => response,
         }
     }
 
-    /// `GET /device/{id}/stat`: one device. The id is looked at before the credentials (contract §3.3).
+    /// `GET /device/{id}/stat`: one device. The id is checked before the credentials (contract §3.3).
     pub async fn stat<R>(&self, version: ApiVersion, id: &str, request: &Request<R>) -> Response<Body> {
         let Ok(id) = id.parse::<DeviceId>() else {
             return reply::json_error(
@@ -92,8 +96,8 @@ impl Api {
                 "failed to extract device ID: invalid device name",
             );
         };
-        if let Err(refusal) = self.authorize(version, request).await {
-            return refusal;
+        if let Err(response) = self.authorize(version, request).await {
+            return response;
         }
         match self.registry.get(&id) {
             Some(device) => reply::with_body(StatusCode::OK, JSON, devices::describe(&device)),
@@ -105,17 +109,21 @@ impl Api {
     pub async fn send(&self, version: ApiVersion, request: Request<Incoming>) -> Response<Body> {
         let caller = match self.authorize(version, &request).await {
             Ok(caller) => caller,
-            Err(refusal) => return refusal,
+            Err(response) => return response,
         };
-        match send::send(self, caller, request).await {
-            Ok(response) => response,
-            Err(refused) => {
-                if let send::Refused::Routing(error) = &refused {
-                    self.metrics.count_error(*error);
-                }
-                refused.into_response()
+        let context = SendContext {
+            timeout: self.config.timeout,
+            max_body_bytes: self.config.max_body_bytes,
+            access: self.config.access.as_ref(),
+            registry: &self.registry,
+            metrics: &self.metrics,
+        };
+        send::send(context, caller, request).await.unwrap_or_else(|error| {
+            if let SendRequestError::Routing(error) = &error {
+                self.metrics.count_error(*error);
             }
-        }
+            error.into_response()
+        })
     }
 
     async fn authorize<R>(
@@ -123,13 +131,13 @@ impl Api {
         version: ApiVersion,
         request: &Request<R>,
     ) -> Result<Caller, Response<Body>> {
-        let asked = Asked {
+        let head = RequestHead {
             method: request.method(),
             path: request.uri().path(),
             headers: request.headers(),
             peer: request.extensions().get::<Peer>().map(|peer| peer.0.ip()),
         };
-        let let_in = self.auth.check(asked).await;
-        let_in.map_err(|refusal| refusal.response(version, self.auth.challenge()))
+        let checked = self.auth.check(head).await;
+        checked.map_err(|error| error.response(version, self.auth.challenge()))
     }
 }

@@ -21,6 +21,7 @@ mod log;
 mod outbound;
 mod print;
 mod read;
+mod sample;
 mod secret;
 mod server;
 pub mod tree;
@@ -33,13 +34,11 @@ use std::{cell::RefCell, env, fmt, path::PathBuf, time::Duration};
 
 pub use fault::{Fault, Report, Warning};
 pub use print::print;
+pub use sample::SAMPLE;
 pub use secret::MASK;
 
 use read::Section;
 use tree::Node;
-
-/// The sample configuration: every key with its default and a comment.
-pub const SAMPLE: &str = include_str!("../../../talaria.yaml");
 
 /// The default of `shutdownTimeout`: less than the 30 s after which Kubernetes kills a process.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(25);
@@ -75,6 +74,9 @@ pub struct Config {
     pub event: crate::event::Config,
     /// Delivery of events to Kafka; `None` if it is not enabled.
     pub kafka: Option<wrpkafka::Config>,
+    /// The convey keys whose values are kept of each device besides those that events carry, because a filter of a Kafka
+    /// route asks for them (`convey/<name>`). Each device is searched for all of them when it connects.
+    pub convey_keys: Vec<String>,
 }
 
 /// The values of the headers `X-Talaria-*` (contract §3.8).
@@ -158,7 +160,7 @@ pub enum LoadError {
 /// [`LoadError`], with all faults.
 pub fn load(sources: &Sources) -> Result<Loaded, LoadError> {
     let mut report = Report::default();
-    let sample = sample();
+    let sample = sample::tree();
     let mut tree = sample.clone();
     let mut layers = Vec::new();
     if let Some(name) = &sources.file {
@@ -217,16 +219,11 @@ impl Config {
             api: inbound::read(root),
             event: outbound::read(&root.section("device.outbound")),
             kafka: kafka::read(&root.section("kafka")),
+            convey_keys: Vec::new(),
         };
-        config.device.convey_keys = config.kafka.as_ref().map(kafka::convey_keys).unwrap_or_default();
+        config.convey_keys = config.kafka.as_ref().map(kafka::convey_keys).unwrap_or_default();
         config
     }
-}
-
-/// The defaults. The tests fail if the sample is not valid YAML.
-fn sample() -> Node {
-    yaml::defaults(SAMPLE)
-        .unwrap_or(Node { value: tree::Value::Map(Vec::new()), origin: tree::Origin::Default { line: 1 } })
 }
 
 fn lines(faults: &[Fault]) -> String {

@@ -1,13 +1,14 @@
-//! The control server: what an operator may do to a running gateway (contract §7).
+//! The control server: what an operator can do to a running gateway (contract §7).
 //!
-//! - `gate`: whether new devices are taken at all.
-//! - `filter`: which devices are kept out by what their tokens say.
-//! - [`drain`]: sending connected devices away, all or some, at a bearable pace.
+//! - `gate`: whether new devices may connect.
+//! - `filter`: which devices may not connect because of the claims of their tokens.
+//! - [`drain`]: disconnects all or some of the connected devices at a limited pace.
 //!
-//! All of it is dangerous: the server is started only if it has an address, and belongs on a network that devices and
-//! strangers do not reach. Its paths are the reference's, below `/api/v3` and below `/api/v2` too; so are its answers,
-//! except that JSON bodies are read whatever their content type, texts are escaped, and every answer carries the
-//! identity headers.
+//! All of it can do harm, so the server is started only if it has an address. It belongs on a network that devices and
+//! strangers cannot reach. Paths and responses are the reference's, below `/api/v3` and `/api/v2`, except that JSON bodies
+//! are read whatever their content type, texts are escaped, and every response carries the identity headers.
+//!
+//! What a request means is in [`talaria_protocol::control`]. Start reading at [`Control`].
 
 pub mod drain;
 mod filter;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
 
+use crate::api_version::ApiVersion;
 use crate::device::Manager;
 use crate::server::{Body, Handler, reply};
 
@@ -38,7 +40,7 @@ pub struct Control {
     metrics: ControlMetrics,
 }
 
-/// A path that the control server knows, with a method that it takes there.
+/// A path that the control server knows, with a method that it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Route {
     ShowGate,
@@ -49,15 +51,15 @@ enum Route {
     ShowDrain,
     StartDrain,
     CancelDrain,
-    /// `/device/drain` with another method; the other paths are unknown then (contract §7).
-    NoDrain,
+    /// `/device/drain` with another method, which is answered with 405. Other paths are then unknown (contract §7).
+    WrongDrainMethod,
     Unknown,
 }
 
 impl Control {
-    /// Controls these devices.
+    /// Control of these devices.
     pub fn new(devices: Arc<Manager>, drainer: Arc<Drainer>, metrics: ControlMetrics) -> Self {
-        metrics.gate_is(devices.gate().is_open());
+        metrics.set_gate(devices.gate().is_open());
         Self { devices, drainer, metrics }
     }
 
@@ -71,7 +73,7 @@ impl Control {
             Route::ShowDrain => Ok(drain::show(&self.drainer)),
             Route::StartDrain => drain::start(&self.drainer, request).await,
             Route::CancelDrain => Ok(drain::cancel(&self.drainer).await),
-            Route::NoDrain => Ok(reply::method_not_allowed(DRAIN_METHODS)),
+            Route::WrongDrainMethod => Ok(reply::method_not_allowed(DRAIN_METHODS)),
             Route::Unknown => Ok(reply::not_found()),
         }
     }
@@ -91,7 +93,7 @@ impl fmt::Debug for Control {
 
 impl Route {
     fn find(method: &Method, path: &str) -> Self {
-        let path = path.strip_prefix("/api/v3/").or_else(|| path.strip_prefix("/api/v2/"));
+        let path = ApiVersion::split(path).map(|(_, rest)| rest);
         match (path, method.as_str()) {
             (Some("device/gate"), "GET") => Self::ShowGate,
             (Some("device/gate"), "POST" | "PUT" | "PATCH") => Self::SetGate,
@@ -101,7 +103,7 @@ impl Route {
             (Some("device/drain"), "GET") => Self::ShowDrain,
             (Some("device/drain"), "POST" | "PUT" | "PATCH") => Self::StartDrain,
             (Some("device/drain"), "DELETE") => Self::CancelDrain,
-            (Some("device/drain"), _) => Self::NoDrain,
+            (Some("device/drain"), _) => Self::WrongDrainMethod,
             _ => Self::Unknown,
         }
     }
@@ -120,6 +122,6 @@ mod tests {
         }
         assert_eq!(Route::find(&Method::GET, "/api/v4/device/gate"), Route::Unknown);
         assert_eq!(Route::find(&Method::PATCH, "/api/v3/device/gate/filter"), Route::Unknown);
-        assert_eq!(Route::find(&Method::HEAD, "/api/v3/device/drain"), Route::NoDrain);
+        assert_eq!(Route::find(&Method::HEAD, "/api/v3/device/drain"), Route::WrongDrainMethod);
     }
 }

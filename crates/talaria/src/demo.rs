@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use crate::cli::{DemoOptions, EXIT_FAILED, complain};
 use crate::config::{self, Config, Sources};
-use crate::gateway::{Gateway, Left};
+use crate::gateway::{Gateway, Unfinished};
 use crate::server::Address;
 use crate::telemetry::log::{self, Logging};
 
@@ -49,8 +49,8 @@ fn start(far_ends: FarEnds) -> Result<RunningGateway, GatewayError> {
         // The log is written until the gateway has ended.
         let _logging = logging;
         // Nothing is ever sent: the sender is dropped to stop the gateway.
-        let left = bound.run(async { _ = stopped.await }).await?;
-        let Left { sessions, http, kafka } = left;
+        let unfinished = bound.run(async { _ = stopped.await }).await?;
+        let Unfinished { sessions, http, kafka } = unfinished;
         Ok(Undelivered { sessions, http, kafka })
     });
     Ok(RunningGateway { addresses, stop: Some(stop), task })

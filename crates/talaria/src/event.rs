@@ -1,13 +1,17 @@
-//! What devices say to the cloud: the gateway's own online and offline events, and every message a device sends
-//! that answers no request, taken to the HTTP event receivers and to Kafka (contract §4, §5).
+//! Events: the online and offline events of devices, and all messages of devices that answer no request. They go to the HTTP
+//! event receivers and to Kafka (contract §4, §5).
 //!
-//! The [`Dispatcher`] is all that a device's session sees of it. It decides where a message goes, encodes it once
-//! for HTTP (v3) and hands it once to Kafka (v5), and never waits: a sink that has no room drops, counts and says so.
-//! The sinks know nothing of each other; a message that wants an acknowledgement carries one [`Finalizer`] that both
-//! share, and whoever finishes last sends the truth to the device.
+//! The [`Dispatcher`] receives them from the sessions. It decides where a message goes, encodes it once for HTTP (v3) and
+//! passes it once to Kafka (v5). It never waits: a sink without room drops the message, counts it and reports it. A message
+//! that wants an acknowledgement has one [`Finalizer`] that both sinks share; the last of them to finish causes the
+//! acknowledgement.
+//!
+//! Deliberately absent: the sinks know nothing of each other. Start reading at the [`Dispatcher`]'s
+//! [`Events`](crate::device::Events).
 
 mod ack;
 pub mod config;
+pub mod device_state;
 mod dispatcher;
 mod finalizer;
 pub mod http;
@@ -20,8 +24,8 @@ mod status;
 mod tests;
 
 pub use ack::AckMetrics;
-pub use config::{AuthKey, AuthKeyError, Config, ConfigFault, QueueLimit, Transport};
+pub use config::{AuthKey, AuthKeyError, Config, ConfigError, QueueLimit, Transport};
 pub use dispatcher::{Dispatcher, Undelivered};
 pub use finalizer::{Finalizer, Settle, Share, Sink, Verdict};
-pub use kafka::{DeviceKey, InvalidDeviceKey};
+pub use kafka::{DeviceKey, DeviceKeyError};
 pub use reason::{DropReason, EventOutcome, NO_STATUS, SchemeLabel};

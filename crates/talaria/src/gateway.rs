@@ -1,41 +1,43 @@
-//! The whole gateway: its parts put together, started, and stopped in the order that loses nothing.
+//! The whole gateway: its parts are put together, started, and stopped in an order that loses nothing.
 //!
 //! A gateway is [built](Gateway::build) from its configuration, [bound](Gateway::bind) to its addresses, and
-//! [run](Bound::run) until it is told to stop. Nothing here is global, so that several can run in one process, as the
-//! demo and the tests do; what belongs to the process (log, signals, exit code) is in [`process`](crate::process).
+//! [run](BoundGateway::run) until it is to stop. Nothing here is global, so several gateways can run in one process, as in
+//! the demo and the tests.
 //!
-//! A stop goes: no more control → accept nobody → close the devices, whose offline events are told → drain both sinks → end the servers.
-//! Health and metrics are served to the last.
+//! A stop has these steps: end the control server, accept no more connections, close the devices (which sends their offline
+//! events), drain both sinks, end the servers. Health and metrics are served to the end.
+//!
+//! Deliberately absent: log, signals and exit code, which belong to the [`process`](crate::process).
 
-use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::{error, info};
 use wrpkafka::Publisher;
 
-use crate::{
-    api::{Api, ApiMetrics},
-    auth::{DeviceAuth, ServiceAuth},
-    config::Config,
-    control::{Control, ControlMetrics, Drainer},
-    device::{Manager, Registry},
-    event::Dispatcher,
-    server::{
-        BindError, ConnectionMetrics, Identity, InvalidIdentity, Running, Server,
-        observe::{HealthPage, MetricsPage},
-        primary::{Admission, Primary},
-    },
-    telemetry::{health::Health, metrics::Metrics},
-};
+use crate::api::{Api, ApiMetrics};
+use crate::auth::{DeviceAuth, ServiceAuth};
+use crate::config::Config;
+use crate::control::{Control, ControlMetrics, Drainer};
+use crate::device::{Manager, Registry};
+use crate::event::Dispatcher;
+use crate::observe::{HealthPage, MetricsPage};
+use crate::primary::{DeviceConnector, Primary};
+use crate::server::{BindError, ConnectionMetrics, Identity, IdentityError, RunningServer, Server};
+use crate::telemetry::health::Health;
+use crate::telemetry::metrics::Metrics;
 
-/// How long requests that are under way get at a stop once all devices are gone.
+/// How long the current requests may take during a stop once all devices are gone.
 const LAST_REQUESTS: Duration = Duration::from_secs(1);
 
-/// The part of a stop's time that devices may take to read their close frames. A device that does not read must not
-/// keep the sinks from being drained.
+/// The part of a stop's time (one of this many) that devices may take to read their close frames. A device that does not
+/// read must not prevent the sinks from being drained.
 const DEVICES_SHARE: u32 = 4;
 
-/// A gateway with all its parts, bound to nothing yet.
+/// A gateway with all its parts, before it listens on any address.
 pub struct Gateway {
     config: Config,
     identity: Identity,
@@ -49,8 +51,8 @@ pub struct Gateway {
     health: Arc<Health>,
 }
 
-/// A gateway that listens on its addresses; whoever connects waits until it runs.
-pub struct Bound {
+/// A gateway that listens on its addresses. Clients that connect wait until it runs.
+pub struct BoundGateway {
     gateway: Gateway,
     primary: Server,
     alternate: Option<Server>,
@@ -59,56 +61,56 @@ pub struct Bound {
     control: Option<Server>,
 }
 
-/// Where a gateway listens, with the ports that the system chose.
+/// The addresses of a gateway, with the ports that the system chose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Addresses {
     /// Devices and the API.
     pub primary: SocketAddr,
-    /// The same once more, if a second address is configured.
+    /// The second address of both, if there is one.
     pub alternate: Option<SocketAddr>,
     /// `/health`.
     pub health: SocketAddr,
     /// `/metrics`.
     pub metric: SocketAddr,
-    /// Gate, filters and drain, if there is such a server.
+    /// Gate, filters and drains, if there is a control server.
     pub control: Option<SocketAddr>,
 }
 
-/// What a stopped gateway leaves behind. All zero: nothing was lost.
+/// What a stopped gateway could not finish. If all are zero, nothing was lost.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Left {
-    /// Devices whose sessions had not ended in time: their offline events are missing.
+pub struct Unfinished {
+    /// Devices whose sessions had not ended in time, so that their offline events are missing.
     pub sessions: usize,
-    /// Events that no receiver took, one for each URL.
+    /// Events that no receiver accepted, counted for each URL.
     pub http: u64,
     /// Records that Kafka did not acknowledge.
     pub kafka: u64,
 }
 
-/// What no start gets past although every key by itself is right.
+/// Errors that only show when the parts are put together.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// The Kafka publisher cannot be made, for instance because a certificate cannot be read.
+    /// The Kafka publisher cannot be built, for instance because a certificate cannot be read.
     #[error(transparent)]
     Kafka(#[from] wrpkafka::ConfigError),
-    /// The texts that every response carries cannot be headers.
+    /// The values of the identity headers cannot be sent.
     #[error(transparent)]
-    Identity(#[from] InvalidIdentity),
+    Identity(#[from] IdentityError),
 }
 
 /// Why a gateway cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// An address is not free, or is none of this host's.
+    /// The address is in use or not local.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// The Kafka client cannot be started. An unreachable broker is no such error.
+    /// The Kafka client cannot be started. An unreachable broker is not such an error.
     #[error("the Kafka publisher cannot start: {0}")]
     Kafka(#[from] wrpkafka::StartError),
 }
 
 impl Gateway {
-    /// Puts a gateway together. Needs a tokio runtime; opens no socket.
+    /// Puts the parts together. Needs a tokio runtime; opens no socket.
     ///
     /// # Errors
     /// [`BuildError`].
@@ -149,12 +151,12 @@ impl Gateway {
     /// Listens on all addresses.
     ///
     /// # Errors
-    /// [`BindError`], for the first address that is not to be had.
-    pub fn bind(self) -> Result<Bound, BindError> {
+    /// [`BindError`] for the first address that cannot be used.
+    pub fn bind(self) -> Result<BoundGateway, BindError> {
         let bind = |name, config: &crate::server::Config| {
             Server::bind(name, config.clone(), self.identity.clone(), &self.connections)
         };
-        Ok(Bound {
+        Ok(BoundGateway {
             primary: bind("primary", &self.config.primary)?,
             alternate: self.config.alternate.as_ref().map(|config| bind("alternate", config)).transpose()?,
             health: bind("health", &self.config.health)?,
@@ -170,21 +172,21 @@ impl Gateway {
         self.manager.registry()
     }
 
-    /// What publishes to Kafka; a disabled one if nothing is.
+    /// The Kafka publisher; a disabled one without Kafka.
     #[must_use]
     pub fn publisher(&self) -> &Publisher {
         &self.publisher
     }
 
-    /// Every metric.
+    /// All metrics.
     #[must_use]
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
     }
 }
 
-impl Bound {
-    /// Where it listens.
+impl BoundGateway {
+    /// The addresses it listens on.
     #[must_use]
     pub fn addresses(&self) -> Addresses {
         Addresses {
@@ -196,7 +198,7 @@ impl Bound {
         }
     }
 
-    /// The gateway that listens.
+    /// The gateway itself.
     #[must_use]
     pub fn gateway(&self) -> &Gateway {
         &self.gateway
@@ -205,20 +207,21 @@ impl Bound {
     /// Runs until `stop` is ready, then stops in order, within `shutdownTimeout`.
     ///
     /// # Errors
-    /// [`StartError`], before anybody is served.
-    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<Left, StartError> {
-        let Bound { gateway, primary, alternate, health, metric, control } = self;
+    /// [`StartError`], before any request is served.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<Unfinished, StartError> {
+        let BoundGateway { gateway, primary, alternate, health, metric, control } = self;
         if gateway.publisher.is_enabled() {
             gateway.publisher.start()?;
         }
-        let control = control.map(|server| Controlled::start(server, &gateway.manager, &gateway.metrics));
+        let control = control.map(|server| ControlServer::start(server, &gateway.manager, &gateway.metrics));
         let health = health.start(HealthPage(gateway.health));
         let metric = metric.start(MetricsPage(gateway.metrics));
-        let devices = Admission::new(Arc::clone(&gateway.manager), gateway.device_auth);
-        let answers = Arc::new(Primary::new(devices, gateway.api));
-        let primary = Doors {
-            alternate: alternate.map(|server| server.start(Arc::clone(&answers))),
-            primary: primary.start(answers),
+        let convey_keys = gateway.config.convey_keys;
+        let devices = DeviceConnector::new(Arc::clone(&gateway.manager), gateway.device_auth, convey_keys);
+        let handler = Arc::new(Primary::new(devices, gateway.api));
+        let primary = PrimaryServers {
+            alternate: alternate.map(|server| server.start(Arc::clone(&handler))),
+            primary: primary.start(handler),
         };
 
         stop.await;
@@ -227,42 +230,42 @@ impl Bound {
         if let Some(control) = control {
             control.stop().await;
         }
-        let left = drain(&primary, &gateway.manager, &gateway.dispatcher, deadline).await;
+        let unfinished = drain(&primary, &gateway.manager, &gateway.dispatcher, deadline).await;
         let last = LAST_REQUESTS.min(deadline.saturating_duration_since(Instant::now()));
         tokio::join!(primary.stop(last), health.stop(last), metric.stop(last));
-        left.log();
-        Ok(left)
+        unfinished.log();
+        Ok(unfinished)
     }
 }
 
-/// The control server at work, and what it runs.
-struct Controlled {
-    server: Running,
+/// The running control server with its drainer.
+struct ControlServer {
+    server: RunningServer,
     drainer: Arc<Drainer>,
 }
 
-impl Controlled {
+impl ControlServer {
     fn start(server: Server, manager: &Arc<Manager>, metrics: &Metrics) -> Self {
         let metrics = ControlMetrics::register(metrics);
         let drainer = Arc::new(Drainer::new(Arc::clone(manager.registry()), metrics.clone()));
         let control = Control::new(Arc::clone(manager), Arc::clone(&drainer), metrics);
-        Controlled { server: server.start(control), drainer }
+        ControlServer { server: server.start(control), drainer }
     }
 
-    /// Cuts its connections, so that nothing new begins, and ends a drain: the stop closes every device anyway.
+    /// Cuts its connections, so that nothing new starts, and cancels a drain: the stop closes every device anyway.
     async fn stop(self) {
         drop(self.server);
         self.drainer.cancel().await;
     }
 }
 
-/// The servers of devices and of the API: the primary, and the alternate if there is one.
-struct Doors {
-    primary: Running,
-    alternate: Option<Running>,
+/// The servers for devices and for the API: the primary one, and the alternate one if it is configured.
+struct PrimaryServers {
+    primary: RunningServer,
+    alternate: Option<RunningServer>,
 }
 
-impl Doors {
+impl PrimaryServers {
     fn stop_accepting(&self) {
         self.primary.stop_accepting();
         if let Some(alternate) = &self.alternate {
@@ -280,24 +283,34 @@ impl Doors {
     }
 }
 
-/// Lets go of the devices and delivers what they said.
-async fn drain(primary: &Doors, manager: &Manager, dispatcher: &Dispatcher, deadline: Instant) -> Left {
+/// Closes the devices and delivers the events that are left.
+async fn drain(
+    primary: &PrimaryServers,
+    manager: &Manager,
+    dispatcher: &Dispatcher,
+    deadline: Instant,
+) -> Unfinished {
     let remaining = || deadline.saturating_duration_since(Instant::now());
     primary.stop_accepting();
     info!(devices = manager.registry().len(), "stopping: closing devices");
     let sessions = manager.shutdown(remaining() / DEVICES_SHARE).await;
-    info!("stopping: delivering what is left");
+    info!("stopping: delivering the remaining events");
     let undelivered = dispatcher.flush(remaining()).await;
-    Left { sessions, http: undelivered.http, kafka: undelivered.kafka }
+    Unfinished { sessions, http: undelivered.http, kafka: undelivered.kafka }
 }
 
-impl Left {
+impl Unfinished {
     fn log(self) {
-        if self == Left::default() {
-            info!("stopped, everything is delivered");
+        if self == Unfinished::default() {
+            info!("stopped, everything was delivered");
         } else {
-            let Left { sessions, http, kafka } = self;
-            error!(sessions, http, kafka, "stopped, not everything could be delivered in time");
+            let Unfinished { sessions, http, kafka } = self;
+            error!(
+                sessions,
+                http,
+                kafka,
+                "stopped, events were lost: not everything could be delivered within shutdownTimeout"
+            );
         }
     }
 }

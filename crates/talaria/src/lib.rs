@@ -5,6 +5,7 @@
 //! the tests; its interface is not stable.
 
 pub mod api;
+pub mod api_version;
 pub mod auth;
 pub mod cli;
 pub mod config;
@@ -15,7 +16,10 @@ pub mod descriptors;
 pub mod device;
 pub mod event;
 pub mod gateway;
+pub mod observe;
+pub mod primary;
 pub mod process;
 pub mod reload;
 pub mod server;
 pub mod telemetry;
+pub mod thread_buffer;

@@ -64,7 +64,7 @@ pub fn run(loaded: Loaded) -> ExitCode {
 /// Runs a gateway until SIGTERM or SIGINT and then stops it in order; a second such signal ends the stop at once.
 async fn serve(loaded: Loaded, logging: &Logging) -> Result<(), RunError> {
     let mut signals = Signals::listen().map_err(RunError::Signals)?;
-    let convey_keys = loaded.config.device.convey_keys.clone();
+    let convey_keys = loaded.config.convey_keys.clone();
     let gateway = Gateway::build(loaded.config)?;
     let mut reload = Reload::new(loaded.sources, loaded.tree, convey_keys, gateway.publisher().clone());
     let bound = gateway.bind().map_err(StartError::Bind)?;

@@ -72,7 +72,7 @@ fn read(sources: &Sources, convey_keys: &[String], publisher: &Publisher) -> Opt
     for warning in &loaded.warnings {
         warn!(%warning, "configuration warning");
     }
-    let mut missing = loaded.config.device.convey_keys;
+    let mut missing = loaded.config.convey_keys;
     missing.retain(|key| !convey_keys.contains(key));
     if !missing.is_empty() {
         let error = "filters use convey keys whose values were not kept for the connected devices: restart to use them";

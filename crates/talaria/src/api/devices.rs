@@ -1,4 +1,4 @@
-//! Devices as the API shows them.
+//! Connected devices as JSON.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -8,8 +8,8 @@ use talaria_protocol::go::duration;
 
 use crate::device::{Device, Registry};
 
-/// `{"devices":[…]}` in pieces, a shard of the registry each: half a million devices are never in memory as text,
-/// and no lock is held while anybody reads.
+/// `{"devices":[…]}` in pieces, one for each shard of the registry. So half a million devices are never in memory as text,
+/// and no lock is held while the client reads.
 pub(super) fn list(registry: Arc<Registry>) -> impl Iterator<Item = Bytes> + Send {
     let mut is_first = true;
     let shards = (0..registry.shard_count()).map(move |shard| {

@@ -8,7 +8,7 @@ use http::{Method, Request, Response, StatusCode};
 use prometheus::{Histogram, IntCounterVec, IntGauge};
 use tokio::time::Instant;
 
-use super::AccessMetrics;
+use super::access::AccessMetrics;
 use crate::device::SendError;
 use crate::server::Body;
 use crate::telemetry::health::RequestTally;
@@ -18,7 +18,7 @@ const DURATION_SECONDS: [f64; 11] = [0.0625, 0.125, 0.25, 0.5, 1.0, 5.0, 10.0, 2
 const SIZE_BYTES: [f64; 4] = [200.0, 500.0, 900.0, 1500.0];
 const HEADER_SECONDS: [f64; 4] = [0.0, 1.0, 2.0, 3.0];
 
-/// Handles for every request to the primary server.
+/// Handles of the metrics of all requests to the primary server.
 #[derive(Clone, Debug)]
 pub struct ApiMetrics {
     requests: IntCounterVec,
@@ -32,7 +32,7 @@ pub struct ApiMetrics {
     tally: Arc<RequestTally>,
 }
 
-/// A request that is being answered. Dropped unanswered, since its client left, it is in flight no more.
+/// A request that is being answered. If its client leaves, it is dropped and not in flight any more.
 #[derive(Debug)]
 pub struct InFlight<'a> {
     metrics: &'a ApiMetrics,
@@ -41,7 +41,7 @@ pub struct InFlight<'a> {
 }
 
 impl ApiMetrics {
-    /// Registers the `API` families.
+    /// Registers the families of the API.
     pub fn register(metrics: &Metrics) -> Self {
         let family = metrics.prefixed();
         let processors = thread::available_parallelism().map_or(1, |processors| processors.get() as i64);
@@ -55,7 +55,7 @@ impl ApiMetrics {
             ),
             errors: metrics.bare().counter_vec(
                 "api_request_errors_total",
-                "The number of messages that did not reach their device, or were not answered",
+                "The number of messages that did not reach their device or were not answered",
                 &["code", "error"],
             ),
             in_flight: family.gauge("in_flight_requests", "The number of requests being answered"),
@@ -101,7 +101,7 @@ impl ApiMetrics {
 }
 
 impl InFlight<'_> {
-    /// The request is answered. An upgrade counts as 200, as in the reference.
+    /// The request is answered. An upgrade counts as 200, as it does in the reference.
     pub fn answered(self, response: &mut Response<Body>) {
         let metrics = self.metrics;
         let took = self.started.elapsed().as_secs_f64();
@@ -121,7 +121,7 @@ impl Drop for InFlight<'_> {
     }
 }
 
-/// Methods that a client made up are one label.
+/// The label of a method. All unknown methods share one.
 fn label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "get",
@@ -137,7 +137,7 @@ fn label(method: &Method) -> &'static str {
     }
 }
 
-/// Request line, headers and announced body; separators and chunks are not counted.
+/// The length of request line, headers and announced body, without separators and chunk headers.
 fn approximate_size<B>(request: &Request<B>) -> u64 {
     let line = request.method().as_str().len() + request.uri().path().len() + "HTTP/1.1".len();
     let headers = request.headers();

@@ -1,7 +1,9 @@
 //! `/device/send`: from the request's body to the device, and from the device's answer to the response.
 //!
-//! The checks and their order are contract §3.4: content type, decoding, transaction, `Accept`, credentials on
-//! the request, routing; the access check, if there is one, comes before the credentials.
+//! The checks come in the order of contract §3.4: content type, decoding, transaction, `Accept`, credentials of the request,
+//! routing. The access check, if there is one, comes before the credentials.
+
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
@@ -13,8 +15,8 @@ use talaria_protocol::answer::COMPRESSED;
 use tokio::time::Instant;
 use wrp::{ContentTypeError, DeviceId, Format, Message, MessageRef};
 
-use super::Api;
-use super::access::Verdict;
+use super::access::{AccessCheck, Verdict};
+use super::metrics::ApiMetrics;
 use crate::auth::{Caller, basic};
 use crate::device::{Registry, SendError};
 use crate::server::incoming::{self, ReadError};
@@ -22,9 +24,19 @@ use crate::server::{Body, reply};
 
 const MESSAGE_ERROR: HeaderName = HeaderName::from_static("x-xmidt-message-error");
 
+/// The parts of the API that sending needs.
+#[derive(Clone, Copy)]
+pub(super) struct SendContext<'a> {
+    pub(super) timeout: Duration,
+    pub(super) max_body_bytes: usize,
+    pub(super) access: Option<&'a AccessCheck>,
+    pub(super) registry: &'a Registry,
+    pub(super) metrics: &'a ApiMetrics,
+}
+
 /// Why a message was not sent, or not answered.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Refused {
+pub(super) enum SendRequestError {
     #[error("failed to determine format of Content-Type header: {0}")]
     ContentType(ContentTypeError),
     #[error("failed to determine format of Accept header: {0}")]
@@ -38,7 +50,7 @@ pub(super) enum Refused {
     /// A request without a transaction_uuid; its body is sent back.
     #[error("the message needs a transaction_uuid")]
     NoTransaction(Bytes),
-    #[error("the access check fails: {}", .0.reason())]
+    #[error("the access check failed: {}", .0.reason())]
     Access(Verdict),
     #[error("the request has no basic credentials")]
     NoCredentials,
@@ -46,10 +58,10 @@ pub(super) enum Refused {
     Routing(SendError),
 }
 
-/// What is to be sent, checked.
-struct Order {
+/// A checked message on its way to a device.
+struct Delivery {
     dest: Result<DeviceId, SendError>,
-    /// The transaction, if an answer is to be waited for.
+    /// The transaction, if the device is to answer.
     transaction: Option<Box<str>>,
     /// The message as the device gets it: v3 msgpack.
     frame: Bytes,
@@ -57,47 +69,49 @@ struct Order {
 
 /// Sends the request's message to the device that it names.
 pub(super) async fn send(
-    api: &Api,
+    context: SendContext<'_>,
     caller: Caller,
     request: Request<Incoming>,
-) -> Result<Response<Body>, Refused> {
-    let Api { config, registry, metrics, .. } = api;
-    let deadline = Instant::now() + config.timeout;
+) -> Result<Response<Body>, SendRequestError> {
+    let SendContext { timeout, max_body_bytes, access, registry, metrics } = context;
+    let deadline = Instant::now() + timeout;
     let format = body_format(request.headers())?;
-    let (head, body) = incoming::read(request, config.max_body_bytes).await.map_err(Refused::Unread)?;
-    let (order, answer_format) = {
+    let (head, body) = incoming::read(request, max_body_bytes).await.map_err(SendRequestError::Unread)?;
+    let (delivery, answer_format) = {
         let decoded = Decoded::read(format, &body)?;
         let message = decoded.message();
-        let order = Order::of(&message, &decoded, &body)?;
+        let delivery = Delivery::new(&message, &decoded, &body)?;
         let answer_format = answer_format(&head.headers)?;
-        if let Some(check) = &config.access {
-            check.authorize(&message, registry, metrics.access()).map_err(Refused::Access)?;
+        if let Some(check) = access {
+            check.authorize(&message, registry, metrics.access()).map_err(SendRequestError::Access)?;
         }
-        (order, answer_format)
+        (delivery, answer_format)
     };
-    // The reference wants basic credentials here even of an open API. A token that was checked is as good.
+    // The reference requires basic credentials here even if the API needs none. A checked token is accepted as well.
     let has_basic = || basic::credentials(head.headers.get(AUTHORIZATION)).is_ok();
     if caller != Caller::Bearer && !has_basic() {
-        return Err(Refused::NoCredentials);
+        return Err(SendRequestError::NoCredentials);
     }
-    let answer = order.carry_out(registry, deadline).await.map_err(Refused::Routing)?;
+    let answer = delivery.deliver(registry, deadline).await.map_err(SendRequestError::Routing)?;
     answer.map_or_else(|| Ok(reply::empty(StatusCode::OK)), |answer| response(answer, answer_format))
 }
 
 /// A request's message.
-#[expect(clippy::large_enum_variant, reason = "there is one on the stack, for as long as it is looked at")]
+#[expect(clippy::large_enum_variant, reason = "there is only one, on the stack")]
 enum Decoded<'a> {
     Msgpack(MessageRef<'a>),
     Json(Message),
 }
 
 impl<'a> Decoded<'a> {
-    fn read(format: Format, body: &'a [u8]) -> Result<Self, Refused> {
+    fn read(format: Format, body: &'a [u8]) -> Result<Self, SendRequestError> {
         match format {
             Format::Msgpack => {
-                MessageRef::decode_v3(body).map(Self::Msgpack).map_err(|_| Refused::Undecodable)
+                MessageRef::decode_v3(body).map(Self::Msgpack).map_err(|_| SendRequestError::Undecodable)
             }
-            Format::Json => wrp::json::decode_v3(body).map(Self::Json).map_err(|_| Refused::Undecodable),
+            Format::Json => {
+                wrp::json::decode_v3(body).map(Self::Json).map_err(|_| SendRequestError::Undecodable)
+            }
         }
     }
 
@@ -109,16 +123,16 @@ impl<'a> Decoded<'a> {
     }
 }
 
-impl Order {
-    fn of(message: &MessageRef<'_>, decoded: &Decoded<'_>, body: &Bytes) -> Result<Self, Refused> {
+impl Delivery {
+    fn new(message: &MessageRef<'_>, decoded: &Decoded<'_>, body: &Bytes) -> Result<Self, SendRequestError> {
         if message.msg_type.requires_transaction() && message.transaction_uuid.is_empty() {
-            return Err(Refused::NoTransaction(body.clone()));
+            return Err(SendRequestError::NoTransaction(body.clone()));
         }
         let dest = message.dest.to_str().ok().and_then(|dest| dest.parse().ok());
         let transaction =
             message.is_transaction_part().then(|| message.transaction_uuid.to_str_lossy().into());
         let frame = match decoded {
-            // The device gets the very bytes, with whatever this gateway does not know.
+            // The device gets the same bytes, including fields that this gateway does not know.
             Decoded::Msgpack(_) => body.clone(),
             Decoded::Json(_) => {
                 let mut frame = Vec::with_capacity(body.len());
@@ -129,8 +143,8 @@ impl Order {
         Ok(Self { dest: dest.ok_or(SendError::InvalidDeviceName), transaction, frame })
     }
 
-    /// The device's answer, if one was asked for: v3 msgpack.
-    async fn carry_out(self, registry: &Registry, deadline: Instant) -> Result<Option<Bytes>, SendError> {
+    /// Sends the message. Returns the device's answer if there is to be one: v3 msgpack.
+    async fn deliver(self, registry: &Registry, deadline: Instant) -> Result<Option<Bytes>, SendError> {
         let device = registry.get(&self.dest?).ok_or(SendError::NotConnected)?;
         match self.transaction {
             Some(uuid) => device.request(&uuid, self.frame, deadline).await.map(Some),
@@ -139,7 +153,7 @@ impl Order {
     }
 }
 
-impl Refused {
+impl SendRequestError {
     pub(super) fn into_response(self) -> Response<Body> {
         match self {
             Self::ContentType(_) | Self::Accept(_) | Self::Undecodable => {
@@ -147,7 +161,7 @@ impl Refused {
             }
             Self::Compressed => {
                 let mut response = reply::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, self.to_string());
-                // Says which encodings are taken (RFC 9110 §12.5.3).
+                // The encodings that are accepted (RFC 9110 §12.5.3).
                 response.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
                 response
             }
@@ -166,29 +180,29 @@ impl Refused {
 }
 
 /// The format of the body; without a `Content-Type` it is msgpack.
-fn body_format(headers: &HeaderMap) -> Result<Format, Refused> {
+fn body_format(headers: &HeaderMap) -> Result<Format, SendRequestError> {
     if headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
-        return Err(Refused::Compressed);
+        return Err(SendRequestError::Compressed);
     }
-    Format::from_content_type(&text(headers, &CONTENT_TYPE)).map_err(Refused::ContentType)
+    Format::from_content_type(&text(headers, &CONTENT_TYPE)).map_err(SendRequestError::ContentType)
 }
 
-/// The format of the answer: what is accepted, whatever the request was in. "Anything" is msgpack.
-fn answer_format(headers: &HeaderMap) -> Result<Format, Refused> {
+/// The format of the answer: the accepted one, whatever the format of the request. If all are accepted, msgpack.
+fn answer_format(headers: &HeaderMap) -> Result<Format, SendRequestError> {
     let accept = text(headers, &ACCEPT);
     Format::from_content_type(&accept).or_else(|unknown| {
-        let takes_anything = accept.contains("*/*") || accept.contains("application/*");
-        if takes_anything { Ok(Format::default()) } else { Err(Refused::Accept(unknown)) }
+        let accepts_all = accept.contains("*/*") || accept.contains("application/*");
+        if accepts_all { Ok(Format::default()) } else { Err(SendRequestError::Accept(unknown)) }
     })
 }
 
-/// The device's answer in the format that was asked for.
-fn response(answer: Bytes, format: Format) -> Result<Response<Body>, Refused> {
+/// The device's answer in this format.
+fn response(answer: Bytes, format: Format) -> Result<Response<Body>, SendRequestError> {
     let content_type = HeaderValue::from_static(format.mime());
     let body = match format {
         Format::Msgpack => answer,
         Format::Json => {
-            let message = MessageRef::decode_v3(&answer).map_err(|_| Refused::Undecodable)?;
+            let message = MessageRef::decode_v3(&answer).map_err(|_| SendRequestError::Undecodable)?;
             let mut json = Vec::with_capacity(answer.len() * 2);
             wrp::json::encode_v3(&message, &mut json);
             json.into()
@@ -197,7 +211,7 @@ fn response(answer: Bytes, format: Format) -> Result<Response<Body>, Refused> {
     Ok(reply::with_body(StatusCode::OK, content_type, body))
 }
 
-/// The first header of that name, empty if there is none.
+/// The first header with this name; empty if there is none.
 fn text(headers: &HeaderMap, name: &HeaderName) -> String {
     headers.get(name).map_or_else(String::new, |value| String::from_utf8_lossy(value.as_bytes()).into_owned())
 }

@@ -1,10 +1,10 @@
-//! Failed attempts by address: whoever guesses has to wait longer and longer.
+//! Failed attempts by address: a client that guesses credentials has to wait longer and longer.
 //!
-//! An address (an IPv4 address, or a /64 of IPv6, which is one customer) that fails more often than allowed is answered
-//! with 429 until its time is over, without its credentials being looked at, so that guessing gets slower. One that
-//! succeeded within the last ten minutes is never slowed: behind a load balancer or a NAT everybody has one address, and
-//! somebody's wrong password must not shut out the others. The price is that a guesser who shares an address with a
-//! working service is counted but not slowed.
+//! An address (an IPv4 address, or a /64 of IPv6, which is one customer) with more failures than allowed is answered with
+//! 429 until its wait is over, without its credentials being checked. An address with a success within the last ten minutes
+//! never has to wait: behind a load balancer or a NAT all services share one address, and one with a wrong password must
+//! not shut out the others. The price is that a guesser who shares an address with a working service is counted but not
+//! slowed down.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -13,25 +13,25 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-/// How many addresses are remembered; the one that was quiet for longest goes first.
-const MOST_ADDRESSES: usize = 4096;
+/// How many addresses are remembered. Beyond it, the one with the oldest attempt is forgotten.
+const MAX_ADDRESSES: usize = 4096;
 
-/// For how long failures and successes are remembered.
+/// How long failures and successes are remembered.
 const MEMORY: Duration = Duration::from_secs(10 * 60);
 
-/// The wait after the first failure too many; it doubles with each further one.
+/// The wait after the first failure that is not allowed. It doubles with each further one.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 
-/// How much failing is borne (`inbound.throttle`).
+/// How many failed attempts are allowed (`inbound.throttle`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Failures of an address that have no consequence (`failures`); `None`: none ever has.
+    /// How many failures of an address have no consequence (`failures`); if none, no failure ever has one.
     pub failures: Option<u32>,
-    /// The longest that an address has to wait (`longest`).
+    /// The longest wait (`longest`).
     pub longest: Duration,
 }
 
-/// The addresses that tried, and how it went.
+/// The latest attempts of each address.
 #[derive(Debug)]
 pub struct Attempts {
     config: Config,
@@ -53,12 +53,12 @@ impl Default for Config {
 }
 
 impl Attempts {
-    /// Nobody has tried yet.
+    /// No attempts yet.
     pub fn new(config: Config) -> Self {
         Self { config, addresses: Mutex::default() }
     }
 
-    /// Whether an address may try now.
+    /// Whether an address may make an attempt now.
     ///
     /// # Errors
     /// How long it has to wait.
@@ -70,7 +70,7 @@ impl Attempts {
         until.map_or(Ok(()), |until| Err(until - now))
     }
 
-    /// It tried in vain.
+    /// An attempt of this address failed.
     pub fn failed(&self, address: IpAddr) {
         let Some(allowed) = self.config.failures else { return };
         let now = Instant::now();
@@ -87,7 +87,7 @@ impl Attempts {
         });
     }
 
-    /// It got in.
+    /// An attempt of this address succeeded.
     pub fn succeeded(&self, address: IpAddr) {
         if self.config.failures.is_none() {
             return;
@@ -103,11 +103,10 @@ impl Attempts {
     fn update(&self, address: IpAddr, now: Instant, change: impl FnOnce(&mut Record)) {
         let mut addresses = self.addresses.lock();
         let address = network(address);
-        if addresses.len() == MOST_ADDRESSES && !addresses.contains_key(&address) {
-            let quietest =
-                addresses.iter().min_by_key(|(_, record)| record.last).map(|(address, _)| *address);
-            if let Some(quietest) = quietest {
-                addresses.remove(&quietest);
+        if addresses.len() == MAX_ADDRESSES && !addresses.contains_key(&address) {
+            let oldest = addresses.iter().min_by_key(|(_, record)| record.last).map(|(address, _)| *address);
+            if let Some(oldest) = oldest {
+                addresses.remove(&oldest);
             }
         }
         let new = Record { failures: 0, last: now, waits_until: None, succeeded: None };
@@ -117,7 +116,7 @@ impl Attempts {
     }
 }
 
-/// What counts as one address.
+/// The address that stands for all addresses of one customer.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),
@@ -190,10 +189,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_table_is_bounded() {
         let attempts = attempts();
-        for number in 0..2 * MOST_ADDRESSES as u32 {
+        for number in 0..2 * MAX_ADDRESSES as u32 {
             attempts.failed(IpAddr::V4(number.into()));
         }
-        assert_eq!(attempts.addresses.lock().len(), MOST_ADDRESSES);
+        assert_eq!(attempts.addresses.lock().len(), MAX_ADDRESSES);
     }
 
     #[tokio::test(start_paused = true)]

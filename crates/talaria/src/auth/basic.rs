@@ -1,4 +1,4 @@
-//! Basic authentication of the services that use the REST API: `inbound.authKey`.
+//! Basic authentication: the keys of the REST API (`inbound.authKey`) and of other servers (`authKey`).
 
 use std::fmt;
 
@@ -6,70 +6,79 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{self, SHA256, SHA256_OUTPUT_LEN};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::header::HeaderValue;
+use http::header::{AUTHORIZATION, HeaderValue};
+use http::{HeaderMap, Response};
 
-use super::{Refusal, header};
+use super::error::{AuthError, BASIC_CHALLENGE};
+use super::header;
+use crate::api_version::ApiVersion;
+use crate::server::{Body, Guard};
 
-/// What a 401 asks for.
-pub const CHALLENGE: &str = "Basic realm=\"talaria\"";
-
-/// The keys that open the API. Never shown: not in logs, not in `Debug`.
+/// The accepted keys. They are shown neither in logs nor by `Debug`.
 #[derive(Clone)]
 pub struct BasicKeys {
-    /// SHA-256 of each `user:password`: of one length, so that comparing tells nothing of the key's.
+    /// The SHA-256 of each `user:password`. All have one length, so that the time of a comparison does not depend on the
+    /// key's.
     digests: Box<[Digest]>,
 }
 
 type Digest = [u8; SHA256_OUTPUT_LEN];
 
-/// A configured key that cannot be one. It does not show the key.
+/// A configured key that is malformed. The text does not show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("key number {number} is not the base64 of user:password")]
-pub struct InvalidKey {
-    /// Which one of the configured keys, counted from 1.
+pub struct InvalidKeyError {
+    /// The place of the key among the configured ones, counted from 1.
     pub number: usize,
 }
 
 impl BasicKeys {
-    /// Reads `inbound.authKey`: texts that each hold one key or, separated by blanks, several.
-    /// `None` if there are none, and the API is open.
+    /// Reads an `authKey`: texts with one key each, or several separated by blanks. None if there are no keys, so that no
+    /// credentials are needed.
     ///
     /// # Errors
-    /// If any key is not the base64 of `user:password` with a user. The reference skips such keys, and leaves the
-    /// API open if no other is left.
-    pub fn parse<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Result<Option<Self>, InvalidKey> {
+    /// If any key is not the base64 of `user:password` with a user. The reference skips such keys, and needs no credentials
+    /// if no other is left.
+    pub fn parse<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Result<Option<Self>, InvalidKeyError> {
         let mut keys = Vec::new();
         for text in texts {
             for key in text.as_ref().split_whitespace() {
-                let key = decode(key.as_bytes()).ok_or(InvalidKey { number: keys.len() + 1 })?;
+                let key = decode(key.as_bytes()).ok_or(InvalidKeyError { number: keys.len() + 1 })?;
                 keys.push(digest(&key));
             }
         }
         Ok(if keys.is_empty() { None } else { Some(Self { digests: keys.into() }) })
     }
 
-    /// Checks a request's `Authorization` header against every key, in a time that tells nothing of the keys.
+    /// Checks a request's `Authorization` header against every key, in a time that does not depend on the keys.
     ///
     /// # Errors
-    /// Why it is refused.
-    pub fn check(&self, authorization: Option<&HeaderValue>) -> Result<(), Refusal> {
+    /// Why the credentials are not accepted.
+    pub fn check_header(&self, authorization: Option<&HeaderValue>) -> Result<(), AuthError> {
         self.check_credentials(&credentials(authorization)?)
     }
 
-    /// The same for what follows `Basic` in such a header.
+    /// The same for the part of the header that follows `Basic`.
     ///
     /// # Errors
-    /// Why it is refused.
-    pub fn check_value(&self, value: &str) -> Result<(), Refusal> {
+    /// Why the credentials are not accepted.
+    pub fn check_value(&self, value: &str) -> Result<(), AuthError> {
         self.check_credentials(&decode_value(value)?)
     }
 
-    fn check_credentials(&self, given: &[u8]) -> Result<(), Refusal> {
+    fn check_credentials(&self, given: &[u8]) -> Result<(), AuthError> {
         let given = digest(given);
         let same = |key: &Digest| verify_slices_are_equal(&given, key).is_ok();
-        // Every key is looked at, whichever fits.
+        // All keys are compared, even after one has matched.
         let fits = self.digests.iter().fold(false, |fits, key| fits | same(key));
-        if fits { Ok(()) } else { Err(Refusal::Bad) }
+        if fits { Ok(()) } else { Err(AuthError::Bad) }
+    }
+}
+
+impl Guard for BasicKeys {
+    fn check(&self, headers: &HeaderMap) -> Result<(), Box<Response<Body>>> {
+        self.check_header(headers.get(AUTHORIZATION))
+            .map_err(|error| Box::new(error.response(ApiVersion::V3, BASIC_CHALLENGE)))
     }
 }
 
@@ -79,21 +88,21 @@ impl fmt::Debug for BasicKeys {
     }
 }
 
-/// The `user:password` that a request gives, right or wrong.
+/// The `user:password` of a request, right or wrong.
 ///
 /// # Errors
-/// If there is none, or it is of another scheme, or cannot be read.
-pub fn credentials(authorization: Option<&HeaderValue>) -> Result<Box<[u8]>, Refusal> {
+/// If there is none, or another scheme is used, or it is malformed.
+pub fn credentials(authorization: Option<&HeaderValue>) -> Result<Box<[u8]>, AuthError> {
     let (scheme, value) = header::split(authorization)?;
     if !scheme.eq_ignore_ascii_case("basic") {
-        return Err(Refusal::UnsupportedScheme(scheme.to_owned()));
+        return Err(AuthError::UnsupportedScheme(scheme.to_owned()));
     }
     decode_value(value)
 }
 
-fn decode_value(value: &str) -> Result<Box<[u8]>, Refusal> {
-    let given = STANDARD.decode(value).map_err(|_| Refusal::Invalid)?;
-    if given.contains(&b':') { Ok(given.into()) } else { Err(Refusal::Invalid) }
+fn decode_value(value: &str) -> Result<Box<[u8]>, AuthError> {
+    let given = STANDARD.decode(value).map_err(|_| AuthError::Invalid)?;
+    if given.contains(&b':') { Ok(given.into()) } else { Err(AuthError::Invalid) }
 }
 
 fn decode(key: &[u8]) -> Option<Box<[u8]>> {
@@ -111,7 +120,7 @@ fn digest(credentials: &[u8]) -> Digest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::primary::ApiVersion::{V2, V3};
+    use crate::api_version::ApiVersion::{V2, V3};
 
     fn basic(text: &str) -> String {
         format!("Basic {}", STANDARD.encode(text))
@@ -144,25 +153,25 @@ mod tests {
         ];
         for (header, v2, v3, text) in cases {
             let value = header.map(|header| HeaderValue::from_bytes(header.as_bytes()).unwrap());
-            let refusal = keys().check(value.as_ref()).unwrap_err();
-            assert_eq!(refusal.to_string(), text, "{header:?}");
-            assert_eq!(refusal.status(V2), v2, "{header:?}");
-            assert_eq!(refusal.status(V3), v3, "{header:?}");
+            let error = keys().check_header(value.as_ref()).unwrap_err();
+            assert_eq!(error.to_string(), text, "{header:?}");
+            assert_eq!(error.status(V2), v2, "{header:?}");
+            assert_eq!(error.status(V3), v3, "{header:?}");
         }
     }
 
     #[test]
     fn every_key_opens_and_the_scheme_is_written_as_you_like() {
         for header in [basic("user:pass"), basic("other:a:b"), basic("user:pass").replace("Basic", "bASIC")] {
-            assert_eq!(keys().check(Some(&header.parse().unwrap())), Ok(()), "{header}");
+            assert_eq!(keys().check_header(Some(&header.parse().unwrap())), Ok(()), "{header}");
         }
     }
 
     #[test]
     fn a_401_asks_for_basic_credentials() {
-        let response = Refusal::Missing.response(V3, CHALLENGE);
+        let response = AuthError::Missing.response(V3, BASIC_CHALLENGE);
         assert_eq!(response.headers()["www-authenticate"], "Basic realm=\"talaria\"");
-        assert!(!Refusal::Missing.response(V2, CHALLENGE).headers().contains_key("www-authenticate"));
+        assert!(!AuthError::Missing.response(V2, BASIC_CHALLENGE).headers().contains_key("www-authenticate"));
     }
 
     #[test]
@@ -170,7 +179,7 @@ mod tests {
         let good = STANDARD.encode("user:pass");
         for bad in ["secret!", &STANDARD.encode("nocolon"), &STANDARD.encode(":nouser")] {
             let fault = BasicKeys::parse([good.as_str(), bad]).unwrap_err();
-            assert_eq!(fault, InvalidKey { number: 2 });
+            assert_eq!(fault, InvalidKeyError { number: 2 });
             assert!(!fault.to_string().contains(bad), "{fault}");
         }
     }

@@ -1,18 +1,20 @@
-//! What a service's token allows, in the manner of XMiDT: `<prefix><regular expression of the path>:<method>`, such as
-//! `x1:webpa:api:.*:all`, in a list claim `capabilities`.
+//! The requests that a service's token allows: the entries of its claim `capabilities`, in XMiDT's form
+//! `<prefix><regular expression of the path>:<method>`, such as `x1:webpa:api:.*:all`.
 
 use http::Method;
 use regex::{Regex, RegexBuilder};
 use serde_json::{Map, Value};
 
-/// How many capabilities of a token are looked at, and how long each may be, in bytes.
-const MOST: usize = 64;
-const LONGEST: usize = 512;
+/// How many capabilities of a token are read.
+const MAX_CAPABILITIES: usize = 64;
 
-/// What one regular expression of a token may take, in bytes.
-const REGEX_SIZE: usize = 64 * 1024;
+/// The length of a capability, in bytes. Longer ones are ignored.
+const MAX_LENGTH: usize = 512;
 
-/// How capabilities are written (`inbound.jwt.capabilities`).
+/// The memory of one compiled regular expression of a token, in bytes.
+const MAX_REGEX_SIZE: usize = 64 * 1024;
+
+/// The form of capabilities (`inbound.jwt.capabilities`).
 #[derive(Clone, Debug)]
 pub struct Capabilities {
     shape: Regex,
@@ -20,10 +22,10 @@ pub struct Capabilities {
 }
 
 impl Capabilities {
-    /// Capabilities that begin with this regular expression, where `all_methods` stands for every method.
+    /// Capabilities whose prefix matches this regular expression, where `all_methods` stands for every method.
     ///
     /// # Errors
-    /// If the prefix is no regular expression.
+    /// If the prefix is not a regular expression.
     pub fn new(prefix: &str, all_methods: &str) -> Result<Self, regex::Error> {
         let shape = Regex::new(&format!("^(?:{prefix})(.+):([^:]+)$"))?;
         Ok(Self { shape, all_methods: all_methods.into() })
@@ -35,8 +37,12 @@ impl Capabilities {
         let Some(Value::Array(capabilities)) = claims.get("capabilities") else { return false };
         let below_version = path.strip_prefix("/api/").and_then(|rest| Some(&rest[rest.find('/')?..]));
         let paths = [Some(path), below_version];
-        capabilities.iter().take(MOST).filter_map(Value::as_str).filter(|one| one.len() <= LONGEST).any(
-            |one| {
+        capabilities
+            .iter()
+            .take(MAX_CAPABILITIES)
+            .filter_map(Value::as_str)
+            .filter(|one| one.len() <= MAX_LENGTH)
+            .any(|one| {
                 let Some((_, [endpoint, allowed])) = self.shape.captures(one).map(|found| found.extract())
                 else {
                     return false;
@@ -44,14 +50,13 @@ impl Capabilities {
                 let is_method =
                     allowed == &*self.all_methods || allowed.eq_ignore_ascii_case(method.as_str());
                 is_method && paths.into_iter().flatten().any(|path| matches_from_start(endpoint, path))
-            },
-        )
+            })
     }
 }
 
 impl Default for Capabilities {
     fn default() -> Self {
-        // A constant that is right: `the_default_is_that_of_xmidt` holds it.
+        // The test `the_default_is_that_of_xmidt` builds it.
         #[expect(clippy::expect_used, reason = "a constant expression")]
         Self::new("x1:webpa:api:", "all").expect("the default prefix is a regular expression")
     }
@@ -59,9 +64,9 @@ impl Default for Capabilities {
 
 fn matches_from_start(endpoint: &str, path: &str) -> bool {
     let slash = if endpoint.starts_with('/') { "" } else { "/" };
-    // `.*` without its slash means every path all the same.
+    // `.*` means every path, although paths begin with a slash.
     let expression = format!("^(?:{slash}(?:{endpoint}))");
-    let built = RegexBuilder::new(&expression).size_limit(REGEX_SIZE).build();
+    let built = RegexBuilder::new(&expression).size_limit(MAX_REGEX_SIZE).build();
     built.is_ok_and(|expression| expression.is_match(path))
 }
 

@@ -2,18 +2,18 @@
 
 use http::header::HeaderValue;
 
-use super::Refusal;
+use super::error::AuthError;
 
-/// Takes a header apart into its scheme and its value, with exactly one blank between them.
+/// Splits the header into its scheme and its value, with exactly one blank between them.
 ///
 /// # Errors
-/// [`Refusal::Missing`] if there is none or it is empty, [`Refusal::Invalid`] if it is anything else.
-pub fn split(authorization: Option<&HeaderValue>) -> Result<(&str, &str), Refusal> {
-    let header = authorization.filter(|header| !header.is_empty()).ok_or(Refusal::Missing)?;
+/// [`AuthError::Missing`] if there is none or it is empty, [`AuthError::Invalid`] if it is malformed.
+pub fn split(authorization: Option<&HeaderValue>) -> Result<(&str, &str), AuthError> {
+    let header = authorization.filter(|header| !header.is_empty()).ok_or(AuthError::Missing)?;
     let (scheme, value) =
-        header.to_str().ok().and_then(|header| header.split_once(' ')).ok_or(Refusal::Invalid)?;
+        header.to_str().ok().and_then(|header| header.split_once(' ')).ok_or(AuthError::Invalid)?;
     if scheme.is_empty() || value.is_empty() || value.contains(' ') {
-        return Err(Refusal::Invalid);
+        return Err(AuthError::Invalid);
     }
     Ok((scheme, value))
 }
@@ -21,12 +21,12 @@ pub fn split(authorization: Option<&HeaderValue>) -> Result<(&str, &str), Refusa
 /// The token of a `Bearer` header.
 ///
 /// # Errors
-/// As [`split`], and [`Refusal::UnsupportedScheme`] for another scheme.
-pub fn bearer(authorization: Option<&HeaderValue>) -> Result<&str, Refusal> {
+/// As [`split`], and [`AuthError::UnsupportedScheme`] for another scheme.
+pub fn bearer(authorization: Option<&HeaderValue>) -> Result<&str, AuthError> {
     let (scheme, value) = split(authorization)?;
     if scheme.eq_ignore_ascii_case("bearer") {
         Ok(value)
     } else {
-        Err(Refusal::UnsupportedScheme(scheme.to_owned()))
+        Err(AuthError::UnsupportedScheme(scheme.to_owned()))
     }
 }

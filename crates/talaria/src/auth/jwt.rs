@@ -1,24 +1,22 @@
-//! JSON Web Tokens: who signed them, and whether they are good now (contract §6.2).
+//! JSON Web Tokens: who signed them, and whether they are valid now (contract §6.2).
 //!
-//! [`talaria_protocol::token`] says what a good token is, and in which order it is checked; here its keys are fetched
-//! ([`Keys`](super::keys)), and the clock is read.
+//! The rules of a token and the order of its checks are in [`talaria_protocol::token`]. This module fetches its keys
+//! ([`Keys`](super::keys)) and reads the clock.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value};
-
 use talaria_protocol::keys::Known;
-use talaria_protocol::token::{self, Leeway, TimeError, Token, TokenError};
+use talaria_protocol::token::{self, Leeway, Token, TokenError};
 
 use super::keys::{self, KeyMetrics, Keys};
-use super::{Reason, Refusal};
 
 /// How tokens are checked (`jwtValidator`, `inbound.jwt`).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
-    /// Where the keys are.
+    /// Where the keys come from.
     pub keys: keys::Config,
-    /// How far clocks may be apart.
+    /// How far the clocks of issuer and gateway may differ.
     pub leeway: Leeway,
 }
 
@@ -30,12 +28,12 @@ pub struct Validator {
 }
 
 impl Validator {
-    /// A validator with keys of its own. To be called within a runtime.
+    /// A validator with keys of its own. Needs a tokio runtime.
     pub fn start(config: &Config, metrics: KeyMetrics) -> Self {
         Self { keys: Keys::start(config.keys.clone(), metrics), leeway: config.leeway }
     }
 
-    /// The claims of a token that is good now. May wait for a key, as long as `Resolve.Timeout` says.
+    /// The claims of a token that is valid now. May wait for a key for up to `Resolve.Timeout`.
     ///
     /// # Errors
     /// [`TokenError`].
@@ -44,40 +42,20 @@ impl Validator {
         let known = self.keys.get(token.key_id()).await?;
         let claims = match token::verified(&token, &known) {
             Some(claims) => claims?,
-            None => self.verified_anew(&token, &known).await?,
+            None => self.verified_by_newer_key(&token, &known).await?,
         };
         token::check_claims(&claims, self.leeway, now())?;
         Ok(claims)
     }
 
-    /// The key may have been replaced under its id since it was fetched; `current` is bound to be, some day.
-    async fn verified_anew(&self, token: &Token<'_>, old: &Known) -> Result<Map<String, Value>, TokenError> {
+    /// Verifies with a newer key: since it was fetched, the key may have been replaced by another one with the same id.
+    async fn verified_by_newer_key(
+        &self,
+        token: &Token<'_>,
+        old: &Known,
+    ) -> Result<Map<String, Value>, TokenError> {
         let newer = self.keys.get_newer(token.key_id(), old).await.map_err(|_| TokenError::Signature)?;
         Ok(token::verified(token, &newer).ok_or(TokenError::Signature)??)
-    }
-}
-
-/// How a rejected token is answered (the table of contract §6.5).
-#[must_use]
-pub fn refusal(error: &TokenError) -> Refusal {
-    match error {
-        TokenError::Format(_) | TokenError::Key(_) | TokenError::Signature | TokenError::Subject => {
-            Refusal::Invalid
-        }
-        TokenError::Time(_) => Refusal::Bad,
-    }
-}
-
-/// How a rejected token is counted.
-#[must_use]
-pub fn reason(error: &TokenError) -> Reason {
-    match error {
-        TokenError::Format(_) => Reason::Malformed,
-        TokenError::Key(_) => Reason::UnknownKey,
-        TokenError::Signature => Reason::Signature,
-        TokenError::Subject => Reason::Subject,
-        TokenError::Time(TimeError::Expired) => Reason::Expired,
-        TokenError::Time(TimeError::Early | TimeError::FromTheFuture) => Reason::Early,
     }
 }
 

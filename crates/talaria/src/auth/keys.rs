@@ -1,76 +1,36 @@
-//! The keys that tokens are signed with: fetched from a key server, kept, and fetched anew.
+//! The keys that tokens are signed with: fetched from a key server, kept, and fetched again.
 //!
 //! A key is looked up by its id: among the keys of the refresh sources, then in the cache, whose rules are
 //! [`talaria_protocol::keys`]'s. If it has to be fetched, one request is made, and all callers wait for it.
 //!
-//! The id is a stranger's choice, so everything that it could make grow has a bound: requests under way and waiting,
-//! failures that are remembered, keys that are kept, the length of a document, the time that all of it may take.
+//! A stranger chooses the id, so everything that it could make grow has a bound: running and waiting requests, remembered
+//! failures, kept keys, the length of a document, and the time of all of it together.
+//!
+//! Start reading at [`Keys::get`].
 
+mod config;
 mod fetch;
 mod metrics;
 mod refresh;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::Mutex;
-use talaria_protocol::keys::{Answer, Cache, KeyError, KeyId, Known, MinRsaBits, Template};
+use talaria_protocol::keys::{Answer, Cache, KeyError, KeyId, Known};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+pub use config::{Config, Source};
 pub use metrics::KeyMetrics;
 
 use fetch::Fetcher;
 use refresh::Refreshed;
 
-/// Where keys come from (`jwtValidator.Config`, contract §6.3).
-#[derive(Clone, Debug, PartialEq)]
-pub struct Config {
-    /// The URL of a key (`Resolve.Template`); none: only keys of the sources are known.
-    pub template: Option<Template>,
-    /// How long a fetch may take in all, waiting for its turn included (`Resolve.Timeout`).
-    pub timeout: Duration,
-    /// The age from which a key is fetched anew (`Resolve.MaxAge`). It is used until the answer is there.
-    pub max_age: Duration,
-    /// How many keys are kept (`Resolve.MaxKeys`); beyond it the one that was not used for longest goes.
-    pub max_keys: usize,
-    /// The least size of an RSA key (`MinRSABits`); smaller ones are not used.
-    pub min_rsa_bits: MinRsaBits,
-    /// Documents that are fetched again and again (`Refresh.Sources`).
-    pub sources: Vec<Source>,
-}
-
-/// A document of keys that is fetched again and again.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Source {
-    /// Where it is (`uri`).
-    pub uri: Template,
-    /// The time from one fetch to the next (`interval`).
-    pub interval: Duration,
-    /// The least time from one fetch to the next, and the time to it after a failure (`minInterval`).
-    pub min_interval: Duration,
-    /// By how much the interval is varied, as a part of it, from 0 to 1 (`jitter`).
-    pub jitter: f64,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            template: None,
-            timeout: Duration::from_secs(10),
-            max_age: Duration::from_secs(24 * 60 * 60),
-            max_keys: 1024,
-            min_rsa_bits: MinRsaBits::default(),
-            sources: Vec::new(),
-        }
-    }
-}
-
-/// How callers wait for a fetch: its outcome, once it is there.
+/// A running fetch, and its outcome once it has ended.
 type Fetching = watch::Receiver<Option<Result<Known, KeyError>>>;
 
-/// The keys of one validator. Dropped, it stops refreshing them.
+/// The keys of one validator. Dropping it stops the fetches of its sources.
 #[derive(Debug)]
 pub struct Keys {
     shared: Arc<Shared>,
@@ -87,7 +47,7 @@ struct Shared {
 }
 
 impl Keys {
-    /// Starts to fetch the sources, if there are any. To be called within a runtime.
+    /// Starts to fetch the sources, if there are any. Needs a tokio runtime.
     pub fn start(config: Config, metrics: KeyMetrics) -> Self {
         let shared = Arc::new(Shared {
             fetcher: Fetcher::new(&config),
@@ -101,7 +61,7 @@ impl Keys {
         Self { shared, refreshing }
     }
 
-    /// The keys of this id.
+    /// The keys with this id.
     ///
     /// # Errors
     /// [`KeyError`].
@@ -116,8 +76,8 @@ impl Keys {
         self.look_up(id, None).await
     }
 
-    /// The keys of this id if the key server has other ones by now, since a signature was by none of these. Asks again
-    /// only if they are older than a minute: bad signatures must not become requests.
+    /// Newer keys with this id, because a signature matches none of the known ones. The key server is asked again only if
+    /// these are older than a minute, so that bad signatures do not cause requests.
     ///
     /// # Errors
     /// [`KeyError`].
@@ -149,15 +109,16 @@ impl Keys {
         fetched(fetching).await
     }
 
-    /// Fetches in a task of its own, so that no waiter's leaving ends it for the others. It ends within the timeout.
+    /// Fetches in a task of its own, so that a caller that stops waiting does not end it for the others. It ends within the
+    /// timeout.
     fn fetch(&self, id: &KeyId) -> Fetching {
-        let (tell, fetching) = watch::channel(None);
+        let (outcome_sender, fetching) = watch::channel(None);
         let (shared, id) = (Arc::clone(&self.shared), id.clone());
         tokio::spawn(async move {
             let outcome = shared.fetch(&id).await;
             shared.metrics.resolved(shared.config.template.as_ref(), &id, &outcome);
             shared.cache.lock().finish(&id, &outcome, now());
-            tell.send_replace(Some(outcome));
+            outcome_sender.send_replace(Some(outcome));
         });
         fetching
     }
@@ -184,12 +145,12 @@ impl Shared {
 async fn fetched(mut fetching: Fetching) -> Result<Known, KeyError> {
     match fetching.wait_for(Option::is_some).await {
         Ok(outcome) => outcome.clone().unwrap_or(Err(KeyError::Busy)),
-        // Its task was ended with the runtime.
+        // The runtime has been shut down.
         Err(_) => Err(KeyError::Busy),
     }
 }
 
-/// The time that tests can pause.
+/// The current time by tokio's clock, which tests can pause.
 fn now() -> std::time::Instant {
     Instant::now().into_std()
 }

@@ -1,24 +1,25 @@
-//! Why credentials fail, as a metric tells it.
+//! Why credentials fail, as `auth_failures_total` shows it.
 
 use prometheus::IntCounterVec;
+use talaria_protocol::token::{TimeError, TokenError};
 
-use super::Refusal;
+use super::error::AuthError;
 use crate::telemetry::metrics::Metrics;
 
-/// Why credentials were refused; finer than what is told to whoever sent them.
+/// Why credentials were not accepted, in more detail than the client receives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// There were none.
     Missing,
     /// Wrong user or password.
     Bad,
-    /// They cannot be read, or are no token that could be good.
+    /// They are malformed.
     Malformed,
-    /// Of a scheme that is not taken.
+    /// They are of a scheme that is not accepted.
     Scheme,
     /// The token's key is not known, or could not be fetched.
     UnknownKey,
-    /// The token's signature is not by its key.
+    /// The token's signature does not match its key.
     Signature,
     /// The token has no subject.
     Subject,
@@ -26,21 +27,21 @@ pub enum Reason {
     Expired,
     /// The token is not valid yet.
     Early,
-    /// The token is good, but not for this request.
+    /// The token is valid, but does not allow this request.
     Capability,
-    /// The address has failed too often and has to wait.
+    /// Too many attempts from this address failed; it has to wait.
     Throttled,
 }
 
-/// `auth_failures_total` of one kind of door.
+/// `auth_failures_total` for one endpoint.
 #[derive(Clone, Debug)]
-pub struct Failures {
+pub struct FailureCounter {
     counter: IntCounterVec,
     endpoint: &'static str,
 }
 
 impl Reason {
-    /// The label.
+    /// The label `reason`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Missing => "missing",
@@ -57,8 +58,8 @@ impl Reason {
         }
     }
 
-    /// Whether whoever sent them may be trying to find out what opens. Not one without credentials, nor one whose token
-    /// is properly signed, nor one whose key cannot be had: a key server that is down must not shut services out.
+    /// Whether the client may be guessing credentials. That is not so without credentials, with a properly signed token, or
+    /// if the key could not be fetched: an outage of the key server must not shut services out.
     pub fn is_guess(self) -> bool {
         match self {
             Self::Bad | Self::Malformed | Self::Signature => true,
@@ -74,31 +75,44 @@ impl Reason {
     }
 }
 
-impl From<&Refusal> for Reason {
-    fn from(refusal: &Refusal) -> Self {
-        match refusal {
-            Refusal::Missing => Self::Missing,
-            Refusal::Bad => Self::Bad,
-            Refusal::Invalid => Self::Malformed,
-            Refusal::UnsupportedScheme(_) => Self::Scheme,
-            Refusal::Forbidden => Self::Capability,
-            Refusal::TooMany(_) => Self::Throttled,
+impl From<&AuthError> for Reason {
+    fn from(error: &AuthError) -> Self {
+        match error {
+            AuthError::Missing => Self::Missing,
+            AuthError::Bad => Self::Bad,
+            AuthError::Invalid => Self::Malformed,
+            AuthError::UnsupportedScheme(_) => Self::Scheme,
+            AuthError::Forbidden => Self::Capability,
+            AuthError::TooMany(_) => Self::Throttled,
         }
     }
 }
 
-impl Failures {
+impl From<&TokenError> for Reason {
+    fn from(error: &TokenError) -> Self {
+        match error {
+            TokenError::Format(_) => Self::Malformed,
+            TokenError::Key(_) => Self::UnknownKey,
+            TokenError::Signature => Self::Signature,
+            TokenError::Subject => Self::Subject,
+            TokenError::Time(TimeError::Expired) => Self::Expired,
+            TokenError::Time(TimeError::Early | TimeError::FromTheFuture) => Self::Early,
+        }
+    }
+}
+
+impl FailureCounter {
     /// Registers the counter; `endpoint` is `device`, `api` or the name of a server.
     pub fn register(metrics: &Metrics, endpoint: &'static str) -> Self {
         let counter = metrics.bare().counter_vec(
             "auth_failures_total",
-            "Credentials that were refused",
+            "Credentials that were not accepted",
             &["endpoint", "reason"],
         );
         Self { counter, endpoint }
     }
 
-    /// Counts one.
+    /// Counts a failure.
     pub fn count(&self, reason: Reason) {
         self.counter.with_label_values(&[self.endpoint, reason.as_str()]).inc();
     }

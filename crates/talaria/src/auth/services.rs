@@ -1,4 +1,5 @@
-//! Who may use the REST API: basic keys, tokens with capabilities, or everybody if neither is configured.
+//! Which services may use the REST API: those with a basic key or with a token that allows the request, or all services if
+//! neither is configured.
 
 use std::net::IpAddr;
 
@@ -7,53 +8,56 @@ use http::{HeaderMap, Method};
 use tracing::debug;
 
 use super::attempts::{self, Attempts};
+use super::basic::BasicKeys;
 use super::capabilities::Capabilities;
+use super::error::{AuthError, BASIC_CHALLENGE, BASIC_OR_BEARER_CHALLENGE, BEARER_CHALLENGE};
+use super::header;
 use super::jwt::{self, Validator};
 use super::keys::KeyMetrics;
-use super::{BasicKeys, Failures, Reason, Refusal, basic, header};
+use super::reason::{FailureCounter, Reason};
 use crate::telemetry::metrics::Metrics;
 
-/// Who may use the API (`inbound`).
+/// The credentials that the API accepts (`inbound`).
 #[derive(Clone, Debug, Default)]
 pub struct Config {
-    /// Keys that open it (`authKey`).
+    /// Basic keys (`authKey`).
     pub keys: Option<BasicKeys>,
-    /// Tokens that open it (`jwt`).
+    /// Tokens (`jwt`).
     pub tokens: Option<Tokens>,
-    /// How much failing is borne (`throttle`).
+    /// How many failed attempts are allowed (`throttle`).
     pub attempts: attempts::Config,
 }
 
 /// Tokens of services.
 #[derive(Clone, Debug)]
 pub struct Tokens {
-    /// How they are checked.
+    /// How tokens are checked.
     pub jwt: jwt::Config,
-    /// What they have to allow.
+    /// The capabilities that they need.
     pub capabilities: Capabilities,
 }
 
-/// A request to the API, as far as it matters here.
+/// The parts of a request to the API that decide whether it is authorized.
 #[derive(Clone, Copy, Debug)]
-pub struct Asked<'a> {
+pub struct RequestHead<'a> {
     /// Its method.
     pub method: &'a Method,
     /// Its path.
     pub path: &'a str,
     /// Its headers.
     pub headers: &'a HeaderMap,
-    /// Who asks, if that is known.
+    /// The client's address, if it is known.
     pub peer: Option<IpAddr>,
 }
 
-/// Who was let in.
+/// How a request was authorized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Caller {
-    /// Anybody: nothing is configured.
-    Anybody,
-    /// One with a basic key.
+    /// Without credentials: none are configured.
+    Anonymous,
+    /// With a basic key.
     Basic,
-    /// One with a token that allows the request.
+    /// With a token that allows the request.
     Bearer,
 }
 
@@ -63,11 +67,11 @@ pub struct ServiceAuth {
     keys: Option<BasicKeys>,
     tokens: Option<(Validator, Capabilities)>,
     attempts: Attempts,
-    failures: Failures,
+    failures: FailureCounter,
 }
 
 impl ServiceAuth {
-    /// To be called within a runtime.
+    /// Starts to fetch keys, if there are any. Needs a tokio runtime.
     pub fn start(config: &Config, metrics: &Metrics) -> Self {
         let tokens = config.tokens.as_ref().map(|tokens| {
             let validator = Validator::start(&tokens.jwt, KeyMetrics::register(metrics));
@@ -77,80 +81,75 @@ impl ServiceAuth {
             keys: config.keys.clone(),
             tokens,
             attempts: Attempts::new(config.attempts),
-            failures: Failures::register(metrics, "api"),
+            failures: FailureCounter::register(metrics, "api"),
         }
     }
 
-    /// Whether a request is let in.
+    /// Checks whether a request is authorized, and counts it if it is not.
     ///
     /// # Errors
-    /// Why not.
-    pub async fn check(&self, asked: Asked<'_>) -> Result<Caller, Refusal> {
+    /// Why it is not.
+    pub async fn check(&self, request: RequestHead<'_>) -> Result<Caller, AuthError> {
         if self.keys.is_none() && self.tokens.is_none() {
-            return Ok(Caller::Anybody);
+            return Ok(Caller::Anonymous);
         }
-        if let Some(Err(wait)) = asked.peer.map(|peer| self.attempts.check(peer)) {
-            return Err(self.refused(&asked, Reason::Throttled, Refusal::TooMany(wait)));
-        }
-        let (scheme, value) = match header::split(asked.headers.get(AUTHORIZATION)) {
-            Ok(split) => split,
-            Err(refusal) => return Err(self.refused(&asked, Reason::from(&refusal), refusal)),
-        };
-        let let_in = match (&self.keys, &self.tokens) {
-            (Some(keys), _) if scheme.eq_ignore_ascii_case("basic") => keys
-                .check_value(value)
-                .map(|()| Caller::Basic)
-                .map_err(|refusal| (Reason::from(&refusal), refusal)),
-            (_, Some((validator, capabilities))) if scheme.eq_ignore_ascii_case("bearer") => {
-                bearer(validator, capabilities, asked, value).await.map(|()| Caller::Bearer)
-            }
-            _ => {
-                let refusal = Refusal::UnsupportedScheme(scheme.to_owned());
-                Err((Reason::Scheme, refusal))
-            }
-        };
-        match let_in {
+        match self.authenticate(request).await {
             Ok(caller) => {
-                if let Some(peer) = asked.peer {
+                if let Some(peer) = request.peer {
                     self.attempts.succeeded(peer);
                 }
                 Ok(caller)
             }
-            Err((reason, refusal)) => Err(self.refused(&asked, reason, refusal)),
+            Err((reason, error)) => {
+                self.failures.count(reason);
+                if let (true, Some(peer)) = (reason.is_guess(), request.peer) {
+                    self.attempts.failed(peer);
+                }
+                Err(error)
+            }
         }
     }
 
-    /// What a 401 asks for.
+    /// The challenge of a 401.
     pub fn challenge(&self) -> &'static str {
         match (&self.keys, &self.tokens) {
-            (_, None) => basic::CHALLENGE,
-            (None, Some(_)) => super::BEARER_CHALLENGE,
-            (Some(_), Some(_)) => "Basic realm=\"talaria\", Bearer realm=\"talaria\"",
+            (_, None) => BASIC_CHALLENGE,
+            (None, Some(_)) => BEARER_CHALLENGE,
+            (Some(_), Some(_)) => BASIC_OR_BEARER_CHALLENGE,
         }
     }
 
-    fn refused(&self, asked: &Asked<'_>, reason: Reason, refusal: Refusal) -> Refusal {
-        self.failures.count(reason);
-        if let (true, Some(peer)) = (reason.is_guess(), asked.peer) {
-            self.attempts.failed(peer);
+    async fn authenticate(&self, request: RequestHead<'_>) -> Result<Caller, (Reason, AuthError)> {
+        if let Some(Err(wait)) = request.peer.map(|peer| self.attempts.check(peer)) {
+            return Err((Reason::Throttled, AuthError::TooMany(wait)));
         }
-        refusal
+        let with_reason = |error| (Reason::from(&error), error);
+        let (scheme, value) = header::split(request.headers.get(AUTHORIZATION)).map_err(with_reason)?;
+        match (&self.keys, &self.tokens) {
+            (Some(keys), _) if scheme.eq_ignore_ascii_case("basic") => {
+                keys.check_value(value).map(|()| Caller::Basic).map_err(with_reason)
+            }
+            (_, Some((validator, capabilities))) if scheme.eq_ignore_ascii_case("bearer") => {
+                bearer(validator, capabilities, request, value).await.map(|()| Caller::Bearer)
+            }
+            _ => Err(with_reason(AuthError::UnsupportedScheme(scheme.to_owned()))),
+        }
     }
 }
 
 async fn bearer(
     validator: &Validator,
     capabilities: &Capabilities,
-    asked: Asked<'_>,
+    request: RequestHead<'_>,
     token: &str,
-) -> Result<(), (Reason, Refusal)> {
+) -> Result<(), (Reason, AuthError)> {
     let claims = validator.validate(token).await.map_err(|error| {
-        debug!(%error, "a service's token is refused");
-        (jwt::reason(&error), jwt::refusal(&error))
+        debug!(%error, "token of a service not accepted");
+        (Reason::from(&error), AuthError::from(&error))
     })?;
-    if capabilities.allow(&claims, asked.method, asked.path) {
+    if capabilities.allow(&claims, request.method, request.path) {
         Ok(())
     } else {
-        Err((Reason::Capability, Refusal::Forbidden))
+        Err((Reason::Capability, AuthError::Forbidden))
     }
 }

@@ -7,7 +7,7 @@
 use std::{collections::HashMap, fmt::Write as _};
 
 use super::{
-    SAMPLE,
+    sample::SAMPLE,
     secret::{MASK, is_secret, masked},
     tree::{Node, Origin, Value},
 };

@@ -1,12 +1,13 @@
 //! Reads the sections of the servers: `primary`, `alternate`, `health`, `metric` and `control` (contract §9.7, §9.8).
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::inbound::read_keys;
 use super::read::{Section, Setting as _};
 use super::tree::Value;
 use crate::server::tls::{self, Key, Pair, Version, Versions};
-use crate::server::{self, ConnectionRate};
+use crate::server::{self, ConnectionRate, Guard};
 
 /// Reads the section of a server without which there is no gateway. It listens on this port if no address is given; an
 /// empty address is a fault.
@@ -55,7 +56,7 @@ pub(super) fn read_optional(section: &Section<'_>) -> Option<server::Config> {
 /// Reads the section of the control server, for which the gateway warns if it is reachable without authentication.
 pub(super) fn read_control(section: &Section<'_>) -> Option<server::Config> {
     let mut config = read_optional(section)?;
-    read_keys(section, &mut config.keys);
+    config.guard = read_guard(section);
     config.is_dangerous = true;
     Some(config)
 }
@@ -63,8 +64,15 @@ pub(super) fn read_control(section: &Section<'_>) -> Option<server::Config> {
 /// Reads the section of a server whose requests need no authentication unless `authKey` is given.
 pub(super) fn read_guarded(section: &Section<'_>, port: u16) -> server::Config {
     let mut config = read(section, port);
-    read_keys(section, &mut config.keys);
+    config.guard = read_guard(section);
     config
+}
+
+/// Reads the keys that every request to a server has to have.
+fn read_guard(section: &Section<'_>) -> Option<Arc<dyn Guard>> {
+    let mut keys = None;
+    read_keys(section, &mut keys);
+    keys.map(|keys| Arc::new(keys) as Arc<dyn Guard>)
 }
 
 fn read_rate(section: &Section<'_>) -> Option<ConnectionRate> {

@@ -1,7 +1,7 @@
-//! `/device/drain`: sends connected devices away, so that they connect elsewhere (contract §7.3).
+//! `/device/drain`: disconnects devices, so that they connect to another gateway (contract §7.3).
 //!
 //! An [`Order`] is the operator's request ([`talaria_protocol::control::drain`]); the [`Drainer`] carries out one at a
-//! time. Devices leave with the reason `drained`.
+//! time. The devices are closed with the reason `drained`.
 
 mod drainer;
 mod walk;
@@ -16,21 +16,21 @@ use talaria_protocol::answer::JSON;
 use talaria_protocol::control::drain::Order;
 use talaria_protocol::go::timestamp::Stamp;
 
-use super::{ControlError, request};
+use super::request::{self, ControlError};
 use crate::server::{Body, reply};
 
-pub use drainer::{AlreadyRunning, Drainer, Progress, Status};
+pub use drainer::{AlreadyRunningError, Drainer, Progress, Status};
 
-/// Go's zero time: when a drain began that never did.
+/// Go's zero time: the start of a drain if there was none yet.
 const NEVER: &str = "0001-01-01T00:00:00Z";
 
-/// `GET`: whether a drain is running, and how far the latest one has come.
+/// `GET`: whether a drain is running, and the progress of the latest one.
 pub(super) fn show(drainer: &Drainer) -> Response<Body> {
     json(&status(drainer.status()))
 }
 
-/// `POST`, `PUT`, `PATCH`: starts a drain, or with `dryRun` counts what one would do. The answer is the job as it was
-/// understood.
+/// `POST`, `PUT`, `PATCH`: starts a drain, or with `dryRun` counts the devices that it would close. The response is the
+/// job as it was understood.
 pub(super) async fn start(
     drainer: &Drainer,
     request: Request<Incoming>,
@@ -43,11 +43,11 @@ pub(super) async fn start(
         answer.insert("wouldDrain".into(), matching.min(job.count).into());
         return Ok(json(&answer));
     }
-    let job = drainer.start(&order).map_err(|running| ControlError::Conflict(running.to_string()))?;
+    let job = drainer.start(&order).map_err(|error| ControlError::Conflict(error.to_string()))?;
     Ok(json(&job.describe()))
 }
 
-/// `DELETE`: ends the drain that is running; answers once it has ended. 409 if there is none.
+/// `DELETE`: cancels the running drain and responds once it has ended. 409 if none is running.
 pub(super) async fn cancel(drainer: &Drainer) -> Response<Body> {
     reply::empty(if drainer.cancel().await { StatusCode::OK } else { StatusCode::CONFLICT })
 }

@@ -1,11 +1,12 @@
-//! `/device/gate`: whether new devices are taken.
+//! `/device/gate`: whether new devices may connect.
 
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use talaria_protocol::answer::JSON;
 use talaria_protocol::control;
 
-use super::{ControlError, ControlMetrics, request};
+use super::metrics::ControlMetrics;
+use super::request::{self, ControlError};
 use crate::device::Gate;
 use crate::server::{Body, reply};
 
@@ -25,8 +26,8 @@ pub(super) async fn set(
     let is_open = control::read_gate(&request::read(request).await?)?;
     let has_changed = gate.set_open(is_open);
     if has_changed {
-        tracing::info!(open = is_open, "the device gate is set");
+        tracing::info!(open = is_open, "device gate changed");
     }
-    metrics.gate_is(gate.is_open());
+    metrics.set_gate(gate.is_open());
     Ok(reply::empty(if has_changed { StatusCode::CREATED } else { StatusCode::OK }))
 }

@@ -1,10 +1,10 @@
-//! The metrics of control (contract §10.11). Without the control server there are none.
+//! The metrics of the control server (contract §10.11). They are registered only if there is one.
 
 use prometheus::{IntCounter, IntGauge};
 
 use crate::telemetry::metrics::Metrics;
 
-/// Handles for what control does.
+/// Handles of the control metrics.
 #[derive(Clone, Debug)]
 pub struct ControlMetrics {
     gate_status: IntGauge,
@@ -18,17 +18,17 @@ impl ControlMetrics {
     pub fn register(metrics: &Metrics) -> Self {
         let family = metrics.bare();
         Self {
-            gate_status: family.gauge("gate_status", "Whether devices are taken: 1 if so, 0 if not"),
+            gate_status: family.gauge("gate_status", "Whether new devices may connect: 1 if so, 0 if not"),
             drain_status: family.gauge("drain_status", "Whether a drain is running: 1 if so, 0 if not"),
             drain_count: family.counter("drain_count", "The number of devices that were drained"),
         }
     }
 
-    pub(super) fn gate_is(&self, is_open: bool) {
+    pub(super) fn set_gate(&self, is_open: bool) {
         self.gate_status.set(i64::from(is_open));
     }
 
-    pub(super) fn is_draining(&self, is_active: bool) {
+    pub(super) fn set_draining(&self, is_active: bool) {
         self.drain_status.set(i64::from(is_active));
     }
 

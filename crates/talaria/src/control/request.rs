@@ -1,4 +1,4 @@
-//! Requests to the control server: their bodies are read here, what they say is [`talaria_protocol::control`]'s.
+//! Reads the requests to the control server. What they mean is in [`talaria_protocol::control`].
 
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -7,16 +7,16 @@ use talaria_protocol::control::{self, Input};
 use crate::server::incoming::{self, ReadError};
 use crate::server::{Body, reply};
 
-/// The longest body: a long list of device ids.
+/// The longest body, in bytes: a long list of device ids.
 const MAX_BODY: usize = 8 * 1024 * 1024;
 
-/// A request was not carried out. The text is the operator's answer.
+/// Why a request was not carried out. The operator is sent the text.
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
     /// It could not be read.
     #[error(transparent)]
     Unread(#[from] ReadError),
-    /// It is not understood.
+    /// It is malformed.
     #[error(transparent)]
     Request(#[from] control::ControlError),
     /// It cannot be carried out now.
@@ -32,7 +32,7 @@ pub(super) async fn read(request: Request<Incoming>) -> Result<Input, ControlErr
 }
 
 impl ControlError {
-    /// The answer: 400, 409, 413, 415 and the like, with the reason in its body.
+    /// The response: 400, 409, 413, 415 and the like, with the reason in its body.
     pub fn into_response(self) -> Response<Body> {
         match self {
             Self::Unread(error) => error.into_response(),

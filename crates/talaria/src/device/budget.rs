@@ -1,7 +1,10 @@
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+//! The bound on the memory for unfinished messages (contract §14.18).
 
-/// The memory that the unfinished messages of all devices may take together: each alone is within its limit, but a
-/// million halves of long messages would still be too much (contract §14.18).
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// The memory that the unfinished messages of all devices may take together. Each message has a limit of its own, but a
+/// million halves of long messages would still be too much.
 #[derive(Debug)]
 pub(super) struct Budget {
     used: AtomicUsize,
@@ -13,7 +16,8 @@ impl Budget {
         Budget { used: AtomicUsize::new(0), limit }
     }
 
-    /// One device's share changes, in bytes. Whether that is within the budget: a share that does not grow always is.
+    /// The share of one device changes from one number of bytes to another. Returns whether the budget allows it; a share
+    /// that does not grow is always allowed.
     pub(super) fn change(&self, from: usize, to: usize) -> bool {
         if to <= from {
             self.used.fetch_sub(from - to, Relaxed);
@@ -34,7 +38,7 @@ mod tests {
     use super::Budget;
 
     #[test]
-    fn what_is_given_back_may_be_used_again() {
+    fn memory_that_is_given_back_may_be_used_again() {
         let budget = Budget::new(100);
         assert!(budget.change(0, 60));
         assert!(!budget.change(0, 60), "120 are over 100");

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
 use talaria_protocol::go::timestamp::Stamp;
 
-/// How long a zone's offset is taken to hold, in seconds: zones change their offset only on a quarter of an hour.
+/// How long a zone's offset stays valid, in seconds: zones change their offset only on a quarter of an hour.
 const OFFSET_SECONDS: i64 = 900;
 
 /// Now, in the server's zone: `ts` of events and `/xmidt-timestamp` (contract §2.13, §4.4).

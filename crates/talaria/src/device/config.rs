@@ -1,31 +1,30 @@
+//! The limits, periods and checks of devices.
+
 use std::time::Duration;
 
 use talaria_protocol::inbound::SourceCheck;
 use talaria_protocol::ws::Limits;
 
-/// How devices are treated (`device.manager` of the configuration). `Default` is the contract's defaults.
+/// The section `device.manager` of the configuration. `Default` has the contract's defaults.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// How many devices may be connected at once; none means as many as come (`maxDevices`, where 0 means none).
+    /// How many devices may be connected; no limit if none (`maxDevices`, where 0 means no limit).
     pub max_devices: Option<usize>,
     /// What may wait to be sent to one device (`deviceMessageQueueSize`).
     pub outbox: OutboxLimit,
     /// How often a device is pinged (`pingPeriod`).
     pub ping_period: Duration,
-    /// How long a device may be silent, pongs and messages counting, before it is given up (`idlePeriod`).
+    /// How long a device may send neither a pong nor a message before its connection is closed (`idlePeriod`).
     pub idle_period: Duration,
     /// How long one write to a device may take (`writeTimeout`).
     pub write_timeout: Duration,
-    /// The longest message taken from a device, in bytes (`maxMessageSize`); a longer one ends its connection.
+    /// The longest message that a device may send, in bytes (`maxMessageSize`); a longer one ends its connection.
     pub max_message_size: usize,
-    /// What the unfinished messages of all devices together may take, in bytes (`maxUnfinishedBytes`): a device that
-    /// sends the next piece of a long one when there is no room ends its connection, and may try again.
+    /// The memory that the unfinished messages of all devices may take together, in bytes (`maxUnfinishedBytes`). Beyond
+    /// it, the connection of a device that sends the next piece of a message is closed with "try again later".
     pub max_unfinished_bytes: usize,
     /// What happens to messages whose source is not the device (`wrpSourceCheck.type`).
     pub source_check: SourceCheck,
-    /// The convey keys whose values are kept beside those that events carry, because a filter of a Kafka route asks for
-    /// them (`convey/<name>`). Few: every device is searched for all of them when it connects.
-    pub convey_keys: Vec<String>,
 }
 
 /// The bounds of one device's queue of outgoing messages.
@@ -49,7 +48,6 @@ impl Default for Config {
             max_message_size: 32 * 1024 * 1024,
             max_unfinished_bytes: 1024 * 1024 * 1024,
             source_check: SourceCheck::Monitor,
-            convey_keys: Vec::new(),
         }
     }
 }

@@ -1,11 +1,13 @@
+//! The errors of sending to a device.
+
 use std::fmt;
 
 use http::StatusCode;
 
-/// Why a message did not reach a device, or its answer did not come back (contract §3.7).
+/// Why a message did not reach a device, or its answer did not arrive (contract §3.7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SendError {
-    /// The message's dest names no device.
+    /// The destination of the message is not a device id.
     InvalidDeviceName,
     /// No device of that id is connected.
     NotConnected,
@@ -13,7 +15,7 @@ pub enum SendError {
     EmptyTransactionKey,
     /// Another request of that transaction_uuid is waiting for its answer.
     DuplicateTransaction,
-    /// The request was given up before its answer came.
+    /// The request was cancelled before its answer arrived.
     TransactionCanceled,
     /// The device's queue is full.
     Busy,

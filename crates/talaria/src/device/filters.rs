@@ -1,7 +1,7 @@
-//! The filter gate: devices that the operator keeps out by what their tokens say (contract §7.2).
+//! Filters: which devices the operator excludes by the claims of their tokens (contract §7.2).
 //!
-//! It is looked at when a device connects, and only then: devices that are connected stay. Without filters it costs one
-//! atomic load, and no claims are parsed.
+//! They are checked only when a device connects; connected devices stay. Without filters a check costs one atomic load, and
+//! no claims are parsed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,18 +12,18 @@ use talaria_protocol::attributes::{Attributes, Location, Values};
 use talaria_protocol::connect::Identity;
 
 /// How many keys may have filters.
-pub const MOST_FILTERS: usize = 1000;
+pub const MAX_FILTERS: usize = 1000;
 
 /// The filters by their keys.
 pub type Table = BTreeMap<Box<str>, Arc<Values>>;
 
-/// The filters that are in force.
+/// The current filters.
 #[derive(Debug, Default)]
 pub struct Filters {
     table: ArcSwap<Table>,
 }
 
-/// Why a device is kept out.
+/// The filter that excludes a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Match {
     /// The filter's key.
@@ -32,36 +32,36 @@ pub struct Match {
     pub location: Location,
 }
 
-/// There are as many filters as there may be.
+/// There are already as many filters as there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there are {MOST_FILTERS} filters already, remove one first")]
-pub struct TooManyFilters;
+#[error("there are {MAX_FILTERS} filters already, remove one first")]
+pub struct TooManyFiltersError;
 
 impl Filters {
-    /// What is in force now.
+    /// The current filters by their keys.
     #[must_use]
     pub fn table(&self) -> Arc<Table> {
         self.table.load_full()
     }
 
-    /// Keeps out devices whose attribute of this name is one of the values. Whether the key had no filter before.
+    /// Excludes devices whose attribute of this name is one of the values. Returns whether the key had no filter before.
     ///
     /// # Errors
     /// If there are too many.
-    pub fn set(&self, key: &str, values: Values) -> Result<bool, TooManyFilters> {
+    pub fn set(&self, key: &str, values: Values) -> Result<bool, TooManyFiltersError> {
         let values = Arc::new(values);
         let before = self.table.rcu(|table| {
             let mut table = Table::clone(table);
-            if table.len() < MOST_FILTERS || table.contains_key(key) {
+            if table.len() < MAX_FILTERS || table.contains_key(key) {
                 table.insert(key.into(), Arc::clone(&values));
             }
             table
         });
         let is_new = !before.contains_key(key);
-        if is_new && before.len() >= MOST_FILTERS { Err(TooManyFilters) } else { Ok(is_new) }
+        if is_new && before.len() >= MAX_FILTERS { Err(TooManyFiltersError) } else { Ok(is_new) }
     }
 
-    /// Lifts the filter of this key, if there is one.
+    /// Removes the filter of this key, if there is one.
     pub fn remove(&self, key: &str) {
         self.table.rcu(|table| {
             let mut table = Table::clone(table);
@@ -70,7 +70,7 @@ impl Filters {
         });
     }
 
-    /// The first filter that keeps this device out.
+    /// The first filter that excludes this device.
     #[must_use]
     pub fn find(&self, identity: &Identity) -> Option<Match> {
         let table = self.table.load();
@@ -115,11 +115,11 @@ mod tests {
     #[test]
     fn the_number_of_filters_is_bounded() {
         let filters = Filters::default();
-        for number in 0..MOST_FILTERS {
+        for number in 0..MAX_FILTERS {
             assert_eq!(filters.set(&number.to_string(), Values::default()), Ok(true));
         }
-        assert_eq!(filters.set("more", Values::default()), Err(TooManyFilters));
+        assert_eq!(filters.set("more", Values::default()), Err(TooManyFiltersError));
         assert_eq!(filters.set("5", Values::default()), Ok(false));
-        assert_eq!(filters.table().len(), MOST_FILTERS);
+        assert_eq!(filters.table().len(), MAX_FILTERS);
     }
 }

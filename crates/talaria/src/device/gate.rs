@@ -1,9 +1,11 @@
+//! The gate: whether the operator lets new devices connect (contract §7.1).
+
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
-/// The gate of the devices: whether new ones are taken (contract §7.1). It starts open.
+/// Whether new devices may connect. It is open at the start; connected devices stay when it is closed.
 #[derive(Debug)]
 pub struct Gate {
     is_open: AtomicBool,
@@ -17,20 +19,20 @@ impl Default for Gate {
 }
 
 impl Gate {
-    /// Whether devices are taken.
+    /// Whether new devices may connect.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.is_open.load(Ordering::Acquire)
     }
 
-    /// Whether devices are taken, and since when that has been so.
+    /// Whether new devices may connect, and since when that has been so.
     #[must_use]
     pub fn state(&self) -> (bool, Timestamp) {
         let since = self.since.lock();
         (self.is_open(), *since)
     }
 
-    /// Opens or closes it; devices that are connected stay. Whether that changed anything.
+    /// Opens or closes it. Returns whether that changed anything.
     pub fn set_open(&self, is_open: bool) -> bool {
         let mut since = self.since.lock();
         let has_changed = self.is_open.swap(is_open, Ordering::AcqRel) != is_open;

@@ -1,3 +1,5 @@
+//! The metrics of devices (contract §10.4).
+
 use std::sync::{Arc, OnceLock};
 
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
@@ -8,14 +10,14 @@ use super::Device;
 use crate::telemetry::health::{RequestTally, Sources};
 use crate::telemetry::metrics::Metrics;
 
-/// The metrics of devices (contract §10.4), all of them prefixed.
+/// Handles of the device metrics. All names have the prefix.
 #[derive(Debug)]
 pub struct DeviceMetrics {
     /// Devices that are connected.
     pub device_count: IntGauge,
     /// The limit, as configured; 0 if there is none.
     pub max_device_count: IntGauge,
-    /// Connections that took the place of one of the same device.
+    /// Connections that replaced one of the same device.
     pub duplicate_count: IntCounter,
     /// Messages of type 3 that devices sent.
     pub request_response_count: IntCounter,
@@ -25,13 +27,13 @@ pub struct DeviceMetrics {
     pub pong_count: IntCounter,
     /// Connections.
     pub connect_count: IntCounter,
-    /// Connections that ended, those over the limit too.
+    /// Connections that ended, including those over the limit.
     pub disconnect_count: IntCounter,
-    /// Connections refused over the limit.
+    /// Connections that were not admitted because of the limit.
     pub device_limit_reached_count: IntCounter,
     hardware_model: IntGaugeVec,
     wrp_source_check: IntCounterVec,
-    /// The series of `wrp_source_check` that have been touched: one is counted for every message.
+    /// The series of `wrp_source_check`, looked up once each: every message counts in one.
     source_verdicts: [OnceLock<IntCounter>; SourceVerdict::COUNT],
     refused_messages: IntCounterVec,
     /// In the order of [`ProtocolError::ALL`].
@@ -39,7 +41,7 @@ pub struct DeviceMetrics {
 }
 
 impl DeviceMetrics {
-    /// What `/health` reads: these very metrics, and the tally of the API's requests.
+    /// What `/health` reads: these metrics and the counts of the API's requests.
     #[must_use]
     pub fn health_sources(&self, requests: Arc<RequestTally>) -> Sources {
         Sources {
@@ -61,7 +63,7 @@ impl DeviceMetrics {
         let gauge = |name| family.gauge(name, name);
         let protocol_errors = family.counter_vec(
             "device_protocol_errors_total",
-            "devices whose connection was ended because they abused it, by how they did",
+            "devices whose connection was ended because they violated the protocol, by how they did",
             &["reason"],
         );
         let labels = ["model", "partnerid", "firmware", "trust"];
@@ -84,7 +86,7 @@ impl DeviceMetrics {
             source_verdicts: Default::default(),
             refused_messages: family.counter_vec(
                 "device_refused_messages",
-                "messages from devices that went nowhere, by what was wrong with them",
+                "messages from devices that were rejected, by what was wrong with them",
                 &["reason"],
             ),
             protocol_errors: ProtocolError::ALL
@@ -92,7 +94,7 @@ impl DeviceMetrics {
         }
     }
 
-    /// The series of `hardware_model` that counts devices like this one; what is no text is `unknown`.
+    /// The series of `hardware_model` for this device. A value that is not text counts as `unknown`.
     #[must_use]
     pub fn hardware_model(&self, device: &Device) -> IntGauge {
         let text = |value: Option<wrp::Text<'_>>| value.map_or("unknown".into(), |text| text.to_string());
@@ -110,12 +112,12 @@ impl DeviceMetrics {
         self.source_verdicts[verdict.index()].get_or_init(series).inc();
     }
 
-    /// Counts a message that went nowhere.
+    /// Counts a message that was rejected.
     pub fn count_refused(&self, refused: &InboundError) {
         self.refused_messages.with_label_values(&[refused.label()]).inc();
     }
 
-    /// Counts a device that abused its connection.
+    /// Counts a connection that was ended because the device violated the protocol.
     pub fn count_protocol_error(&self, error: ProtocolError) {
         self.protocol_errors[error as usize].inc();
     }

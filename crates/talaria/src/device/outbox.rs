@@ -1,3 +1,5 @@
+//! The outbox: everything that reaches a device's session from the rest of the gateway.
+
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::Waker;
@@ -5,42 +7,41 @@ use std::task::Waker;
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
+use talaria_protocol::session::CloseReason;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, timeout_at};
 
-use talaria_protocol::session::CloseReason;
-
 use super::{OutboxLimit, SendError};
 
-/// All that reaches a device's session from the rest of the gateway: messages to send, the word to close, and the
-/// wheel's signals. Bounded in messages and bytes; an empty one owns no memory.
+/// Messages to send, the request to close, and the signals of the wheel. Bounded in messages and bytes; an empty outbox owns
+/// no further memory.
 #[derive(Debug)]
 pub struct Outbox {
     state: Mutex<State>,
-    /// Signals that are set, one bit each.
+    /// The signals that are set, one bit each.
     signals: AtomicU8,
-    /// The session's task.
+    /// Wakes the session's task.
     session: AtomicWaker,
-    /// Senders that wait for room.
+    /// Wakes senders that wait for room.
     room: Notify,
     limit: OutboxLimit,
 }
 
-/// What the wheel tells a session.
+/// A signal of the wheel to a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Signal {
     /// A ping is due.
     Ping = 1,
-    /// Nothing was heard of the device for too long.
+    /// The device has been silent for too long.
     Idle = 2,
-    /// A write has not made its way for too long.
+    /// A write has been stuck for too long.
     Stalled = 4,
-    /// The device had its time to answer the closing handshake.
+    /// The device's time to answer the closing handshake is over.
     Lingered = 8,
 }
 
-/// The signals that were set when they were taken.
+/// A set of signals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Signals(u8);
 
@@ -51,7 +52,7 @@ pub(super) struct Outgoing {
     pub(super) receipt: Option<Receipt>,
 }
 
-/// Tells a sender that its message was written. Dropped: it was not.
+/// Tells a sender that its message was written. Dropping it means that it was not.
 #[derive(Debug)]
 pub(super) struct Receipt(oneshot::Sender<()>);
 
@@ -64,9 +65,11 @@ struct State {
 
 #[derive(Debug)]
 enum Phase {
+    /// Messages are accepted.
     Open,
-    /// The session is to end, and has not heard of it yet.
+    /// The session is asked to end for this reason, which it has not read yet.
     Closing(CloseReason),
+    /// The session has read the reason, or has ended by itself.
     Closed,
 }
 
@@ -105,7 +108,7 @@ impl Outbox {
         let mut outgoing = Outgoing { frame, receipt: Some(Receipt(receipt)) };
         loop {
             let mut room = std::pin::pin!(self.room.notified());
-            // From here on a pop is noticed, so none can fall between the look and the wait.
+            // From here on a pop is noticed, so none can be missed between the attempt and the wait.
             room.as_mut().enable();
             match self.push(outgoing) {
                 Ok(()) => break,
@@ -121,7 +124,7 @@ impl Outbox {
         }
     }
 
-    /// Tells the session to end. The first reason stays; whether this was it.
+    /// Asks the session to end. The first reason counts; returns whether this was the first.
     pub(super) fn close(&self, reason: CloseReason) -> bool {
         {
             let mut state = self.state.lock();
@@ -135,7 +138,7 @@ impl Outbox {
         true
     }
 
-    /// Whether the session ended or is about to.
+    /// Whether the session has ended or is about to end.
     pub(super) fn is_closed(&self) -> bool {
         !matches!(self.state.lock().phase, Phase::Open)
     }
@@ -145,7 +148,7 @@ impl Outbox {
         self.session.wake();
     }
 
-    /// Has the session's task polled again when anything comes. To be called before anything is taken.
+    /// Lets everything that is put into the outbox from now on wake the session's task. Call it before taking anything.
     pub(super) fn register(&self, session: &Waker) {
         self.session.register(session);
     }
@@ -157,7 +160,7 @@ impl Outbox {
         Signals(self.signals.swap(0, Ordering::Acquire))
     }
 
-    /// The reason for which the session is to end; given once.
+    /// Why the session is asked to end; returned once.
     pub(super) fn take_close(&self) -> Option<CloseReason> {
         let mut state = self.state.lock();
         match std::mem::replace(&mut state.phase, Phase::Closed) {
@@ -182,7 +185,7 @@ impl Outbox {
             }
         }
         if state.queue.is_empty() {
-            // A burst must not leave its memory with an idle device.
+            // The memory of a burst must not stay with an idle device.
             state.queue = VecDeque::new();
         }
         drop(state);
@@ -192,7 +195,7 @@ impl Outbox {
         popped
     }
 
-    /// Takes no more messages and fails those that wait. For the session's end.
+    /// Accepts no more messages and fails those that wait. For the end of the session.
     pub(super) fn shut(&self) {
         let dropped = {
             let mut state = self.state.lock();
@@ -223,7 +226,8 @@ impl Outbox {
 }
 
 impl State {
-    /// Whether a sender may be waiting for room. Bytes are no measure: how many a sender wants is not known here.
+    /// Whether a sender may be waiting for room. How many bytes a sender needs is not known here, so half of the limit
+    /// counts as full.
     fn is_full(&self, limit: OutboxLimit) -> bool {
         self.queue.len() >= limit.messages.max(1) || self.bytes > limit.bytes / 2
     }
@@ -236,9 +240,9 @@ impl Signals {
 }
 
 impl Receipt {
-    /// The message is with the kernel.
+    /// The kernel has accepted the message.
     pub(super) fn written(self) {
-        // Whoever gave up waiting does not need to know.
+        // A sender that has stopped waiting does not need to know.
         let _ = self.0.send(());
     }
 

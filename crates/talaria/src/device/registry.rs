@@ -1,3 +1,5 @@
+//! The registry: which devices are connected, by id.
+
 use std::borrow::Borrow;
 use std::collections::HashSet;
 use std::hash::{BuildHasher as _, Hash, Hasher, RandomState};
@@ -5,47 +7,47 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::RwLock;
+use talaria_protocol::session::{CloseReason, Reason};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 use wrp::DeviceId;
 
-use talaria_protocol::session::{CloseReason, Reason};
-
 use super::Device;
 
-/// Whole megabytes of devices are looked at one shard at a time; more shards than this gain nothing.
+/// `/devices` and drains read one shard at a time. More shards than this bring no further gain.
 const SHARDS: usize = 64;
 
-/// The devices that are connected, by id. Sharded: no operation holds more than one shard's lock, or any for long.
+/// The connected devices by id, in shards. No operation holds more than one shard's lock, nor holds it for long.
 #[derive(Debug)]
 pub struct Registry {
     shards: Box<[RwLock<HashSet<ById>>]>,
     hasher: RandomState,
     count: AtomicUsize,
     limit: usize,
-    /// Sessions that have not ended, registered or replaced.
+    /// How many sessions have not ended, those of replaced connections included.
     sessions: AtomicUsize,
+    /// Notified when the last session has ended.
     idle: Notify,
 }
 
-/// Why a device may not connect.
+/// Why a device was not registered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RegisterError {
-    /// As many devices as are allowed are connected, and this one is not among them.
+    /// The limit is reached and the device does not replace a connection of its own.
     #[error("the limit of {0} devices is reached")]
     LimitReached(usize),
 }
 
-/// A session that runs. Dropped, it has ended.
+/// Counts a session as running until it is dropped.
 #[derive(Debug)]
-pub(super) struct Running(Arc<Registry>);
+pub(super) struct RunningSession(Arc<Registry>);
 
-/// A device that is found by its id.
+/// A device, hashed and compared by its id.
 #[derive(Debug)]
 struct ById(Arc<Device>);
 
 impl Registry {
-    /// Nobody connected, and room for so many devices; none means any number.
+    /// An empty registry for at most this many devices; for any number if none.
     #[must_use]
     pub fn new(max_devices: Option<usize>) -> Registry {
         Registry {
@@ -58,11 +60,11 @@ impl Registry {
         }
     }
 
-    /// Registers a device. If its id is connected already, that connection is closed as a duplicate and returned, and
-    /// the new one's `duplications` are one more than its.
+    /// Registers a device. If a device with its id is connected, that connection is closed as a duplicate and returned, and
+    /// the new device has one more duplication.
     ///
     /// # Errors
-    /// If the limit is reached; a duplicate is let in even then.
+    /// If the limit is reached. A duplicate is registered even then.
     pub fn connect(&self, device: &Arc<Device>) -> Result<Option<Arc<Device>>, RegisterError> {
         let replaced = {
             let mut shard = self.shard(device.id()).write();
@@ -84,7 +86,7 @@ impl Registry {
         Ok(replaced)
     }
 
-    /// Removes a device, unless another connection has taken its place. Whether it was there.
+    /// Removes a device unless a newer connection has replaced it. Returns whether it was there.
     pub fn disconnect(&self, device: &Arc<Device>) -> bool {
         let mut shard = self.shard(device.id()).write();
         let id = device.id().as_str();
@@ -96,7 +98,7 @@ impl Registry {
         true
     }
 
-    /// The connected device of this id.
+    /// The connected device with this id.
     #[must_use]
     pub fn get(&self, id: &DeviceId) -> Option<Arc<Device>> {
         self.shard(id).read().get(id.as_str()).map(|ById(device)| Arc::clone(device))
@@ -114,42 +116,42 @@ impl Registry {
         self.len() == 0
     }
 
-    /// Shows every device that stays connected meanwhile, one shard after the other. No lock is held while `visit` runs.
+    /// Visits every device that stays connected meanwhile, one shard after the other. No lock is held while `visit` runs.
     pub fn for_each(&self, mut visit: impl FnMut(&Arc<Device>)) {
         for shard in 0..self.shard_count() {
             self.shard_devices(shard).iter().for_each(&mut visit);
         }
     }
 
-    /// How many shards there are, for those who go through them at their own pace.
+    /// How many shards there are, for callers that walk through them at their own pace.
     #[must_use]
     pub fn shard_count(&self) -> usize {
         self.shards.len()
     }
 
-    /// The devices of one shard; none of a shard that does not exist.
+    /// The devices of one shard; empty for a shard that does not exist.
     #[must_use]
     pub fn shard_devices(&self, shard: usize) -> Vec<Arc<Device>> {
         let Some(shard) = self.shards.get(shard) else { return Vec::new() };
         shard.read().iter().map(|ById(device)| Arc::clone(device)).collect()
     }
 
-    /// The ids of the devices of one shard; none of a shard that does not exist. For those who take their time: unlike
-    /// the devices themselves, ids keep nothing of a device that has left.
+    /// The ids of the devices of one shard; empty for a shard that does not exist. For callers that walk slowly: unlike the
+    /// devices themselves, ids keep no memory of a device that has left.
     #[must_use]
     pub fn shard_ids(&self, shard: usize) -> Vec<DeviceId> {
         let Some(shard) = self.shards.get(shard) else { return Vec::new() };
         shard.read().iter().map(|ById(device)| device.id().clone()).collect()
     }
 
-    /// Closes every device. Those that connect meanwhile may be missed: stop taking new ones first.
+    /// Closes every device. Devices that connect meanwhile may be missed, so stop accepting them first.
     pub fn close_all(&self, reason: &CloseReason) {
         self.for_each(|device| {
             device.close(reason.clone());
         });
     }
 
-    /// Waits until every session has ended, its offline event told; at the deadline, says how many have not.
+    /// Waits until every session has ended and its offline event is sent. Returns how many have not ended at the deadline.
     pub async fn wait_until_empty(&self, deadline: Instant) -> usize {
         loop {
             let mut idle = std::pin::pin!(self.idle.notified());
@@ -161,9 +163,9 @@ impl Registry {
         }
     }
 
-    pub(super) fn running(self: &Arc<Self>) -> Running {
+    pub(super) fn session_started(self: &Arc<Self>) -> RunningSession {
         self.sessions.fetch_add(1, Ordering::AcqRel);
-        Running(Arc::clone(self))
+        RunningSession(Arc::clone(self))
     }
 
     fn shard(&self, id: &DeviceId) -> &RwLock<HashSet<ById>> {
@@ -172,7 +174,7 @@ impl Registry {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningSession {
     fn drop(&mut self) {
         if self.0.sessions.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.0.idle.notify_waiters();
@@ -264,7 +266,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn waiting_ends_with_the_last_session_or_at_the_deadline() {
         let registry = Arc::new(Registry::new(None));
-        let sessions = [registry.running(), registry.running()];
+        let sessions = [registry.session_started(), registry.session_started()];
         let deadline = Instant::now() + Duration::from_secs(5);
         assert_eq!(registry.wait_until_empty(deadline).await, 2);
         let waiting = tokio::spawn({

@@ -4,6 +4,7 @@
 //! `receive.rs` passes messages on; a [`Batch`] is what one write takes. Start reading at `run.rs`.
 
 mod batch;
+mod context;
 mod receive;
 mod run;
 
@@ -12,13 +13,14 @@ use talaria_protocol::session::Session;
 use super::outbox::Outgoing;
 use batch::Batch;
 
+pub(super) use context::SessionContext;
 pub(super) use run::{Connection, spawn};
 
 /// How many bytes of messages are gathered for one write; a single message may be longer.
 const BATCH_BYTES: usize = 16 * 1024;
 
-/// Appends what is to be written next: pongs and pings first, then messages from `queue`, and at the end of the session
-/// the close frame. Returns whether a ping is among it.
+/// Appends the next frames to write: pongs and pings first, then messages from `queue`, and at the end of the session the
+/// close frame. Returns whether a ping is among them.
 fn fill(
     session: &mut Session,
     batch: &mut Batch,

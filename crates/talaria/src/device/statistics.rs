@@ -1,13 +1,16 @@
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+//! The counts of one device's messages.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-/// What went to and from one device since it connected (contract §3.2, `statistics`).
+/// The counts of one connection (`statistics` of contract §3.2).
 ///
-/// Bytes are payload bytes. Text frames and messages that do not decode count as received, acks as sent; control frames
-/// do not count (contract §2.12).
+/// Bytes are payload bytes. Text frames and messages that cannot be decoded count as received, acknowledgements as sent.
+/// Control frames do not count (contract §2.12).
 #[derive(Debug)]
 pub struct Statistics {
     bytes_sent: AtomicU64,
@@ -56,7 +59,7 @@ impl Statistics {
         self.messages_received.load(Relaxed)
     }
 
-    /// How often this device took the place of its own earlier connection.
+    /// How often this device has replaced a connection of its own.
     #[must_use]
     pub fn duplications(&self) -> u32 {
         self.duplications.load(Relaxed)
@@ -68,7 +71,7 @@ impl Statistics {
         self.connected_at
     }
 
-    /// Whether the device was connected already at this moment, whatever the wall clock did since.
+    /// Whether the device was already connected at this moment, by the monotonic clock.
     #[must_use]
     pub fn was_connected_at(&self, moment: Instant) -> bool {
         self.connected <= moment

@@ -1,3 +1,5 @@
+//! Requests to a device that wait for its answers.
+
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
@@ -8,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::SendError;
 
-/// The requests to one device that wait for its answers, by transaction_uuid. None waiting costs a pointer.
+/// The waiting requests to one device by transaction_uuid. Without any it takes one pointer.
 #[derive(Debug)]
 pub(super) struct Transactions {
     state: Mutex<State>,
@@ -16,13 +18,15 @@ pub(super) struct Transactions {
 
 #[derive(Debug)]
 enum State {
+    /// Requests may be registered; none waits if there is no map.
     Open(Option<Box<Waiting>>),
+    /// The session has ended.
     Closed,
 }
 
 type Waiting = HashMap<Box<str>, oneshot::Sender<Bytes>>;
 
-/// A registered request. Dropped, it is not waited for any more.
+/// A registered request. Dropping it removes the registration.
 #[derive(Debug)]
 pub(super) struct Pending<'a> {
     transactions: &'a Transactions,
@@ -62,12 +66,12 @@ impl Transactions {
         }
     }
 
-    /// Hands an answer to the request that waits for it; false if none does.
+    /// Passes an answer to the request that waits for it. Returns whether one does.
     pub(super) fn complete(&self, uuid: &str, answer: Bytes) -> bool {
         self.remove_if(uuid, |_| true).is_some_and(|sender| sender.send(answer).is_ok())
     }
 
-    /// Ends every waiting request with an error, and takes no more.
+    /// Fails every waiting request, and all later ones.
     pub(super) fn close(&self) {
         let closed = std::mem::replace(&mut *self.state.lock(), State::Closed);
         drop(closed);
@@ -105,7 +109,7 @@ impl Pending<'_> {
 
 impl Drop for Pending<'_> {
     fn drop(&mut self) {
-        // Once its answer has come, another request may have taken its place under the same uuid: whose receiver lives.
+        // Once the answer has arrived, another request may have been registered with the same uuid. Its receiver is open.
         self.answer.close();
         self.transactions.remove_if(self.uuid, oneshot::Sender::is_closed);
     }
@@ -144,7 +148,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_new_request_may_use_a_uuid_whose_answer_came_but_was_not_taken() {
+    async fn a_new_request_may_use_a_uuid_whose_answer_was_not_read() {
         let transactions = Transactions::new();
         let first = transactions.register("a").unwrap();
         transactions.complete("a", Bytes::new());

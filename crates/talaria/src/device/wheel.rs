@@ -1,4 +1,7 @@
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed, Ordering::SeqCst};
+//! The timing wheel: pings and deadlines of all devices, turned by one task.
+
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -8,21 +11,21 @@ use tokio::time::{Instant, MissedTickBehavior};
 use super::outbox::Signal;
 use super::{Config, Device};
 
-/// How exact pings and deadlines are.
+/// The precision of pings and deadlines.
 const TICK: Duration = Duration::from_millis(100);
-/// The wheel turns in 102.4 s. What is due later waits in its last slot for the next turn.
+/// One turn takes 102.4 s. An entry that is due later waits in the last slot and is scheduled again from there.
 const SLOTS: u32 = 1024;
 /// How long a device may take to answer the closing handshake.
-const LINGER: Duration = Duration::from_secs(1);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The pings and deadlines of all devices: one timing wheel, turned by one task.
+/// The pings and deadlines of all devices.
 ///
-/// A device costs one entry, wherever its next ping or idle deadline falls; hearing of it is a store of the tick, and
-/// moves nothing. An entry does not keep its device alive.
+/// Each device has one entry, at its next ping or its idle deadline. When a message arrives, only the tick is stored and no
+/// entry moves. An entry does not keep its device alive.
 #[derive(Debug)]
 pub struct Wheel {
     started: Instant,
-    /// The tick that was last turned to.
+    /// The current tick.
     now: AtomicU32,
     slots: Box<[Mutex<Vec<Entry>>]>,
     ping: u32,
@@ -35,9 +38,9 @@ pub struct Wheel {
 pub(super) struct Vitals {
     last_heard: AtomicU32,
     next_ping: AtomicU32,
-    /// When the write that is under way got stuck; 0 if none is.
+    /// When the current write got stuck; 0 if none is stuck.
     stalled: AtomicU32,
-    /// Whether the wheel has an entry for stuck writes: one is enough, however often a slow device gets them.
+    /// Whether the wheel has an entry for stuck writes. One is enough, however often a slow device causes them.
     write_is_watched: AtomicBool,
 }
 
@@ -47,24 +50,24 @@ struct Entry {
     kind: Kind,
 }
 
-/// Why a device is looked at.
+/// What an entry is for.
 #[derive(Clone, Copy, Debug)]
 enum Kind {
-    /// Its next ping or its idle deadline.
-    Life,
+    /// The next ping or the idle deadline.
+    Liveness,
     /// The deadline of a write.
     Write,
-    /// The end of its closing handshake.
-    Linger,
+    /// The end of the closing handshake.
+    Close,
 }
 
 impl Wheel {
-    /// A wheel at rest, whose first tick is now.
+    /// A wheel whose first tick is now. It turns only while [`run`](Self::run) is polled.
     #[must_use]
     pub fn new(config: &Config) -> Wheel {
         Wheel {
             started: Instant::now(),
-            // 0 means "not" in Vitals.
+            // In `Vitals`, 0 means "never".
             now: AtomicU32::new(1),
             slots: (0..SLOTS).map(|_| Mutex::default()).collect(),
             ping: ticks(config.ping_period),
@@ -83,7 +86,7 @@ impl Wheel {
         }
     }
 
-    /// Signals what is due by `moment`.
+    /// Sends the signals of all entries that are due at `moment`.
     pub fn turn_to(&self, moment: Instant) {
         let elapsed = moment.saturating_duration_since(self.started).as_millis() / TICK.as_millis();
         let target = u32::try_from(elapsed + 1).unwrap_or(u32::MAX);
@@ -93,17 +96,17 @@ impl Wheel {
             self.now.store(now, Relaxed);
             let due = std::mem::take(&mut *self.slot(now).lock());
             for entry in due {
-                self.look_at(entry, now);
+                self.check(entry, now);
             }
         }
     }
 
-    /// Takes a device that has just connected: its first ping is due in one period.
+    /// Adds a device that has just connected. Its first ping is due after one period.
     pub(super) fn add(&self, device: &Arc<Device>) {
         let now = self.now.load(Relaxed);
         device.vitals().last_heard.store(now, Relaxed);
         device.vitals().next_ping.store(now + self.ping, Relaxed);
-        self.schedule(Arc::downgrade(device), Kind::Life, self.ping.min(self.idle));
+        self.schedule(Arc::downgrade(device), Kind::Liveness, self.ping.min(self.idle));
     }
 
     /// A pong or a message came from the device.
@@ -124,19 +127,19 @@ impl Wheel {
         device.vitals().stalled.store(0, Relaxed);
     }
 
-    /// The device has been told that its connection ends.
+    /// The device has been sent a close frame.
     pub(super) fn linger(&self, device: &Arc<Device>) {
-        self.schedule(Arc::downgrade(device), Kind::Linger, ticks(LINGER));
+        self.schedule(Arc::downgrade(device), Kind::Close, ticks(CLOSE_TIMEOUT));
     }
 
-    fn look_at(&self, entry: Entry, now: u32) {
+    fn check(&self, entry: Entry, now: u32) {
         let Some(device) = entry.device.upgrade() else { return };
         let vitals = device.vitals();
         match entry.kind {
-            Kind::Linger => device.outbox().signal(Signal::Lingered),
+            Kind::Close => device.outbox().signal(Signal::Lingered),
             Kind::Write => {
-                // In this order: a write that gets stuck right now is seen here or has itself scheduled, or both agree
-                // on who does it.
+                // In this order, so that a write that gets stuck right now is either seen here or schedules an entry; the
+                // swap below decides if both would.
                 vitals.write_is_watched.store(false, SeqCst);
                 let stalled = vitals.stalled.load(SeqCst);
                 let waited = now.saturating_sub(stalled);
@@ -149,7 +152,7 @@ impl Wheel {
                     self.schedule(entry.device, Kind::Write, self.write - waited);
                 }
             }
-            Kind::Life => {
+            Kind::Liveness => {
                 if device.outbox().is_closed() {
                     return;
                 }
@@ -163,13 +166,13 @@ impl Wheel {
                     next_ping = now + self.ping;
                     vitals.next_ping.store(next_ping, Relaxed);
                 }
-                self.schedule(entry.device, Kind::Life, next_ping.min(dies) - now);
+                self.schedule(entry.device, Kind::Liveness, next_ping.min(dies) - now);
             }
         }
     }
 
     fn schedule(&self, device: Weak<Device>, kind: Kind, after: u32) {
-        // The slot of this very tick has been emptied, or is about to be.
+        // The slot of the current tick has been emptied, or is being emptied.
         let after = after.clamp(1, SLOTS - 1);
         let at = self.now.load(Relaxed) + after;
         self.slot(at).lock().push(Entry { device, kind });

@@ -1,7 +1,7 @@
-//! Acknowledgements: what tells a device the fate of its message (contract §5.3, §15.4).
+//! Acknowledgements: they tell a device the outcome of its message (contract §5.3, §15.4).
 //!
-//! The frame is made when the message comes, for the case that all goes well, which is nearly always; what is kept of
-//! the message until its fate is known is that frame. Only the acknowledgement of a failure is made anew.
+//! The frame for a delivery is encoded when the message arrives, because most messages are delivered. Only this frame is
+//! kept until the outcome is known. The acknowledgement of a failure is encoded again.
 
 use std::sync::Arc;
 
@@ -36,25 +36,25 @@ pub struct AckMetrics {
     failure_latency: HistogramVec,
 }
 
-/// An acknowledgement that waits for the message's fate.
+/// An acknowledgement that waits for the message's verdict.
 struct Pending {
     acks: Arc<Acks>,
     slot: Slot,
-    /// Says `rdr` 0.
+    /// The frame with `rdr` 0.
     frame: Bytes,
     since: Instant,
     qos: Qos,
 }
 
 impl Acks {
-    /// `host` is the name of this gateway's host, `limit` how many messages of one device may wait.
+    /// `host` is the name of this gateway's host, `limit` how many messages of one device may wait for an outcome.
     pub(super) fn new(host: &str, limit: usize, metrics: AckMetrics) -> Arc<Self> {
-        // The reference's bare host name is not a locator, and strict devices refuse it (contract §14.11).
+        // The reference's bare host name is not a locator, and strict devices reject it (contract §14.11).
         Arc::new(Self { source: format!("dns:{host}").into(), quota: Quota::new(limit), metrics })
     }
 
-    /// The finalizer of a message that wants an acknowledgement. If the device has too many on their way already, it
-    /// is told at once, and there is none.
+    /// The finalizer of a message that wants an acknowledgement. If the device has too many of them already, a negative
+    /// acknowledgement is sent at once, and there is none.
     pub(super) fn finalizer(
         self: &Arc<Self>,
         device: &Arc<Device>,
@@ -75,14 +75,14 @@ impl Acks {
         }))
     }
 
-    /// What goes back is what came, without the payload and what describes it (contract §5.3).
+    /// The acknowledgement has the fields of the message except the payload and its description (contract §5.3).
     fn frame(&self, message: &MessageRef<'_>, verdict: Verdict) -> Bytes {
         let ack = MessageRef {
             msg_type: MessageType::SIMPLE_EVENT,
             source: Text::from(&*self.source),
             dest: message.source,
             transaction_uuid: message.transaction_uuid,
-            rdr: Some(verdict.rdr()),
+            rdr: Some(verdict.rdr().into()),
             headers: message.headers,
             metadata: message.metadata.clone(),
             partner_ids: message.partner_ids,
@@ -114,9 +114,9 @@ impl Settle for Pending {
     fn settle(&mut self, verdict: Verdict) {
         let mut frame = std::mem::take(&mut self.frame);
         if verdict != Verdict::Delivered {
-            // Decoding what was encoded here does not fail.
+            // Decoding cannot fail, because the frame was encoded here.
             if let Ok(mut ack) = MessageRef::decode_v3(&frame) {
-                ack.rdr = Some(verdict.rdr());
+                ack.rdr = Some(verdict.rdr().into());
                 let mut failed = Vec::with_capacity(frame.len() + 2);
                 ack.encode_v3(&mut failed);
                 frame = failed.into();
@@ -135,12 +135,12 @@ impl AckMetrics {
         Self {
             success: bare.counter_vec(
                 "outbound_ack_success",
-                "The acknowledgements handed to a device's connection, whatever they say",
+                "The acknowledgements queued for a device, positive or negative",
                 &labels,
             ),
             failure: bare.counter_vec(
                 "outbound_ack_failure",
-                "The acknowledgements that the device's connection did not take",
+                "The acknowledgements that could not be queued for their device",
                 &labels,
             ),
             success_latency: bare.histogram_vec(
@@ -151,7 +151,7 @@ impl AckMetrics {
             ),
             failure_latency: bare.histogram_vec(
                 "outbound_ack_failure_latency_seconds",
-                "Seconds from a message's arrival to an acknowledgement that was not taken",
+                "Seconds from a message's arrival to an acknowledgement that could not be queued",
                 &labels,
                 LATENCY_BUCKETS,
             ),

@@ -1,4 +1,4 @@
-//! The configuration of the event side: the section `device.outbound` (contract §5.5, §9.6), parsed.
+//! The settings of events: the section `device.outbound` (contract §5.5, §9.6).
 
 use std::fmt;
 use std::time::Duration;
@@ -7,10 +7,10 @@ use ::http::{HeaderValue, Method};
 
 use super::http::endpoints::Endpoints;
 
-/// How events leave the gateway. `Default` is what an absent `device.outbound` means.
+/// How events are delivered. `Default` is an absent `device.outbound`.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// `source`: the source of the gateway's own events. `localhost` is what the reference has; not a locator.
+    /// `source`: the source of the gateway's own events. The reference's `localhost` is not a locator.
     pub source: String,
     /// The name of this host, for the source of acknowledgements: `dns:<host>` (contract §14.11).
     pub host: String,
@@ -18,28 +18,28 @@ pub struct Config {
     pub method: Method,
     /// `authKey`: sent as `Authorization: Basic <key>`.
     pub auth_key: Option<AuthKey>,
-    /// `eventEndpoints`: which URLs take which event type.
+    /// `eventEndpoints`: the URLs of each event type.
     pub endpoints: Endpoints,
-    /// `defaultScheme`: put before a `dns:` destination that has none.
+    /// `defaultScheme`: the scheme of a `dns:` destination without one.
     pub default_scheme: String,
-    /// `allowedSchemes` of `dns:` destinations; compared with case. `default_scheme` has to be one of them.
+    /// `allowedSchemes` of `dns:` destinations, compared with case. `default_scheme` has to be one of them.
     pub allowed_schemes: Vec<String>,
-    /// `outboundQueueSize`, and the same in bytes: what may wait to be posted, and apart from that what may wait to be
-    /// posted again.
+    /// `outboundQueueSize`, and the same in bytes: the bound of the events that wait to be posted, and once more of those that
+    /// wait to be posted again.
     pub queue: QueueLimit,
-    /// `workerPoolSize`: how many requests are made at the same time, at most. At least 1.
+    /// `workerPoolSize`: how many requests run at the same time. At least 1.
     pub workers: usize,
-    /// `requestTimeout`: the time an event has, from queueing.
+    /// `requestTimeout`: the time limit of an event, from its queueing on.
     pub request_timeout: Duration,
-    /// `clientTimeout`: the time that the attempts of an event have, from the first one's start.
+    /// `clientTimeout`: the time limit of all attempts of an event together.
     pub client_timeout: Duration,
     /// `retries`: attempts after the first one.
     pub retries: u32,
-    /// The time between two attempts: 5 s in the reference, which has no key for it.
+    /// The time between two attempts. The reference has no key for it and waits 5 s.
     pub retry_interval: Duration,
-    /// `transport`: what is kept of the connections to receivers.
+    /// `transport`: which connections to receivers are kept.
     pub transport: Transport,
-    /// How many messages of one device may wait for their acknowledgement; one more is refused with rdr 100.
+    /// How many messages of one device may wait for their acknowledgement. The next one is answered with rdr 100.
     pub max_unacknowledged_per_device: usize,
 }
 
@@ -65,22 +65,22 @@ impl Default for Config {
     }
 }
 
-/// A value of the section that cannot be used.
+/// A value of the section that is not valid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{key}: {problem}")]
-pub struct ConfigFault {
+pub struct ConfigError {
     /// The key below `device.outbound`.
     pub key: &'static str,
-    /// What is wrong, and what to do.
+    /// What is wrong and what to do.
     pub problem: String,
 }
 
 impl Config {
-    /// Looks for values that do not go together. Values that cannot be at all are refused where they are parsed.
+    /// Checks that the values are consistent. Each value by itself was checked when it was parsed.
     ///
     /// # Errors
-    /// All faults.
-    pub fn check(&self) -> Result<(), Vec<ConfigFault>> {
+    /// All inconsistencies.
+    pub fn check(&self) -> Result<(), Vec<ConfigError>> {
         let mut faults = Vec::new();
         if !self.allowed_schemes.contains(&self.default_scheme) {
             let allowed = self.allowed_schemes.join(", ");
@@ -88,7 +88,7 @@ impl Config {
                 "expected a scheme of allowedSchemes ({allowed}), found {}: add it there, or choose one of them",
                 self.default_scheme
             );
-            faults.push(ConfigFault { key: "defaultScheme", problem });
+            faults.push(ConfigError { key: "defaultScheme", problem });
         }
         if faults.is_empty() { Ok(()) } else { Err(faults) }
     }
@@ -99,7 +99,7 @@ impl Config {
 pub struct QueueLimit {
     /// Messages.
     pub messages: usize,
-    /// Bytes of their bodies. A message that is alone in the queue is taken whatever its size.
+    /// Bytes of their bodies. A message that is alone in the queue is accepted whatever its size.
     pub bytes: usize,
 }
 
@@ -110,7 +110,7 @@ pub struct Transport {
     pub max_idle_conns: usize,
     /// `maxIdleConnsPerHost`. 0 means 2, as in the reference.
     pub max_idle_conns_per_host: usize,
-    /// `idleConnTimeout`: how long a connection may be idle. Zero: for ever.
+    /// `idleConnTimeout`: how long a connection may be idle. 0: no limit.
     pub idle_conn_timeout: Duration,
 }
 
@@ -120,12 +120,12 @@ impl Default for Transport {
     }
 }
 
-/// The credentials sent to event receivers: base64 of `user:password`. Never shown.
+/// The credentials sent to event receivers: base64 of `user:password`. They are not shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AuthKey(HeaderValue);
 
 impl AuthKey {
-    /// Takes the key as it is configured.
+    /// The key as it is configured.
     ///
     /// # Errors
     /// [`AuthKeyError`] if it holds characters that an HTTP header cannot.
@@ -147,7 +147,7 @@ impl fmt::Debug for AuthKey {
     }
 }
 
-/// A key that cannot be sent in a header. Does not tell the key.
+/// A key that cannot be sent in a header. The text does not show it.
 #[derive(Debug, thiserror::Error)]
 #[error("the key holds characters that an HTTP header cannot")]
 pub struct AuthKeyError;

@@ -1,6 +1,5 @@
-//! Takes what devices say, and what is said of them, to the sinks (contract §5).
+//! Passes the messages of devices and the events about them to the sinks (contract §5).
 
-use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,17 +12,15 @@ use wrpkafka::Publisher;
 use super::ack::{AckMetrics, Acks};
 use super::config::Config;
 use super::finalizer::{Sink, Verdict};
-use super::http::{HttpMetrics, HttpSink, Maker};
+use super::http::{EventSource, HttpMetrics, HttpSink};
 use super::kafka::{KafkaMetrics, KafkaSink};
 use super::reason::DropReason;
 use super::status::StatusEvent;
-use crate::device::{Device, Events};
+use crate::device::{ACCOUNT_ID, Device, Events, HARDWARE_DEVICE_ID};
 use crate::telemetry::metrics::Metrics;
+use crate::thread_buffer::WriteBuffer;
 
-/// A thread's buffer for encoding is given back when it has grown beyond this.
-const MAX_SCRATCH: usize = 256 * 1024;
-
-/// Where messages go: one for the whole gateway. Nothing that devices call waits for anything.
+/// Passes messages to the sinks. There is one for the whole gateway. Its methods for devices never wait.
 pub struct Dispatcher {
     source: Box<str>,
     http: HttpSink,
@@ -31,7 +28,7 @@ pub struct Dispatcher {
     acks: Arc<Acks>,
 }
 
-/// What [`Dispatcher::flush`] left behind.
+/// What [`Dispatcher::flush`] could not deliver.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Undelivered {
     /// Events that no receiver took, one for each URL.
@@ -41,7 +38,7 @@ pub struct Undelivered {
 }
 
 impl Dispatcher {
-    /// Starts the sinks. Needs a tokio runtime. The publisher may be started before or after; until then it refuses.
+    /// Starts the sinks. Needs a tokio runtime. The publisher may be started later; until then it rejects messages.
     pub fn start(config: &Config, publisher: Publisher, metrics: &Metrics) -> Self {
         let http = HttpSink::start(config, HttpMetrics::register(metrics));
         let kafka = KafkaSink::new(publisher, KafkaMetrics::register(metrics));
@@ -54,17 +51,17 @@ impl Dispatcher {
         Self { source: config.source.as_str().into(), http, kafka, acks }
     }
 
-    /// Drains both sinks at the same time, for at most so long, and stops them. What comes later is refused.
+    /// Drains both sinks at the same time, for at most this long, and stops them. Later messages are rejected.
     pub async fn flush(&self, within: Duration) -> Undelivered {
         let (http, kafka) = tokio::join!(self.http.flush(Instant::now() + within), self.kafka.flush(within));
         Undelivered { http, kafka }
     }
 
-    /// An event of the gateway's own goes to both sinks.
+    /// Passes an event of the gateway itself to both sinks.
     fn status(&self, device: &Device, event: &StatusEvent<'_>) {
         let message = event.message();
         let dest = locator(&message);
-        self.http.send(Maker::Gateway, dest.as_ref(), || encode(&message), None);
+        self.http.send(EventSource::Gateway, dest.as_ref(), || encode(&message), None);
         if self.kafka.is_enabled() {
             self.kafka.send(&message, device, None);
         }
@@ -83,14 +80,14 @@ impl Events for Dispatcher {
     fn message(&self, device: &Arc<Device>, message: &mut MessageRef<'_>) {
         let message = &*message;
         if message.is_transaction_part() {
-            return self.http.refuse(Maker::Device, DropReason::UnsupportedEvent, None);
+            return self.http.refuse(EventSource::Device, DropReason::UnsupportedEvent, None);
         }
         let dest = locator(message);
         let is_for_kafka =
             self.kafka.is_enabled() && dest.as_ref().is_some_and(|dest| dest.scheme == Scheme::Event);
         let finalizer = if message.wants_ack() {
             let Some(finalizer) = self.acks.finalizer(device, message) else {
-                self.http.refuse(Maker::Device, DropReason::FullQueue, None);
+                self.http.refuse(EventSource::Device, DropReason::FullQueue, None);
                 if is_for_kafka {
                     self.kafka.refuse(message.qos.level());
                 }
@@ -103,19 +100,19 @@ impl Events for Dispatcher {
         if let Some(finalizer) = finalizer.as_ref().filter(|_| message.dest.is_empty()) {
             finalizer.share(Sink::Http).finish(Verdict::MissingDest);
         }
-        self.http.send(Maker::Device, dest.as_ref(), || encode(message), finalizer.as_ref());
+        self.http.send(EventSource::Device, dest.as_ref(), || encode(message), finalizer.as_ref());
         if is_for_kafka {
             self.kafka.send(&for_kafka(message, device), device, finalizer.as_ref());
         }
     }
 }
 
-/// The message as Kafka gets it: with whose it is. Neither HTTP nor the acknowledgement carries that.
+/// The message for Kafka, with the ids of account and device. Neither HTTP nor the acknowledgement has them.
 fn for_kafka<'a>(message: &MessageRef<'a>, device: &'a Device) -> MessageRef<'a> {
     let mut message = message.clone();
-    message.set_metadata("/account-id", device.account_id());
-    if message.metadata("/hw-deviceid").is_none_or(|id| id.is_empty()) {
-        message.set_metadata("/hw-deviceid", device.id().as_str());
+    message.set_metadata(ACCOUNT_ID, device.account_id());
+    if message.metadata(HARDWARE_DEVICE_ID).is_none_or(|id| id.is_empty()) {
+        message.set_metadata(HARDWARE_DEVICE_ID, device.id().as_str());
     }
     message
 }
@@ -124,18 +121,9 @@ fn locator<'a>(message: &MessageRef<'a>) -> Option<Locator<'a>> {
     Locator::parse_v3(message.dest.to_str().ok()?).ok()
 }
 
-/// The v3 encoding, in a buffer of its own that is as long as it is.
+/// The v3 encoding in exactly as much memory as it needs.
 fn encode(message: &MessageRef<'_>) -> Bytes {
-    thread_local! {
-        static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-    }
-    SCRATCH.with_borrow_mut(|scratch| {
-        scratch.clear();
-        message.encode_v3(scratch);
-        let bytes = Bytes::copy_from_slice(scratch);
-        if scratch.capacity() > MAX_SCRATCH {
-            *scratch = Vec::new();
-        }
-        bytes
-    })
+    let mut buffer = WriteBuffer::borrow();
+    message.encode_v3(&mut buffer);
+    Bytes::copy_from_slice(&buffer)
 }

@@ -1,22 +1,23 @@
-//! The fate of one message that wants an acknowledgement, shared by the sinks that carry it.
+//! The outcome of one message that wants an acknowledgement, collected from the sinks that carry it.
 //!
-//! A [`Finalizer`] gives each sink a [`Share`]. A share ends with a [`Verdict`]; one that is dropped without a verdict
-//! counts as [`Verdict::Abandoned`], so forgetting to answer cannot turn into a lie. When the last of them is gone,
-//! what was decided is told, exactly once: Kafka's verdict if the message went to Kafka, else that of HTTP, where the
-//! first failure among several URLs decides (contract §15.4).
+//! A [`Finalizer`] gives each sink a [`Share`]. A share ends with a [`Verdict`]; one that is dropped without a verdict counts
+//! as [`Verdict::Abandoned`], so that a forgotten answer never looks like a delivery. When the last share is gone, the
+//! verdict of the message is reported exactly once: Kafka's verdict if the message went to Kafka, otherwise that of HTTP,
+//! where the first failure among several URLs decides (contract §15.4).
 //!
-//! It knows neither devices nor sinks; what is done with the decision is the [`Settle`] it was made with.
+//! Deliberately absent: devices and sinks. The [`Settle`] of a finalizer does something with the verdict.
 
 use std::fmt;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use wrp::Rdr;
 
 use super::reason::DropReason;
 
-/// Told once what became of a message.
+/// Receives the verdict of a message, once.
 pub trait Settle: Send + Sync {
-    /// Called from whatever thread finished last: must be quick and must not block.
+    /// Called by the thread that finished last. It must be quick and must not block.
     fn settle(&mut self, verdict: Verdict);
 }
 
@@ -26,19 +27,19 @@ impl<F: FnMut(Verdict) + Send + Sync> Settle for F {
     }
 }
 
-/// Who a [`Share`] is for.
+/// The sink that a [`Share`] belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sink {
     /// One URL of the HTTP sink.
     Http,
-    /// The Kafka sink. Its verdict decides wherever there is one.
+    /// The Kafka sink. If it has a verdict, that one decides.
     Kafka,
 }
 
-/// Gives out the shares of one message. Dropping it, once all shares are given out, leaves the decision to them.
+/// Makes the shares of one message. Drop it once all shares are made.
 pub struct Finalizer(Arc<Shared<dyn Settle>>);
 
-/// One sink's part in the fate of a message.
+/// One sink's part in the outcome of a message.
 pub struct Share {
     shared: Arc<Shared<dyn Settle>>,
     sink: Sink,
@@ -48,9 +49,11 @@ pub struct Share {
 /// How a share ends when it is dropped.
 #[derive(Clone, Copy, Debug)]
 enum End {
-    /// Nobody has said anything: given up.
+    /// The sink has not reported anything: abandoned.
     Open,
+    /// The sink has reported this verdict.
     Finished(Verdict),
+    /// The message does not go to this sink after all.
     Withdrawn,
 }
 
@@ -66,7 +69,7 @@ struct Votes {
 }
 
 impl Finalizer {
-    /// A message's fate; `settle` is told of it when the finalizer and all its shares are gone.
+    /// A finalizer that reports to `settle` when it and all its shares are dropped.
     pub fn new(settle: impl Settle + 'static) -> Self {
         Self(Arc::new(Shared { votes: Mutex::default(), settle }))
     }
@@ -78,12 +81,12 @@ impl Finalizer {
 }
 
 impl Share {
-    /// Says what became of the message at this sink.
+    /// Reports the outcome of the message at this sink.
     pub fn finish(mut self, verdict: Verdict) {
         self.end = End::Finished(verdict);
     }
 
-    /// Says that the message does not go to this sink after all: the others decide.
+    /// Reports that the message does not go to this sink after all. The other sinks decide.
     pub fn withdraw(mut self) {
         self.end = End::Withdrawn;
     }
@@ -135,50 +138,50 @@ impl fmt::Debug for Share {
     }
 }
 
-/// What became of a message: the `rdr` of its acknowledgement (contract §15.3).
+/// The outcome of a message: the `rdr` of its acknowledgement (contract §15.3).
 ///
-/// Codes below 150 are the WRP specification's; those from 150 on are this gateway's own.
+/// Codes below 150 are those of the WRP specification, those from 150 on are this gateway's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Verdict {
-    /// 0: every sink that decides has it safely.
+    /// 0: the deciding sink has delivered it.
     Delivered,
-    /// 3: the message names no destination.
+    /// 3: the message has no destination.
     MissingDest,
-    /// 4: larger than a sink takes.
+    /// 4: it is larger than a sink accepts.
     TooLarge,
-    /// 100: a queue, or what one device may have unacknowledged, is full.
+    /// 100: a queue is full, or the device has too many unacknowledged messages.
     NotEnqueued,
-    /// 102: a message of a higher level took its place.
+    /// 102: a message of a higher level displaced it.
     Displaced,
-    /// 150: the destination leads nowhere: it does not parse, or nothing is configured that takes messages for it.
+    /// 150: the destination is malformed, or nothing is configured for it.
     NoRoute,
     /// 151: the event receiver answered, but not with 202.
     ReceiverRefused,
-    /// 152: no answer came from the event receiver in time, or none could come.
+    /// 152: the event receiver could not be reached or did not answer in time.
     ReceiverUnreachable,
-    /// 153: Kafka failed to take it.
+    /// 153: Kafka did not accept it.
     KafkaFailed,
     /// 154: the gateway is shutting down.
     ShuttingDown,
-    /// 155: a sink gave it up without saying why. Never meant to be seen.
+    /// 155: a sink dropped it without a verdict, which is a bug.
     Abandoned,
 }
 
 impl Verdict {
     /// The number in the acknowledgement.
-    pub const fn rdr(self) -> i64 {
+    pub const fn rdr(self) -> Rdr {
         match self {
-            Self::Delivered => 0,
-            Self::MissingDest => 3,
-            Self::TooLarge => 4,
-            Self::NotEnqueued => 100,
-            Self::Displaced => 102,
-            Self::NoRoute => 150,
-            Self::ReceiverRefused => 151,
-            Self::ReceiverUnreachable => 152,
-            Self::KafkaFailed => 153,
-            Self::ShuttingDown => 154,
-            Self::Abandoned => 155,
+            Self::Delivered => Rdr::DELIVERED,
+            Self::MissingDest => Rdr::MISSING_DEST,
+            Self::TooLarge => Rdr::TOO_LARGE,
+            Self::NotEnqueued => Rdr::UNABLE_TO_ENQUEUE,
+            Self::Displaced => Rdr::DISPLACED,
+            Self::NoRoute => Rdr(150),
+            Self::ReceiverRefused => Rdr(151),
+            Self::ReceiverUnreachable => Rdr(152),
+            Self::KafkaFailed => Rdr(153),
+            Self::ShuttingDown => Rdr(154),
+            Self::Abandoned => Rdr(155),
         }
     }
 }
@@ -187,22 +190,22 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Delivered => "delivered",
-            Self::MissingDest => "the message names no destination",
+            Self::MissingDest => "the message has no destination",
             Self::TooLarge => "the message is too large",
             Self::NotEnqueued => "no room to queue the message",
             Self::Displaced => "displaced by a message of a higher level",
-            Self::NoRoute => "nothing takes messages for this destination",
-            Self::ReceiverRefused => "the event receiver refused it",
+            Self::NoRoute => "nothing is configured for this destination",
+            Self::ReceiverRefused => "the event receiver rejected it",
             Self::ReceiverUnreachable => "the event receiver could not be reached",
-            Self::KafkaFailed => "kafka failed to take it",
+            Self::KafkaFailed => "kafka did not accept it",
             Self::ShuttingDown => "the gateway is shutting down",
-            Self::Abandoned => "given up",
+            Self::Abandoned => "abandoned",
         })
     }
 }
 
 impl From<DropReason> for Verdict {
-    /// What the HTTP sink's reason for a drop means for the acknowledgement.
+    /// The verdict for a message that the HTTP sink dropped for this reason.
     fn from(reason: DropReason) -> Self {
         match reason {
             DropReason::NoError | DropReason::ExpectedCode => Self::Delivered,

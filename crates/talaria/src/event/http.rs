@@ -1,21 +1,25 @@
 //! The HTTP sink: posts events to the receivers that the configuration or a `dns:` destination names (contract §5.1).
 //!
-//! [`HttpSink::send`] resolves the destination and queues the event for each of its URLs; it never waits. A fixed
-//! number of workers posts what is queued, each over a connection that it drives itself. An event that may fare better
-//! later waits in the queue for its time, not in a worker. Events leave the queue in order, but arrive in whatever
-//! order the receivers answer: who needs order takes it from Kafka.
+//! [`HttpSink::send`] resolves the destination and queues the event for each of its URLs; it never waits. A fixed number of
+//! workers post the queued events, each over a connection that it drives itself. An event that is to be posted again waits
+//! in the queue, not in a worker.
+//!
+//! Deliberately absent: order. Events leave the queue in order, but several are posted at the same time. Receivers that need
+//! order read from Kafka. Start reading at [`HttpSink::send`], then `worker.rs`.
 
-mod alarm;
 mod connection;
+mod deadline_timer;
 pub(super) mod dial;
 pub mod endpoints;
 mod exchange;
-mod failure;
+mod job;
 mod metrics;
 mod pool;
+mod post_error;
 mod queue;
 pub(super) mod routes;
 mod worker;
+mod worker_context;
 
 #[cfg(test)]
 pub(super) mod tests;
@@ -23,64 +27,44 @@ pub(super) mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::http::StatusCode;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use parking_lot::Mutex;
+use talaria_protocol::url::{Target, UrlError};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use wrp::Locator;
 
-pub use failure::Failure;
 pub use metrics::HttpMetrics;
-use talaria_protocol::url::{Target, UrlError};
+pub use post_error::PostError;
 
 use self::dial::{Dial, Network};
 use self::exchange::Client;
+use self::job::Job;
 use self::queue::Queue;
 use self::routes::Routes;
+use self::worker_context::WorkerContext;
 use super::config::Config;
 use super::finalizer::{Finalizer, Share, Sink, Verdict};
-use super::reason::{DropReason, NO_STATUS, SchemeLabel};
+use super::reason::{DropReason, SchemeLabel};
 use crate::telemetry::throttle::Throttle;
 
-/// Posts events to HTTP receivers. Dropping it stops its workers; what it still holds has failed.
+/// Posts events to HTTP receivers. Dropping it stops its workers; the events that it still has are lost.
 pub struct HttpSink {
-    shared: Arc<Shared>,
+    context: Arc<WorkerContext>,
     routes: Routes,
     request_timeout: Duration,
     tasks: Mutex<JoinSet<()>>,
 }
 
-/// Who makes an event: what is refused before it is queued counts under different schemes (contract §5.9).
+/// Where an event comes from. Events that are dropped before they are queued count under different schemes (contract
+/// §5.9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Maker {
+pub enum EventSource {
     /// A device sent it.
     Device,
-    /// The gateway itself: an online or offline event.
+    /// The gateway made it: an online or offline event.
     Gateway,
-}
-
-/// What the workers share.
-struct Shared {
-    queue: Queue,
-    client: Client,
-    metrics: HttpMetrics,
-    retries: u32,
-    retry_interval: Duration,
-    client_timeout: Duration,
-    losses: Throttle,
-}
-
-/// An event on its way to one URL.
-struct Job {
-    target: Arc<Target>,
-    body: Bytes,
-    scheme: SchemeLabel,
-    deadline: Instant,
-    /// Attempts made.
-    attempts: u32,
-    share: Option<Share>,
 }
 
 impl HttpSink {
@@ -94,12 +78,14 @@ impl HttpSink {
             match url.as_ref().map(|target| (target, target.address())) {
                 Ok((_, Ok(_))) => {}
                 Ok((url, Err(problem))) => {
-                    tracing::warn!(event_type, %url, %problem, "an event endpoint that no request can be made to");
+                    tracing::warn!(event_type, %url, %problem, "event endpoint with an unusable url, events for it will be dropped");
                 }
-                Err(problem) => tracing::warn!(event_type, %problem, "an event endpoint that is not a url"),
+                Err(problem) => {
+                    tracing::warn!(event_type, %problem, "event endpoint is not a url, events for it will be dropped")
+                }
             }
         }
-        let shared = Arc::new(Shared {
+        let context = Arc::new(WorkerContext {
             queue: Queue::new(config.queue, metrics.queue_size.clone()),
             client: Client::new(config, dial),
             metrics,
@@ -110,63 +96,62 @@ impl HttpSink {
         });
         let mut tasks = JoinSet::new();
         for worker in 0..config.workers.max(1) {
-            tasks.spawn(survive(Arc::clone(&shared), worker));
+            tasks.spawn(run_worker(Arc::clone(&context), worker));
         }
-        let retries = Arc::clone(&shared);
+        let retries = Arc::clone(&context);
         tasks.spawn(async move { retries.queue.release_retries().await });
-        tasks.spawn(sweep(Arc::clone(&shared)));
+        tasks.spawn(sweep(Arc::clone(&context)));
         let (routes, request_timeout) = (Routes::new(config), config.request_timeout);
-        Self { shared, routes, request_timeout, tasks: Mutex::new(tasks) }
+        Self { context, routes, request_timeout, tasks: Mutex::new(tasks) }
     }
 
-    /// Queues a message for every URL that its destination has. Never waits; what there is no room for is dropped,
-    /// counted, and told to the finalizer. `body` is called once, and only if there is anything to post.
+    /// Queues a message for every URL of its destination. Never waits; without room the message is dropped, counted, and its
+    /// finalizer informed. `body` is called at most once, and only if there is something to post.
     ///
-    /// `dest` is the parsed destination, or nothing if it does not parse.
+    /// `dest` is the parsed destination; none if it is malformed.
     pub fn send(
         &self,
-        maker: Maker,
+        source: EventSource,
         dest: Option<&Locator<'_>>,
         body: impl FnOnce() -> Bytes,
         finalizer: Option<&Finalizer>,
     ) {
         let route = match dest.ok_or(DropReason::Unknown).and_then(|dest| self.routes.resolve(dest)) {
             Ok(route) => route,
-            Err(reason) => return self.refuse(maker, reason, finalizer),
+            Err(reason) => return self.refuse(source, reason, finalizer),
         };
         let deadline = Instant::now() + self.request_timeout;
-        let mut body = Body::NotMade(body);
-        let mut refused = None;
+        let mut body = Body::Pending(body);
+        let mut first_drop = None;
         for url in &*route.urls {
             let share = finalizer.map(|finalizer| finalizer.share(Sink::Http));
             if let Err((reason, share)) = self.queue(url, route.scheme, &mut body, deadline, share) {
-                self.drop_unqueued(maker, reason, share);
-                refused = refused.or(Some(reason));
+                self.drop_unqueued(source, reason, share);
+                first_drop = first_drop.or(Some(reason));
             }
         }
-        match refused {
-            None => self.shared.metrics.event_queued(route.scheme),
-            Some(reason) => self.shared.metrics.event_refused(maker.scheme(), reason),
+        match first_drop {
+            None => self.context.metrics.event_queued(route.scheme),
+            Some(reason) => self.context.metrics.event_dropped(source.scheme(), reason),
         }
     }
 
-    /// Counts a message that is not even looked at: the answer to a request that nobody waits for, or one too many of
-    /// one device.
-    pub fn refuse(&self, maker: Maker, reason: DropReason, finalizer: Option<&Finalizer>) {
-        self.shared.metrics.event_refused(maker.scheme(), reason);
-        self.drop_unqueued(maker, reason, finalizer.map(|finalizer| finalizer.share(Sink::Http)));
+    /// Drops a message without looking at its destination, for instance an answer that no request waits for.
+    pub fn refuse(&self, source: EventSource, reason: DropReason, finalizer: Option<&Finalizer>) {
+        self.context.metrics.event_dropped(source.scheme(), reason);
+        self.drop_unqueued(source, reason, finalizer.map(|finalizer| finalizer.share(Sink::Http)));
     }
 
-    /// Waits until everything is posted or lost, at most until `deadline`, then stops. Gives the number of events
-    /// that were not delivered because of that.
+    /// Waits until all events are posted or lost, at most until `deadline`, then stops. Returns how many events were not
+    /// delivered because of the stop.
     pub async fn flush(&self, deadline: Instant) -> u64 {
-        let is_drained = tokio::time::timeout_at(deadline, self.shared.queue.drained()).await.is_ok();
-        let left = self.shared.queue.close();
+        let is_drained = tokio::time::timeout_at(deadline, self.context.queue.drained()).await.is_ok();
+        let left = self.context.queue.close();
         let mut tasks = std::mem::take(&mut *self.tasks.lock());
-        let busy = if is_drained { 0 } else { self.shared.queue.busy() };
+        let busy = if is_drained { 0 } else { self.context.queue.busy() };
         let undelivered = left.len() + busy;
         for job in left {
-            self.shared.lose(job, Err(Failure::Cancelled));
+            self.context.lose(job, Err(PostError::Cancelled));
         }
         tasks.shutdown().await;
         u64::try_from(undelivered).unwrap_or(u64::MAX)
@@ -184,44 +169,22 @@ impl HttpSink {
             return Err((DropReason::MalformedRequest, share));
         };
         let job = Job { target: Arc::clone(target), body: body.get(), scheme, deadline, attempts: 0, share };
-        self.shared.queue.push(job).map_err(|job| (self.shared.queue.refusal(), job.share))
+        self.context.queue.push(job).map_err(|job| (self.context.queue.drop_reason(), job.share))
     }
 
-    fn drop_unqueued(&self, maker: Maker, reason: DropReason, share: Option<Share>) {
-        self.shared.metrics.message_dropped(maker.scheme(), None, reason);
+    fn drop_unqueued(&self, source: EventSource, reason: DropReason, share: Option<Share>) {
+        self.context.metrics.message_dropped(source.scheme(), None, reason);
         if let Some(share) = share {
             share.finish(Verdict::from(reason));
         }
-        if let Some(similar) = self.shared.losses.admit() {
+        if let Some(similar) = self.context.losses.admit() {
             tracing::error!(%reason, similar, "event not queued for http");
         }
     }
 }
 
-impl Shared {
-    /// An event that is not going to be delivered.
-    fn lose(&self, mut job: Job, posted: Result<StatusCode, Failure>) {
-        let reason = posted.as_ref().map_or_else(Failure::reason, |_| DropReason::Non202);
-        self.metrics.message_dropped(job.scheme, posted.as_ref().ok().copied(), reason);
-        if let Some(share) = job.share.take() {
-            share.finish(Verdict::from(reason));
-        }
-        if let Some(similar) = self.losses.admit() {
-            let (url, attempts) = (&job.target, job.attempts);
-            match posted {
-                Ok(status) => {
-                    tracing::error!(%url, attempts, status = status.as_u16(), %reason, similar, "event lost by http");
-                }
-                Err(error) => {
-                    tracing::error!(%url, attempts, code = NO_STATUS, %reason, %error, similar, "event lost by http");
-                }
-            }
-        }
-    }
-}
-
-impl Maker {
-    /// The scheme under which what is refused before it is queued is counted.
+impl EventSource {
+    /// The scheme under which events count that are dropped before they are queued.
     const fn scheme(self) -> SchemeLabel {
         match self {
             Self::Device => SchemeLabel::Unknown,
@@ -230,39 +193,41 @@ impl Maker {
     }
 }
 
-/// A body that is made when it is first asked for.
+/// A body that is encoded when it is first needed.
 enum Body<F> {
-    NotMade(F),
-    Made(Bytes),
-    Making,
+    /// Not encoded yet.
+    Pending(F),
+    Encoded(Bytes),
+    /// The encoder is running, which ends before anything can see this.
+    Encoding,
 }
 
 impl<F: FnOnce() -> Bytes> Body<F> {
     fn get(&mut self) -> Bytes {
-        let body = match std::mem::replace(self, Self::Making) {
-            Self::NotMade(make) => make(),
-            Self::Made(body) => body,
-            Self::Making => Bytes::new(),
+        let body = match std::mem::replace(self, Self::Encoding) {
+            Self::Pending(encode) => encode(),
+            Self::Encoded(body) => body,
+            Self::Encoding => Bytes::new(),
         };
-        *self = Self::Made(body.clone());
+        *self = Self::Encoded(body.clone());
         body
     }
 }
 
-/// A worker that goes on after a panic: the event it had is lost and counted, the others are not.
-async fn survive(shared: Arc<Shared>, worker: usize) {
+/// A worker that goes on after a panic. Its current event is lost and counted, the others are not affected.
+async fn run_worker(context: Arc<WorkerContext>, worker: usize) {
     while let Err(panic) =
-        std::panic::AssertUnwindSafe(worker::work(Arc::clone(&shared), worker)).catch_unwind().await
+        std::panic::AssertUnwindSafe(worker::work(Arc::clone(&context), worker)).catch_unwind().await
     {
         drop(panic);
-        tracing::error!(worker, "a worker of the http sink panicked, and goes on");
+        tracing::error!(worker, "http worker panicked, its event is lost and it goes on");
     }
 }
 
-async fn sweep(shared: Arc<Shared>) {
-    let mut ticks = tokio::time::interval(shared.client.pool.sweep_period());
+async fn sweep(context: Arc<WorkerContext>) {
+    let mut ticks = tokio::time::interval(context.client.pool.sweep_period());
     loop {
         ticks.tick().await;
-        shared.client.pool.sweep();
+        context.client.pool.sweep();
     }
 }

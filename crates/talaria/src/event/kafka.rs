@@ -1,7 +1,7 @@
-//! The Kafka sink: hands messages to the publisher, which never waits, and counts what becomes of them (contract §5.2).
+//! The Kafka sink: passes messages to the publisher, which never waits, and counts their outcomes (contract §5.2).
 //!
-//! What each record's way is (routes, keys, retries, the log lines) is the publisher's; what it means for the gateway
-//! is here: a message's verdict, and the metrics per message and per record.
+//! Routes, keys, retries and their log lines are in the crate [`wrpkafka`]. What an outcome means for the gateway is here:
+//! the verdict of a message, and the metrics of messages and records.
 
 mod attributes;
 mod client;
@@ -15,17 +15,17 @@ use tokio::task::JoinHandle;
 use wrp::{MessageRef, QosLevel};
 use wrpkafka::{Outcome, PublishError, Publisher, Sender};
 
-pub use attributes::{DeviceKey, InvalidDeviceKey};
-pub use metrics::KafkaMetrics;
-
 use super::finalizer::{Finalizer, Share, Sink, Verdict};
 use crate::device::Device;
 use attributes::DeviceAttributes;
 
-/// How often it is looked how full the publisher is.
+pub use attributes::{DeviceKey, DeviceKeyError};
+pub use metrics::KafkaMetrics;
+
+/// How often the buffer gauges are updated.
 const GAUGE_PERIOD: Duration = Duration::from_millis(250);
 
-/// Publishes messages to Kafka. Without Kafka it takes none.
+/// Publishes messages to Kafka. It does nothing if Kafka is not enabled.
 pub struct KafkaSink {
     publisher: Publisher,
     metrics: Arc<KafkaMetrics>,
@@ -33,7 +33,7 @@ pub struct KafkaSink {
 }
 
 impl KafkaSink {
-    /// Takes over a publisher, which whoever made it starts. Needs a tokio runtime.
+    /// A sink over this publisher, which the caller starts. Needs a tokio runtime.
     pub fn new(publisher: Publisher, metrics: KafkaMetrics) -> Self {
         let metrics = Arc::new(metrics);
         let gauge = publisher.is_enabled().then(|| {
@@ -48,29 +48,28 @@ impl KafkaSink {
         self.publisher.is_enabled()
     }
 
-    /// Hands over a message of a device, or about one: the filters of the routes judge that device. Never waits.
+    /// Publishes a message of a device or about it. The filters of the routes apply to this device. Never waits.
     pub fn send(&self, message: &MessageRef<'_>, device: &Device, finalizer: Option<&Finalizer>) {
         let level = message.qos.level();
         let share = finalizer.map(|finalizer| finalizer.share(Sink::Kafka));
         let metrics = Arc::clone(&self.metrics);
-        let receipt = move |fate: Result<Outcome, PublishError>| {
-            metrics.message_ended(level, &fate);
+        let receipt = move |outcome: Result<Outcome, PublishError>| {
+            metrics.message_ended(level, &outcome);
             if let Some(share) = share {
-                settle(share, &fate);
+                settle(share, &outcome);
             }
         };
-        // What is refused at once is told to the receipt as well.
-        let sender = Sender { attributes: &DeviceAttributes::of(device), verdict: device.admission() };
+        // The receipt also receives the error of a message that is rejected at once.
+        let sender = Sender { attributes: &DeviceAttributes::of(device), verdict: &device.sinks().kafka };
         let _ = self.publisher.submit_from(message, &sender, Some(Box::new(receipt)));
     }
 
-    /// Counts a message that would have gone to Kafka, but is refused before.
+    /// Counts a message for Kafka that is dropped before it is published.
     pub fn refuse(&self, level: QosLevel) {
         self.metrics.message_ended(level, &Err(PublishError::BufferFull));
     }
 
-    /// Waits at most so long until what is buffered is acknowledged, then stops. Gives the number of records that
-    /// were not.
+    /// Waits until all buffered records are acknowledged, at most this long, then stops. Returns how many were not.
     pub async fn flush(&self, within: Duration) -> u64 {
         self.publisher.stop(within).await.undelivered
     }
@@ -84,13 +83,13 @@ impl Drop for KafkaSink {
     }
 }
 
-/// Says what a message's fate at Kafka means for its acknowledgement.
-fn settle(share: Share, fate: &Result<Outcome, PublishError>) {
-    let verdict = match fate {
-        // Nobody wants it in Kafka: it is acknowledged as one that goes by HTTP only.
+/// Turns the outcome at Kafka into the verdict for the acknowledgement.
+fn settle(share: Share, outcome: &Result<Outcome, PublishError>) {
+    let verdict = match outcome {
+        // A filter rejected it, so that HTTP alone decides.
         Ok(Outcome::Filtered) => return share.withdraw(),
         Ok(Outcome::Accepted) => Verdict::Delivered,
-        // Nobody has acknowledged it.
+        // Kafka has not acknowledged it.
         Ok(Outcome::Queued | Outcome::Attempted | Outcome::Failed) => Verdict::KafkaFailed,
         Err(PublishError::BufferFull) => Verdict::NotEnqueued,
         Err(PublishError::Displaced) => Verdict::Displaced,

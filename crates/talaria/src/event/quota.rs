@@ -1,4 +1,4 @@
-//! How many messages of one device may be on their way at the same time (contract §14.4).
+//! The bound on the unacknowledged messages of one device (contract §14.4).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,18 +7,18 @@ use parking_lot::Mutex;
 
 use crate::device::Device;
 
-/// Devices on different shards do not meet at a lock.
+/// Devices on different shards do not share a lock.
 const SHARDS: usize = 16;
 
-/// Counts what is on its way for each device. A device with nothing on its way costs nothing.
+/// The unacknowledged messages of each device. A device without any takes no memory.
 #[derive(Debug)]
 pub(super) struct Quota {
-    /// By the device's address, which stays its own for as long as a [`Slot`] holds it.
+    /// By the device's address. No other device can have it as long as a [`Slot`] exists.
     shards: [Mutex<HashMap<usize, usize>>; SHARDS],
     limit: usize,
 }
 
-/// A message's place; given back when it is dropped.
+/// The slot of one message, which is free again when it is dropped.
 #[derive(Debug)]
 pub(super) struct Slot {
     quota: Arc<Quota>,
@@ -30,7 +30,7 @@ impl Quota {
         Arc::new(Self { shards: Default::default(), limit })
     }
 
-    /// A place for one more message of this device, if it has one left.
+    /// A slot for one more message of this device, if it has one left.
     pub(super) fn take(self: &Arc<Self>, device: &Arc<Device>) -> Option<Slot> {
         let mut shard = self.shard(device).lock();
         let used = shard.entry(address(device)).or_insert(0);
@@ -43,13 +43,13 @@ impl Quota {
     }
 
     fn shard(&self, device: &Arc<Device>) -> &Mutex<HashMap<usize, usize>> {
-        // Devices are allocations of the same size: the low bits of their addresses differ little.
+        // Devices are allocations of the same size, so that the low bits of their addresses differ little.
         &self.shards[(address(device) >> 9) % SHARDS]
     }
 }
 
 impl Slot {
-    /// Whose message it is.
+    /// The device that sent the message.
     pub(super) fn device(&self) -> &Arc<Device> {
         &self.device
     }
@@ -75,15 +75,14 @@ mod tests {
     use talaria_protocol::connect::Identity;
 
     use super::*;
-    use crate::device::Config;
-    use crate::device::session_id;
+    use crate::device::{Config, session_id};
 
     fn device(id: &str) -> Arc<Device> {
         Device::new(Identity::new(id.parse().unwrap(), session_id::random()), &Config::default())
     }
 
     #[test]
-    fn a_device_gets_as_many_places_as_it_may_have_and_no_other_device_suffers() {
+    fn a_device_gets_as_many_slots_as_it_may_have_and_no_other_device_suffers() {
         let quota = Quota::new(2);
         let (one, other) = (device("mac:112233445566"), device("mac:112233445567"));
         let mut slots = vec![quota.take(&one).unwrap(), quota.take(&one).unwrap()];
@@ -94,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_with_nothing_on_its_way_costs_nothing() {
+    fn a_device_without_unacknowledged_messages_takes_no_memory() {
         let quota = Quota::new(2);
         let device = device("mac:112233445566");
         drop((quota.take(&device), quota.take(&device)));

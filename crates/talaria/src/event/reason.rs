@@ -1,28 +1,28 @@
-//! Why a message did not get to where it should have gone: the labels of contract §10.15.
+//! Why a message was dropped, and the other labels of outbound metrics (contract §10.15).
 
 use std::fmt;
 
 /// The `code` label of a request that got no HTTP status (contract §10.15).
 pub const NO_STATUS: &str = "message_dropped";
 
-/// Why a message was dropped, or what became of a request: the `reason` label of the outbound metrics.
+/// Why a message was dropped, or the outcome of a request: the `reason` label of the outbound metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DropReason {
-    /// The destination is a device or the gateway itself: nothing that events go to.
+    /// The destination is a device or the gateway itself, where no events go.
     UnroutableDestination,
     /// The message could not be encoded.
     Encoding,
-    /// A queue, or what one device may have in flight, is full.
+    /// A queue is full, or the device has too many unacknowledged messages.
     FullQueue,
-    /// The time for the message ran out, in the queue or while a receiver was silent.
+    /// The message's time limit was reached, in the queue or while a receiver did not answer.
     DeadlineExceeded,
     /// The gateway is shutting down.
     Cancelled,
-    /// A network address that cannot be used.
+    /// A network address cannot be used.
     Address,
-    /// An address that does not parse.
+    /// An address is malformed.
     ParseAddress,
-    /// A URL of a scheme that is not spoken, or without a host.
+    /// A URL has a scheme that is not supported, or no host.
     InvalidAddress,
     /// The name service failed.
     Dns,
@@ -32,29 +32,29 @@ pub enum DropReason {
     ConnectionClosed,
     /// Connecting, the TLS handshake, reading or writing failed.
     Network,
-    /// Something on the network that has no better name, such as an answer that is not HTTP.
+    /// Another network error, such as an answer that is not HTTP.
     UnknownNetwork,
-    /// An answer to a request that nobody waits for (any more).
+    /// An answer of a device that no request waits for (any more).
     UnsupportedEvent,
-    /// A destination that does not parse, or redirects that lead nowhere.
+    /// A destination is malformed, or redirects do not end.
     Unknown,
     /// No endpoint is configured for this event type, and there is no default.
     NoEndpoint,
-    /// A `dns:` destination whose scheme is not in `device.outbound.allowedSchemes`.
+    /// The scheme of a `dns:` destination is not in `device.outbound.allowedSchemes`.
     SchemeNotAllowed,
-    /// The URL to post to does not parse.
+    /// The URL to post to is malformed.
     MalformedRequest,
-    /// A part of the gateway gave up the message without saying why.
+    /// A worker panicked.
     Panic,
     /// The receiver closed the connection instead of answering.
     UnexpectedEof,
-    /// Nothing is wrong.
+    /// No error.
     NoError,
-    /// The receiver answered as it should: 202.
+    /// The receiver answered with 202, as expected.
     ExpectedCode,
     /// The receiver answered, but not with 202.
     Non202,
-    /// Kafka did not take the message, or no topic did.
+    /// Kafka did not accept the message, or no topic matched.
     KafkaSendFailure,
 }
 
@@ -99,9 +99,9 @@ impl fmt::Display for DropReason {
 /// The `outcome` label of the families that count events (contract §10.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventOutcome {
-    /// Every place the event was routed to has taken it over.
+    /// All sinks that the event was routed to have accepted it.
     Success,
-    /// At least one has not.
+    /// At least one sink has not accepted it.
     Failure,
 }
 
@@ -115,15 +115,14 @@ impl EventOutcome {
     }
 }
 
-/// The `scheme` label: the kind of destination, or unknown for what was refused before it was queued
-/// (contract §5.9).
+/// The `scheme` label: the kind of destination, or unknown if the message was dropped before it was queued (contract §5.9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SchemeLabel {
     /// `event:…`
     Event,
     /// `dns:…`
     Dns,
-    /// Refused before it was queued.
+    /// Dropped before it was queued.
     Unknown,
 }
 

@@ -1,4 +1,4 @@
-//! The events that the gateway itself makes: a device is online, a device is offline (contract §4).
+//! The gateway's own events: a device is online, a device is offline (contract §4).
 
 use serde::Serialize;
 use talaria_protocol::go::duration;
@@ -7,10 +7,9 @@ use talaria_protocol::inbound::TIMESTAMP;
 use talaria_protocol::session::CloseReason;
 use wrp::{MessageRef, MessageType, Text};
 
-use crate::device::Device;
-use crate::device::clock;
+use crate::device::{Device, clock};
 
-/// An online or offline event, ready to be borrowed as a message.
+/// An online or offline event, from which its message is borrowed.
 pub(super) struct StatusEvent<'a> {
     source: &'a str,
     device: &'a Device,
@@ -26,7 +25,7 @@ impl<'a> StatusEvent<'a> {
         Self::new(source, device, "online", |_| {})
     }
 
-    /// The device has gone, for this reason.
+    /// The device has disconnected for this reason.
     pub(super) fn offline(source: &'a str, device: &'a Device, reason: &CloseReason) -> Self {
         let statistics = device.statistics();
         Self::new(source, device, "offline", |payload| {
@@ -76,7 +75,7 @@ impl<'a> StatusEvent<'a> {
     }
 }
 
-/// A JSON object, laid out as the reference lays it out, but escaped as JSON is.
+/// A JSON object with the reference's line breaks and blanks, but escaped.
 struct Payload(Vec<u8>);
 
 impl Payload {
@@ -94,7 +93,7 @@ impl Payload {
     }
 
     fn json(&mut self, value: &(impl Serialize + ?Sized)) {
-        // Texts and numbers always serialize, and a vector takes whatever is written to it.
+        // Texts and numbers can always be serialized, and writing to a vector cannot fail.
         let _ = serde_json::to_writer(&mut self.0, value);
     }
 }

@@ -21,8 +21,7 @@ use super::http::endpoints::Endpoints;
 use super::http::tests::receiver::{Answer, Memory, Receiver};
 use super::http::{HttpMetrics, HttpSink};
 use super::kafka::{KafkaMetrics, KafkaSink};
-use crate::device::Device;
-use crate::device::session_id;
+use crate::device::{Device, session_id};
 use crate::telemetry::metrics::Metrics;
 
 /// Long enough for anything that is going to happen.

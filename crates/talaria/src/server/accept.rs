@@ -1,4 +1,6 @@
-//! Accepting connections: one listening socket, one task, and a way to stop it.
+//! The listening socket of one server and the task that accepts its connections.
+//!
+//! [`Server`] listens, [`RunningServer`] accepts. What happens on a connection is in `connection.rs`.
 
 use std::io;
 use std::net::SocketAddr;
@@ -6,21 +8,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinError, JoinHandle, JoinSet};
 use tokio::time::Instant;
 
-use super::connection::{self, Door};
+use super::connection::{self, ServerContext};
 use super::metrics::Connections;
 use super::rate::RateLimiter;
 use super::tls::{Tls, TlsError, reload};
-use super::{Address, Config, ConnectionMetrics, Failure, Handler, Identity};
+use super::{Address, Config, ConnectionFailure, ConnectionMetrics, Handler, Identity};
 
-/// How many connections may wait to be accepted: a storm of reconnecting devices comes all at once.
+/// How many connections may wait to be accepted. After an outage all devices reconnect at once.
 const BACKLOG: i32 = 4096;
 
-/// The pauses after a failed accept grow from the first to the second.
+/// The pause after a failed accept doubles with each failure, from the shortest to the longest.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -36,41 +38,42 @@ pub struct Server {
     tls: Option<Arc<Tls>>,
 }
 
-/// A server at work. Dropping it closes its socket, cuts its HTTP connections and leaves its certificates as they are.
+/// A server that accepts connections. Dropping it closes its socket, cuts its HTTP connections and stops the task that
+/// reloads its certificates.
 #[derive(Debug)]
-pub struct Running {
+pub struct RunningServer {
     local_addr: SocketAddr,
     stopping: watch::Sender<bool>,
     accepting: JoinHandle<()>,
-    /// Keeps the certificates as their files are.
+    /// Reloads the certificates when their files change.
     reloading: Option<AbortHandle>,
 }
 
-/// Why a server cannot be had. The server's name is also its section in the configuration.
+/// Why a server cannot listen. Its name is also its section in the configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
-    /// It cannot listen on its address.
+    /// The address is in use or not local.
     #[error("the {server} server cannot listen on {address} (key {server}.address): {source}")]
     Address {
         /// The server.
         server: &'static str,
         /// The address as configured.
         address: Address,
-        /// What the system said.
+        /// The operating system's error.
         source: io::Error,
     },
-    /// Its certificates cannot be used any more: they could when the configuration was checked.
+    /// Its certificates cannot be used. They could when the configuration was checked, so they have changed since.
     #[error("the {server} server cannot use TLS (key {server}.{}): {source}", .source.key.as_str())]
     Tls {
         /// The server.
         server: &'static str,
-        /// What is wrong with which file.
+        /// The file, and what is wrong with it.
         source: TlsError,
     },
 }
 
 impl Server {
-    /// Listens on the configured address; connections wait until [`Server::start`].
+    /// Listens on the configured address. Connections wait in the backlog until [`Server::start`].
     ///
     /// # Errors
     /// If the address cannot be resolved or is in use, or a certificate cannot be used.
@@ -92,13 +95,13 @@ impl Server {
         }
     }
 
-    /// Where it listens; tells the port that the system chose.
+    /// Where it listens, with the port that the system chose if the configured one is 0.
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
     }
 
-    /// Accepts connections and has `handler` answer their requests.
-    pub fn start<H: Handler>(self, handler: H) -> Running {
+    /// Starts to accept connections, whose requests `handler` answers.
+    pub fn start<H: Handler>(self, handler: H) -> RunningServer {
         let (name, local_addr) = (self.name, self.local_addr);
         let (stopping, stop) = watch::channel(false);
         tracing::info!(server = name, address = %local_addr, tls = self.tls.is_some(), "starting server");
@@ -106,40 +109,39 @@ impl Server {
             tracing::warn!(
                 server = name,
                 address = %local_addr,
-                "everybody who reaches this server can do harm: bind it to a loopback address, or set authKey or \
+                "server is reachable without authentication: bind it to a loopback address, or set authKey or \
                  clientCACertFile"
             );
         }
         let reloading = self.tls.clone().map(|tls| tokio::spawn(reload(name, tls)).abort_handle());
-        Running { local_addr, stopping, accepting: tokio::spawn(self.accept(handler, stop)), reloading }
+        RunningServer { local_addr, stopping, accepting: tokio::spawn(self.accept(handler, stop)), reloading }
     }
 
     async fn accept<H: Handler>(self, handler: H, mut stop: watch::Receiver<bool>) {
         let Self { name, listener, config, identity, connections, tls, .. } = self;
         let mut limiter = config.rate.map(RateLimiter::new);
-        let door = Arc::new(Door::new(config, identity, Arc::clone(&connections), tls, handler));
+        let server = ServerContext::new(config, identity, Arc::clone(&connections), tls, handler);
+        let server = Arc::new(server);
         let mut tasks = JoinSet::new();
-        let mut pause = Pause::default();
+        let mut backoff = AcceptBackoff::default();
         loop {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
                     Ok((socket, peer)) => {
-                        pause.over(name);
+                        backoff.succeeded(name);
+                        // Beyond a limit the connection is accepted and closed at once (contract §9.7).
                         if limiter.as_mut().is_some_and(|limiter| !limiter.allows(peer.ip(), Instant::now())) {
-                            connections.failed(Failure::RateLimited);
-                            turn_away(socket);
-                        } else if let Some(permit) = connections.admit() {
-                            // It only costs latency if it fails.
+                            connections.count_failure(ConnectionFailure::RateLimited);
+                        } else if let Some(permit) = connections.permit() {
+                            // If this fails, it costs latency and nothing else.
                             let _ = socket.set_nodelay(true);
-                            tasks.spawn(connection::serve(socket, peer, permit, Arc::clone(&door), stop.clone()));
-                        } else {
-                            turn_away(socket);
+                            tasks.spawn(connection::serve(socket, peer, permit, Arc::clone(&server), stop.clone()));
                         }
                     }
-                    Err(error) => pause.after(name, &error).await,
+                    Err(error) => backoff.failed(name, &error).await,
                 },
                 Some(ended) = tasks.join_next() => report(name, ended),
-                () = told_to_stop(&mut stop) => break,
+                () = stop_requested(&mut stop) => break,
             }
         }
         drop(listener);
@@ -149,26 +151,26 @@ impl Server {
     }
 }
 
-impl Running {
+impl RunningServer {
     /// Where it listens.
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
     }
 
-    /// Stops accepting at once, lets the requests under way finish, and cuts what is left after `within`.
-    /// Upgraded connections are not this server's any more and stay as they are.
+    /// Stops accepting at once, lets the current requests finish, and cuts the connections that are left after `within`.
+    /// Upgraded connections do not belong to the server any more and stay open.
     pub async fn stop(mut self, within: Duration) {
         self.stop_accepting();
         let _ = tokio::time::timeout(within, &mut self.accepting).await;
     }
 
-    /// Stops accepting at once; connections end with the response that is under way.
+    /// Stops accepting at once. Each connection ends after its current response.
     pub fn stop_accepting(&self) {
         self.stopping.send_replace(true);
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningServer {
     fn drop(&mut self) {
         self.accepting.abort();
         if let Some(reloading) = &self.reloading {
@@ -177,16 +179,17 @@ impl Drop for Running {
     }
 }
 
-/// Waits between failing accepts, and tells of the first failure and of the recovery only.
+/// Waits between failed accepts. Only the first failure of a row and the recovery are logged.
 #[derive(Debug, Default)]
-struct Pause {
-    /// How long the last one was; `None` while all is well.
+struct AcceptBackoff {
+    /// The last pause; none if the last accept succeeded.
     last: Option<Duration>,
 }
 
-impl Pause {
-    /// Out of descriptors or memory, trying again at once would spin: the connection stays in the backlog.
-    async fn after(&mut self, server: &'static str, error: &io::Error) {
+impl AcceptBackoff {
+    /// Waits if the failure is the system's: without file descriptors or memory, an immediate retry would spin, because
+    /// the connection stays in the backlog.
+    async fn failed(&mut self, server: &'static str, error: &io::Error) {
         let Some(pause) = self.next(error) else { return };
         if self.last.is_none() {
             tracing::warn!(server, %error, "cannot accept connections, trying again");
@@ -195,13 +198,13 @@ impl Pause {
         tokio::time::sleep(pause).await;
     }
 
-    fn over(&mut self, server: &'static str) {
+    fn succeeded(&mut self, server: &'static str) {
         if self.last.take().is_some() {
             tracing::info!(server, "accepting connections again");
         }
     }
 
-    /// How long to wait; `None` if the failure was that one connection's.
+    /// How long to wait; no time at all if the failure concerns that one connection only.
     fn next(&self, error: &io::Error) -> Option<Duration> {
         use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
         if matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted) {
@@ -211,8 +214,8 @@ impl Pause {
     }
 }
 
-/// Also ends when nobody is left to tell.
-pub(super) async fn told_to_stop(stop: &mut watch::Receiver<bool>) {
+/// Ready once the server is to stop, or if its owner is gone.
+pub(super) async fn stop_requested(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
@@ -221,7 +224,7 @@ fn listen(address: &Address) -> io::Result<TcpListener> {
     for address in address.resolve()? {
         match listen_on(address) {
             Ok(listener) => return Ok(listener),
-            // Half an address would not be what was asked for.
+            // Another address of the host may be free, but the operator asked for this port on all of them.
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => return Err(error),
             Err(error) => failure = error,
         }
@@ -241,16 +244,13 @@ fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// Beyond the limit a connection is accepted and closed (contract §9.7).
-fn turn_away(socket: TcpStream) {
-    drop(socket);
-}
-
 fn report(server: &'static str, ended: Result<(), JoinError>) {
     match ended {
         Ok(()) => {}
         Err(error) if error.is_cancelled() => {}
-        Err(error) => tracing::error!(server, %error, "a connection's task failed"),
+        Err(error) => {
+            tracing::error!(server, %error, "the task of a connection panicked, its connection is lost")
+        }
     }
 }
 
@@ -259,22 +259,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn running_out_of_descriptors_is_retried_ever_more_slowly() {
+    fn each_pause_without_file_descriptors_is_longer_than_the_last() {
         let too_many_open_files = io::Error::from_raw_os_error(libc::EMFILE);
-        let mut pause = Pause::default();
+        let mut backoff = AcceptBackoff::default();
         let mut pauses = Vec::new();
         for _ in 0..10 {
-            pause.last = pause.next(&too_many_open_files);
-            pauses.extend(pause.last);
+            backoff.last = backoff.next(&too_many_open_files);
+            pauses.extend(backoff.last);
         }
         assert_eq!(pauses[..3], [5, 10, 20].map(Duration::from_millis));
         assert_eq!(pauses[9], LONGEST_PAUSE);
     }
 
     #[test]
-    fn a_client_that_left_before_it_was_accepted_stops_nobody() {
+    fn a_client_that_left_before_it_was_accepted_causes_no_pause() {
         let aborted = io::Error::from_raw_os_error(libc::ECONNABORTED);
-        assert_eq!(Pause::default().next(&aborted), None);
+        assert_eq!(AcceptBackoff::default().next(&aborted), None);
     }
 
     #[tokio::test]

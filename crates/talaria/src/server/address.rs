@@ -13,10 +13,10 @@ pub struct Address {
     port: u16,
 }
 
-/// A text that is no address to listen on.
+/// A text that is not an address to listen on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected host:port, or :port for every interface")]
-pub struct InvalidAddress;
+pub struct AddressError;
 
 impl Address {
     /// This port of every interface.
@@ -34,7 +34,8 @@ impl Address {
         self.port
     }
 
-    /// The socket addresses to try in turn. Every interface is IPv6 with IPv4 in it, else IPv4 alone.
+    /// The socket addresses to try one after the other. For every interface that is IPv6, which accepts IPv4 as well, then
+    /// IPv4 alone.
     ///
     /// # Errors
     /// If the host's name cannot be resolved.
@@ -48,16 +49,16 @@ impl Address {
 }
 
 impl FromStr for Address {
-    type Err = InvalidAddress;
+    type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (host, port) = text.rsplit_once(':').ok_or(InvalidAddress)?;
-        let port = port.parse().map_err(|_| InvalidAddress)?;
+        let (host, port) = text.rsplit_once(':').ok_or(AddressError)?;
+        let port = port.parse().map_err(|_| AddressError)?;
         let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         let host = match bracketed {
-            Some(v6) => v6.parse::<Ipv6Addr>().map_err(|_| InvalidAddress)?.to_string(),
+            Some(v6) => v6.parse::<Ipv6Addr>().map_err(|_| AddressError)?.to_string(),
             None if host.contains([':', '[', ']', '/']) || host.contains(char::is_whitespace) => {
-                return Err(InvalidAddress);
+                return Err(AddressError);
             }
             None => host.to_owned(),
         };
@@ -91,7 +92,7 @@ mod tests {
         for text in
             ["", "6200", "localhost", "localhost:", ":99999", "::1:80", "http://h:80", "[h]:80", "a b:1"]
         {
-            assert_eq!(text.parse::<Address>(), Err(InvalidAddress), "{text}");
+            assert_eq!(text.parse::<Address>(), Err(AddressError), "{text}");
         }
     }
 }

@@ -10,14 +10,14 @@ use prometheus::Histogram;
 
 use super::stream::Answering;
 
-/// A response's body: nothing, bytes, or pieces that are made while they are sent.
+/// A response's body: nothing, bytes, or pieces that are generated while they are sent.
 #[derive(Default)]
 pub struct Body {
     content: Content,
     sent: u64,
-    /// Observes how much was sent, when the body is gone.
+    /// Observes the number of bytes sent when the body is dropped.
     size: Option<Histogram>,
-    /// The request counts as unanswered until the body is gone.
+    /// The request counts as unanswered until the body is dropped.
     answering: Option<Answering>,
 }
 
@@ -26,7 +26,7 @@ enum Content {
     #[default]
     Empty,
     Bytes(Bytes),
-    /// The next piece is made when the last one is on its way: a slow reader costs one piece of memory.
+    /// The next piece is generated when the last one is being sent, so that a slow client costs the memory of one.
     Pieces(Box<dyn Iterator<Item = Bytes> + Send>),
 }
 
@@ -36,7 +36,7 @@ impl Body {
         Self::default()
     }
 
-    /// A body of unknown length, made piece by piece at the reader's pace.
+    /// A body of unknown length, generated piece by piece at the pace of the client.
     pub fn pieces(pieces: impl Iterator<Item = Bytes> + Send + 'static) -> Self {
         Content::Pieces(Box::new(pieces)).into()
     }
@@ -50,12 +50,12 @@ impl Body {
         }
     }
 
-    /// Whether it is certain that nothing comes.
+    /// Whether it is certain that there are no bytes.
     pub fn is_empty(&self) -> bool {
         self.len() == Some(0)
     }
 
-    /// Lets a histogram observe how many bytes were sent, when the body is gone.
+    /// Lets a histogram observe the number of bytes sent when the body is dropped.
     pub fn observe_size(&mut self, size: &Histogram) {
         self.size = Some(size.clone());
     }

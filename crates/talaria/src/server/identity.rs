@@ -1,37 +1,37 @@
-//! The headers by which the gateway names itself on every response but the 101 (contract §3.8).
+//! The identity headers: `X-Talaria-*` and `Date`, on every response except the 101 (contract §3.8).
 
 use http::header::{DATE, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
 
-/// What this gateway is, as `build`, `server`, `region` and `flavor` of the configuration say.
+/// The identity headers, made of `build`, `server`, `region` and `flavor` of the configuration and the start time.
 #[derive(Clone, Debug)]
 pub struct Identity {
     headers: [(HeaderName, HeaderValue); 5],
 }
 
-/// A value that no header can hold.
+/// A value that cannot be sent in a header.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{key}` cannot be sent as a header: expected printable text")]
-pub struct InvalidIdentity {
+pub struct IdentityError {
     /// The configuration's key.
     pub key: &'static str,
 }
 
 impl Identity {
-    /// An identity that started at `start`.
+    /// The identity of a gateway that was started at `start`.
     ///
     /// # Errors
-    /// If one of the texts cannot be a header's value.
+    /// If one of the values cannot be sent in a header.
     pub fn new(
         build: &str,
         server: &str,
         region: &str,
         flavor: &str,
         start: Timestamp,
-    ) -> Result<Self, InvalidIdentity> {
-        let value = |key, text: &str| HeaderValue::from_str(text).map_err(|_| InvalidIdentity { key });
+    ) -> Result<Self, IdentityError> {
+        let value = |key, text: &str| HeaderValue::from_str(text).map_err(|_| IdentityError { key });
         let start = start.strftime("%d %b %y %H:%M UTC").to_string();
         Ok(Self {
             headers: [
@@ -44,7 +44,7 @@ impl Identity {
         })
     }
 
-    /// Puts these headers and the date on a response, unless it is the 101 of a device's upgrade.
+    /// Puts these headers and the date on a response, unless it is the 101 of an upgrade.
     pub(super) fn sign<B>(&self, response: &mut Response<B>) {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return;
@@ -55,7 +55,7 @@ impl Identity {
     }
 }
 
-/// hyper would put the date on the 101 too, which carries three headers only (contract §2.16).
+/// hyper would put the date on the 101 as well, which has three headers and no others (contract §2.16).
 fn set_date(headers: &mut HeaderMap) {
     let date = DateTimePrinter::new().timestamp_to_rfc9110_string(&Timestamp::now());
     if let Ok(date) = date.map_err(drop).and_then(|date| HeaderValue::try_from(date).map_err(drop)) {
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_response_carries_who_the_gateway_is_and_since_when() {
+    fn a_response_carries_the_identity_and_the_start_time() {
         let mut response = Response::new(());
         identity().sign(&mut response);
         let header = |name| response.headers()[name].to_str().unwrap();
@@ -93,8 +93,8 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_no_header_holds_is_named() {
+    fn the_key_of_an_invalid_value_is_named() {
         let error = Identity::new("1.0", "a\nb", "", "", Timestamp::UNIX_EPOCH).unwrap_err();
-        assert_eq!(error, InvalidIdentity { key: "server" });
+        assert_eq!(error, IdentityError { key: "server" });
     }
 }

@@ -11,14 +11,14 @@ use hyper::body::{Body as _, Incoming};
 use tokio::time::{Instant, timeout_at};
 
 use super::metrics::Connections;
-use super::{Body, Failure, reply};
+use super::{Body, ConnectionFailure, reply};
 
-/// What its server wants of a request that is still arriving, as an extension of the request.
+/// An extension of each request: until when its body has to arrive.
 #[derive(Clone, Debug)]
 pub(super) struct Arrival {
-    /// When all of it has to be there (`readTimeout`).
+    /// When the whole request has to have arrived (`readTimeout`).
     pub(super) deadline: Option<Instant>,
-    /// Where it is counted if it fails.
+    /// Counts a body that fails.
     pub(super) connections: Arc<Connections>,
 }
 
@@ -31,7 +31,7 @@ pub enum ReadError {
     /// It took too long.
     #[error("the body did not arrive in time")]
     TimedOut,
-    /// The client stopped sending, or what it sent is no body.
+    /// The client stopped sending, or the body is malformed.
     #[error("the body could not be read")]
     Broken,
 }
@@ -45,13 +45,13 @@ pub async fn read(request: Request<Incoming>, limit: usize) -> Result<(Parts, By
     let arrival = head.extensions.get::<Arrival>();
     let read = collect(body, limit, arrival.and_then(|arrival| arrival.deadline)).await;
     if let (Err(error), Some(arrival)) = (&read, arrival) {
-        arrival.connections.failed(error.failure());
+        arrival.connections.count_failure(error.failure());
     }
     Ok((head, read?))
 }
 
 async fn collect(body: Incoming, limit: usize, deadline: Option<Instant>) -> Result<Bytes, ReadError> {
-    // What is announced as too long is not even asked for (`Expect: 100-continue`).
+    // A body that is announced as too long is not read, so no `100 Continue` invites the client to send it.
     if body.size_hint().lower() > limit as u64 {
         return Err(ReadError::TooLarge(limit));
     }
@@ -68,16 +68,15 @@ async fn collect(body: Incoming, limit: usize, deadline: Option<Instant>) -> Res
 }
 
 impl ReadError {
-    /// What it counts as.
-    fn failure(self) -> Failure {
+    fn failure(self) -> ConnectionFailure {
         match self {
-            Self::TooLarge(_) => Failure::BodyTooLarge,
-            Self::TimedOut => Failure::SlowBody,
-            Self::Broken => Failure::BrokenBody,
+            Self::TooLarge(_) => ConnectionFailure::BodyTooLarge,
+            Self::TimedOut => ConnectionFailure::SlowBody,
+            Self::Broken => ConnectionFailure::BrokenBody,
         }
     }
 
-    /// The answer; as the rest of the body is still to come, the connection ends with it.
+    /// The response. The rest of the body may still arrive, so the connection is closed after it.
     pub fn into_response(self) -> Response<Body> {
         let status = match self {
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,

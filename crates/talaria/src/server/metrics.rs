@@ -1,10 +1,10 @@
-//! How many connections each server holds, and how many fail.
+//! The metrics of connections: how many each server has, how many it turned away, and why others failed.
 
 use std::sync::Arc;
 
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
-use super::Failure;
+use super::ConnectionFailure;
 use crate::telemetry::metrics::Metrics;
 
 /// The connection metrics of all servers (contract §10.10).
@@ -21,14 +21,14 @@ pub(super) struct Connections {
     limit: Option<usize>,
     active: IntGauge,
     rejected: IntCounter,
-    /// In the order of [`Failure::ALL`].
-    failures: [IntCounter; Failure::ALL.len()],
+    /// In the order of [`ConnectionFailure::ALL`].
+    failures: [IntCounter; ConnectionFailure::ALL.len()],
 }
 
-/// A connection's place among those that its server may hold. Whoever owns the connection keeps it until the end:
-/// for an upgraded connection that is the device's session.
+/// The permission for one open connection, counted against the server's limit until it is dropped. It moves with the
+/// socket: after an upgrade the device's session owns it.
 #[derive(Debug)]
-#[must_use = "dropping it says that the connection is gone"]
+#[must_use = "dropping it counts the connection as closed"]
 pub struct Permit(Option<Arc<Connections>>);
 
 impl ConnectionMetrics {
@@ -45,7 +45,7 @@ impl ConnectionMetrics {
             ),
             failures: family.counter_vec(
                 "connection_failures_total",
-                "The number of connections and requests that came to nothing",
+                "The number of connections and requests that failed",
                 &["server", "reason"],
             ),
         }
@@ -56,41 +56,42 @@ impl ConnectionMetrics {
             limit,
             active: self.active.with_label_values(&[server]),
             rejected: self.rejected.with_label_values(&[server]),
-            failures: Failure::ALL
+            failures: ConnectionFailure::ALL
                 .map(|failure| self.failures.with_label_values(&[server, failure.as_str()])),
         })
     }
 }
 
 impl Connections {
-    /// A place for one more connection, unless the limit is reached. Called by the accepting task alone.
-    pub(super) fn admit(self: &Arc<Self>) -> Option<Permit> {
+    /// Permits one more connection unless the limit is reached. Only the accepting task calls this, so that looking at the
+    /// gauge and raising it need not be one step.
+    pub(super) fn permit(self: &Arc<Self>) -> Option<Permit> {
         if self
             .limit
             .is_some_and(|limit| usize::try_from(self.active.get()).is_ok_and(|active| active >= limit))
         {
             self.rejected.inc();
-            self.failed(Failure::Limit);
+            self.count_failure(ConnectionFailure::Limit);
             return None;
         }
         self.active.inc();
         Some(Permit(Some(Arc::clone(self))))
     }
 
-    pub(super) fn failed(&self, failure: Failure) {
+    pub(super) fn count_failure(&self, failure: ConnectionFailure) {
         self.failures[failure as usize].inc();
     }
 }
 
 impl Permit {
-    /// A permit that counts nowhere, for connections that no server accepted: tests and simulations.
+    /// A permit that counts nowhere, for connections that no server accepted, as in tests.
     pub fn uncounted() -> Self {
         Self(None)
     }
 
-    pub(super) fn failed(&self, failure: Failure) {
+    pub(super) fn count_failure(&self, failure: ConnectionFailure) {
         if let Some(connections) = &self.0 {
-            connections.failed(failure);
+            connections.count_failure(failure);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! How often one address may connect.
+//! The limit on how often one address may connect.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How many addresses are remembered, in each of two generations.
-const GENERATION: usize = 32 * 1024;
+/// How many addresses are remembered in each of the two maps.
+const MAX_SOURCES: usize = 32 * 1024;
 
 /// How often one address may connect (`connectionRate`). Off by default: many devices may share one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,19 +18,19 @@ pub struct ConnectionRate {
     pub burst: u32,
 }
 
-/// Remembers who connected lately. Its memory is bounded: of more addresses than it remembers, those that have not
-/// come for the longest time start anew.
+/// The recent connections of each address (GCRA). Its memory is bounded: when `recent` is full it replaces `older`, so that
+/// the addresses that have not connected for the longest time are forgotten.
 #[derive(Debug)]
 pub(super) struct RateLimiter {
-    /// The time from one connection to the next.
+    /// The time between two connections at the allowed rate.
     interval: Duration,
-    /// How far ahead of the long run an address may be.
+    /// How far ahead of that rate an address may be.
     tolerance: Duration,
     recent: HashMap<Source, Instant>,
     older: HashMap<Source, Instant>,
 }
 
-/// Who is counted as one: an IPv4 address, or a /64 of IPv6, which is what one customer gets (RFC 6177).
+/// A client for this purpose: an IPv4 address or a /64 of IPv6, which one customer gets (RFC 6177).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Source(u64);
 
@@ -41,16 +41,16 @@ impl RateLimiter {
         Self { interval, tolerance, recent: HashMap::new(), older: HashMap::new() }
     }
 
-    /// Whether a connection from this address is within its rate, of which it then takes its part.
+    /// Whether a connection from this address is within the rate. If it is, it is counted.
     pub(super) fn allows(&mut self, address: IpAddr, now: Instant) -> bool {
         let source = Source::from(address);
-        // The time at which the address has made up for all its connections (GCRA).
+        // The time at which all connections of this address are paid for.
         let even =
             self.recent.get(&source).or_else(|| self.older.get(&source)).map_or(now, |even| now.max(*even));
         if even.duration_since(now) > self.tolerance {
             return false;
         }
-        if self.recent.len() >= GENERATION {
+        if self.recent.len() >= MAX_SOURCES {
             self.older = std::mem::take(&mut self.recent);
         }
         self.recent.insert(source, even + self.interval);
@@ -105,6 +105,6 @@ mod tests {
         for address in 0..200_000_u32 {
             assert!(limiter.allows(IpAddr::from(address.to_be_bytes()), now));
         }
-        assert!(limiter.recent.len() + limiter.older.len() <= 2 * GENERATION);
+        assert!(limiter.recent.len() + limiter.older.len() <= 2 * MAX_SOURCES);
     }
 }

@@ -1,4 +1,4 @@
-//! The plain responses that several paths give, as the reference's clients know them.
+//! Responses that several handlers give, in the form that clients of the reference know.
 
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
@@ -22,24 +22,24 @@ pub fn with_body(status: StatusCode, content_type: HeaderValue, body: impl Into<
     response
 }
 
-/// A plain text; the text ends as it is given.
+/// A plain text; no line feed is added.
 pub fn text(status: StatusCode, text: impl Into<Bytes>) -> Response<Body> {
     with_body(status, answer::TEXT, text.into())
 }
 
-/// `{"code": 404, "message": "…"}`, escaped (contract §14.16).
+/// An error as JSON, `{"code": 404, "message": "…"}`, escaped (contract §14.16).
 pub fn json_error(status: StatusCode, message: &str) -> Response<Body> {
     with_body(status, answer::JSON, answer::json_error(status, message))
 }
 
-/// What an unknown path gets.
+/// The response to an unknown path.
 pub fn not_found() -> Response<Body> {
     let mut response = text(StatusCode::NOT_FOUND, "404 page not found\n");
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, answer::NO_SNIFF);
     response
 }
 
-/// What a path gets that knows other methods only.
+/// The response to a known path with a method that it does not have.
 pub fn method_not_allowed(allow: &'static str) -> Response<Body> {
     let mut response = empty(StatusCode::METHOD_NOT_ALLOWED);
     response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));

@@ -1,50 +1,46 @@
-//! The checks of every request before its path matters: those of [`request_checks`], and the server's keys.
+//! The checks of every request before its path matters: those of [`request_checks`], then the server's [`Guard`].
 
-use http::header::{AUTHORIZATION, CONNECTION, HeaderValue};
+use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response};
 use talaria_protocol::request_checks::{self, RequestError};
 
-use super::{Body, Config, Failure, reply};
-use crate::auth::Refusal;
-use crate::auth::basic::CHALLENGE;
-use crate::server::primary::ApiVersion;
+use super::body::Body;
+use super::connection_failure::ConnectionFailure;
+use super::handler::Guard;
+use super::reply;
 
-/// A request is rejected, whatever it asks for.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+/// Why a request is rejected, whatever its path.
 pub(super) enum CheckError {
-    /// By its header.
-    #[error(transparent)]
-    Request(#[from] RequestError),
-    /// By its credentials, or because it has none.
-    #[error(transparent)]
-    Credentials(#[from] Refusal),
+    /// Its header is malformed.
+    Request(RequestError),
+    /// It does not pass the server's guard, which made this response.
+    Guard(Box<Response<Body>>),
 }
 
 /// Checks the header of a request.
-pub(super) fn check<B>(request: &Request<B>, config: &Config, is_ambiguous: bool) -> Result<(), CheckError> {
-    request_checks::check(request.version(), request.headers(), is_ambiguous)?;
-    if let Some(keys) = &config.keys {
-        keys.check(request.headers().get(AUTHORIZATION))?;
-    }
-    Ok(())
+pub(super) fn check<B>(
+    request: &Request<B>,
+    guard: Option<&dyn Guard>,
+    is_ambiguous: bool,
+) -> Result<(), CheckError> {
+    request_checks::check(request.version(), request.headers(), is_ambiguous).map_err(CheckError::Request)?;
+    guard.map_or(Ok(()), |guard| guard.check(request.headers())).map_err(CheckError::Guard)
 }
 
 impl CheckError {
-    /// What it counts as.
-    pub(super) fn failure(&self) -> Failure {
+    pub(super) fn failure(&self) -> ConnectionFailure {
         match self {
-            Self::Request(_) => Failure::Malformed,
-            Self::Credentials(_) => Failure::Unauthorized,
+            Self::Request(_) => ConnectionFailure::Malformed,
+            Self::Guard(_) => ConnectionFailure::Unauthorized,
         }
     }
 
-    /// The answer.
-    pub(super) fn response(&self) -> Response<Body> {
+    pub(super) fn into_response(self) -> Response<Body> {
         match self {
-            Self::Credentials(refusal) => refusal.response(ApiVersion::V3, CHALLENGE),
+            Self::Guard(response) => *response,
             Self::Request(error) => {
                 let mut response = reply::text(error.status(), error.to_string());
-                // Where this request ends is not certain.
+                // It is not certain where this request ends and the next one begins.
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 response
             }

@@ -1,4 +1,4 @@
-//! The way of a socket from the HTTP connection that it began as to the session that keeps it.
+//! Takes the socket out of a connection that was upgraded, so that nothing of HTTP stays with it.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -13,31 +13,31 @@ use super::Permit;
 use super::stream::Stream;
 use super::transport::Transport;
 
-/// A connection that has left HTTP behind.
+/// An upgraded connection.
 #[derive(Debug)]
 pub struct Taken {
     /// The socket.
     pub socket: Socket,
-    /// What the client had already sent behind its request; usually nothing.
+    /// The bytes that followed the request and were already read; usually none.
     pub read_ahead: Bytes,
 }
 
-/// An upgraded connection's socket. It counts among its server's connections until it is dropped; HTTP's timeouts
-/// are gone.
+/// The socket of an upgraded connection. It counts as one of its server's connections until it is dropped. HTTP's timeouts
+/// do not apply any more.
 #[derive(Debug)]
 pub struct Socket {
     inner: Transport,
     _permit: Permit,
 }
 
-/// Takes the socket out of an upgraded connection, leaving nothing of HTTP's buffers behind.
+/// Takes the socket out of an upgraded connection and frees HTTP's buffers.
 ///
 /// # Errors
-/// Gives the connection back if it is none that a [`Server`](super::Server) accepted.
+/// Gives the connection back if no [`Server`](super::Server) accepted it.
 pub fn take(upgraded: Upgraded) -> Result<Taken, Upgraded> {
     let parts = upgraded.downcast::<TokioIo<Stream>>()?;
     let (inner, permit) = parts.io.into_inner().into_parts();
-    // A copy, since the original holds on to the whole buffer that the request was read into.
+    // A copy, because the original keeps the whole buffer that the request was read into.
     let read_ahead =
         if parts.read_buf.is_empty() { Bytes::new() } else { Bytes::copy_from_slice(&parts.read_buf) };
     Ok(Taken { socket: Socket { inner, _permit: permit }, read_ahead })

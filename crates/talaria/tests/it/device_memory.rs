@@ -21,11 +21,13 @@ use rustls::pki_types::ServerName;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConnection, StreamOwned};
 use talaria::device::{Config, Device, Events, Manager, session_id};
+use talaria::primary::upgrade;
 use talaria::server::{self, Address, Body, ConnectionMetrics, Handler, Identity, Server, tls};
 use talaria::telemetry::metrics::Metrics;
 use talaria_protocol::claims::Claims;
 use talaria_protocol::connect::Candidate;
 use talaria_protocol::session::CloseReason;
+use talaria_protocol::ws::handshake;
 use wrp::MessageRef;
 
 use crate::support::certificates::Authority;
@@ -84,7 +86,8 @@ impl Handler for Devices {
     async fn handle(&self, request: Request<Incoming>) -> Response<Body> {
         let candidate = Candidate::new(request.headers(), session_id::random()).expect("a device's name");
         let candidate = candidate.with_claims(Some(self.claims.clone())).expect("good claims");
-        self.manager.upgrade(request, candidate)
+        let accept = handshake::check(request.method(), request.headers()).expect("a handshake");
+        upgrade::switch_protocols(&self.manager, request, accept, candidate.into_identity())
     }
 }
 

@@ -116,7 +116,7 @@ async fn of_two_devices_the_one_that_a_filter_turns_away_is_not_in_kafka_and_is_
     .await;
     gateway.signal("-TERM");
     assert!(gateway.ended().await.success());
-    gateway.logged("stopped, everything is delivered").await;
+    gateway.logged("stopped, everything was delivered").await;
     assert_eq!(kafka.records("wrp-reboot", 2, Duration::from_secs(1)).unwrap().len(), 1);
     assert!(kafka.records("wrp-secrets", 1, Duration::from_secs(1)).unwrap().is_empty());
 }

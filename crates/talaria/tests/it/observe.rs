@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use flate2::read::GzDecoder;
 use talaria::device::DeviceMetrics;
-use talaria::server::observe::{HealthPage, MetricsPage};
+use talaria::observe::{HealthPage, MetricsPage};
 use talaria::server::{ConnectionMetrics, Handler, Server};
 use talaria::telemetry::health::Health;
 use talaria::telemetry::metrics::Metrics;

@@ -8,7 +8,9 @@ use bytes::Bytes;
 use hyper::body::Incoming;
 use parking_lot::Mutex;
 use talaria::auth::BasicKeys;
-use talaria::server::{Body, Config, ConnectionMetrics, Handler, Running, Server, incoming, reply, upgrade};
+use talaria::server::{
+    Body, Config, ConnectionMetrics, Handler, RunningServer, Server, incoming, reply, upgrade,
+};
 use talaria::telemetry::metrics::Metrics;
 use talaria_protocol::answer::TEXT;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -32,7 +34,7 @@ struct Paths {
 }
 
 struct Fixture {
-    server: Running,
+    server: RunningServer,
     metrics: Metrics,
     asked: mpsc::UnboundedReceiver<()>,
     let_answer: Arc<Notify>,
@@ -352,8 +354,8 @@ async fn without_keep_alive_each_response_ends_its_connection() {
 
 #[tokio::test]
 async fn a_guarded_server_answers_only_who_shows_its_key() {
-    let keys = BasicKeys::parse(["dXNlcjpwYXNz"]).unwrap();
-    let fixture = start(Config { keys, ..any_port() });
+    let keys = BasicKeys::parse(["dXNlcjpwYXNz"]).unwrap().unwrap();
+    let fixture = start(Config { guard: Some(Arc::new(keys)), ..any_port() });
     for (authorization, status) in [
         ("", 401),
         ("Authorization: Basic d3Jvbmc6d3Jvbmc=\r\n", 401),

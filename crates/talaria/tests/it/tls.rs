@@ -12,7 +12,7 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, HandshakeKind, ProtocolVersion};
 use talaria::server::tls::{self, Version, Versions};
 use talaria::server::{
-    Body, Config, ConnectionMetrics, ConnectionRate, Handler, Running, Server, incoming, reply,
+    Body, Config, ConnectionMetrics, ConnectionRate, Handler, RunningServer, Server, incoming, reply,
 };
 use talaria::telemetry::metrics::Metrics;
 use talaria_protocol::answer::TEXT;
@@ -58,7 +58,7 @@ impl IntoResponse for Body {
 }
 
 struct Fixture {
-    server: Running,
+    server: RunningServer,
     metrics: Metrics,
 }
 

@@ -1,18 +1,20 @@
+//! One check: a claim of the device, a value to compare it with, and an operator.
+
 use serde_json::{Map, Value};
 use wrp::MessageRef;
 
-use super::Verdict;
 use super::operand::{Field, Operand};
 use super::path::Path;
+use super::verdict::Verdict;
 
 /// One comparison of a device's claim with a message.
 #[derive(Clone, Debug)]
 pub struct Check {
-    /// What the log calls it (`name`).
+    /// Its name in the log (`name`).
     pub name: Box<str>,
-    /// The device's side, which is the left one (`deviceCredentialPath`).
+    /// The device's claim, on the left side (`deviceCredentialPath`).
     pub device: Path,
-    /// The other side (`inputValue` or `wrpCredentialPath`).
+    /// The right side (`inputValue` or `wrpCredentialPath`).
     pub other: Side,
     /// How they are compared (`op`).
     pub operator: Operator,
@@ -27,20 +29,20 @@ pub enum Side {
     Value(Operand),
     /// A field of the message.
     Field(Field),
-    /// A field that no message has: every message fails the check.
+    /// A field that no message has, so that every message fails the check.
     NoField,
 }
 
 /// How two values are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operator {
-    /// Two lists share an item.
+    /// Two lists have an item in common.
     Intersects,
-    /// The left one is a list that has the right one as an item.
+    /// The left one is a list that contains the right one.
     Contains,
-    /// Both are of one type and value.
+    /// Both have the same type and value.
     Equal,
-    /// As whole numbers, the left one is greater.
+    /// The left one is greater, both as whole numbers.
     Greater,
 }
 
@@ -67,7 +69,7 @@ impl Check {
 }
 
 impl Operator {
-    /// The operator of this name.
+    /// The operator with this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Operator> {
         match name {
@@ -79,7 +81,7 @@ impl Operator {
         }
     }
 
-    /// Whether it holds; `None` if these are no values that it compares.
+    /// Whether it holds; none if it cannot compare these values.
     fn holds(self, left: &Operand, right: &Operand) -> Option<bool> {
         match self {
             Operator::Intersects => {

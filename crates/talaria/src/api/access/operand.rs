@@ -1,33 +1,33 @@
-//! What checks compare, with the types of the Go gateway: equality is one of type and value there, and programs that
-//! rely on it must be let through or held back alike (contract §3.9).
+//! The values that checks compare, with the types of the Go gateway. There, equal values have the same type, and the same
+//! messages must pass here (contract §3.9).
 
 use serde_json::Value;
 use wrp::{MessageRef, Strings, Text};
 
 use talaria_protocol::go::cast::{float_to_int, text_to_int};
 
-/// A value that is compared.
+/// A value to compare.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Operand {
-    /// A truth.
+    /// A boolean.
     Bool(bool),
-    /// A whole number: of the configuration or a message. No number of a token is one, they are all floats.
+    /// A whole number of the configuration or of a message. The numbers of a token are all floats.
     Int(i64),
-    /// A number of a token, or one with a fraction.
+    /// A number of a token, or a number with a fraction.
     Float(f64),
-    /// A text. Those of messages need not be UTF-8.
+    /// A text. The texts of messages need not be UTF-8.
     Text(Box<[u8]>),
     /// A list of a token or of the configuration.
     List(Vec<Operand>),
-    /// A message's list of texts. It equals no [`List`](Operand::List), but shares items with one.
+    /// A message's list of texts. It is never equal to a [`List`](Operand::List), but may have items in common with one.
     Texts(Vec<Operand>),
-    /// An object: it can be equal, and no more.
+    /// An object, which can only be tested for equality.
     Object(Vec<(Box<str>, Operand)>),
-    /// What a message has and nothing equals: a map, a number that may be absent.
+    /// A value that is equal to nothing: a map of a message, a number that may be absent.
     Opaque,
 }
 
-/// A field of a message, by the name that it has in the Go gateway.
+/// A field of a message by its name in the Go gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Field {
     /// `Type`
@@ -48,7 +48,7 @@ pub enum Field {
     RequestDeliveryResponse,
     /// `Headers`
     Headers,
-    /// `Metadata`, `Spans`, `IncludeSpans`, `Payload`: there, but not to be compared.
+    /// `Metadata`, `Spans`, `IncludeSpans`, `Payload`, which cannot be compared.
     Incomparable,
     /// `Path`
     Path,
@@ -65,7 +65,7 @@ pub enum Field {
 }
 
 impl Field {
-    /// The field of this name, in this very case. The fields of fields have no names.
+    /// The field with this name, in exactly this case. There are no names for fields of fields.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Field> {
         Some(match name {
@@ -89,7 +89,7 @@ impl Field {
         })
     }
 
-    /// The message's value. An absent list is an empty one, as in Go.
+    /// The message's value. An absent list counts as empty, as in Go.
     #[must_use]
     pub fn of(self, message: &MessageRef<'_>) -> Operand {
         let text = |text: Text<'_>| Operand::Text(text.as_bytes().into());
@@ -119,7 +119,7 @@ impl Field {
 }
 
 impl Operand {
-    /// A value of a token, as Go reads JSON.
+    /// A value of a token as Go reads JSON.
     #[must_use]
     pub fn from_claim(value: &Value) -> Operand {
         match value {
@@ -134,7 +134,7 @@ impl Operand {
         }
     }
 
-    /// Whether both are of one type and value (`reflect.DeepEqual`).
+    /// Whether both have the same type and value (`reflect.DeepEqual`).
     #[must_use]
     pub fn equals(&self, other: &Operand) -> bool {
         match (self, other) {
@@ -161,7 +161,7 @@ impl Operand {
         }
     }
 
-    /// The value as a whole number (`cast.ToInt64E`), if it can be one.
+    /// The value as a whole number (`cast.ToInt64E`), if it can be converted.
     #[must_use]
     pub fn to_int(&self) -> Option<i64> {
         match self {

@@ -1,6 +1,8 @@
+//! Paths to values in the claims of a token.
+
 use serde_json::{Map, Value};
 
-/// The way to a value in a token's claims: keys, and `[0]` for the first item of a list.
+/// The path to a value in a token's claims: keys, and `[0]` for the first item of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Path(Box<[Box<str>]>);
 
@@ -12,7 +14,7 @@ impl Path {
         Path(parts.into_iter().map(Box::from).collect())
     }
 
-    /// The value there; a null is none.
+    /// The value at the path; none if it is null.
     #[must_use]
     pub fn find<'a>(&self, claims: &'a Map<String, Value>) -> Option<&'a Value> {
         let (first, rest) = self.0.split_first()?;

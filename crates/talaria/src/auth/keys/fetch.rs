@@ -1,8 +1,8 @@
 //! Requests to key servers.
 //!
-//! They are few, small and outside of any device's way, so a blocking client does: a thread of the runtime's pool for
-//! each, of which there are never more than [`AT_ONCE`]. Redirects are not followed: a key comes from where the
-//! configuration says. Bodies are taken as they are; a compressed one is never unpacked.
+//! They are few and small, and no device waits for one after it has connected, so a blocking client is enough: each request
+//! takes a thread of the runtime's pool, and there are at most [`MAX_REQUESTS`]. Redirects are not followed, because the
+//! configuration says where a key comes from. Compressed bodies are never decompressed.
 
 use std::io;
 use std::sync::Arc;
@@ -13,17 +13,17 @@ use tokio::sync::Semaphore;
 use ureq::Agent;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
-use super::Config;
+use super::config::Config;
 
-/// How many requests are made at the same time.
-const AT_ONCE: usize = 8;
+/// How many requests run at the same time.
+const MAX_REQUESTS: usize = 8;
 
 #[derive(Debug)]
 pub(super) struct Fetcher {
     agent: Agent,
     timeout: Duration,
     min_rsa_bits: MinRsaBits,
-    turns: Arc<Semaphore>,
+    slots: Arc<Semaphore>,
 }
 
 impl Fetcher {
@@ -34,7 +34,7 @@ impl Fetcher {
             .max_redirects(0)
             .max_redirects_will_error(false)
             .max_response_header_size(16 * 1024)
-            .max_idle_connections(AT_ONCE)
+            .max_idle_connections(MAX_REQUESTS)
             .timeout_global(Some(config.timeout))
             .user_agent("talaria")
             .accept(
@@ -47,56 +47,56 @@ impl Fetcher {
             agent: agent.build().new_agent(),
             timeout: config.timeout,
             min_rsa_bits: config.min_rsa_bits,
-            turns: Arc::new(Semaphore::new(AT_ONCE)),
+            slots: Arc::new(Semaphore::new(MAX_REQUESTS)),
         }
     }
 
-    /// Fetches a document, and reads it.
+    /// Fetches and parses a document.
     pub(super) async fn fetch(&self, url: String) -> Result<Document, KeyError> {
-        let turn = tokio::time::timeout(self.timeout, Arc::clone(&self.turns).acquire_owned()).await;
-        let Ok(Ok(turn)) = turn else { return Err(KeyError::Busy) };
+        let slot = tokio::time::timeout(self.timeout, Arc::clone(&self.slots).acquire_owned()).await;
+        let Ok(Ok(slot)) = slot else { return Err(KeyError::Busy) };
         let (agent, least) = (self.agent.clone(), self.min_rsa_bits);
         let fetching = tokio::task::spawn_blocking(move || {
             let fetched = fetch(&agent, &url, least);
-            drop(turn);
+            drop(slot);
             fetched
         });
         match fetching.await {
             Ok(fetched) => fetched,
-            // The runtime ends, or the client panicked.
+            // The runtime is being shut down, or the client panicked.
             Err(error) => Err(FetchError::Unreachable(error.to_string().into()).into()),
         }
     }
 
-    /// Begins no more requests.
+    /// Starts no more requests.
     pub(super) fn close(&self) {
-        self.turns.close();
+        self.slots.close();
     }
 }
 
 fn fetch(agent: &Agent, url: &str, least: MinRsaBits) -> Result<Document, KeyError> {
-    let mut response = agent.get(url).call().map_err(failure)?;
+    let mut response = agent.get(url).call().map_err(fetch_error)?;
     if response.status() != http::StatusCode::OK {
         return Err(FetchError::Status(response.status().as_u16()).into());
     }
     let content_type = response.headers().get(http::header::CONTENT_TYPE);
     let content_type = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
     let body = response.body_mut().with_config().limit(LONGEST_DOCUMENT as u64).read_to_vec();
-    Ok(Document::read(&content_type, &body.map_err(failure)?, least)?)
+    Ok(Document::read(&content_type, &body.map_err(fetch_error)?, least)?)
 }
 
-fn failure(error: ureq::Error) -> FetchError {
+fn fetch_error(error: ureq::Error) -> FetchError {
     match error {
         ureq::Error::Timeout(_) => FetchError::Timeout,
         ureq::Error::BodyExceedsLimit(_) => FetchError::TooLong,
         ureq::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut => FetchError::Timeout,
         ureq::Error::Io(error) => FetchError::Unreachable(error.to_string().into()),
-        ureq::Error::BadUri(_) => FetchError::Unreachable("the URL is none".into()),
+        ureq::Error::BadUri(_) => FetchError::Unreachable("the URL is invalid".into()),
         error => FetchError::Unreachable(error.to_string().into()),
     }
 }
 
-/// The system's authorities, and the cryptography of the rest of this program.
+/// The system's authorities, and the same cryptography as everywhere else in the gateway.
 fn tls() -> TlsConfig {
     let found = rustls_native_certs::load_native_certs();
     for error in &found.errors {

@@ -1,4 +1,4 @@
-//! Keys' metrics and log lines (contract §10.12).
+//! The metrics and log lines of keys (contract §10.12).
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -10,14 +10,13 @@ use talaria_protocol::keys::{Document, KeyError, KeyId, Known, Template};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::throttle::Throttle;
 
-/// How many key ids are told apart in metrics. An id is a stranger's choice; only those of keys that were found get a
-/// series of their own, and only so many.
-const MOST_LABELS: usize = 64;
+/// How many key ids get a series of their own. A stranger chooses the id, so only ids whose key was found get one.
+const MAX_LABELS: usize = 64;
 
-/// Stands for every other key id.
+/// The label of all other key ids.
 const OTHER: &str = "other";
 
-/// Handles for all that happens with keys.
+/// Handles of the key metrics.
 #[derive(Clone, Debug)]
 pub struct KeyMetrics {
     refreshes: IntCounterVec,
@@ -36,8 +35,12 @@ impl KeyMetrics {
         let counter = |name, help, labels: &[&str]| family.counter_vec(name, help, labels);
         let resolve = ["source", "keyID"];
         Self {
-            refreshes: counter("keys_refresh_total", "Fetches of the sources of keys", &["source"]),
-            refreshed_keys: family.gauge_vec("keys_refresh_keys", "Keys that a source gave", &["source"]),
+            refreshes: counter("keys_refresh_total", "Fetches of key sources", &["source"]),
+            refreshed_keys: family.gauge_vec(
+                "keys_refresh_keys",
+                "Keys in the latest document of a source",
+                &["source"],
+            ),
             refresh_errors: counter("keys_refresh_error_total", "Failed fetches of sources", &["source"]),
             resolves: counter("keys_resolve_total", "Fetches of single keys", &resolve),
             resolve_errors: counter("keys_resolve_error_total", "Failed fetches of single keys", &resolve),
@@ -64,7 +67,7 @@ impl KeyMetrics {
         }
     }
 
-    /// A key was fetched, or was not.
+    /// The fetch of a key has ended.
     pub(super) fn resolved(&self, source: Option<&Template>, id: &KeyId, outcome: &Result<Known, KeyError>) {
         let uri = source.map(ToString::to_string).unwrap_or_default();
         let label = if self.has_label(id, outcome.is_ok()) { id.as_str() } else { OTHER };
@@ -81,7 +84,7 @@ impl KeyMetrics {
         }
     }
 
-    /// A source was fetched, or was not.
+    /// The fetch of a source has ended.
     pub(super) fn refreshed(&self, source: &Template, error: Option<&KeyError>, keys: Option<usize>) {
         let uri = source.to_string();
         self.refreshes.with_label_values(&[&uri]).inc();
@@ -91,13 +94,13 @@ impl KeyMetrics {
         }
         if let Some(error) = error {
             self.refresh_errors.with_label_values(&[&uri]).inc();
-            tracing::warn!(uri, %error, "key refresh failed, the keys of last time stay in use");
+            tracing::warn!(uri, %error, "key refresh failed, the previous keys stay in use");
         }
     }
 
     fn has_label(&self, id: &KeyId, is_found: bool) -> bool {
         let mut labels = self.labels.lock();
-        if is_found && labels.len() < MOST_LABELS {
+        if is_found && labels.len() < MAX_LABELS {
             labels.insert(id.clone());
         }
         labels.contains(id)

@@ -1,4 +1,4 @@
-//! The refresh sources: documents that one task fetches again and again. What a source gives replaces what it gave before.
+//! The refresh sources: documents that one task fetches periodically. Each document replaces the previous one of its source.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,7 +9,8 @@ use talaria_protocol::keys::{Document, Key, KeyId, Known};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::{Shared, Source, now};
+use super::config::Source;
+use super::{Shared, now};
 
 /// The keys of one source, by their names.
 type Named = HashMap<KeyId, Known>;
@@ -22,7 +23,7 @@ pub(super) struct Refreshed {
 }
 
 impl Refreshed {
-    /// No keys; `is_done` if there are no sources to wait for.
+    /// No keys yet. `is_done` if there are no sources to wait for.
     pub(super) fn new(is_done: bool) -> Self {
         Self { by_source: ArcSwap::default(), first_round: watch::Sender::new(is_done) }
     }
@@ -31,16 +32,15 @@ impl Refreshed {
         self.by_source.load().iter().find_map(|named| named.get(id).cloned())
     }
 
-    /// Waits until every source has been asked once.
+    /// Waits until every source has been fetched once, or the time is over.
     pub(super) async fn first_round(&self, within: Duration) {
         let mut done = self.first_round.subscribe();
-        let waiting = timeout(within, done.wait_for(|done| *done));
-        // If it takes longer, what is there has to do.
-        let _ = waiting.await;
+        // When the time is over, the keys of the sources that have answered are used.
+        let _ = timeout(within, done.wait_for(|done| *done)).await;
     }
 }
 
-/// Fetches every source when it is due, for ever.
+/// Fetches each source when it is due. Never ends by itself.
 pub(super) async fn run(shared: Arc<Shared>) {
     let sources = &shared.config.sources;
     let mut kept: Vec<Arc<Named>> = vec![Arc::default(); sources.len()];
@@ -66,8 +66,8 @@ pub(super) async fn run(shared: Arc<Shared>) {
 
 impl Source {
     /// The time to the next fetch.
-    fn pause(&self, went_well: bool) -> Duration {
-        let interval = if went_well { self.interval } else { self.min_interval };
+    fn pause(&self, succeeded: bool) -> Duration {
+        let interval = if succeeded { self.interval } else { self.min_interval };
         let varied = interval.mul_f64((1.0 + self.jitter * random()).max(0.0));
         varied.max(self.min_interval.min(interval))
     }
@@ -82,10 +82,10 @@ fn by_name(keys: impl Iterator<Item = (KeyId, Key)>) -> Named {
     named.into_iter().map(|(id, keys)| (id, Known { keys: keys.into(), fetched })).collect()
 }
 
-/// From -1 to 1.
+/// A random number from -1 to 1.
 fn random() -> f64 {
     let mut bytes = [0; 4];
-    // Without random bytes the interval is not varied, which harms nobody.
+    // Without random bytes the interval does not vary.
     let is_filled = aws_lc_rs::rand::fill(&mut bytes).is_ok();
     if is_filled { f64::from(i32::from_ne_bytes(bytes)) / -f64::from(i32::MIN) } else { 0.0 }
 }

@@ -15,7 +15,7 @@ pub(super) fn read(section: &Section<'_>) -> Filter {
 }
 
 /// The convey keys that filters use and that are not kept for every device anyway, without duplicates.
-pub(in crate::config) fn convey_keys(config: &wrpkafka::Config) -> Vec<String> {
+pub(crate) fn convey_keys(config: &wrpkafka::Config) -> Vec<String> {
     let keys = config.dynamic.topic_map.iter().flat_map(|route| route.filter.keys());
     let mut wanted: Vec<_> = keys
         .filter_map(|key| match DeviceKey::parse(key) {
@@ -120,14 +120,14 @@ mod tests {
         };
         assert_eq!(kafka.dynamic.topic_map[0].filter, expected);
         // Only the convey keys that a filter uses are kept in addition to the common ones.
-        assert_eq!(loaded.config.device.convey_keys, ["slot"]);
+        assert_eq!(loaded.config.convey_keys, ["slot"]);
     }
 
     #[test]
     fn the_sample_filters_nothing() {
         let loaded = load_text("kafka: {enabled: true, brokers: [\"kafka:9092\"]}", &[]).unwrap();
         assert!(loaded.config.kafka.unwrap().dynamic.topic_map[0].filter.is_empty());
-        assert!(loaded.config.device.convey_keys.is_empty());
+        assert!(loaded.config.convey_keys.is_empty());
     }
 
     #[test]

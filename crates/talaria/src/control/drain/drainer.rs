@@ -1,3 +1,5 @@
+//! Carries out one drain at a time, in a task of its own, and reports its progress.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,75 +12,75 @@ use tokio::task::{AbortHandle, yield_now};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use tracing::info;
 
-use super::walk::{Look, Walk};
+use super::walk::{Step, Walk};
 use crate::control::ControlMetrics;
 use crate::device::Registry;
 
-/// How many devices a drain looks at before it lets others have the thread.
-const LOOKS_AT_ONCE: usize = 256;
+/// How many devices a drain checks before other tasks have their turn.
+const CHECKS_AT_ONCE: usize = 256;
 
-/// Carries out drains, one at a time, and remembers the latest. Dropped, it ends the one that is running.
+/// Carries out one drain at a time and remembers the latest. Dropping it ends the running one.
 #[derive(Debug)]
 pub struct Drainer {
     registry: Arc<Registry>,
     metrics: ControlMetrics,
-    latest: Mutex<Option<Running>>,
+    latest: Mutex<Option<LatestJob>>,
 }
 
-/// A job and how far it has come.
+/// A job and its progress.
 #[derive(Clone, Debug)]
 pub struct Status {
     /// Whether it is running.
     pub is_active: bool,
-    /// What it is.
+    /// The job.
     pub job: Job,
-    /// How far it has come.
+    /// Its progress.
     pub progress: Progress,
 }
 
-/// How far a job has come.
+/// The progress of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
-    /// Devices that met the conditions.
+    /// How many devices met the conditions.
     pub visited: u64,
-    /// Those of them that were sent away; the others were leaving anyway.
+    /// How many of them were closed; the others were already closing.
     pub drained: u64,
-    /// When it began.
+    /// When it started.
     pub started: Timestamp,
-    /// When it ended, if it has.
+    /// When it finished, if it has.
     pub finished: Option<Timestamp>,
 }
 
-/// A drain is running: there can be no other.
+/// A drain is running, so that no other one can be started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a drain operation is already running")]
-pub struct AlreadyRunning;
+pub struct AlreadyRunningError;
 
-/// The drainer's end of a job.
+/// The latest job, as the drainer has it.
 #[derive(Debug)]
-struct Running {
+struct LatestJob {
     run: Arc<Run>,
     stop: watch::Sender<bool>,
     task: AbortHandle,
 }
 
-/// What a job's task and its drainer share.
+/// The latest job, as its task and the drainer share it.
 #[derive(Debug)]
 struct Run {
     job: Job,
     visited: AtomicU64,
     drained: AtomicU64,
     started: Timestamp,
-    /// When it ended: told when its task is gone, however that came about.
+    /// When it finished. Set when its task is dropped, for whatever reason.
     finished: watch::Sender<Option<Timestamp>>,
     metrics: ControlMetrics,
 }
 
-/// Tells that a job has ended when it is dropped.
-struct Ending(Arc<Run>);
+/// The task of a job. Dropping it marks the job as finished.
+struct DrainTask(Arc<Run>);
 
 impl Drainer {
-    /// Drains the devices of this registry.
+    /// A drainer of the devices of this registry.
     #[must_use]
     pub fn new(registry: Arc<Registry>, metrics: ControlMetrics) -> Drainer {
         Drainer { registry, metrics, latest: Mutex::new(None) }
@@ -87,48 +89,48 @@ impl Drainer {
     /// Starts a job in a task of its own. Needs a runtime.
     ///
     /// # Errors
-    /// If one is running.
-    pub fn start(&self, order: &Order) -> Result<Job, AlreadyRunning> {
+    /// If another one is running.
+    pub fn start(&self, order: &Order) -> Result<Job, AlreadyRunningError> {
         let mut latest = self.latest.lock();
         if latest.as_ref().is_some_and(|latest| latest.run.is_active()) {
-            return Err(AlreadyRunning);
+            return Err(AlreadyRunningError);
         }
         let job = Job::of(order, self.registry.len());
         let run = Arc::new(Run::new(job.clone(), self.metrics.clone()));
         let walk = Walk::new(&self.registry, &job.selection);
         let (stop, stopped) = watch::channel(false);
-        self.metrics.is_draining(true);
+        self.metrics.set_draining(true);
         info!(job = %serde_json::Value::from(job.describe()), "drain started");
-        let task = tokio::spawn(Ending(Arc::clone(&run)).drain(walk, stopped)).abort_handle();
-        *latest = Some(Running { run, stop, task });
+        let task = tokio::spawn(DrainTask(Arc::clone(&run)).drain(walk, stopped)).abort_handle();
+        *latest = Some(LatestJob { run, stop, task });
         Ok(job)
     }
 
-    /// How many devices an order would find now, and the job that it would be. Closes nobody, and needs no other drain
-    /// to have ended.
+    /// The job that an order would be now, and how many devices it would find. Closes no device, and works while a drain is
+    /// running.
     pub async fn count(&self, order: &Order) -> (Job, u64) {
         let job = Job::of(order, self.registry.len());
         let mut walk = Walk::new(&self.registry, &job.selection);
         let mut matching = 0;
         loop {
-            for _ in 0..LOOKS_AT_ONCE {
-                match walk.look() {
-                    Look::Match(_) => matching += 1,
-                    Look::Other => {}
-                    Look::End => return (job, matching),
+            for _ in 0..CHECKS_AT_ONCE {
+                match walk.next() {
+                    Step::Match(_) => matching += 1,
+                    Step::Other => {}
+                    Step::End => return (job, matching),
                 }
             }
             yield_now().await;
         }
     }
 
-    /// The latest job, if there was any.
+    /// The latest job, if there was one.
     pub fn status(&self) -> Option<Status> {
         self.latest.lock().as_ref().map(|latest| latest.run.status())
     }
 
-    /// Ends the job that is running, and waits for its end; the devices that it has not reached stay. Whether one was
-    /// running.
+    /// Cancels the running job and waits for its end; devices that it has not reached stay connected. Returns whether a job
+    /// was running.
     pub async fn cancel(&self) -> bool {
         let mut finished = {
             let latest = self.latest.lock();
@@ -136,7 +138,7 @@ impl Drainer {
             latest.stop.send_replace(true);
             latest.run.finished.subscribe()
         };
-        // The sender lives as long as the latest job does: another one can only begin when this one has ended.
+        // The sender cannot be gone: it lives as long as the latest job, and another job starts only after this one.
         let _ = finished.wait_for(Option::is_some).await;
         true
     }
@@ -177,13 +179,13 @@ impl Run {
         Status { is_active: finished.is_none(), job: self.job.clone(), progress }
     }
 
-    /// Sends up to `most` devices away; how many that were, and whether there may be more.
+    /// Closes up to `most` devices. Returns how many met the conditions, and whether there may be more.
     async fn batch(&self, most: u64, walk: &mut Walk, stopped: &watch::Receiver<bool>) -> (u64, bool) {
         let mut visited = 0;
         while visited < most {
-            for _ in 0..LOOKS_AT_ONCE {
-                match walk.look() {
-                    Look::Match(device) => {
+            for _ in 0..CHECKS_AT_ONCE {
+                match walk.next() {
+                    Step::Match(device) => {
                         visited += 1;
                         self.visited.fetch_add(1, Ordering::AcqRel);
                         if device.close(Reason::Drained.into()) {
@@ -191,8 +193,8 @@ impl Run {
                             self.metrics.count_drained(1);
                         }
                     }
-                    Look::Other => {}
-                    Look::End => return (visited, false),
+                    Step::Other => {}
+                    Step::End => return (visited, false),
                 }
                 if visited == most {
                     break;
@@ -207,9 +209,9 @@ impl Run {
     }
 }
 
-impl Ending {
-    /// Batch after batch, each after a tick if the job has a pace, until the count is reached, nobody is left, or the
-    /// drain is cancelled.
+impl DrainTask {
+    /// Closes batch after batch, each after a tick if the job has a pace, until the count is reached, no device is left, or
+    /// the drain is cancelled.
     async fn drain(self, mut walk: Walk, mut stopped: watch::Receiver<bool>) {
         let run = &*self.0;
         let mut remaining = run.job.count;
@@ -232,17 +234,17 @@ impl Ending {
     }
 }
 
-impl Drop for Ending {
+impl Drop for DrainTask {
     fn drop(&mut self) {
         let run = &self.0;
-        run.metrics.is_draining(false);
+        run.metrics.set_draining(false);
         run.finished.send_replace(Some(Timestamp::now()));
         let Progress { visited, drained, .. } = run.status().progress;
         info!(visited, drained, "drain finished");
     }
 }
 
-/// The first batch comes after one tick; a batch that comes late does not hurry the next.
+/// The first batch comes after one tick. After a late batch, the next one does not come earlier.
 fn ticks(tick: std::time::Duration) -> Interval {
     let mut ticks = interval_at(Instant::now() + tick, tick);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);

@@ -10,8 +10,7 @@ use tokio::time::{Instant, advance, sleep};
 
 use super::*;
 use crate::control::ControlMetrics;
-use crate::device::session_id;
-use crate::device::{Config, Device, Registry};
+use crate::device::{Config, Device, Registry, session_id};
 use crate::telemetry::metrics::Metrics;
 
 struct Fixture {
@@ -47,7 +46,7 @@ impl Fixture {
         (progress.visited, progress.drained, is_active)
     }
 
-    /// Closes the devices that nobody has closed, and says how many those were.
+    /// Closes the devices that were not closed before, and returns their number.
     fn untouched(&self) -> usize {
         self.devices.iter().filter(|device| device.close(Reason::Unknown.into())).count()
     }
@@ -93,7 +92,7 @@ async fn ten_thousand_devices_at_a_thousand_a_second_take_ten_seconds() {
 async fn a_drain_that_is_cancelled_half_way_leaves_the_rest() {
     let fixture = Fixture::with(1000);
     fixture.drainer.start(&order(0, Some(100))).unwrap();
-    assert_eq!(fixture.drainer.start(&order(1, None)).unwrap_err(), AlreadyRunning);
+    assert_eq!(fixture.drainer.start(&order(1, None)).unwrap_err(), AlreadyRunningError);
     sleep(Duration::from_millis(5_500)).await;
     assert!(fixture.drainer.cancel().await);
     assert_eq!(fixture.progress(), (500, 500, false));

@@ -1,3 +1,5 @@
+//! The walk of a drain through the registry.
+
 use std::sync::Arc;
 use std::vec;
 
@@ -7,32 +9,32 @@ use wrp::DeviceId;
 
 use crate::device::{Device, Registry};
 
-/// Goes through the devices that a drain may send away, each once.
+/// Visits the devices that a drain may close, each once.
 ///
-/// It holds no lock and no device, but the ids of one shard of the registry. A device that connects after the walk has
-/// begun, or again, is not shown: those who come back during a drain would be sent away endlessly.
+/// It holds neither a lock nor a device, only the ids of one shard of the registry. Devices that connect after the walk has
+/// started are left out: those that come back during a drain would be closed again and again.
 pub(super) struct Walk {
     registry: Arc<Registry>,
     selection: Arc<Selection>,
     began: Instant,
-    /// The ids of the shard that is being walked, or those that were asked for.
+    /// The ids of the current shard, or those of the order.
     ids: vec::IntoIter<DeviceId>,
-    /// The next shard; none is left if the walk goes by ids.
+    /// The next shard; none is left if the order names ids.
     shard: usize,
 }
 
-/// What a look at the next device gave.
-pub(super) enum Look {
-    /// It meets the conditions.
+/// A step of the walk.
+pub(super) enum Step {
+    /// A device that meets the conditions.
     Match(Arc<Device>),
-    /// It has left, is new, or does not meet them.
+    /// A device that has left, is new, or does not meet them.
     Other,
-    /// There are no more.
+    /// There are no more devices.
     End,
 }
 
 impl Walk {
-    /// Begins now.
+    /// A walk that starts now.
     pub(super) fn new(registry: &Arc<Registry>, selection: &Arc<Selection>) -> Walk {
         let ids = selection.ids();
         Walk {
@@ -44,27 +46,27 @@ impl Walk {
         }
     }
 
-    /// Looks at the next device.
-    pub(super) fn look(&mut self) -> Look {
+    /// Checks the next device.
+    pub(super) fn next(&mut self) -> Step {
         let Some(id) = self.ids.next() else { return self.next_shard() };
         match self.registry.get(&id) {
             Some(device)
                 if device.statistics().was_connected_at(self.began)
                     && self.selection.matches(described(&device)) =>
             {
-                Look::Match(device)
+                Step::Match(device)
             }
-            _ => Look::Other,
+            _ => Step::Other,
         }
     }
 
-    fn next_shard(&mut self) -> Look {
+    fn next_shard(&mut self) -> Step {
         if self.shard >= self.registry.shard_count() {
-            return Look::End;
+            return Step::End;
         }
         self.ids = self.registry.shard_ids(self.shard).into_iter();
         self.shard += 1;
-        Look::Other
+        Step::Other
     }
 }
 

@@ -1,12 +1,14 @@
+//! The frames of one write.
+
 use smallvec::SmallVec;
 use talaria_protocol::session::CloseFrame;
 use talaria_protocol::ws::Opcode;
 use talaria_protocol::ws::frame::{MAX_CONTROL_PAYLOAD, write_close, write_frame};
 
-use crate::device::Statistics;
 use crate::device::outbox::{Outgoing, Receipt};
+use crate::device::statistics::Statistics;
 
-/// Frames on their way to the socket, in one buffer, and what is to be told when each message of them is written.
+/// Frames on their way to the socket in one buffer, with the receipts of the messages among them.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     bytes: Vec<u8>,
@@ -15,10 +17,12 @@ pub(super) struct Batch {
     messages: SmallVec<[Mark; 4]>,
 }
 
+/// A message of the batch.
 #[derive(Debug)]
 struct Mark {
-    /// Where the message's frame ends in the bytes.
+    /// Where its frame ends in the bytes.
     end: usize,
+    /// The length of its payload.
     payload: usize,
     receipt: Option<Receipt>,
 }
@@ -38,7 +42,7 @@ impl Batch {
         self.bytes.len()
     }
 
-    /// What is left to be written.
+    /// The bytes that are not written yet.
     pub(super) fn rest(&self) -> &[u8] {
         &self.bytes[self.written..]
     }
@@ -63,7 +67,7 @@ impl Batch {
         write_close(&mut self.bytes, frame.code, &frame.text);
     }
 
-    /// So many bytes more are written: counts the messages that are whole, and tells their senders.
+    /// This many more bytes are written. Counts the messages that are now complete and notifies their senders.
     pub(super) fn wrote(&mut self, count: usize, statistics: &Statistics) {
         self.written += count;
         let whole = self.messages.iter().take_while(|mark| mark.end <= self.written).count();
@@ -75,7 +79,7 @@ impl Batch {
         }
     }
 
-    /// The unwritten rest alone, in memory of its own; the buffer goes back.
+    /// The unwritten rest in memory of its own, and the buffer.
     pub(super) fn split_rest(mut self) -> (Box<Batch>, Vec<u8>) {
         let written = self.written;
         for mark in &mut self.messages {

@@ -1,4 +1,4 @@
-//! One message of a device, from its frame to whoever it is for.
+//! One message of a device: from its frame to the request that waits for it, or to the dispatcher.
 
 use std::sync::Arc;
 
@@ -7,14 +7,14 @@ use talaria_protocol::inbound::{self, Accepted, InboundError, Route, Stamps};
 use tracing::{debug, warn};
 use wrp::{MessageRef, MessageType};
 
-use crate::device::handle::Complaint;
-use crate::device::{Device, Manager, clock};
+use super::context::SessionContext;
+use crate::device::clock;
+use crate::device::connected::{Device, Warned};
 
-/// Takes a binary message: to the request that waits for it, or to the dispatcher. What is refused is counted, and
-/// logged once for the device; the connection is kept.
-pub(super) fn binary(manager: &Manager, device: &Arc<Device>, frame: &[u8]) {
+/// Passes on a binary message. One that is rejected is counted and logged once for the device, and the connection stays.
+pub(super) fn binary(context: &SessionContext, device: &Arc<Device>, frame: &[u8]) {
     device.statistics().add_received(frame.len());
-    manager.wheel().heard(device);
+    context.wheel.heard(device);
     let stamp = clock::now();
     let stamps = Stamps {
         device_id: device.id(),
@@ -22,34 +22,35 @@ pub(super) fn binary(manager: &Manager, device: &Arc<Device>, frame: &[u8]) {
         session_id: device.session_id(),
         timestamp: stamp.as_str(),
     };
-    match inbound::read(frame, &stamps, manager.config().source_check) {
-        Ok(accepted) => route(manager, device, accepted),
-        Err(error) => reject(manager, device, &error),
+    match inbound::read(frame, &stamps, context.config.source_check) {
+        Ok(accepted) => route(context, device, accepted),
+        Err(error) => reject(context, device, &error),
     }
 }
 
-/// Takes note of a text message.
-pub(super) fn text(manager: &Manager, device: &Device, length: usize) {
+/// Counts a text message, which is ignored.
+pub(super) fn text(context: &SessionContext, device: &Device, length: usize) {
     device.statistics().add_received(length);
-    manager.wheel().heard(device);
-    if device.is_first(Complaint::Text) {
+    context.wheel.heard(device);
+    if device.is_first(Warned::Text) {
         warn!(id = %device.id(), length, "skipping non-binary frame; more of this device are not logged");
     }
 }
 
-fn route(manager: &Manager, device: &Arc<Device>, accepted: Accepted<'_>) {
+fn route(context: &SessionContext, device: &Arc<Device>, accepted: Accepted<'_>) {
     let Accepted { mut message, route, source } = accepted;
-    manager.metrics().count_source(source);
+    context.metrics.count_source(source);
     if message.msg_type == MessageType::SIMPLE_REQUEST_RESPONSE {
-        manager.metrics().request_response_count.inc();
+        context.metrics.request_response_count.inc();
     }
     if route == Route::Answer && complete(device, &message) {
         return;
     }
-    manager.events().message(device, &mut message);
+    context.events.message(device, &mut message);
 }
 
-/// Hands an answer to the request that waits for it. False if none does: the dispatcher then says where it went.
+/// Passes an answer to the request that waits for it. Returns whether one does; otherwise the dispatcher counts the
+/// message as dropped.
 fn complete(device: &Device, message: &MessageRef<'_>) -> bool {
     let uuid = message.transaction_uuid.to_str().unwrap_or_default();
     if device.transactions().is_waiting(uuid) {
@@ -59,7 +60,7 @@ fn complete(device: &Device, message: &MessageRef<'_>) -> bool {
             return true;
         }
     }
-    if device.is_first(Complaint::Unmatched) {
+    if device.is_first(Warned::Unmatched) {
         warn!(
             id = %device.id(),
             transaction_key = uuid,
@@ -69,12 +70,12 @@ fn complete(device: &Device, message: &MessageRef<'_>) -> bool {
     false
 }
 
-fn reject(manager: &Manager, device: &Device, error: &InboundError) {
-    manager.metrics().count_refused(error);
+fn reject(context: &SessionContext, device: &Device, error: &InboundError) {
+    context.metrics.count_refused(error);
     if let InboundError::Source(verdict) = error {
-        manager.metrics().count_source(*verdict);
+        context.metrics.count_source(*verdict);
     }
-    if device.is_first(Complaint::Refused) {
+    if device.is_first(Warned::Refused) {
         warn!(id = %device.id(), %error, "message refused; more of this device are not logged");
     } else {
         debug!(id = %device.id(), %error, "message refused");

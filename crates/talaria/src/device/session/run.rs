@@ -1,10 +1,11 @@
 //! The task of one connected device. It owns the socket; everything else reaches the device through its outbox.
 //!
-//! Hand-written rather than an `async fn`, because an idle device must cost next to nothing: the task holds no buffer
-//! (reads and writes use the thread's), no channel and no timer. It is woken by three causes, and looks at all of them
-//! whenever it is: bytes from the device, something in the outbox, a signal of the wheel.
+//! It is a hand-written future instead of an `async fn`, because an idle device must cost as little memory as possible: the
+//! task has no buffer (it borrows the [thread's](crate::thread_buffer)), no channel and no timer. Three causes wake it, and
+//! each time it checks all of them: bytes from the device, something in the outbox, a signal of the wheel.
+//!
+//! Start reading at [`Task`]'s `poll`.
 
-use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,89 +19,89 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tracing::info;
 
 use super::batch::Batch;
+use super::context::SessionContext;
 use super::{fill, receive};
+use crate::device::connected::Device;
 use crate::device::outbox::{Signal, Signals};
-use crate::device::registry::Running;
-use crate::device::{Device, Manager};
+use crate::device::registry::RunningSession;
+use crate::thread_buffer::{ReadBuffer, WriteBuffer};
 
-/// The size of a thread's read buffer. A frame that does not fit is put together in memory of its own.
-const READ_BUFFER: usize = 64 * 1024;
-/// A thread's write buffer that a long message made larger than this is not kept.
-const WRITE_BUFFER: usize = 64 * 1024;
-/// How often a task reads before it lets others have their turn: few devices say more at once, and one that floods the
-/// gateway must not make the others wait for what a megabyte takes to be decrypted.
+/// The most that is read at once. A frame that is longer is put together in memory of the session.
+const READ_AT_ONCE: usize = 64 * 1024;
+/// How often a task reads before other tasks have their turn. Few devices send more at once, and the others must not wait
+/// while the data of one that floods the gateway is decrypted.
 const READS_IN_A_ROW: usize = 2;
-/// What a device may still send after the end, unheard, so that it reads the close frame before the connection is reset. One
-/// that floods the gateway is not waited for.
-const UNHEARD_BYTES: usize = 256 * 1024;
+/// How much a device may still send after the end of its session. It is ignored, but read, so that the device can read the
+/// close frame before the connection is reset. A device that sends more is cut off.
+const MAX_IGNORED: usize = 256 * 1024;
 
-thread_local! {
-    static READ: Cell<Option<Box<[u8]>>> = const { Cell::new(None) };
-    static WRITE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-}
-
-/// What a session needs of the connection it runs on.
+/// The connection of a registered device.
 pub(in crate::device) struct Connection<S> {
-    /// The socket, past the handshake.
+    /// The socket after the handshake.
     pub(in crate::device) io: S,
-    /// What was read from it already.
+    /// The bytes that were already read from it.
     pub(in crate::device) read_ahead: bytes::Bytes,
-    /// The device, registered.
+    /// The registered device.
     pub(in crate::device) device: Arc<Device>,
-    /// Its series of `hardware_model`, in which it is counted.
+    /// The series of `hardware_model` that counts it.
     pub(in crate::device) model: IntGauge,
-    /// Its place among the sessions that run.
-    pub(in crate::device) running: Running,
+    /// Counts the session as running.
+    pub(in crate::device) running: RunningSession,
 }
 
+/// The task of one session.
 pub(super) struct Task<S> {
     io: S,
-    manager: Arc<Manager>,
+    context: Arc<SessionContext>,
     device: Arc<Device>,
     session: Session,
-    /// What the socket did not take yet.
+    /// The rest of a batch that the socket did not accept yet.
     unsent: Option<Box<Batch>>,
     phase: Phase,
+    /// Whether bytes were written since the last flush.
     needs_flush: bool,
-    /// The session's share of the memory for unfinished messages.
+    /// The session's part of the memory for unfinished messages.
     kept: usize,
-    /// Bytes that came after the end.
-    unheard: usize,
+    /// How many bytes arrived after the end of the session.
+    ignored: usize,
     model: IntGauge,
-    _running: Running,
+    _running: RunningSession,
 }
 
+/// How far the session has come. It goes through the phases in this order; `Closing` and `Lingering` are left out if the
+/// device cannot be sent a close frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
+    /// Messages go both ways.
     Open,
-    /// The close frame is being written.
+    /// The session has ended and the close frame is being written.
     Closing,
-    /// Nothing more will be written; the device may still answer the close, or be slow to read it.
+    /// The close frame is written. The device gets a moment to read it and to close its side.
     Lingering,
-    /// There is nothing left to do but to close the socket.
+    /// Only the socket is left to be closed.
     Over,
 }
 
 /// Runs a device's session until it ends.
-pub(in crate::device) fn spawn<S>(manager: Arc<Manager>, connection: Connection<S>)
+pub(in crate::device) fn spawn<S>(context: Arc<SessionContext>, connection: Connection<S>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut task = Task {
-        session: Session::new(manager.config().frame_limits()),
-        manager,
+        session: Session::new(context.config.frame_limits()),
+        context,
         io: connection.io,
         device: connection.device,
         unsent: None,
         phase: Phase::Open,
         needs_flush: false,
         kept: 0,
-        unheard: 0,
+        ignored: 0,
         model: connection.model,
         _running: connection.running,
     };
     if !connection.read_ahead.is_empty() {
-        task.take_in(&mut connection.read_ahead.to_vec());
+        task.receive(&mut connection.read_ahead.to_vec());
     }
     tokio::spawn(task);
 }
@@ -110,14 +111,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Task<S> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let task = self.get_mut();
-        // Before anything is looked at: what comes from now on wakes the task again.
+        // Before the outbox is read, so that everything that is put there from now on wakes the task again.
         task.device.outbox().register(cx.waker());
         let signals = task.device.outbox().take_signals();
-        task.heed(signals);
+        task.apply(signals);
         let read = task.read(cx);
-        task.conclude();
+        task.disconnect_if_ended();
         task.write(cx);
-        task.conclude();
+        task.disconnect_if_ended();
         if task.is_over(read, signals, cx) {
             return Poll::Ready(());
         }
@@ -128,24 +129,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Task<S> {
     }
 }
 
-/// What came of reading.
+/// Why reading stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Read {
-    /// All there was.
+    /// The socket has no more bytes now.
     Drained,
-    /// There is more.
+    /// Other tasks have their turn; there may be more bytes.
     More,
-    /// There will be no more.
+    /// The connection has ended.
     Ended,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
-    /// What the gateway wants of the session.
-    fn heed(&mut self, signals: Signals) {
+    /// Does what the outbox and the wheel ask for.
+    fn apply(&mut self, signals: Signals) {
         if let Some(reason) = self.device.outbox().take_close() {
             self.session.end(Ending::by_gateway(reason));
         }
-        let config = self.manager.config();
+        let config = &self.context.config;
         if signals.has(Signal::Idle) {
             let error = format!("nothing heard for {}", duration::format(config.idle_period));
             let reason = CloseReason::with_error(Reason::ReadError, &error);
@@ -162,59 +163,53 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
     }
 
     fn read(&mut self, cx: &mut Context<'_>) -> Read {
-        let mut buffer = READ.take().unwrap_or_else(|| vec![0; READ_BUFFER].into_boxed_slice());
-        let mut result = Read::More;
+        let mut buffer = ReadBuffer::borrow();
         for _ in 0..READS_IN_A_ROW {
-            let mut bytes = ReadBuf::new(&mut buffer);
+            let mut bytes = ReadBuf::new(&mut buffer[..READ_AT_ONCE]);
             match Pin::new(&mut self.io).poll_read(cx, &mut bytes) {
-                Poll::Pending => {
-                    result = Read::Drained;
-                    break;
-                }
-                Poll::Ready(Ok(())) if !bytes.filled().is_empty() => self.take_in(bytes.filled_mut()),
+                Poll::Pending => return Read::Drained,
+                Poll::Ready(Ok(())) if !bytes.filled().is_empty() => self.receive(bytes.filled_mut()),
                 Poll::Ready(end) => {
                     self.session.end(Ending::unreachable(read_end(end)));
-                    result = Read::Ended;
-                    break;
+                    return Read::Ended;
                 }
             }
             let has_ended = self.session.ending().is_some();
-            if has_ended && (self.phase == Phase::Open || self.unheard > UNHEARD_BYTES) {
+            if has_ended && (self.phase == Phase::Open || self.ignored > MAX_IGNORED) {
                 break;
             }
         }
-        READ.set(Some(buffer));
-        result
+        Read::More
     }
 
-    /// Takes what the device sent; nothing counts any more once the session has ended.
-    fn take_in(&mut self, bytes: &mut [u8]) {
+    /// Processes bytes of the device. After the end of the session they are only counted.
+    fn receive(&mut self, bytes: &mut [u8]) {
         if self.phase != Phase::Open {
-            self.unheard += bytes.len();
+            self.ignored += bytes.len();
             return;
         }
         let mut input = Input::new(bytes);
         loop {
             match self.session.next(&mut input) {
                 Step::NeedMore | Step::Ended => break,
-                Step::Message(frame) => receive::binary(&self.manager, &self.device, frame),
-                Step::Text(length) => receive::text(&self.manager, &self.device, length),
+                Step::Message(frame) => receive::binary(&self.context, &self.device, frame),
+                Step::Text(length) => receive::text(&self.context, &self.device, length),
                 Step::Ping => {}
                 Step::Pong => {
-                    self.manager.metrics().pong_count.inc();
-                    self.manager.wheel().heard(&self.device);
+                    self.context.metrics.pong_count.inc();
+                    self.context.wheel.heard(&self.device);
                 }
             }
         }
         let kept = self.session.kept();
-        let is_affordable = self.manager.unfinished().change(self.kept, kept);
+        let is_within_budget = self.context.unfinished.change(self.kept, kept);
         self.kept = kept;
-        if !is_affordable {
-            self.session.end(Ending::out_of_memory(self.manager.unfinished().limit()));
+        if !is_within_budget {
+            self.session.end(Ending::out_of_memory(self.context.unfinished.limit()));
         }
     }
 
-    /// Writes until there is nothing left, or the socket takes no more.
+    /// Writes until everything is written or the socket accepts no more.
     fn write(&mut self, cx: &mut Context<'_>) {
         if matches!(self.phase, Phase::Lingering | Phase::Over) {
             return;
@@ -230,7 +225,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
         }
     }
 
-    /// Writes what an earlier write left over. Whether that is done.
+    /// Writes the rest of an earlier batch. Returns whether it is complete.
     fn write_unsent(&mut self, cx: &mut Context<'_>) -> bool {
         while let Some(unsent) = &mut self.unsent {
             match Pin::new(&mut self.io).poll_write(cx, unsent.rest()) {
@@ -239,7 +234,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
                     unsent.wrote(count, self.device.statistics());
                     if unsent.rest().is_empty() {
                         self.unsent = None;
-                        self.manager.wheel().flowing(&self.device);
+                        self.context.wheel.flowing(&self.device);
                     }
                 }
                 Poll::Ready(result) => {
@@ -251,59 +246,56 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
         true
     }
 
-    /// Writes the next batch. Whether there was one, and all of it was written.
+    /// Writes the next batch. Returns whether there was one and it is complete.
     fn write_next(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut batch = Batch::over(WRITE.take());
+        let mut buffer = WriteBuffer::borrow();
+        let mut batch = Batch::over(std::mem::take(&mut buffer));
         let device = &self.device;
         if fill(&mut self.session, &mut batch, device.id().as_str(), || device.outbox().pop()) {
-            self.manager.metrics().ping_count.inc();
+            self.context.metrics.ping_count.inc();
         }
-        let mut is_whole = false;
-        if batch.len() > 0 {
-            self.needs_flush = true;
-            match Pin::new(&mut self.io).poll_write(cx, batch.rest()) {
-                Poll::Pending => {}
-                Poll::Ready(Ok(count)) if count > 0 => batch.wrote(count, device.statistics()),
-                Poll::Ready(result) => {
-                    self.fail_write(&write_failure(result));
-                    return false;
-                }
+        if batch.len() == 0 {
+            *buffer = batch.into_buffer();
+            return false;
+        }
+        self.needs_flush = true;
+        match Pin::new(&mut self.io).poll_write(cx, batch.rest()) {
+            Poll::Pending => {}
+            Poll::Ready(Ok(count)) if count > 0 => batch.wrote(count, device.statistics()),
+            Poll::Ready(result) => {
+                self.fail_write(&write_failure(result));
+                return false;
             }
-            is_whole = batch.rest().is_empty();
         }
-        let buffer = if is_whole || batch.len() == 0 {
-            batch.into_buffer()
-        } else {
-            let (rest, buffer) = batch.split_rest();
-            self.unsent = Some(rest);
-            self.manager.wheel().stalled(&self.device);
-            // Again, so that the socket wakes this task when it takes more.
-            is_whole = self.write_unsent(cx);
-            buffer
-        };
-        if buffer.capacity() <= WRITE_BUFFER {
-            WRITE.set(buffer);
+        if batch.rest().is_empty() {
+            *buffer = batch.into_buffer();
+            return true;
         }
-        is_whole
+        let rest;
+        (rest, *buffer) = batch.split_rest();
+        self.unsent = Some(rest);
+        self.context.wheel.stalled(&self.device);
+        // Once more, so that the socket wakes this task when it accepts more.
+        self.write_unsent(cx)
     }
 
     fn fail_write(&mut self, error: &io::Error) {
         self.session.end(Ending::unreachable(CloseReason::with_error(Reason::WriteError, error)));
         if self.phase != Phase::Open {
-            // The close frame has no way to the device.
+            // The close frame cannot be written either.
             self.phase = Phase::Over;
         }
     }
 
-    /// The session has ended: lets go of everything that others hold of it, and tells of it, once.
-    fn conclude(&mut self) {
+    /// If the session has just ended: disconnects the device, logs the summary of its session, and goes on to closing.
+    fn disconnect_if_ended(&mut self) {
         let Some(ending) = self.session.ending().filter(|_| self.phase == Phase::Open) else {
             return;
         };
         let device = &self.device;
-        self.manager.disconnected(device, &ending.reason);
+        self.context.disconnected(device, &ending.reason);
         if let Some(error) = ending.protocol_error {
-            self.manager.metrics().count_protocol_error(error);
+            self.context.metrics.count_protocol_error(error);
         }
         self.model.dec();
         let statistics = device.statistics();
@@ -319,21 +311,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
             "device disconnected"
         );
         self.phase = if ending.close_frame.is_some() {
-            self.manager.wheel().linger(device);
+            self.context.wheel.linger(device);
             Phase::Closing
         } else {
             Phase::Over
         };
     }
 
-    /// Whether nothing is left to do but to close the socket. To close it while the device still sends would have the
-    /// kernel answer with a reset, which can overtake the close frame; so the device gets a moment.
+    /// Whether only the socket is left to be closed. If it were closed while the device still sends, the kernel would reset
+    /// the connection, and the reset can overtake the close frame. So the device gets a moment.
     fn is_over(&mut self, read: Read, signals: Signals, cx: &mut Context<'_>) -> bool {
         match self.phase {
             Phase::Open => return false,
             Phase::Over => return true,
             Phase::Closing | Phase::Lingering
-                if read == Read::Ended || signals.has(Signal::Lingered) || self.unheard > UNHEARD_BYTES =>
+                if read == Read::Ended || signals.has(Signal::Lingered) || self.ignored > MAX_IGNORED =>
             {
                 return true;
             }
@@ -342,7 +334,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
         let is_written = self.unsent.is_none() && !self.needs_flush;
         if self.phase == Phase::Closing && is_written {
             self.phase = Phase::Lingering;
-            // Says "no more" to the device, which then closes as well. If that fails there is nobody to say it to.
+            // The device sees the end and closes its side, too. If this fails, the device is gone.
             return matches!(Pin::new(&mut self.io).poll_shutdown(cx), Poll::Ready(Err(_)));
         }
         false
@@ -351,11 +343,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
 
 impl<S> Drop for Task<S> {
     fn drop(&mut self) {
-        self.manager.unfinished().change(self.kept, 0);
+        self.context.unfinished.change(self.kept, 0);
     }
 }
 
-/// Why a read brought nothing: a device that goes away without a word is nothing special (contract §14.17).
+/// Why a connection ended. A device that leaves without a close frame is not an error (contract §14.17).
 fn read_end(end: io::Result<()>) -> CloseReason {
     match end {
         Ok(()) => Reason::ReadError.into(),

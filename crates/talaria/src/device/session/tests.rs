@@ -15,36 +15,35 @@ use talaria_protocol::session::CloseReason;
 use wrp::{Message, MessageRef, MessageType};
 
 use super::run::Task;
-use crate::device::session_id;
-use crate::device::{Config, Device, Events, Manager};
+use crate::device::{Config, Device, Events, Manager, session_id};
 use crate::server::upgrade::Socket;
 use crate::telemetry::metrics::Metrics;
 use client::Client;
 
 const ID: &str = "mac:112233445566";
 
-/// What [`Events`] was told.
+/// A call of [`Events`].
 #[derive(Debug, PartialEq)]
-enum Told {
+enum Recorded {
     Online,
     Offline(String),
     Message(Box<Message>),
 }
 
 #[derive(Default)]
-struct Recorder(Mutex<Vec<Told>>);
+struct Recorder(Mutex<Vec<Recorded>>);
 
 impl Events for Recorder {
     fn online(&self, _: &Arc<Device>) {
-        self.0.lock().push(Told::Online);
+        self.0.lock().push(Recorded::Online);
     }
 
     fn offline(&self, _: &Arc<Device>, reason: &CloseReason) {
-        self.0.lock().push(Told::Offline(reason.to_string()));
+        self.0.lock().push(Recorded::Offline(reason.to_string()));
     }
 
     fn message(&self, _: &Arc<Device>, message: &mut MessageRef<'_>) {
-        self.0.lock().push(Told::Message(Box::new(message.to_owned())));
+        self.0.lock().push(Recorded::Message(Box::new(message.to_owned())));
     }
 }
 
@@ -75,12 +74,12 @@ impl Gateway {
         let (near, far) = tokio::io::duplex(pipe);
         let identity = Identity::new(ID.parse().unwrap(), session_id::random());
         let id = identity.id.clone();
-        Arc::clone(&self.manager).connect(near, Bytes::from_static(read_ahead), identity);
+        self.manager.connect(near, Bytes::from_static(read_ahead), identity).unwrap();
         (Client::new(far), self.manager.registry().get(&id).unwrap())
     }
 
-    /// What was told since the last time, once the sessions have had their turn.
-    async fn told(&self) -> Vec<Told> {
+    /// The calls since the last time, once the sessions have had their turn.
+    async fn recorded(&self) -> Vec<Recorded> {
         settle().await;
         std::mem::take(&mut *self.events.0.lock())
     }

@@ -1,9 +1,9 @@
 //! One HTTP/1.1 connection to a receiver, driven by the task that waits for the answer.
 //!
-//! hyper splits a client connection into a sender and a future that does the reading and writing, and expects the
-//! latter in a task of its own. Here one task polls both: the connection first, which makes the answer ready, then
-//! the answer, with a waker that wakes nobody since nobody else can make it ready. That saves two hops between tasks
-//! per event, a quarter of its cost.
+//! hyper splits a client connection into a sender and a future that reads and writes, and expects the future in a task of its
+//! own. Here one task polls both: first the connection, which makes the answer ready, then the answer, with a waker that
+//! does nothing, because nothing else can make the answer ready. That saves two switches between tasks for each event, a
+//! quarter of its cost.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -17,9 +17,10 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 
 use super::dial::Stream;
-use super::failure::Failure;
+use super::post_error::PostError;
+use crate::event::reason::DropReason;
 
-/// More of an answer's body than this is not read: the connection is closed instead.
+/// The longest body of an answer that is read, in bytes. With a longer one the connection is closed.
 const MAX_ANSWER_BODY: usize = 256 * 1024;
 
 /// The body of a request.
@@ -29,39 +30,40 @@ pub(super) type Body = Full<Bytes>;
 pub(super) struct Connection {
     sender: http1::SendRequest<Body>,
     driver: http1::Connection<TokioIo<Box<dyn Stream>>, Body>,
-    /// The driver is done and must not be polled again.
+    /// Whether the driver has ended. It must not be polled again.
     is_closed: bool,
-    /// A request was answered on it before.
+    /// Whether a request was sent on it before.
     is_used: bool,
 }
 
-/// A request that failed, and whether it may be made again on another connection as if nothing had happened.
-pub(super) struct Broken {
-    pub(super) failure: Failure,
+/// A failed request.
+pub(super) struct ExchangeError {
+    pub(super) error: PostError,
+    /// Whether the receiver had closed the idle connection, so that the request may be sent again on another one.
     pub(super) was_idle_too_long: bool,
 }
 
 impl Connection {
-    /// Makes an HTTP connection of a byte stream; nothing is sent yet.
-    pub(super) async fn open(stream: Box<dyn Stream>) -> Result<Box<Self>, Failure> {
+    /// Starts HTTP on a byte stream. Nothing is sent yet.
+    pub(super) async fn open(stream: Box<dyn Stream>) -> Result<Box<Self>, PostError> {
         let mut builder = http1::Builder::new();
-        // Receivers' logs and filters see `Content-Type`, as Go writes it.
+        // Header names as Go writes them, because receivers' logs and filters show them.
         builder.title_case_headers(true);
         let (sender, driver) = builder.handshake(TokioIo::new(stream)).await?;
-        // Boxed, as it moves between workers and the pool with every event.
+        // Boxed, because it moves between workers and the pool with every event.
         Ok(Box::new(Self { sender, driver, is_closed: false, is_used: false }))
     }
 
-    /// Sends a request and reads the whole answer; what is given back is its head.
+    /// Sends a request and reads the whole answer. Returns the head of the answer.
     ///
-    /// If the future is dropped, so must be the connection.
-    pub(super) async fn exchange(&mut self, request: Request<Body>) -> Result<Response<()>, Broken> {
+    /// If the future is dropped, the connection must be dropped, too.
+    pub(super) async fn exchange(&mut self, request: Request<Body>) -> Result<Response<()>, ExchangeError> {
         let is_reused = std::mem::replace(&mut self.is_used, true);
         let mut answer = pin!(self.sender.try_send_request(request));
         let (driver, is_closed) = (&mut self.driver, &mut self.is_closed);
         let answer = poll_fn(|cx| {
             poll_driver(driver, is_closed, cx);
-            match answer.as_mut().poll(&mut nobody()) {
+            match answer.as_mut().poll(&mut no_wake()) {
                 Poll::Pending if *is_closed => Poll::Ready(None),
                 polled => polled.map(Some),
             }
@@ -74,22 +76,22 @@ impl Connection {
             }
             Some(Err(mut error)) => {
                 let was_sent = error.take_message().is_none();
-                let failure = Failure::from(error.into_error());
-                let was_idle_too_long = is_reused && (!was_sent || is_closed_by_peer(&failure));
-                Err(Broken { failure, was_idle_too_long })
+                let error = PostError::from(error.into_error());
+                let was_idle_too_long = is_reused && (!was_sent || is_closed_by_peer(&error));
+                Err(ExchangeError { error, was_idle_too_long })
             }
-            None => Err(Broken { failure: Failure::Closed, was_idle_too_long: is_reused }),
+            None => Err(ExchangeError { error: PostError::Closed, was_idle_too_long: is_reused }),
         }
     }
 
-    /// Whether another request can be made on it, as far as is known. Whoever polled it before is not woken any more.
+    /// Whether another request can be sent on it, as far as is known. The task that polled it before is not woken any more.
     pub(super) fn is_ready(&mut self) -> bool {
-        poll_driver(&mut self.driver, &mut self.is_closed, &mut nobody());
+        poll_driver(&mut self.driver, &mut self.is_closed, &mut no_wake());
         !self.is_closed && self.sender.is_ready()
     }
 
-    /// Reads the body to its end, so that the connection can be used again. If it is too long or breaks off, the
-    /// connection is closed: the answer itself has been given.
+    /// Reads the body to its end, so that the connection can be used again. If it is too long or incomplete, the connection
+    /// is closed; the head of the answer is valid all the same.
     async fn drain(&mut self, mut body: Incoming) {
         let (driver, is_closed) = (&mut self.driver, &mut self.is_closed);
         let mut length = 0;
@@ -99,7 +101,7 @@ impl Connection {
                     return Poll::Ready(true);
                 }
                 poll_driver(driver, is_closed, cx);
-                match Pin::new(&mut body).poll_frame(&mut nobody()) {
+                match Pin::new(&mut body).poll_frame(&mut no_wake()) {
                     Poll::Pending if *is_closed => return Poll::Ready(false),
                     Poll::Pending => return Poll::Pending,
                     Poll::Ready(None) => return Poll::Ready(true),
@@ -122,19 +124,18 @@ fn poll_driver(
     is_closed: &mut bool,
     cx: &mut Context<'_>,
 ) {
-    // An error of the driver is the answer's as well, or nobody waits for one.
+    // An error of the driver is also an error of the answer, if one is awaited.
     if !*is_closed && Pin::new(driver).poll(cx).is_ready() {
         *is_closed = true;
     }
 }
 
-/// A context that wakes nobody.
-fn nobody() -> Context<'static> {
+/// A context whose waker does nothing.
+fn no_wake() -> Context<'static> {
     Context::from_waker(Waker::noop())
 }
 
-/// What an idle connection that the receiver has closed fails with when it is used.
-fn is_closed_by_peer(failure: &Failure) -> bool {
-    use crate::event::reason::DropReason;
-    matches!(failure.reason(), DropReason::UnexpectedEof | DropReason::ConnectionClosed)
+/// Whether this is the error of a request on an idle connection that the receiver has closed.
+fn is_closed_by_peer(error: &PostError) -> bool {
+    matches!(error.reason(), DropReason::UnexpectedEof | DropReason::ConnectionClosed)
 }

@@ -1,4 +1,4 @@
-//! New connections to event receivers: the name service, TCP, and TLS where the URL asks for it.
+//! New connections to event receivers: name resolution, TCP, and TLS for `https`.
 
 use std::future::Future;
 use std::io;
@@ -13,18 +13,18 @@ use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
 
-use super::failure::Failure;
+use super::post_error::PostError;
 
 /// A byte stream to a receiver.
 pub(in crate::event) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
-/// What [`Dial::dial`] gives: boxed, as one is made per connection and not per event.
+/// The result of [`Dial::dial`]. Boxed, because there is one for each connection, not for each event.
 pub(in crate::event) type Dialing<'a> =
-    Pin<Box<dyn Future<Output = Result<Box<dyn Stream>, Failure>> + Send + 'a>>;
+    Pin<Box<dyn Future<Output = Result<Box<dyn Stream>, PostError>> + Send + 'a>>;
 
-/// Makes connections. A trait so that tests can do without a network.
+/// Makes connections. It is a trait so that tests need no network.
 pub(in crate::event) trait Dial: Send + Sync {
     /// Connects to a receiver.
     fn dial<'a>(&'a self, origin: &'a Origin) -> Dialing<'a>;
@@ -33,7 +33,7 @@ pub(in crate::event) trait Dial: Send + Sync {
 /// Connects over the network.
 #[derive(Default)]
 pub(super) struct Network {
-    /// Made when the first `https` URL is met: reading the system's certificates takes tens of milliseconds.
+    /// Made for the first `https` URL, because reading the system's certificates takes tens of milliseconds.
     tls: OnceCell<TlsConnector>,
 }
 
@@ -44,44 +44,44 @@ impl Dial for Network {
 }
 
 impl Network {
-    async fn connect(&self, origin: &Origin) -> Result<Box<dyn Stream>, Failure> {
+    async fn connect(&self, origin: &Origin) -> Result<Box<dyn Stream>, PostError> {
         let stream = connect_tcp(origin).await?;
         if !origin.tls {
             return Ok(Box::new(stream));
         }
         let name = ServerName::try_from(origin.host.to_string())
-            .map_err(|error| Failure::Tls(io::Error::new(io::ErrorKind::InvalidInput, error)))?;
+            .map_err(|error| PostError::Tls(io::Error::new(io::ErrorKind::InvalidInput, error)))?;
         let connector = self.tls.get_or_try_init(tls_connector).await?;
-        Ok(Box::new(connector.connect(name, stream).await.map_err(Failure::Tls)?))
+        Ok(Box::new(connector.connect(name, stream).await.map_err(PostError::Tls)?))
     }
 }
 
 /// Tries the host's addresses one after the other.
-async fn connect_tcp(origin: &Origin) -> Result<TcpStream, Failure> {
-    let addresses = tokio::net::lookup_host((&*origin.host, origin.port)).await.map_err(Failure::Lookup)?;
-    let mut failure = Failure::Lookup(io::Error::new(io::ErrorKind::NotFound, "the host has no address"));
+async fn connect_tcp(origin: &Origin) -> Result<TcpStream, PostError> {
+    let addresses = tokio::net::lookup_host((&*origin.host, origin.port)).await.map_err(PostError::Lookup)?;
+    let mut last = PostError::Lookup(io::Error::new(io::ErrorKind::NotFound, "the host has no address"));
     for address in addresses {
         match TcpStream::connect(address).await {
             Ok(stream) => {
-                // A request goes out in one write and its answer is waited for: there is nothing to collect.
-                stream.set_nodelay(true).map_err(Failure::Connect)?;
+                // A request is sent in one write, so waiting for more data to send would only cost time.
+                stream.set_nodelay(true).map_err(PostError::Connect)?;
                 return Ok(stream);
             }
-            Err(error) => failure = Failure::Connect(error),
+            Err(error) => last = PostError::Connect(error),
         }
     }
-    Err(failure)
+    Err(last)
 }
 
-async fn tls_connector() -> Result<TlsConnector, Failure> {
+async fn tls_connector() -> Result<TlsConnector, PostError> {
     let config = tokio::task::spawn_blocking(tls_config).await.map_err(io::Error::other);
-    Ok(TlsConnector::from(config.and_then(|config| config).map_err(Failure::Tls)?))
+    Ok(TlsConnector::from(config.and_then(|config| config).map_err(PostError::Tls)?))
 }
 
 fn tls_config() -> io::Result<Arc<ClientConfig>> {
     let found = rustls_native_certs::load_native_certs();
     for error in &found.errors {
-        tracing::warn!(%error, "some of the system's certificates cannot be used");
+        tracing::warn!(%error, "some of the system's certificates cannot be used for event receivers");
     }
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(found.certs);

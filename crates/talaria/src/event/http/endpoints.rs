@@ -1,4 +1,4 @@
-//! Which URLs take which events: `device.outbound.eventEndpoints` (contract §5.1).
+//! Which events are posted to which URLs: `device.outbound.eventEndpoints` (contract §5.1).
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -6,47 +6,47 @@ use std::sync::Arc;
 
 use talaria_protocol::url::{Target, UrlError};
 
-/// The key of the URLs for every event type without its own.
+/// The key of the URLs for event types without URLs of their own.
 const DEFAULT: &str = "default";
 
-/// The URLs of every event type. Keys match without regard to case.
+/// The URLs of each event type. Keys match without regard to case.
 #[derive(Clone, Debug, Default)]
 pub struct Endpoints {
     by_type: HashMap<Box<str>, Urls>,
     default: Urls,
 }
 
-/// The URLs of one event type; a text that is no URL is kept, to be counted when an event would have gone there.
+/// The URLs of one event type. A text that is not a URL is kept, so that the events for it are counted as dropped.
 pub type Urls = Arc<[Result<Arc<Target>, UrlError>]>;
 
 /// An endpoint that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{key}: {problem}")]
-pub struct Fault {
-    /// The key below `eventEndpoints`, `a.b[1]` for instance; empty for the section itself.
+pub struct EndpointError {
+    /// The key below `eventEndpoints`, for instance `a.b[1]`; empty for the section itself.
     pub key: String,
     /// What is wrong, and what is expected.
     pub problem: String,
 }
 
 impl Endpoints {
-    /// Reads the section: a map from event type to a URL or a list of URLs, where nested maps make event types with
-    /// dots. A list without elements is as good as absent.
+    /// Reads the section: a map from event types to a URL or a list of URLs. Nested maps make event types with dots. An empty
+    /// list counts as absent.
     ///
     /// # Errors
-    /// Every value that is neither text, nor a list of texts, nor a map.
-    pub fn parse(section: &serde_json::Value) -> Result<Self, Vec<Fault>> {
+    /// All values that are neither texts nor lists of texts nor maps.
+    pub fn parse(section: &serde_json::Value) -> Result<Self, Vec<EndpointError>> {
         let mut endpoints = Self::default();
-        let mut faults = Vec::new();
+        let mut errors = Vec::new();
         match section {
             serde_json::Value::Null => {}
-            serde_json::Value::Object(_) => endpoints.add_tree(&mut String::new(), section, &mut faults),
-            other => faults.push(Fault::new("", "a map from event types to URLs", other)),
+            serde_json::Value::Object(_) => endpoints.add_tree(&mut String::new(), section, &mut errors),
+            other => errors.push(EndpointError::new("", "a map from event types to URLs", other)),
         }
-        if faults.is_empty() { Ok(endpoints) } else { Err(faults) }
+        if errors.is_empty() { Ok(endpoints) } else { Err(errors) }
     }
 
-    /// Adds the URLs of one event type, or of `default`, in place of those it had.
+    /// Sets the URLs of one event type or of `default`.
     pub fn insert<'a>(&mut self, event_type: &str, urls: impl IntoIterator<Item = &'a str>) {
         let urls: Urls = urls.into_iter().map(|url| Target::parse(url).map(Arc::new)).collect();
         let key = event_type.to_lowercase();
@@ -57,7 +57,7 @@ impl Endpoints {
         }
     }
 
-    /// The URLs for an event type; none if it has none and there is no default.
+    /// The URLs for an event type; none if it has no URLs and there is no default.
     pub fn get(&self, event_type: &str) -> Option<&Urls> {
         let own = match self.by_type.get(event_type) {
             None if event_type.chars().any(char::is_uppercase) => {
@@ -68,21 +68,21 @@ impl Endpoints {
         own.or_else(|| (!self.default.is_empty()).then_some(&self.default))
     }
 
-    /// Every URL, as it was written or as it cannot be read, with its event type.
+    /// Every URL with its event type.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Result<Arc<Target>, UrlError>)> {
         let default = self.default.iter().map(|url| (DEFAULT, url));
         let others = self.by_type.iter().flat_map(|(key, urls)| urls.iter().map(move |url| (&**key, url)));
         default.chain(others)
     }
 
-    fn add_tree(&mut self, key: &mut String, value: &serde_json::Value, faults: &mut Vec<Fault>) {
+    fn add_tree(&mut self, key: &mut String, value: &serde_json::Value, errors: &mut Vec<EndpointError>) {
         match value {
             serde_json::Value::String(url) => self.insert(key, [url.as_str()]),
             serde_json::Value::Array(urls) => {
                 let at = |index| format!("{key}[{index}]");
                 let texts = urls.iter().enumerate().filter_map(|(index, url)| {
                     if !url.is_string() {
-                        faults.push(Fault::new(&at(index), "a URL", url));
+                        errors.push(EndpointError::new(&at(index), "a URL", url));
                     }
                     url.as_str()
                 });
@@ -93,16 +93,16 @@ impl Endpoints {
                     let parent = key.len();
                     // Writing to a String cannot fail.
                     let _ = write!(key, "{}{name}", if parent == 0 { "" } else { "." });
-                    self.add_tree(key, value, faults);
+                    self.add_tree(key, value, errors);
                     key.truncate(parent);
                 }
             }
-            other => faults.push(Fault::new(key, "a URL or a list of URLs", other)),
+            other => errors.push(EndpointError::new(key, "a URL or a list of URLs", other)),
         }
     }
 }
 
-impl Fault {
+impl EndpointError {
     fn new(key: &str, expected: &str, found: &serde_json::Value) -> Self {
         Self { key: key.to_owned(), problem: format!("expected {expected}, found {found}") }
     }
@@ -147,10 +147,10 @@ mod tests {
 
     #[test]
     fn every_value_of_another_type_is_a_fault_that_names_its_key() {
-        let faults = Endpoints::parse(&json!({"iot": 5, "a": {"b": ["http://x/", true]}})).unwrap_err();
-        let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        let errors = Endpoints::parse(&json!({"iot": 5, "a": {"b": ["http://x/", true]}})).unwrap_err();
+        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
         assert_eq!(
-            faults,
+            errors,
             ["iot: expected a URL or a list of URLs, found 5", "a.b[1]: expected a URL, found true"]
         );
     }

@@ -1,4 +1,4 @@
-//! One attempt to post an event: a request, and the redirects it meets.
+//! One attempt to post an event: a request and its redirects.
 
 use std::sync::Arc;
 
@@ -9,17 +9,18 @@ use ::http::{Method, Request, Response, StatusCode};
 use bytes::Bytes;
 use http_body_util::Full;
 use talaria_protocol::url::{Address, Target};
+use wrp::Format;
 
 use super::connection::{Body, Connection};
 use super::dial::Dial;
-use super::failure::Failure;
 use super::pool::Pool;
+use super::post_error::PostError;
 use crate::event::config::{AuthKey, Config};
 
-/// As many redirects are followed as Go follows.
+/// As many redirects as Go follows.
 const MAX_REDIRECTS: usize = 10;
 
-/// Makes requests, over connections that it keeps.
+/// Makes requests over kept connections.
 pub(super) struct Client {
     pub(super) pool: Pool,
     dial: Box<dyn Dial>,
@@ -27,11 +28,11 @@ pub(super) struct Client {
     auth_key: Option<AuthKey>,
 }
 
-/// What is sent to one URL.
+/// The request to one URL.
 struct Hop {
     method: Method,
     body: Option<Bytes>,
-    /// Whether the configured credentials are for this URL's host.
+    /// Whether the configured credentials may be sent to this URL's host.
     with_credentials: bool,
 }
 
@@ -45,11 +46,11 @@ impl Client {
         }
     }
 
-    /// Posts a body to a URL and gives the status of the last answer.
+    /// Posts a body to a URL and returns the status of the last answer.
     ///
     /// # Errors
     /// Why there was none.
-    pub(super) async fn post(&self, target: &Arc<Target>, body: &Bytes) -> Result<StatusCode, Failure> {
+    pub(super) async fn post(&self, target: &Arc<Target>, body: &Bytes) -> Result<StatusCode, PostError> {
         let mut hop = Hop { method: self.method.clone(), body: Some(body.clone()), with_credentials: true };
         let mut target = Arc::clone(target);
         for _ in 0..=MAX_REDIRECTS {
@@ -59,12 +60,11 @@ impl Client {
             };
             target = Arc::new(next);
         }
-        Err(Failure::TooManyRedirects(MAX_REDIRECTS))
+        Err(PostError::TooManyRedirects(MAX_REDIRECTS))
     }
 
-    /// One request. A connection that the receiver closed while it was idle is as good as none: the request is made
-    /// again on a new one.
-    async fn send(&self, target: &Target, hop: &Hop) -> Result<Response<()>, Failure> {
+    /// Makes one request. If the receiver has closed a kept connection meanwhile, the request is made again on a new one.
+    async fn send(&self, target: &Target, hop: &Hop) -> Result<Response<()>, PostError> {
         let address = target.address()?;
         let mut kept = self.pool.take(&address.origin);
         loop {
@@ -77,14 +77,14 @@ impl Client {
                     self.pool.put(&address.origin, connection);
                     return Ok(answer);
                 }
-                // Only ever said of a connection that was kept: the next one is new.
-                Err(broken) if broken.was_idle_too_long => {}
-                Err(broken) => return Err(broken.failure),
+                // This can only be a kept connection. The next one is new.
+                Err(error) if error.was_idle_too_long => {}
+                Err(error) => return Err(error.error),
             }
         }
     }
 
-    /// The headers are those of Go's client and no others (contract §5.4); hyper adds the `Content-Length`.
+    /// A request with the headers of Go's client (contract §5.4). hyper adds the `Content-Length`.
     fn request(&self, address: &Address, hop: &Hop) -> Request<Body> {
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(HOST, address.host.clone());
@@ -94,7 +94,7 @@ impl Client {
             headers.insert(AUTHORIZATION, credentials.clone());
         }
         if hop.body.is_some() {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/msgpack"));
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(Format::Msgpack.mime()));
         }
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
         let mut request = Request::new(Full::new(hop.body.clone().unwrap_or_default()));
@@ -105,8 +105,8 @@ impl Client {
     }
 }
 
-/// Where an answer sends the request on to, and how it changes on the way (RFC 9110 §15.4, as browsers and Go do it).
-fn redirection(from: &Target, answer: &Response<()>, hop: &mut Hop) -> Result<Option<Target>, Failure> {
+/// Where an answer redirects the request. Changes the request accordingly (RFC 9110 §15.4, as browsers and Go do it).
+fn redirection(from: &Target, answer: &Response<()>, hop: &mut Hop) -> Result<Option<Target>, PostError> {
     let keeps_method = match answer.status() {
         StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND | StatusCode::SEE_OTHER => false,
         StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => true,
@@ -115,8 +115,8 @@ fn redirection(from: &Target, answer: &Response<()>, hop: &mut Hop) -> Result<Op
     let Some(location) = answer.headers().get(LOCATION) else {
         return Ok(None);
     };
-    let location = location.to_str().map_err(|_| Failure::BadRedirect)?;
-    let to = from.redirected(location).map_err(|_| Failure::BadRedirect)?;
+    let location = location.to_str().map_err(|_| PostError::BadRedirect)?;
+    let to = from.redirected(location).map_err(|_| PostError::BadRedirect)?;
     if !keeps_method {
         hop.method = Method::GET;
         hop.body = None;

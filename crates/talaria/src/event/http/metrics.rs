@@ -9,18 +9,18 @@ use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge};
 use crate::event::reason::{DropReason, EventOutcome, NO_STATUS, SchemeLabel};
 use crate::telemetry::metrics::Metrics;
 
-/// Seconds. The reference has a native histogram here; these are its own buckets for requests, and finer ones below
-/// for receivers that are near.
+/// Seconds. The reference has a native histogram here. These are its buckets for requests, and finer ones for receivers
+/// nearby.
 const DURATION_BUCKETS: &[f64] =
     &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.0625, 0.125, 0.25, 0.5, 1.0, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0];
 
-/// Bytes. As above, and coarser ones beyond.
+/// Bytes. As above, with coarser buckets for larger bodies.
 const SIZE_BUCKETS: &[f64] = &[200.0, 500.0, 900.0, 1500.0, 5000.0, 20_000.0, 100_000.0, 1_000_000.0];
 
 /// The handles of the families `outbound_*` and `total_outbound_events`.
 #[derive(Clone, Debug)]
 pub struct HttpMetrics {
-    /// Events that wait for their first attempt.
+    /// Events that wait for their first attempt: `outbound_queue_size`.
     pub(super) queue_size: IntGauge,
     in_flight: IntGauge,
     requests: IntCounterVec,
@@ -29,7 +29,7 @@ pub struct HttpMetrics {
     events: IntCounterVec,
     dropped: IntCounterVec,
     retries: IntCounter,
-    /// The series of what goes well, looked up once: `event` and `dns`.
+    /// The series of successful posts by scheme (`event`, `dns`), looked up once.
     accepted: [OnceLock<Series>; 2],
     queued: [OnceLock<IntCounter>; 2],
 }
@@ -41,11 +41,11 @@ struct Series {
     size: Histogram,
 }
 
-/// One request, answered or not.
+/// A request that has ended, with or without an answer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Attempt {
     pub(super) scheme: SchemeLabel,
-    /// The answer's status; or why there is none.
+    /// The answer's status, or why there is none.
     pub(super) outcome: Result<StatusCode, DropReason>,
     pub(super) took: Duration,
     /// Bytes of the body that was sent.
@@ -82,13 +82,13 @@ impl HttpMetrics {
             ),
             dropped: bare.counter_vec("outbound_dropped_messages", "The messages that HTTP dropped", &labels),
             retries: bare
-                .counter("outbound_retries", "The outcomes of requests that another attempt may better"),
+                .counter("outbound_retries", "The outcomes of requests that are worth another attempt"),
             accepted: Default::default(),
             queued: Default::default(),
         }
     }
 
-    /// An event was queued for every URL it goes to.
+    /// An event was queued for all of its URLs.
     pub(super) fn event_queued(&self, scheme: SchemeLabel) {
         let labels = [scheme.label(), DropReason::NoError.label(), EventOutcome::Success.label()];
         match hot(&self.queued, scheme) {
@@ -97,30 +97,30 @@ impl HttpMetrics {
         }
     }
 
-    /// An event was not queued, or not for every URL.
-    pub(super) fn event_refused(&self, scheme: SchemeLabel, reason: DropReason) {
+    /// An event was not queued, or not for all of its URLs.
+    pub(super) fn event_dropped(&self, scheme: SchemeLabel, reason: DropReason) {
         let labels = [scheme.label(), reason.label(), EventOutcome::Failure.label()];
         self.events.with_label_values(&labels).inc();
     }
 
-    /// A message was dropped for one URL, or for want of one.
+    /// A message was dropped for one URL, or because there is no URL.
     pub(super) fn message_dropped(&self, scheme: SchemeLabel, code: Option<StatusCode>, reason: DropReason) {
         let code = code.as_ref().map_or(NO_STATUS, StatusCode::as_str);
         self.dropped.with_label_values(&[scheme.label(), code, reason.label()]).inc();
     }
 
-    /// A request that another attempt may better: 408, 429, 504 or a temporary error.
+    /// A request that is worth another attempt: 408, 429, 504 or a temporary error.
     pub(super) fn retryable(&self) {
         self.retries.inc();
     }
 
-    /// A request is under way for as long as this lives.
-    pub(super) fn in_flight(&self) -> InFlight<'_> {
+    /// Counts a request as in flight until the guard is dropped.
+    pub(super) fn in_flight(&self) -> InFlightGuard<'_> {
         self.in_flight.inc();
-        InFlight(&self.in_flight)
+        InFlightGuard(&self.in_flight)
     }
 
-    /// A request is over.
+    /// A request has ended.
     pub(super) fn attempted(&self, attempt: &Attempt) {
         let accepted =
             hot(&self.accepted, attempt.scheme).filter(|_| attempt.outcome == Ok(StatusCode::ACCEPTED));
@@ -133,7 +133,7 @@ impl HttpMetrics {
     fn series(&self, attempt: &Attempt) -> Series {
         let scheme = attempt.scheme.label();
         let (code, reason, duration_reason) = match &attempt.outcome {
-            // The reference calls a success by two names.
+            // The reference has two labels for a success.
             Ok(StatusCode::ACCEPTED) => ("202", DropReason::NoError, DropReason::ExpectedCode),
             Ok(code) => (code.as_str(), DropReason::Non202, DropReason::Non202),
             Err(reason) => (NO_STATUS, *reason, *reason),
@@ -155,10 +155,10 @@ impl Series {
     }
 }
 
-/// Takes a request off the gauge when it is over, however it ends.
-pub(super) struct InFlight<'a>(&'a IntGauge);
+/// Counts a request as in flight until it is dropped.
+pub(super) struct InFlightGuard<'a>(&'a IntGauge);
 
-impl Drop for InFlight<'_> {
+impl Drop for InFlightGuard<'_> {
     fn drop(&mut self) {
         self.0.dec();
     }

@@ -1,4 +1,4 @@
-//! The connections that wait for their next request, for each host (`device.outbound.transport`).
+//! The idle connections to each host (`device.outbound.transport`).
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::event::config::Transport;
 /// Go's limit per host when none is configured.
 const GO_MAX_IDLE_PER_HOST: usize = 2;
 
-/// Idle connections. The one used last is used next, so that no more stay open than are needed.
+/// Idle connections. The most recently used one is used next, so that only as many stay open as are needed.
 pub(super) struct Pool {
     idle: Mutex<Idle>,
     max: usize,
@@ -43,7 +43,7 @@ impl Pool {
         Self { idle: Mutex::default(), max, max_per_host, timeout }
     }
 
-    /// A connection that is open as far as is known.
+    /// A connection that is still open, as far as is known.
     pub(super) fn take(&self, origin: &Origin) -> Option<Box<Connection>> {
         loop {
             let mut parked = self.pop(origin)?;
@@ -54,7 +54,7 @@ impl Pool {
         }
     }
 
-    /// Keeps a connection for the next request, if it can carry one and there is room; else closes it.
+    /// Keeps a connection if it can carry another request and there is room; otherwise closes it.
     pub(super) fn put(&self, origin: &Origin, mut connection: Box<Connection>) {
         if !connection.is_ready() {
             return;
@@ -72,7 +72,7 @@ impl Pool {
         idle.total += 1;
     }
 
-    /// Closes what has been idle for too long or was closed by the receiver, and forgets hosts without connections.
+    /// Closes connections that were idle for too long or that the receiver has closed, and forgets hosts without any.
     pub(super) fn sweep(&self) {
         let mut guard = self.idle.lock();
         let idle = &mut *guard;
@@ -87,7 +87,7 @@ impl Pool {
         });
     }
 
-    /// How often [`sweep`](Self::sweep) ought to be called.
+    /// How often [`sweep`](Self::sweep) should be called.
     pub(super) fn sweep_period(&self) -> Duration {
         self.timeout.unwrap_or(Duration::from_secs(90)).max(Duration::from_millis(100))
     }

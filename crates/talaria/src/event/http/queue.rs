@@ -1,9 +1,9 @@
-//! What waits to be posted: new events in order, and events that wait for another attempt.
+//! The events that wait to be posted: new ones in order, and those that wait for another attempt.
 //!
-//! Both parts are bounded in messages and in bytes, apart from each other, so that a receiver that answers 504 cannot
-//! keep new events out. A waiting worker is woken only if there is something to do and no other worker is on its way
-//! already; the one that comes wakes the next if there is more. So a burst that one worker can take costs one wake-up,
-//! and the worker that was busy last, whose connection is warm, is the first to be woken.
+//! Both parts have bounds of their own in messages and in bytes, so that a receiver that answers 504 cannot keep new events
+//! out. An idle worker is woken only if there is something to do and no other worker has been woken and not arrived yet.
+//! The one that arrives wakes the next one if there is more to do. So a burst that one worker can handle costs one wake-up,
+//! and the worker that was busy last, which has an open connection, is the first to be woken.
 
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, VecDeque};
@@ -15,7 +15,7 @@ use prometheus::IntGauge;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::Job;
+use super::job::Job;
 use crate::event::config::QueueLimit;
 use crate::event::reason::DropReason;
 
@@ -25,9 +25,9 @@ pub(super) struct Queue {
     limit: QueueLimit,
     /// `outbound_queue_size`: new events only.
     depth: IntGauge,
-    /// The earliest retry has changed.
+    /// Notified when the earliest retry has changed.
     retries_changed: Notify,
-    /// There may be nothing left.
+    /// Notified when the queue may be drained.
     drained: Notify,
 }
 
@@ -35,16 +35,25 @@ pub(super) struct Queue {
 struct State {
     fresh: VecDeque<Job>,
     fresh_bytes: usize,
-    /// Retries whose time has come; bounded together with `delayed`.
+    /// Retries that are due. They are bounded together with `delayed`.
     due: VecDeque<Job>,
     delayed: BinaryHeap<Delayed>,
     retry_bytes: usize,
     sequence: u64,
     idle: Vec<Idle>,
-    /// A worker was woken and has not come yet.
-    called: bool,
+    /// Whether a worker was woken and has not arrived yet.
+    is_wake_pending: bool,
     busy: usize,
-    closed: bool,
+    phase: Phase,
+}
+
+/// Whether the queue accepts events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Phase {
+    #[default]
+    Open,
+    /// The sink has stopped: events are given back and workers end.
+    Closed,
 }
 
 struct Idle {
@@ -58,20 +67,20 @@ struct Delayed {
     job: Job,
 }
 
-/// A worker's place at the queue.
-pub(super) struct Seat<'a> {
+/// A worker's slot at the queue.
+pub(super) struct WorkerSlot<'a> {
     queue: &'a Queue,
     worker: usize,
-    place: Place,
+    state: SlotState,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
-    /// Neither waiting nor holding a job.
+enum SlotState {
+    /// The worker neither waits nor has a job.
     Free,
-    /// On the list of the idle ones, or called from it.
+    /// The worker is on the list of idle ones, or was woken from it.
     Waiting,
-    /// Has a job.
+    /// The worker has a job.
     Busy,
 }
 
@@ -81,19 +90,19 @@ impl Queue {
         Self { state, limit, depth, retries_changed, drained }
     }
 
-    /// Takes a new event in, or gives it back if the queue is full or closed.
+    /// Queues a new event, or gives it back if the queue is full or closed.
     pub(super) fn push(&self, job: Job) -> Result<(), Job> {
         let mut state = self.state.lock();
         let bytes = job.body.len();
-        if state.closed || !self.has_room(state.fresh.len(), state.fresh_bytes, bytes) {
+        if state.phase == Phase::Closed || !self.has_room(state.fresh.len(), state.fresh_bytes, bytes) {
             return Err(job);
         }
         state.fresh_bytes += bytes;
         state.fresh.push_back(job);
         self.show_depth(&state);
-        let call = state.call();
+        let woken = state.worker_to_wake();
         drop(state);
-        wake(call);
+        wake(woken);
         Ok(())
     }
 
@@ -101,7 +110,9 @@ impl Queue {
     pub(super) fn retry_at(&self, due: Instant, job: Job) -> Result<(), Job> {
         let mut state = self.state.lock();
         let bytes = job.body.len();
-        if state.closed || !self.has_room(state.delayed.len() + state.due.len(), state.retry_bytes, bytes) {
+        if state.phase == Phase::Closed
+            || !self.has_room(state.delayed.len() + state.due.len(), state.retry_bytes, bytes)
+        {
             return Err(job);
         }
         state.retry_bytes += bytes;
@@ -116,24 +127,24 @@ impl Queue {
         Ok(())
     }
 
-    /// Lets the retries go when their time comes. Runs until the queue is closed.
+    /// Moves retries to the due ones when their time has come. Runs until the queue is closed.
     pub(super) async fn release_retries(&self) {
         loop {
             let next = {
                 let mut state = self.state.lock();
-                if state.closed {
+                if state.phase == Phase::Closed {
                     return;
                 }
                 state.release_due(Instant::now());
-                let call = state.call();
+                let woken = state.worker_to_wake();
                 let next = state.delayed.peek().map(|first| first.due);
                 drop(state);
-                wake(call);
+                wake(woken);
                 next
             };
             let changed = self.retries_changed.notified();
             match next {
-                // Elapsed or changed: either way the state has to be looked at again.
+                // Due or changed: in both cases the state has to be read again.
                 Some(due) => drop(tokio::time::timeout_at(due, changed).await),
                 None => changed.await,
             }
@@ -151,10 +162,10 @@ impl Queue {
         }
     }
 
-    /// Closes the queue: nothing gets in any more and the workers end when they come. Gives back what was in it.
+    /// Closes the queue: it accepts no more events, and workers end when they arrive. Returns the events that were left.
     pub(super) fn close(&self) -> Vec<Job> {
         let mut state = self.state.lock();
-        state.closed = true;
+        state.phase = Phase::Closed;
         let mut left: Vec<Job> = state.fresh.drain(..).collect();
         left.extend(state.due.drain(..));
         left.extend(state.delayed.drain().map(|delayed| delayed.job));
@@ -178,22 +189,22 @@ impl Queue {
     }
 
     /// Why a job was given back.
-    pub(super) fn refusal(&self) -> DropReason {
-        if self.state.lock().closed { DropReason::Cancelled } else { DropReason::FullQueue }
+    pub(super) fn drop_reason(&self) -> DropReason {
+        if self.state.lock().phase == Phase::Closed { DropReason::Cancelled } else { DropReason::FullQueue }
     }
 
-    /// A message that is alone is let in whatever its size: no bound makes a single message undeliverable.
+    /// A message that is alone is accepted whatever its size, so that no bound makes a single message undeliverable.
     fn has_room(&self, messages: usize, queued_bytes: usize, bytes: usize) -> bool {
         messages < self.limit.messages && (messages == 0 || queued_bytes + bytes <= self.limit.bytes)
     }
 }
 
-impl<'a> Seat<'a> {
+impl<'a> WorkerSlot<'a> {
     pub(super) fn new(queue: &'a Queue, worker: usize) -> Self {
-        Self { queue, worker, place: Place::Free }
+        Self { queue, worker, state: SlotState::Free }
     }
 
-    /// The next job; the one before it is done with. `None` when the queue is closed.
+    /// The next job; the previous one is finished. None when the queue is closed.
     pub(super) async fn next(&mut self) -> Option<Job> {
         poll_fn(|cx| self.poll_next(cx)).await
     }
@@ -203,19 +214,19 @@ impl<'a> Seat<'a> {
         self.leave(&mut state);
         if let Some(job) = state.take() {
             state.busy += 1;
-            self.place = Place::Busy;
-            let call = state.call();
+            self.state = SlotState::Busy;
+            let woken = state.worker_to_wake();
             self.queue.show_depth(&state);
             drop(state);
-            wake(call);
+            wake(woken);
             return Poll::Ready(Some(job));
         }
         let is_drained = state.is_drained();
-        if state.closed {
+        if state.phase == Phase::Closed {
             return Poll::Ready(None);
         }
         state.idle.push(Idle { worker: self.worker, waker: cx.waker().clone() });
-        self.place = Place::Waiting;
+        self.state = SlotState::Waiting;
         drop(state);
         if is_drained {
             self.queue.drained.notify_waiters();
@@ -224,27 +235,27 @@ impl<'a> Seat<'a> {
     }
 
     fn leave(&mut self, state: &mut State) {
-        match self.place {
-            Place::Free => {}
-            Place::Busy => state.busy -= 1,
-            Place::Waiting => match state.idle.iter().rposition(|idle| idle.worker == self.worker) {
+        match self.state {
+            SlotState::Free => {}
+            SlotState::Busy => state.busy -= 1,
+            SlotState::Waiting => match state.idle.iter().rposition(|idle| idle.worker == self.worker) {
                 Some(at) => drop(state.idle.remove(at)),
-                None => state.called = false,
+                None => state.is_wake_pending = false,
             },
         }
-        self.place = Place::Free;
+        self.state = SlotState::Free;
     }
 }
 
-impl Drop for Seat<'_> {
+impl Drop for WorkerSlot<'_> {
     fn drop(&mut self) {
         let mut state = self.queue.state.lock();
         self.leave(&mut state);
-        // If this worker had been called, somebody else has to go.
-        let call = state.call();
+        // If this worker had been woken, another one has to take its place.
+        let woken = state.worker_to_wake();
         let is_drained = state.is_drained();
         drop(state);
-        wake(call);
+        wake(woken);
         if is_drained {
             self.queue.drained.notify_waiters();
         }
@@ -270,12 +281,12 @@ impl State {
     }
 
     /// The worker to wake, if one is needed.
-    fn call(&mut self) -> Option<Waker> {
-        if self.called || (self.fresh.is_empty() && self.due.is_empty()) {
+    fn worker_to_wake(&mut self) -> Option<Waker> {
+        if self.is_wake_pending || (self.fresh.is_empty() && self.due.is_empty()) {
             return None;
         }
         let idle = self.idle.pop()?;
-        self.called = true;
+        self.is_wake_pending = true;
         Some(idle.waker)
     }
 
@@ -284,14 +295,14 @@ impl State {
     }
 }
 
-fn wake(call: Option<Waker>) {
-    if let Some(waker) = call {
+fn wake(worker: Option<Waker>) {
+    if let Some(waker) = worker {
         waker.wake();
     }
 }
 
 impl Ord for Delayed {
-    /// The earliest is the greatest, as `BinaryHeap` gives the greatest first.
+    /// The earliest is the greatest, because `BinaryHeap` returns the greatest first.
     fn cmp(&self, other: &Self) -> Ordering {
         (other.due, other.sequence).cmp(&(self.due, self.sequence))
     }

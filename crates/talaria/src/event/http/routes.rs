@@ -1,4 +1,4 @@
-//! Where a destination is by HTTP (contract §5.1).
+//! The URLs of a destination (contract §5.1).
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use super::endpoints::Endpoints;
 use crate::event::config::Config;
 use crate::event::reason::{DropReason, SchemeLabel};
 
-/// What divides a URL's scheme from the rest.
+/// The separator between a URL's scheme and the rest.
 const SCHEME_END: &str = "://";
 
-/// The URLs of every destination.
+/// The URLs of all destinations.
 #[derive(Debug)]
 pub(in crate::event) struct Routes {
     endpoints: Endpoints,
@@ -38,10 +38,10 @@ impl Routes {
         }
     }
 
-    /// The URLs that a message with this destination goes to.
+    /// The URLs that a message with this destination is posted to.
     ///
     /// # Errors
-    /// Why it goes to none.
+    /// Why there are none.
     pub(in crate::event) fn resolve(&self, dest: &Locator<'_>) -> Result<Route<'_>, DropReason> {
         match dest.scheme {
             Scheme::Event => {
@@ -58,8 +58,8 @@ impl Routes {
         }
     }
 
-    /// The URL that a `dns:` destination is. What a v3 locator calls its service, the first element of the path, is
-    /// not part of it: so it is in the reference, and receivers are configured for it.
+    /// The URL of a `dns:` destination. The service of a v3 locator, the first element of its path, is not part of the URL:
+    /// that is the reference's behaviour, and receivers are configured for it.
     fn named(&self, authority: &str, rest: &str) -> Result<Target, DropReason> {
         let mut url = format!("{authority}{rest}");
         let scheme = match url.split_once(SCHEME_END) {

@@ -42,11 +42,11 @@ impl Bench {
         let finalizer = Finalizer::new(move |verdict| verdicts.lock().push(verdict));
         let body = Bytes::copy_from_slice(body.as_bytes());
         let dest = Locator::parse_v3(dest).ok();
-        self.sink.send(Maker::Device, dest.as_ref(), || body, Some(&finalizer));
+        self.sink.send(EventSource::Device, dest.as_ref(), || body, Some(&finalizer));
     }
 
     async fn drained(&self) {
-        tokio::time::timeout(Duration::from_secs(600), self.sink.shared.queue.drained()).await.unwrap();
+        tokio::time::timeout(Duration::from_secs(600), self.sink.context.queue.drained()).await.unwrap();
     }
 
     fn verdicts(&self) -> Vec<Verdict> {
@@ -326,7 +326,7 @@ async fn a_single_event_larger_than_the_queue_is_still_taken() {
 #[tokio::test(start_paused = true)]
 async fn every_url_of_a_list_is_tried_whatever_becomes_of_the_others() {
     let (bad, good) = (Receiver::answering(Answer::Status(500)), Receiver::answering(Answer::Status(202)));
-    let endpoints = json!({"iot": ["http://bad/", "http://nobody/", "http://a b/", "http://good/"]});
+    let endpoints = json!({"iot": ["http://bad/", "http://unreachable/", "http://a b/", "http://good/"]});
     let config = Config { endpoints: Endpoints::parse(&endpoints).unwrap(), ..Config::default() };
     let bench = Bench::in_memory(&config, [("bad", bad.clone()), ("good", good.clone())]);
     bench.send("event:iot/x", "body");
@@ -343,14 +343,14 @@ async fn every_url_of_a_list_is_tried_whatever_becomes_of_the_others() {
 
 #[tokio::test]
 async fn failures_are_called_by_their_names() {
-    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let unused = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let closing = Receiver::answering(Answer::Close).listen().await;
     let nonsense = Receiver::answering(Answer::Nonsense).listen().await;
     let hangs_up = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mute = hangs_up.local_addr().unwrap();
     tokio::spawn(async move { while hangs_up.accept().await.is_ok() {} });
     for (url, reason) in [
-        (format!("http://{nobody}/"), "op_error"),
+        (format!("http://{unused}/"), "op_error"),
         (format!("http://{closing}/"), "connection_unexpectedly_closed_eof"),
         (format!("http://{nonsense}/"), "unknown_network_err"),
         (format!("https://{mute}/"), "op_error"),

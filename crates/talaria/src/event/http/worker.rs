@@ -1,4 +1,4 @@
-//! The workers: each takes an event from the queue, makes one attempt to post it, and says what became of it.
+//! The workers: each takes an event from the queue, makes one attempt to post it, and records the outcome.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -6,59 +6,60 @@ use std::sync::Arc;
 use ::http::StatusCode;
 use tokio::time::Instant;
 
-use super::alarm::Alarm;
-use super::failure::Failure;
+use super::deadline_timer::DeadlineTimer;
+use super::job::Job;
 use super::metrics::Attempt;
-use super::queue::Seat;
-use super::{Job, Shared};
+use super::post_error::PostError;
+use super::queue::WorkerSlot;
+use super::worker_context::WorkerContext;
 use crate::event::finalizer::Verdict;
 use crate::event::reason::DropReason;
 
 /// Takes and posts events until the queue is closed.
-pub(super) async fn work(shared: Arc<Shared>, worker: usize) {
-    let mut seat = Seat::new(&shared.queue, worker);
-    let mut alarm = Alarm::new();
-    while let Some(job) = seat.next().await {
-        Held { shared: &shared, job: Some(job) }.attempt(&mut alarm).await;
+pub(super) async fn work(context: Arc<WorkerContext>, worker: usize) {
+    let mut slot = WorkerSlot::new(&context.queue, worker);
+    let mut timer = DeadlineTimer::new();
+    while let Some(job) = slot.next().await {
+        InFlight { context: &context, job: Some(job) }.attempt(&mut timer).await;
     }
 }
 
-/// A job in a worker's hands: whatever happens to the worker, somebody hears of it.
-struct Held<'a> {
-    shared: &'a Shared,
+/// The job of a worker. If the worker is stopped or panics, the job is counted as lost.
+struct InFlight<'a> {
+    context: &'a WorkerContext,
     job: Option<Job>,
 }
 
-impl Held<'_> {
-    async fn attempt(mut self, alarm: &mut Alarm) {
-        let (shared, Some(job)) = (self.shared, self.job.as_mut()) else {
+impl InFlight<'_> {
+    async fn attempt(mut self, timer: &mut DeadlineTimer) {
+        let (context, Some(job)) = (self.context, self.job.as_mut()) else {
             return;
         };
         let start = Instant::now();
         if job.attempts == 0 {
-            job.deadline = job.deadline.min(start + shared.client_timeout);
+            job.deadline = job.deadline.min(start + context.client_timeout);
         }
         if start >= job.deadline {
-            return self.finish(Err(Failure::DeadlineExceeded));
+            return self.finish(Err(PostError::DeadlineExceeded));
         }
         job.attempts += 1;
-        let in_flight = shared.metrics.in_flight();
+        let in_flight = context.metrics.in_flight();
         let posted = {
-            let post = pin!(shared.client.post(&job.target, &job.body));
-            alarm.within(job.deadline, post).await.unwrap_or(Err(Failure::DeadlineExceeded))
+            let post = pin!(context.client.post(&job.target, &job.body));
+            timer.within(job.deadline, post).await.unwrap_or(Err(PostError::DeadlineExceeded))
         };
         drop(in_flight);
-        shared.metrics.attempted(&Attempt {
+        context.metrics.attempted(&Attempt {
             scheme: job.scheme,
-            outcome: posted.as_ref().copied().map_err(Failure::reason),
+            outcome: posted.as_ref().copied().map_err(PostError::reason),
             took: start.elapsed(),
             size: job.body.len(),
         });
         self.finish(posted);
     }
 
-    /// What an attempt came to: delivered, to be tried again, or lost.
-    fn finish(mut self, posted: Result<StatusCode, Failure>) {
+    /// The outcome of an attempt: the event is delivered, tried again, or lost.
+    fn finish(mut self, posted: Result<StatusCode, PostError>) {
         let Some(mut job) = self.job.take() else {
             return;
         };
@@ -70,42 +71,42 @@ impl Held<'_> {
             return;
         }
         if is_retryable(&posted) {
-            self.shared.metrics.retryable();
-            if job.attempts <= self.shared.retries {
-                let due = (Instant::now() + self.shared.retry_interval).min(job.deadline);
-                match self.shared.queue.retry_at(due, job) {
+            self.context.metrics.retryable();
+            if job.attempts <= self.context.retries {
+                let due = (Instant::now() + self.context.retry_interval).min(job.deadline);
+                match self.context.queue.retry_at(due, job) {
                     Ok(()) => return,
-                    Err(refused) => job = refused,
+                    Err(given_back) => job = given_back,
                 }
             }
         }
-        self.shared.lose(job, posted);
+        self.context.lose(job, posted);
     }
 }
 
-impl Drop for Held<'_> {
-    /// The worker was stopped in the middle, or it panicked.
+impl Drop for InFlight<'_> {
+    /// The worker was stopped during an attempt, or it panicked.
     fn drop(&mut self) {
         if let Some(mut job) = self.job.take() {
             if std::thread::panicking() {
-                self.shared.metrics.message_dropped(job.scheme, None, DropReason::Panic);
+                self.context.metrics.message_dropped(job.scheme, None, DropReason::Panic);
                 if let Some(share) = job.share.take() {
                     share.finish(Verdict::Abandoned);
                 }
             } else {
-                self.shared.lose(job, Err(Failure::Cancelled));
+                self.context.lose(job, Err(PostError::Cancelled));
             }
         }
     }
 }
 
-/// What the reference tries again (contract §5.6).
-fn is_retryable(posted: &Result<StatusCode, Failure>) -> bool {
+/// Whether the reference makes another attempt (contract §5.6).
+fn is_retryable(posted: &Result<StatusCode, PostError>) -> bool {
     match posted {
         Ok(status) => matches!(
             *status,
             StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS | StatusCode::GATEWAY_TIMEOUT
         ),
-        Err(failure) => failure.is_temporary(),
+        Err(error) => error.is_temporary(),
     }
 }

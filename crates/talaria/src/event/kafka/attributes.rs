@@ -1,4 +1,4 @@
-//! What the filters of Kafka's routes may ask of a device.
+//! The attributes of a device that the filters of Kafka routes may ask for.
 
 use std::borrow::Cow;
 use std::sync::OnceLock;
@@ -13,28 +13,27 @@ use crate::device::Device;
 /// A key of a filter's rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeviceKey<'a> {
-    /// `partner-id`: always known, `unknown` without the claim.
+    /// `partner-id`: always known; `unknown` without the claim.
     PartnerId,
-    /// `trust`: always known, 0 without the claim.
+    /// `trust`: always known; 0 without the claim.
     Trust,
     /// `claim/<name>`: a claim of the device's token.
     Claim(&'a str),
-    /// `convey/<name>`: what the device said of itself when it connected; also `fw-name` (`firmware`) and `hw-model`
-    /// (`model`).
+    /// `convey/<name>`: a value of the device's convey; also `fw-name` (`firmware`) and `hw-model` (`model`).
     Convey(&'a str),
 }
 
-/// A text that names nothing that is known of devices.
+/// A text that is not the name of an attribute of devices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("partner-id, trust, fw-name (or firmware), hw-model (or model), claim/<name> or convey/<name>")]
-pub struct InvalidDeviceKey;
+pub struct DeviceKeyError;
 
 impl<'a> DeviceKey<'a> {
     /// Parses a key as a rule names it. Case counts, as it does in tokens and conveys.
     ///
     /// # Errors
-    /// [`InvalidDeviceKey`], whose text is what is expected.
-    pub fn parse(text: &'a str) -> Result<Self, InvalidDeviceKey> {
+    /// [`DeviceKeyError`], whose text says what is expected.
+    pub fn parse(text: &'a str) -> Result<Self, DeviceKeyError> {
         match text {
             "partner-id" => Ok(Self::PartnerId),
             "trust" => Ok(Self::Trust),
@@ -43,13 +42,13 @@ impl<'a> DeviceKey<'a> {
             _ => match text.split_once('/') {
                 Some(("claim", name)) if !name.is_empty() => Ok(Self::Claim(name)),
                 Some(("convey", name)) if !name.is_empty() => Ok(Self::Convey(name)),
-                _ => Err(InvalidDeviceKey),
+                _ => Err(DeviceKeyError),
             },
         }
     }
 }
 
-/// A device as the publisher's filters see it.
+/// The attributes of one device, for the publisher's filters.
 pub(super) struct DeviceAttributes<'d> {
     device: &'d Device,
     /// The token's claims, parsed when a rule first asks for one.
@@ -79,7 +78,7 @@ impl Attributes for DeviceAttributes<'_> {
     }
 }
 
-/// A claim. A truth value is its text; a section and a null are as good as missing.
+/// A claim. A boolean counts as its text; an object and a null count as missing.
 fn attribute(value: &Value) -> Option<Attribute<'_>> {
     match value {
         Value::String(text) => Some(text.as_str().into()),
@@ -103,8 +102,7 @@ mod tests {
     use talaria_protocol::convey::Convey;
 
     use super::*;
-    use crate::device::Config;
-    use crate::device::session_id;
+    use crate::device::{Config, session_id};
 
     #[test]
     fn a_rule_can_ask_for_what_the_token_and_the_convey_say() {
@@ -159,7 +157,7 @@ mod tests {
     #[test]
     fn other_keys_are_refused() {
         for key in ["", "Trust", "partner", "claim", "claim/", "convey/", "metadata/x"] {
-            assert_eq!(DeviceKey::parse(key), Err(InvalidDeviceKey), "{key}");
+            assert_eq!(DeviceKey::parse(key), Err(DeviceKeyError), "{key}");
         }
     }
 }

@@ -1,6 +1,6 @@
-//! The metrics of the Kafka client itself (contract §10.8): connections, bytes, batches, what is buffered.
+//! The metrics of the Kafka client (contract §10.8): connections, bytes, batches, buffered records.
 //!
-//! The publisher tells sums; what they have grown by since they were last told is added to the counters.
+//! The publisher reports sums; their growth since the last report is added to the counters.
 
 use parking_lot::Mutex;
 use prometheus::{IntCounterVec, IntGauge};
@@ -8,23 +8,23 @@ use wrpkafka::{Buffered, ClientStats, NodeStats, TopicStats};
 
 use crate::telemetry::metrics::{Family, Metrics};
 
-/// A family, and what is counted in it.
+/// A family and the number that it counts.
 type Counted<T> = (IntCounterVec, fn(&T) -> u64);
 
-/// The handles of the client's families. They carry the gateway's prefix.
+/// The handles of the client's families. Their names have the gateway's prefix.
 #[derive(Debug)]
 pub(super) struct ClientMetrics {
     nodes: [Counted<NodeStats>; 8],
     topics: [Counted<TopicStats>; 3],
     buffered_records: IntGauge,
     buffered_bytes: IntGauge,
-    told: Mutex<ClientStats>,
+    last: Mutex<ClientStats>,
 }
 
 impl ClientMetrics {
     pub(super) fn register(metrics: &Metrics) -> Self {
         let family = metrics.prefixed();
-        // A gateway reads nothing from Kafka; dashboards show both directions side by side.
+        // The gateway reads nothing from Kafka, but dashboards show both directions side by side.
         for name in ["buffered_fetch_records_total", "buffered_fetch_bytes"] {
             family.gauge(name, "Always 0: nothing is read from Kafka").set(0);
         }
@@ -35,15 +35,15 @@ impl ClientMetrics {
                 .gauge("buffered_produce_records_total", "Records that wait to be acknowledged"),
             buffered_bytes: family
                 .gauge("buffered_produce_bytes", "Bytes of the records that wait to be acknowledged"),
-            told: Mutex::default(),
+            last: Mutex::default(),
         }
     }
 
-    /// Adds what the client has counted since the last time.
+    /// Adds the growth since the last report.
     pub(super) fn add(&self, stats: &ClientStats) {
-        let mut told = self.told.lock();
+        let mut last = self.last.lock();
         for node in &stats.nodes {
-            let before = told.nodes.iter().find(|before| before.node_id == node.node_id);
+            let before = last.nodes.iter().find(|before| before.node_id == node.node_id);
             for (counter, count) in &self.nodes {
                 add(counter, &[&node.node_id], before.map_or(0, count), count(node));
             }
@@ -51,12 +51,12 @@ impl ClientMetrics {
         for topic in &stats.topics {
             let is_same =
                 |before: &&TopicStats| before.topic == topic.topic && before.node_id == topic.node_id;
-            let before = told.topics.iter().find(is_same);
+            let before = last.topics.iter().find(is_same);
             for (counter, count) in &self.topics {
                 add(counter, &[&topic.node_id, &topic.topic], before.map_or(0, count), count(topic));
             }
         }
-        told.clone_from(stats);
+        last.clone_from(stats);
     }
 
     pub(super) fn show_buffered(&self, buffered: &Buffered) {
@@ -96,7 +96,7 @@ fn topics(family: &Family<'_>) -> [Counted<TopicStats>; 3] {
     ]
 }
 
-/// A series appears when there is something to count.
+/// A series is created when there is something to count.
 fn add(counter: &IntCounterVec, labels: &[&str], before: u64, now: u64) {
     if now > before {
         counter.with_label_values(labels).inc_by(now - before);
@@ -111,7 +111,7 @@ fn gauge(value: u64) -> i64 {
 mod tests {
     use super::*;
 
-    fn told(connects: u64, produced_records: u64) -> ClientStats {
+    fn last(connects: u64, produced_records: u64) -> ClientStats {
         let node_id = "1".to_owned();
         ClientStats {
             nodes: vec![NodeStats { node_id: node_id.clone(), connects, ..NodeStats::default() }],
@@ -128,7 +128,7 @@ mod tests {
     fn sums_that_are_told_again_and_again_are_counted_once() {
         let metrics = Metrics::default();
         let client = ClientMetrics::register(&metrics);
-        for stats in [told(1, 5), told(1, 5), told(2, 9)] {
+        for stats in [last(1, 5), last(1, 5), last(2, 9)] {
             client.add(&stats);
         }
         let text = String::from_utf8(metrics.gather_text()).unwrap();

@@ -47,7 +47,7 @@ impl KafkaMetrics {
             ),
             dropped: bare.counter_vec(
                 "kafka_outbound_dropped_messages",
-                "The messages that Kafka did not take",
+                "The messages that Kafka did not accept",
                 &["scheme", "code", "reason"],
             ),
             published: bare.counter_vec(
@@ -57,12 +57,12 @@ impl KafkaMetrics {
             ),
             filtered: bare.counter_vec(
                 "kafka_filtered_messages_total",
-                "The messages that a route matched and did not take, by the setting of it that turned them away",
+                "The messages that matched a route but were rejected by its filter, by the rule that rejected them",
                 &["topic", "rule"],
             ),
             latency: bare.histogram_vec(
                 "kafka_publish_latency_seconds",
-                "Seconds from a record's submission to its fate",
+                "Seconds from a record's submission to its outcome",
                 &record_labels,
                 LATENCY_BUCKETS,
             ),
@@ -72,7 +72,7 @@ impl KafkaMetrics {
             ),
             outcomes: bare.counter_vec(
                 "publish_outcome_total",
-                "The messages by what became of them",
+                "The messages by their outcome",
                 &["outcome"],
             ),
             client: Arc::new(ClientMetrics::register(metrics)),
@@ -80,12 +80,12 @@ impl KafkaMetrics {
         }
     }
 
-    /// What became of a message is known. One that was filtered is no event for Kafka: it neither arrived nor was lost.
-    pub(super) fn message_ended(&self, level: QosLevel, fate: &Result<Outcome, PublishError>) {
-        if matches!(fate, Ok(Outcome::Filtered)) {
+    /// The outcome of a message is known. A filtered message was not for Kafka, so it counts as neither success nor failure.
+    pub(super) fn message_ended(&self, level: QosLevel, result: &Result<Outcome, PublishError>) {
+        if matches!(result, Ok(Outcome::Filtered)) {
             return self.outcomes.with_label_values(&[Outcome::Filtered.as_str()]).inc();
         }
-        let error = fate.as_ref().err();
+        let error = result.as_ref().err();
         let scheme = SchemeLabel::Event.label();
         let (reason, outcome) = match error {
             None => (DropReason::NoError, EventOutcome::Success),
@@ -131,7 +131,7 @@ impl Listener for KafkaMetrics {
     }
 }
 
-/// The outcome as contract §8.9 names it for each level.
+/// The outcome as contract §8.9 calls it for each level.
 fn published(level: QosLevel, is_delivered: bool) -> Outcome {
     match level {
         QosLevel::Low => Outcome::Attempted,

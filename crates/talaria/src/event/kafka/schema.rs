@@ -6,16 +6,17 @@ use wrpkafka::{DeadLetterOutcome, DeadLetterReason, SchemaStats};
 
 use crate::telemetry::metrics::Metrics;
 
-/// A counter, and what is counted in it.
+/// A counter and the number that it counts.
 type Counted = (IntCounter, fn(&SchemaStats) -> u64);
 
-/// The handles of the families `kafka_schema_*` and `kafka_dead_letters_total`. They carry no prefix, as the records'.
+/// The handles of the families `kafka_schema_*` and `kafka_dead_letters_total`. Like those of records, their names have no
+/// prefix.
 #[derive(Debug)]
 pub(super) struct SchemaMetrics {
     counters: [Counted; 6],
     unknown_subjects: IntGauge,
     dead_letters: IntCounterVec,
-    told: Mutex<SchemaStats>,
+    last: Mutex<SchemaStats>,
 }
 
 impl SchemaMetrics {
@@ -44,25 +45,25 @@ impl SchemaMetrics {
             ],
             unknown_subjects: bare.gauge(
                 "kafka_schema_unknown_subjects",
-                "Subjects whose schema has no id yet: their records wait, or whatever else is configured",
+                "Subjects whose schema id is not known yet: their records wait, or what else is configured",
             ),
             dead_letters: bare.counter_vec(
                 "kafka_dead_letters_total",
-                "Records that could never be delivered, and what became of their dead letters",
+                "Records that could never be delivered, and the outcome of their dead letters",
                 &["reason", "outcome"],
             ),
-            told: Mutex::default(),
+            last: Mutex::default(),
         }
     }
 
-    /// Adds what has been counted since the last time.
+    /// Adds the growth since the last report.
     pub(super) fn show(&self, stats: &SchemaStats) {
-        let mut told = self.told.lock();
+        let mut last = self.last.lock();
         for (counter, count) in &self.counters {
-            counter.inc_by(count(stats).saturating_sub(count(&told)));
+            counter.inc_by(count(stats).saturating_sub(count(&last)));
         }
         self.unknown_subjects.set(i64::try_from(stats.unknown_subjects).unwrap_or(i64::MAX));
-        *told = *stats;
+        *last = *stats;
     }
 
     pub(super) fn dead_letter(&self, reason: DeadLetterReason, outcome: DeadLetterOutcome) {

@@ -75,7 +75,7 @@ async fn what_is_filtered_and_goes_nowhere_else_is_not_acknowledged_as_delivered
     let gateway = Gateway::start(&config, started(&kafka, filtered(trusted_partners())), &receiver);
     let stranger = device("mac:000000000002", &json!({"partner-id": "other"}));
     send(&gateway, &stranger, "event:iot/x", 50);
-    assert_eq!(rdr(&stranger).await, Some(Verdict::NoRoute.rdr()));
+    assert_eq!(rdr(&stranger).await, Some(Verdict::NoRoute.rdr().0));
 }
 
 #[tokio::test]

@@ -1,12 +1,11 @@
-//! What one sink does when the other cannot, and what the device is told.
+//! What one sink does when the other cannot, and which acknowledgement the device receives.
 
 use wrp::{MessageType, Qos, Text};
 use wrpkafka::Publisher;
 use wrpkafka::mock::MockKafka;
 
 use super::*;
-use crate::device::session_id;
-use crate::device::{Events as _, OutboxLimit};
+use crate::device::{Events as _, OutboxLimit, session_id};
 use crate::event::config::QueueLimit;
 use crate::event::dispatcher::Undelivered;
 use crate::event::finalizer::Verdict;
@@ -108,7 +107,7 @@ async fn a_kafka_without_brokers_does_not_touch_http() {
     let undelivered = gateway.dispatcher.flush(Duration::from_millis(100)).await;
     assert_eq!(undelivered, Undelivered { http: 0, kafka: 100 });
     for _ in 0..100 {
-        assert_eq!(rdr(&device).await, Some(Verdict::ShuttingDown.rdr()));
+        assert_eq!(rdr(&device).await, Some(Verdict::ShuttingDown.rdr().0));
     }
 }
 
@@ -118,7 +117,7 @@ async fn a_record_that_kafka_gives_up_is_told_and_counted() {
     let gateway = Gateway::start(&config(), publisher_without_broker(Duration::from_secs(1)), &receiver);
     let device = some_device();
     send(&gateway, &device, "event:iot/x", 75);
-    assert_eq!(rdr(&device).await, Some(Verdict::KafkaFailed.rdr()));
+    assert_eq!(rdr(&device).await, Some(Verdict::KafkaFailed.rdr().0));
     for line in [
         r#"kafka_outbound_dropped_messages{code="message_dropped",reason="kafka_send_failure",scheme="event"} 1"#,
         r#"kafka_total_outbound_events{outcome="failure",reason="kafka_send_failure",scheme="event"} 1"#,
@@ -156,7 +155,7 @@ async fn without_kafka_the_receiver_decides_the_acknowledgement() {
         let gateway = Gateway::start(&config(), Publisher::disabled(), &receiver);
         let device = some_device();
         send(&gateway, &device, "event:iot/x", 25);
-        assert_eq!(rdr(&device).await, Some(verdict.rdr()));
+        assert_eq!(rdr(&device).await, Some(verdict.rdr().0));
     }
 }
 
@@ -166,7 +165,7 @@ async fn a_message_for_a_host_is_http_s_even_with_kafka() {
     let gateway = Gateway::start(&config(), publisher(&kafka), &receiver);
     let device = some_device();
     send(&gateway, &device, "dns:http://h/x", 25);
-    assert_eq!(rdr(&device).await, Some(Verdict::ReceiverRefused.rdr()));
+    assert_eq!(rdr(&device).await, Some(Verdict::ReceiverRefused.rdr().0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -179,7 +178,7 @@ async fn one_message_too_many_of_a_device_is_refused_at_once_and_no_other_device
         send(&gateway, &one, "event:iot/x", 25);
     }
     send(&gateway, &other, "event:iot/x", 25);
-    assert_eq!(rdr(&one).await, Some(Verdict::NotEnqueued.rdr()));
+    assert_eq!(rdr(&one).await, Some(Verdict::NotEnqueued.rdr().0));
     receiver.received(3).await;
     assert!(one.take_frame().is_none() && other.take_frame().is_none());
     assert!(gateway.has_metric(

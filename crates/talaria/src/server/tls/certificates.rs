@@ -1,4 +1,4 @@
-//! The server's certificates, and which of them a client gets.
+//! The certificates of a server, and the choice of one for each client.
 
 use std::fs;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys};
 
-use super::{Key, Pair, Problem, TlsError, certificates_in};
+use super::files::{FileError, Key, Pair, TlsError, certificates_in};
 
 /// All certificates of a server, in the order of the configuration; at least one.
 #[derive(Debug)]
@@ -20,19 +20,19 @@ impl Certificates {
     /// Reads every pair.
     ///
     /// # Errors
-    /// If a file cannot be used, or a key is not its certificate's.
+    /// If a file cannot be used or a key does not belong to its certificate.
     pub(super) fn load(pairs: &[Pair], provider: &CryptoProvider) -> Result<Self, TlsError> {
         pairs.iter().map(|pair| load(pair, provider).map(Arc::new)).collect::<Result<_, _>>().map(Self)
     }
 
-    /// The first certificate that is for this name and signs as the client can check; failing that, the first that
-    /// signs so, and failing that the first of all, as the Go gateway chooses.
+    /// The first certificate for this name whose signature scheme the client supports, otherwise the first with such a
+    /// scheme, otherwise the first of all: as the Go gateway chooses.
     fn choose(&self, hello: &ClientHello<'_>) -> Option<&Arc<CertifiedKey>> {
         let schemes = hello.signature_schemes();
-        let fitting = || self.0.iter().filter(|key| key.key.choose_scheme(schemes).is_some());
+        let supported = || self.0.iter().filter(|key| key.key.choose_scheme(schemes).is_some());
         let name = hello.server_name().and_then(|name| ServerName::try_from(name).ok());
-        let named = name.and_then(|name| fitting().find(|key| is_for(key, &name)));
-        named.or_else(|| fitting().next()).or_else(|| self.0.first())
+        let named = name.and_then(|name| supported().find(|key| is_valid_for(key, &name)));
+        named.or_else(|| supported().next()).or_else(|| self.0.first())
     }
 }
 
@@ -52,18 +52,20 @@ fn load(pair: &Pair, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError
     let chain = certificates_in(&pair.certificate).map_err(of_certificate)?;
     let pem = fs::read(&pair.key).map_err(|error| of_key(error.into()))?;
     let private = PrivateKeyDer::from_pem_slice(&pem)
-        .map_err(|_| of_key(Problem::NotFound("an unencrypted private key")))?;
-    let key =
-        provider.key_provider.load_private_key(private).map_err(|error| of_key(Problem::Unusable(error)))?;
+        .map_err(|_| of_key(FileError::NotFound("an unencrypted private key")))?;
+    let key = provider
+        .key_provider
+        .load_private_key(private)
+        .map_err(|error| of_key(FileError::Unusable(error)))?;
     let certified = CertifiedKey::new(chain, key);
     match certified.keys_match() {
         Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(certified),
-        Err(Error::InconsistentKeys(_)) => Err(of_key(Problem::Mismatch(pair.certificate.clone()))),
-        Err(error) => Err(of_certificate(Problem::Unusable(error))),
+        Err(Error::InconsistentKeys(_)) => Err(of_key(FileError::Mismatch(pair.certificate.clone()))),
+        Err(error) => Err(of_certificate(FileError::Unusable(error))),
     }
 }
 
-fn is_for(key: &CertifiedKey, name: &ServerName<'_>) -> bool {
+fn is_valid_for(key: &CertifiedKey, name: &ServerName<'_>) -> bool {
     let Ok(certificate) = key.end_entity_cert() else { return false };
     ParsedCertificate::try_from(certificate)
         .and_then(|certificate| rustls::client::verify_server_name(&certificate, name))

@@ -1,4 +1,4 @@
-//! The TLS handshake of one connection, in a future of its own: what it needs is gone when it is done.
+//! The TLS handshake of one connection. It is a future of its own, so that its memory is freed when it ends.
 
 use std::future::poll_fn;
 use std::io;
@@ -8,7 +8,7 @@ use rustls::{Error, ServerConfig};
 use tokio::net::TcpStream;
 
 use super::TlsSocket;
-use crate::server::Failure;
+use crate::server::ConnectionFailure;
 
 /// The first byte of every TLS connection: a handshake record (RFC 8446 §5.1).
 const HANDSHAKE: u8 = 22;
@@ -16,16 +16,16 @@ const HANDSHAKE: u8 = 22;
 /// Why a handshake failed.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::server) enum HandshakeError {
-    /// The client sends something else.
+    /// The client does not speak TLS.
     #[error("not TLS")]
     NotTls {
-        /// The socket, for an answer to a client that seems to speak HTTP.
+        /// The socket, for a response, if the client seems to speak HTTP.
         http: Option<TcpStream>,
     },
     /// The protocol failed.
     #[error(transparent)]
     Tls(Error),
-    /// The socket failed, or ended.
+    /// The socket failed or was closed.
     #[error(transparent)]
     Io(io::Error),
 }
@@ -33,7 +33,7 @@ pub(in crate::server) enum HandshakeError {
 /// Negotiates a session with a client that has just connected.
 ///
 /// # Errors
-/// [`HandshakeError`]; the client has then been told, as far as it listens.
+/// [`HandshakeError`]. The alert, if there is one, has been sent.
 pub(in crate::server) async fn accept(
     tcp: TcpStream,
     config: Arc<ServerConfig>,
@@ -53,22 +53,23 @@ pub(in crate::server) async fn accept(
 }
 
 impl HandshakeError {
-    /// What it counts as.
-    pub(in crate::server) fn failure(&self) -> Failure {
+    pub(in crate::server) fn failure(&self) -> ConnectionFailure {
         match self {
-            Self::NotTls { .. } => Failure::NotTls,
-            Self::Io(_) => Failure::HandshakeAborted,
-            Self::Tls(Error::NoCertificatesPresented) => Failure::NoCertificate,
-            Self::Tls(Error::InvalidCertificate(_)) => Failure::BadCertificate,
-            Self::Tls(Error::PeerIncompatible(_) | Error::NoApplicationProtocol) => Failure::Incompatible,
-            Self::Tls(Error::AlertReceived(_)) => Failure::RefusedByClient,
-            Self::Tls(_) => Failure::HandshakeFailed,
+            Self::NotTls { .. } => ConnectionFailure::NotTls,
+            Self::Io(_) => ConnectionFailure::HandshakeAborted,
+            Self::Tls(Error::NoCertificatesPresented) => ConnectionFailure::NoCertificate,
+            Self::Tls(Error::InvalidCertificate(_)) => ConnectionFailure::BadCertificate,
+            Self::Tls(Error::PeerIncompatible(_) | Error::NoApplicationProtocol) => {
+                ConnectionFailure::Incompatible
+            }
+            Self::Tls(Error::AlertReceived(_)) => ConnectionFailure::RefusedByClient,
+            Self::Tls(_) => ConnectionFailure::HandshakeFailed,
         }
     }
 }
 
 impl From<io::Error> for HandshakeError {
-    /// The session's own errors come wrapped (`TlsSocket`).
+    /// Errors of the TLS session come wrapped in an I/O error ([`TlsSocket`]).
     fn from(error: io::Error) -> Self {
         match error.downcast::<Error>() {
             Ok(error) => Self::Tls(error),

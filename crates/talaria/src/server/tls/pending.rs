@@ -5,7 +5,9 @@ use std::io;
 use rustls::unbuffered::{EncodeError, EncryptError};
 use tokio::io::ReadBuf;
 
-/// Bytes that are taken piece by piece, and freed with the last.
+use crate::thread_buffer::WriteBuffer;
+
+/// Bytes that are taken piece by piece and freed with the last one.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
     bytes: Vec<u8>,
@@ -14,24 +16,23 @@ pub(super) struct Pending {
 
 /// Why rustls could not write into a buffer.
 #[derive(Debug)]
-pub(super) enum NotWritten {
-    /// It needs one of this size.
+pub(super) enum AppendError {
+    /// The buffer needs to have this size.
     TooSmall(usize),
-    /// It cannot at all.
+    /// It would not fit any buffer.
     Failed(io::Error),
 }
 
 impl Pending {
-    /// Nothing, in a buffer that others have used.
-    pub(super) fn over(mut buffer: Vec<u8>) -> Self {
-        buffer.clear();
-        Self { bytes: buffer, taken: 0 }
+    /// No bytes yet, in a borrowed buffer.
+    pub(super) fn over(buffer: &mut WriteBuffer) -> Self {
+        Self { bytes: std::mem::take(&mut **buffer), taken: 0 }
     }
 
-    /// The buffer, and what is left in one of its own.
-    pub(super) fn split(self) -> (Vec<u8>, Self) {
+    /// Gives the borrowed buffer back and keeps what is left in memory of its own.
+    pub(super) fn give_back(&mut self, buffer: &mut WriteBuffer) {
         let rest = Self { bytes: self.rest().to_vec(), taken: 0 };
-        (self.bytes, rest)
+        **buffer = std::mem::replace(self, rest).bytes;
     }
 
     pub(super) fn rest(&self) -> &[u8] {
@@ -42,18 +43,18 @@ impl Pending {
         self.taken += count;
     }
 
-    /// Frees the buffer if nothing is left in it.
+    /// Frees the memory if no bytes are left.
     pub(super) fn release(&mut self) {
         if self.rest().is_empty() {
             *self = Self::default();
         }
     }
 
-    /// Appends what `write` writes into a buffer with this room, or with the room that it then asks for.
+    /// Appends what `write` writes into this much room, or into as much as it then asks for.
     pub(super) fn append(
         &mut self,
         mut room: usize,
-        mut write: impl FnMut(&mut [u8]) -> Result<usize, NotWritten>,
+        mut write: impl FnMut(&mut [u8]) -> Result<usize, AppendError>,
     ) -> io::Result<()> {
         let start = self.bytes.len();
         loop {
@@ -63,7 +64,7 @@ impl Pending {
                     self.bytes.truncate(start + length);
                     return Ok(());
                 }
-                Err(NotWritten::TooSmall(needed)) if needed > room => room = needed,
+                Err(AppendError::TooSmall(needed)) if needed > room => room = needed,
                 Err(error) => {
                     self.bytes.truncate(start);
                     return Err(error.into());
@@ -72,14 +73,14 @@ impl Pending {
         }
     }
 
-    /// Puts `bytes` into `out`, and keeps what has no room there, behind what was kept before.
+    /// Copies `bytes` to `out` and keeps those that have no room there, behind the bytes kept before.
     pub(super) fn deliver(&mut self, out: &mut ReadBuf<'_>, bytes: &[u8]) {
         let fits = if self.rest().is_empty() { bytes.len().min(out.remaining()) } else { 0 };
         out.put_slice(&bytes[..fits]);
         self.bytes.extend_from_slice(&bytes[fits..]);
     }
 
-    /// Moves what was kept into `out`.
+    /// Moves the bytes kept before to `out`.
     pub(super) fn move_to(&mut self, out: &mut ReadBuf<'_>) {
         let count = self.rest().len().min(out.remaining());
         out.put_slice(&self.rest()[..count]);
@@ -88,7 +89,7 @@ impl Pending {
     }
 }
 
-impl From<EncodeError> for NotWritten {
+impl From<EncodeError> for AppendError {
     fn from(error: EncodeError) -> Self {
         match error {
             EncodeError::InsufficientSize(error) => Self::TooSmall(error.required_size),
@@ -97,7 +98,7 @@ impl From<EncodeError> for NotWritten {
     }
 }
 
-impl From<EncryptError> for NotWritten {
+impl From<EncryptError> for AppendError {
     fn from(error: EncryptError) -> Self {
         match error {
             EncryptError::InsufficientSize(error) => Self::TooSmall(error.required_size),
@@ -106,13 +107,13 @@ impl From<EncryptError> for NotWritten {
     }
 }
 
-impl From<NotWritten> for io::Error {
-    fn from(error: NotWritten) -> Self {
+impl From<AppendError> for io::Error {
+    fn from(error: AppendError) -> Self {
         match error {
-            NotWritten::TooSmall(needed) => {
+            AppendError::TooSmall(needed) => {
                 io::Error::other(format!("{needed} bytes of room are not enough"))
             }
-            NotWritten::Failed(error) => error,
+            AppendError::Failed(error) => error,
         }
     }
 }
@@ -139,12 +140,12 @@ mod tests {
     fn a_buffer_grows_to_what_is_asked_for_once() {
         let mut pending = Pending::default();
         let write = |buffer: &mut [u8]| {
-            buffer.get_mut(..3).ok_or(NotWritten::TooSmall(3))?.copy_from_slice(b"abc");
+            buffer.get_mut(..3).ok_or(AppendError::TooSmall(3))?.copy_from_slice(b"abc");
             Ok(3)
         };
         pending.append(1, write).unwrap();
         assert_eq!(pending.rest(), b"abc");
-        assert!(pending.append(1, |_| Err(NotWritten::TooSmall(1))).is_err());
+        assert!(pending.append(1, |_| Err(AppendError::TooSmall(1))).is_err());
         assert_eq!(pending.rest(), b"abc");
     }
 }

@@ -1,25 +1,37 @@
-//! Certificates that change while the gateway runs.
+//! Reloads certificates that change while the gateway runs.
 //!
-//! The files are read again every few seconds and compared by digest, which also notices what the notifications of a
-//! file system miss: mounted secrets that are links to links, network file systems.
+//! The files are read every few seconds and compared by digest. Unlike the notifications of a file system, this also
+//! notices changes of mounted secrets (links to links) and on network file systems.
 
+use std::fmt;
 use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use aws_lc_rs::digest::{self, SHA256, SHA256_OUTPUT_LEN};
+use rustls::ServerConfig;
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{Config, Tls, TlsError};
+use super::config::Config;
+use super::files::TlsError;
 
-/// How often the files are looked at.
+/// How often the files are read.
 const PERIOD: Duration = Duration::from_secs(2);
 
-/// Stands for what the files hold.
-pub(super) type Fingerprint = [u8; SHA256_OUTPUT_LEN];
+/// The digest of all files together.
+type Fingerprint = [u8; SHA256_OUTPUT_LEN];
 
-/// Keeps a server's TLS as its files are; runs until it is dropped. Connections that exist stay as they are.
+/// The TLS of one running server.
+pub(in crate::server) struct Tls {
+    config: Config,
+    current: ArcSwap<ServerConfig>,
+    /// The digest of the files when they were read for the first time.
+    loaded: Option<Fingerprint>,
+}
+
+/// Reloads a server's TLS whenever its files change. Runs until it is dropped. Existing connections are not affected.
 pub(in crate::server) async fn reload(server: &'static str, tls: Arc<Tls>) {
     let mut seen = tls.loaded;
     let mut ticks = interval(PERIOD);
@@ -33,27 +45,51 @@ pub(in crate::server) async fn reload(server: &'static str, tls: Arc<Tls>) {
         }
         seen = now;
         match replace(&tls).await {
-            Some(Ok(())) => tracing::info!(server, "the certificates have changed and are in use"),
+            Some(Ok(())) => tracing::info!(server, "certificates reloaded, new connections use them"),
             Some(Err(error)) => tracing::warn!(
                 server,
                 key = format!("{server}.{}", error.key.as_str()),
                 %error,
-                "the certificates have changed but cannot be used, the old ones stay"
+                "changed certificates cannot be used, the previous ones stay in use"
             ),
             None => {}
         }
     }
 }
 
-/// Reads the files anew; `None` if the runtime is being shut down.
+impl Tls {
+    /// Reads the files for the first time.
+    ///
+    /// # Errors
+    /// [`TlsError`].
+    pub(in crate::server) fn load(config: Config) -> Result<Arc<Self>, TlsError> {
+        // Before loading, so that a file that is written in between counts as changed.
+        let loaded = fingerprint(&config);
+        let current = ArcSwap::from_pointee(config.load()?);
+        Ok(Arc::new(Self { config, current, loaded }))
+    }
+
+    /// The configuration for a connection that begins now.
+    pub(in crate::server) fn current(&self) -> Arc<ServerConfig> {
+        self.current.load_full()
+    }
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+/// Reads the files; none if the runtime is being shut down.
 async fn replace(tls: &Arc<Tls>) -> Option<Result<(), TlsError>> {
     let config = tls.config.clone();
     let loaded = spawn_blocking(move || config.load()).await.ok()?;
     Some(loaded.map(|config| tls.current.store(Arc::new(config))))
 }
 
-/// What all files hold, in short; `None` while one of them cannot be read.
-pub(super) fn fingerprint(config: &Config) -> Option<Fingerprint> {
+/// The digest of all files; none while one of them cannot be read.
+fn fingerprint(config: &Config) -> Option<Fingerprint> {
     let mut context = digest::Context::new(&SHA256);
     for file in config.files() {
         let content = fs::read(file).ok()?;

@@ -1,10 +1,11 @@
-//! A TLS session over a socket that costs little while it is idle.
+//! A TLS session over a socket, with little memory while it is idle.
 //!
-//! rustls' unbuffered connection does the protocol; the bytes pass through buffers of the thread. A session has memory
-//! of its own only for a record that has come in part, for what was decrypted and not taken, and for what was
-//! encrypted and the socket did not take.
+//! rustls' unbuffered connection implements the protocol; the bytes pass through [buffers of the thread](crate::thread_buffer).
+//! A session has memory of its own only for an incomplete record, for decrypted bytes that were not read yet, and for
+//! encrypted bytes that the socket did not accept yet.
+//!
+//! Start reading at `process_records`: everything that arrives or leaves passes through it.
 
-use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::pin::Pin;
@@ -18,55 +19,66 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::pending::Pending;
+use crate::thread_buffer::{READ_BUFFER, ReadBuffer, WriteBuffer};
 
 /// The largest record with its header (RFC 8446 §5.2, RFC 5246 §6.2.3).
 const MAX_RECORD: usize = 16 * 1024 + 2048 + 5;
-/// The most that is read at once, and the most that may be unfinished: a handshake message of several records has up
-/// to 64 KiB.
-const READ_BUFFER: usize = 96 * 1024;
-/// How much is encrypted for one write: a record's worth.
+/// A handshake message may span several records and have up to 64 KiB; it has to fit a read buffer with one more record.
+const _: () = assert!(READ_BUFFER >= 64 * 1024 + MAX_RECORD);
+/// How many bytes are encrypted for one write: those of one record.
 const WRITE_CHUNK: usize = 16 * 1024;
-/// What encryption adds at most to a chunk, a record of it being cut by a smaller maximum of the client included.
+/// The most that encryption adds to these bytes, even if the client asked for smaller records.
 const WRITE_OVERHEAD: usize = 1024;
-/// What may wait for the socket beside what the writer waits for: alerts, tickets, key updates.
+/// The most that may wait for the socket besides the writer's bytes: alerts, tickets, key updates.
 const MAX_OUTGOING: usize = 128 * 1024;
-
-thread_local! {
-    static READ: Cell<Option<Box<[u8]>>> = const { Cell::new(None) };
-    static WRITE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-}
 
 /// A TLS session and its socket.
 ///
-/// A write is done when the socket has taken all of the record; until then it is pending and must be repeated with the
-/// same bytes, as for OpenSSL's `SSL_write`. So "written" means the same as without TLS.
+/// A write is done when the socket has accepted the whole record. Until then it is pending and must be repeated with the
+/// same bytes, as with OpenSSL's `SSL_write`. So "written" means the same with TLS as without.
 pub(in crate::server) struct TlsSocket {
     tcp: TcpStream,
     session: UnbufferedServerConnection,
-    /// What has come of a record that is not whole.
+    /// The beginning of an incomplete record.
     incoming: Vec<u8>,
-    /// What was decrypted and nobody has taken.
+    /// Decrypted bytes that were not read yet.
     decrypted: Pending,
-    /// What was encrypted and the socket has not taken.
+    /// Encrypted bytes that the socket did not accept yet.
     outgoing: Pending,
-    /// How many of the writer's bytes are in it that the writer does not know to be written.
+    /// How many of the writer's bytes are in `outgoing` whose write was pending when it was called.
     unreported: usize,
-    has_ended: bool,
-    /// The protocol has failed: rustls must not be asked anything more.
-    has_failed: bool,
-    has_said_goodbye: bool,
+    receiving: Receiving,
+    sending: Sending,
 }
 
-/// What is wanted of the session once it has taken what came.
+/// What can still be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Receiving {
+    Open,
+    /// The client closed the session or the connection: there is nothing more to read.
+    Ended,
+}
+
+/// What can still be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sending {
+    Open,
+    /// The close_notify alert is written, or on its way.
+    CloseNotified,
+    /// The protocol has failed. rustls must not be asked anything more, not even for a close_notify.
+    Failed,
+}
+
+/// What the session does after it has processed its input.
 #[derive(Clone, Copy)]
 enum Then<'a> {
     Nothing,
     Encrypt(&'a [u8]),
-    SayGoodbye,
+    CloseNotify,
 }
 
 impl TlsSocket {
-    /// A session that has yet to be [negotiated](Self::poll_handshake).
+    /// A session before its [handshake](Self::poll_handshake).
     ///
     /// # Errors
     /// If the configuration cannot be used.
@@ -78,42 +90,30 @@ impl TlsSocket {
             decrypted: Pending::default(),
             outgoing: Pending::default(),
             unreported: 0,
-            has_ended: false,
-            has_failed: false,
-            has_said_goodbye: false,
+            receiving: Receiving::Open,
+            sending: Sending::Open,
         })
     }
 
-    /// Ready when both sides have agreed, and the client has been told so.
+    /// Ready when the handshake is complete and its last message is written.
     pub(super) fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             ready!(self.poll_send(cx))?;
             if !self.session.is_handshaking() {
                 return Poll::Ready(Ok(()));
             }
-            if self.has_ended {
+            if self.receiving == Receiving::Ended {
                 return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
             }
             ready!(self.poll_receive(cx, &mut ReadBuf::new(&mut [])))?;
         }
     }
 
-    /// Reads once from the socket, decrypts what is whole into `out`, and keeps what does not fit.
+    /// Reads once from the socket, decrypts complete records into `out`, and keeps the bytes that do not fit.
     fn poll_receive(&mut self, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let mut buffer = READ.take().unwrap_or_else(|| vec![0; READ_BUFFER].into_boxed_slice());
-        let received = self.poll_receive_in(cx, &mut buffer, out);
-        READ.set(Some(buffer));
-        received
-    }
-
-    fn poll_receive_in(
-        &mut self,
-        cx: &mut Context<'_>,
-        buffer: &mut [u8],
-        out: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+        let mut buffer = ReadBuffer::borrow();
         let kept = self.incoming.len();
-        // No more than `out` is going to take, so that little is kept decrypted.
+        // No more than `out` has room for, so that few decrypted bytes have to be kept.
         let until = (kept + out.remaining().max(MAX_RECORD)).min(buffer.len());
         if kept >= until {
             return Poll::Ready(Err(invalid("a handshake message of more than 64 KiB")));
@@ -122,13 +122,13 @@ impl TlsSocket {
         ready!(Pin::new(&mut self.tcp).poll_read(cx, &mut read))?;
         let filled = kept + read.filled().len();
         if filled == kept {
-            self.has_ended = true;
+            self.receiving = Receiving::Ended;
             return Poll::Ready(Ok(()));
         }
         buffer[..kept].copy_from_slice(&self.incoming);
         self.incoming = Vec::new();
         let processed = self.process(&mut buffer[..filled], out, Then::Nothing);
-        // What the session answers by itself, an alert too, goes out now, or with the next write.
+        // What the session sends by itself, an alert for instance, is written now or with the next write.
         let sent = self.poll_send(cx);
         let used = processed?;
         if used < filled {
@@ -140,21 +140,27 @@ impl TlsSocket {
         }
     }
 
-    /// Has the session take `input`, and do what is wanted `then`. Returns how much of `input` is done with.
+    /// Lets the session process `input` and do `then`. Returns how many bytes of `input` are used up.
     ///
     /// # Errors
-    /// If the client does not keep to the protocol; the alert that tells it so is then in `outgoing`, and the session
-    /// is over.
+    /// If the client violates the protocol. The alert is then in `outgoing` and the session has failed.
     fn process(&mut self, input: &mut [u8], out: &mut ReadBuf<'_>, then: Then<'_>) -> io::Result<usize> {
-        if self.has_failed {
+        if self.sending == Sending::Failed {
             return Err(invalid("the TLS session has failed before"));
         }
-        let processed = self.process_all(input, out, then);
-        self.has_failed = processed.is_err();
+        let processed = self.process_records(input, out, then);
+        if processed.is_err() {
+            self.sending = Sending::Failed;
+        }
         processed
     }
 
-    fn process_all(&mut self, input: &mut [u8], out: &mut ReadBuf<'_>, then: Then<'_>) -> io::Result<usize> {
+    fn process_records(
+        &mut self,
+        input: &mut [u8],
+        out: &mut ReadBuf<'_>,
+        then: Then<'_>,
+    ) -> io::Result<usize> {
         let mut used = 0;
         loop {
             let UnbufferedStatus { mut discard, state, .. } =
@@ -173,12 +179,12 @@ impl TlsSocket {
                     false
                 }
                 Ok(ConnectionState::TransmitTlsData(data)) => {
-                    // It is on its way, ahead of whatever follows.
+                    // It is in `outgoing`, ahead of everything that follows.
                     data.done();
                     false
                 }
                 Ok(ConnectionState::PeerClosed) => {
-                    self.has_ended = true;
+                    self.receiving = Receiving::Ended;
                     false
                 }
                 Ok(ConnectionState::WriteTraffic(mut traffic)) => {
@@ -188,13 +194,13 @@ impl TlsSocket {
                         Then::Encrypt(bytes) => self
                             .outgoing
                             .append(bytes.len() + room, |buffer| Ok(traffic.encrypt(bytes, buffer)?)),
-                        Then::SayGoodbye => {
+                        Then::CloseNotify => {
                             self.outgoing.append(room, |buffer| Ok(traffic.queue_close_notify(buffer)?))
                         }
                     }?;
                     true
                 }
-                // Nothing more comes, or not without more input. 0-RTT data is never accepted.
+                // The session needs more input, or is closed. 0-RTT data is never accepted.
                 Ok(_) => true,
                 Err(error) => {
                     self.take_alert();
@@ -206,13 +212,13 @@ impl TlsSocket {
                 return Ok(used);
             }
             if self.outgoing.rest().len() > MAX_OUTGOING {
-                return Err(invalid("more to answer than the client reads"));
+                return Err(invalid("the client does not read the answers that it causes"));
             }
         }
     }
 
-    /// The alert that the session wants to send after an error. rustls is not asked further than that: it would look
-    /// for the rest of a handshake message in a buffer that is gone, and panic.
+    /// Moves the alert that follows an error to `outgoing`. rustls must not be asked for more: it would look for the rest
+    /// of a handshake message in a buffer that is gone, and panic.
     fn take_alert(&mut self) {
         while self.session.wants_write()
             && let Ok(ConnectionState::EncodeTlsData(mut data)) =
@@ -221,11 +227,12 @@ impl TlsSocket {
         {}
     }
 
-    /// Encrypts into the thread's buffer and writes; only what the socket does not take becomes the session's.
-    /// Nothing may be left over from before.
+    /// Encrypts into a buffer of the thread and writes. Only bytes that the socket does not accept are copied into memory of
+    /// the session. `outgoing` has to be empty.
     fn poll_encrypt(&mut self, cx: &mut Context<'_>, then: Then<'_>) -> Poll<io::Result<()>> {
-        self.outgoing = Pending::over(WRITE.take());
-        // The session wants to see again what it has not been able to use.
+        let mut buffer = WriteBuffer::borrow();
+        self.outgoing = Pending::over(&mut buffer);
+        // The session has to see the bytes again that it could not use before.
         let mut incoming = std::mem::take(&mut self.incoming);
         let processed = self.process(&mut incoming, &mut ReadBuf::new(&mut []), then);
         self.incoming = incoming;
@@ -233,15 +240,11 @@ impl TlsSocket {
             self.incoming.drain(..used);
             self.poll_drain(cx)
         });
-        let (buffer, rest) = std::mem::take(&mut self.outgoing).split();
-        self.outgoing = rest;
-        if buffer.capacity() <= 2 * (WRITE_CHUNK + WRITE_OVERHEAD) {
-            WRITE.set(buffer);
-        }
+        self.outgoing.give_back(&mut buffer);
         sent?
     }
 
-    /// Writes what is encrypted and frees it; ready when nothing is left.
+    /// Writes the encrypted bytes and frees them. Ready when all are written.
     pub(super) fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_drain(cx))?;
         self.outgoing.release();
@@ -269,8 +272,9 @@ impl AsyncRead for TlsSocket {
         let before = buf.filled().len();
         loop {
             this.decrypted.move_to(buf);
-            // A client that goes away without a close_notify is gone all the same: what is said inside has its own ends.
-            if buf.filled().len() > before || buf.remaining() == 0 || this.has_ended {
+            // A missing close_notify is not an error: HTTP and WebSocket messages have ends of their own.
+            let has_ended = this.receiving == Receiving::Ended;
+            if buf.filled().len() > before || buf.remaining() == 0 || has_ended {
                 return Poll::Ready(Ok(()));
             }
             ready!(this.poll_receive(cx, buf))?;
@@ -307,8 +311,9 @@ impl AsyncWrite for TlsSocket {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_send(cx))?;
-        if !self.has_failed && !std::mem::replace(&mut self.has_said_goodbye, true) {
-            ready!(self.poll_encrypt(cx, Then::SayGoodbye))?;
+        if self.sending == Sending::Open {
+            self.sending = Sending::CloseNotified;
+            ready!(self.poll_encrypt(cx, Then::CloseNotify))?;
         }
         Pin::new(&mut self.tcp).poll_shutdown(cx)
     }

@@ -1,4 +1,4 @@
-//! The versions of TLS, by Go's numbers and by their names.
+//! The versions of TLS, written as Go's numbers or by name.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 use rustls::SupportedProtocolVersion;
 use rustls::version::{TLS12, TLS13};
 
-/// A version of TLS that is spoken here. Older ones are not: RFC 8996 forbids them.
+/// A supported version of TLS. Older ones are not supported, because RFC 8996 forbids them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Version {
     /// TLS 1.2, 771 in the configuration.
@@ -15,20 +15,20 @@ pub enum Version {
     V13,
 }
 
-/// The versions that a server speaks: from one to another, both included.
+/// The versions that a server supports: a range with both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Versions {
     min: Version,
     max: Version,
 }
 
-/// A text that is no version of TLS, or of one that is not spoken.
+/// A text that is not a version of TLS, or a version that is not supported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected 771 (TLS 1.2) or 772 (TLS 1.3)")]
-pub struct UnknownVersion;
+pub struct VersionError;
 
 impl Version {
-    /// As people write it.
+    /// `TLS 1.2` or `TLS 1.3`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -45,10 +45,10 @@ impl fmt::Display for Version {
 }
 
 impl FromStr for Version {
-    type Err = UnknownVersion;
+    type Err = VersionError;
 
-    /// Takes `771`, `0x0303`, `1.2`, `TLS1.2`, `TLS 1.2`, `TLSv1.2`, `VersionTLS12`, and the same of 1.3.
-    fn from_str(text: &str) -> Result<Self, UnknownVersion> {
+    /// Parses `771`, `0x0303`, `1.2`, `TLS1.2`, `TLS 1.2`, `TLSv1.2`, `VersionTLS12`, and the same for 1.3.
+    fn from_str(text: &str) -> Result<Self, VersionError> {
         let mut name = text.trim().to_ascii_lowercase();
         name.retain(|letter| !matches!(letter, ' ' | '.' | '_' | '-'));
         let name = name.strip_prefix("version").unwrap_or(&name);
@@ -56,13 +56,13 @@ impl FromStr for Version {
         match name.strip_prefix('v').unwrap_or(name) {
             "771" | "0x0303" | "0x303" | "12" => Ok(Version::V12),
             "772" | "0x0304" | "0x304" | "13" => Ok(Version::V13),
-            _ => Err(UnknownVersion),
+            _ => Err(VersionError),
         }
     }
 }
 
 impl Versions {
-    /// These and what lies between; `None` if the first is above the last.
+    /// The range from `min` to `max`; none if `min` is above `max`.
     #[must_use]
     pub fn between(min: Version, max: Version) -> Option<Versions> {
         (min <= max).then_some(Versions { min, max })
@@ -98,14 +98,14 @@ mod tests {
     }
 
     #[test]
-    fn versions_that_are_broken_are_not_spoken() {
+    fn broken_versions_are_not_supported() {
         for text in ["768", "769", "770", "1.0", "1.1", "SSLv3", "", "TLS", "2"] {
-            assert_eq!(text.parse::<Version>(), Err(UnknownVersion), "{text}");
+            assert_eq!(text.parse::<Version>(), Err(VersionError), "{text}");
         }
     }
 
     #[test]
-    fn the_first_version_is_not_above_the_last() {
+    fn the_minimum_is_not_above_the_maximum() {
         assert_eq!(Versions::between(Version::V13, Version::V12), None);
         assert_eq!(Versions::between(Version::V12, Version::V13), Some(Versions::default()));
     }

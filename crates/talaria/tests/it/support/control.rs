@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use talaria::auth::{DeviceConfig, jwt, keys};
 use talaria::control::{Control, ControlMetrics, Drainer};
-use talaria::server::{ConnectionMetrics, Running, Server};
+use talaria::server::{ConnectionMetrics, RunningServer, Server};
 use talaria_protocol::token::Leeway;
 use tokio::io::AsyncReadExt as _;
 
@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(crate) struct Controlled {
     pub(crate) gateway: Gateway,
-    control: Running,
+    control: RunningServer,
     signer: Signer,
     _keys: KeyServer,
 }

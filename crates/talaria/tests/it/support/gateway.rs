@@ -10,8 +10,8 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use talaria::api::{self, Api, ApiMetrics};
 use talaria::auth::{BasicKeys, DeviceAuth, DeviceConfig, ServiceAuth, attempts, services};
 use talaria::device::{self, Device, Events, Manager};
-use talaria::server::primary::{Admission, Primary};
-use talaria::server::{Address, Config, ConnectionMetrics, Identity, Running, Server};
+use talaria::primary::{DeviceConnector, Primary};
+use talaria::server::{Address, Config, ConnectionMetrics, Identity, RunningServer, Server};
 use talaria::telemetry::metrics::Metrics;
 use talaria_protocol::session::CloseReason;
 use tokio::net::TcpStream;
@@ -62,7 +62,7 @@ impl Events for Recorder {
 
 /// The primary server in this process.
 pub(crate) struct Gateway {
-    pub(crate) server: Running,
+    pub(crate) server: RunningServer,
     pub(crate) manager: Arc<Manager>,
     pub(crate) metrics: Metrics,
     events: mpsc::UnboundedReceiver<DeviceEvent>,
@@ -110,8 +110,8 @@ impl Gateway {
         let api = Api::new(config, auth, Arc::clone(manager.registry()), ApiMetrics::register(&metrics));
         let server =
             Server::bind("primary", server, identity(), &ConnectionMetrics::register(&metrics)).unwrap();
-        let admission = Admission::new(Arc::clone(&manager), device_auth);
-        Self { server: server.start(Primary::new(admission, api)), manager, metrics, events }
+        let devices = DeviceConnector::new(Arc::clone(&manager), device_auth, Vec::new());
+        Self { server: server.start(Primary::new(devices, api)), manager, metrics, events }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

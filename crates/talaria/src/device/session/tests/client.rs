@@ -1,3 +1,5 @@
+//! A device at the other end of an in-memory pipe.
+
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 
 const KEY: [u8; 4] = [1, 2, 3, 4];

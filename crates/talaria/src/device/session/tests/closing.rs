@@ -6,20 +6,19 @@ use tokio::time::Instant;
 
 use super::client::{binary, frame};
 use super::*;
-use crate::device::SendError;
-use crate::device::session_id;
+use crate::device::{SendError, session_id};
 
 #[tokio::test(start_paused = true)]
-async fn a_device_that_drops_the_connection_is_told_of_once() {
+async fn a_device_that_drops_the_connection_goes_offline_once() {
     let gateway = Gateway::new(Config::default());
     let (client, device) = gateway.connect(4096);
     drop(client);
-    let told = gateway.told().await;
-    assert_eq!(told, [Told::Online, Told::Offline("*no error*:readerror".to_owned())]);
+    let recorded = gateway.recorded().await;
+    assert_eq!(recorded, [Recorded::Online, Recorded::Offline("*no error*:readerror".to_owned())]);
     assert!(gateway.manager.registry().is_empty());
     device.close(Reason::Drained.into());
     assert_eq!(device.try_send(Bytes::new()), Err(SendError::Closed));
-    assert_eq!(gateway.told().await, []);
+    assert_eq!(gateway.recorded().await, []);
 }
 
 #[tokio::test(start_paused = true)]
@@ -31,8 +30,8 @@ async fn a_close_is_answered_with_the_same_code() {
         client.send(&frame(0x88, sent)).await;
         client.expect(0x88, answered).await;
         assert_eq!(client.frame().await, None);
-        let told = gateway.told().await;
-        assert_eq!(told, [Told::Online, Told::Offline("*no error*:readerror".to_owned())]);
+        let recorded = gateway.recorded().await;
+        assert_eq!(recorded, [Recorded::Online, Recorded::Offline("*no error*:readerror".to_owned())]);
     }
 }
 
@@ -53,8 +52,8 @@ async fn bad_frames_end_the_connection_with_their_code_and_text() {
         let (mut client, _device) = gateway.connect(4096);
         client.send(&bytes).await;
         client.expect_close(code, &text).await;
-        let told = gateway.told().await;
-        assert_eq!(told, [Told::Online, Told::Offline(format!("{text}:readerror"))]);
+        let recorded = gateway.recorded().await;
+        assert_eq!(recorded, [Recorded::Online, Recorded::Offline(format!("{text}:readerror"))]);
         let series = |reason| format!("device_protocol_errors_total{{reason=\"{reason}\"}}");
         for each in ProtocolError::ALL.map(ProtocolError::as_str) {
             let expected = if each == reason { "1" } else { "0" };
@@ -71,11 +70,12 @@ async fn halves_of_messages_that_are_too_much_together_end_the_one_that_grows() 
     early.send(&message[..6000]).await;
     settle().await;
     let (near, far) = tokio::io::duplex(65_536);
-    Arc::clone(&gateway.manager).connect(
+    let connected = gateway.manager.connect(
         near,
         Bytes::new(),
         Identity::new("uuid:late".parse().unwrap(), session_id::random()),
     );
+    connected.unwrap();
     let mut late = Client::new(far);
     late.send(&binary(&[0; 16_000])[..8000]).await;
     late.expect_close(1013, "unfinished messages over 13000 bytes").await;
@@ -111,8 +111,8 @@ async fn what_follows_a_close_is_not_heard() {
     client.send(&[frame(0x88, b"\x03\xe8"), after.clone()].concat()).await;
     client.expect(0x88, b"\x03\xe8").await;
     client.send(&after).await;
-    let told = gateway.told().await;
-    assert!(matches!(told[..], [Told::Online, Told::Offline(_)]), "{told:?}");
+    let recorded = gateway.recorded().await;
+    assert!(matches!(recorded[..], [Recorded::Online, Recorded::Offline(_)]), "{recorded:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -139,8 +139,8 @@ async fn a_gateway_that_closes_says_why_and_fails_whoever_waits() {
     // The frame that was under way is finished, the two behind it are not sent.
     client.expect(0x82, vec![1; 20_000]).await;
     client.expect_close(1001, "rehash-error").await;
-    let told = gateway.told().await;
-    assert_eq!(told, [Told::Online, Told::Offline("no instances:rehash-error".to_owned())]);
+    let recorded = gateway.recorded().await;
+    assert_eq!(recorded, [Recorded::Online, Recorded::Offline("no instances:rehash-error".to_owned())]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -163,8 +163,11 @@ async fn the_same_device_again_ends_the_old_connection() {
     let (mut first, _) = gateway.connect(4096);
     let (_second, device) = gateway.connect(4096);
     first.expect_close(1008, "duplicate").await;
-    let told = gateway.told().await;
-    assert_eq!(told, [Told::Online, Told::Online, Told::Offline("*no error*:duplicate".to_owned())]);
+    let recorded = gateway.recorded().await;
+    assert_eq!(
+        recorded,
+        [Recorded::Online, Recorded::Online, Recorded::Offline("*no error*:duplicate".to_owned())]
+    );
     assert!(Arc::ptr_eq(&gateway.manager.registry().get(device.id()).unwrap(), &device));
     assert_eq!(device.statistics().duplications(), 1);
     assert_eq!(gateway.metric("duplicate_count"), "1");
@@ -173,14 +176,13 @@ async fn the_same_device_again_ends_the_old_connection() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn over_the_limit_a_device_is_told_to_try_again() {
+async fn a_device_over_the_limit_is_not_admitted() {
     let gateway = Gateway::new(Config { max_devices: Some(1), ..Config::default() });
     let (_client, _device) = gateway.connect(4096);
-    let (near, far) = tokio::io::duplex(4096);
     let other = Identity::new("uuid:other".parse().unwrap(), session_id::random());
-    Arc::clone(&gateway.manager).connect(near, Bytes::new(), other);
-    Client::new(far).expect_close(1013, "device-limit-reached").await;
-    assert_eq!(gateway.told().await, [Told::Online]);
+    let error = gateway.manager.connect(tokio::io::duplex(4096).0, Bytes::new(), other).unwrap_err();
+    assert_eq!(error.reason, Reason::DeviceLimitReached);
+    assert_eq!(gateway.recorded().await, [Recorded::Online]);
     assert_eq!(gateway.metric("device_limit_reached_count"), "1");
     assert_eq!(gateway.metric("disconnect_count"), "1");
 }
@@ -194,14 +196,13 @@ async fn a_shutdown_says_going_away_and_waits_for_the_offline_events() {
         drop(client);
     });
     assert_eq!(shutdown, 0);
-    let told = gateway.told().await;
-    assert_eq!(told, [Told::Online, Told::Offline("the gateway is shutting down:drained".to_owned())]);
-    let (near, far) = tokio::io::duplex(4096);
-    Arc::clone(&gateway.manager).connect(
-        near,
-        Bytes::new(),
-        Identity::new(ID.parse().unwrap(), session_id::random()),
+    let recorded = gateway.recorded().await;
+    assert_eq!(
+        recorded,
+        [Recorded::Online, Recorded::Offline("the gateway is shutting down:drained".to_owned())]
     );
-    Client::new(far).expect_close(1001, "drained").await;
-    assert_eq!(gateway.told().await, []);
+    let late = Identity::new(ID.parse().unwrap(), session_id::random());
+    let error = gateway.manager.connect(tokio::io::duplex(4096).0, Bytes::new(), late).unwrap_err();
+    assert_eq!(error.reason, Reason::Drained);
+    assert_eq!(gateway.recorded().await, []);
 }

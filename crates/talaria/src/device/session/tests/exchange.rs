@@ -9,13 +9,13 @@ use super::*;
 use crate::device::{OutboxLimit, SendError};
 
 #[tokio::test(start_paused = true)]
-async fn a_message_is_stamped_and_told() {
+async fn a_message_is_stamped_and_passed_on() {
     let gateway = Gateway::new(Config::default());
     let (mut client, device) = gateway.connect(4096);
     let sent = event("event:iot");
     client.send(&binary(&sent)).await;
-    let told = gateway.told().await;
-    let [Told::Online, Told::Message(message)] = &told[..] else { panic!("{told:?}") };
+    let recorded = gateway.recorded().await;
+    let [Recorded::Online, Recorded::Message(message)] = &recorded[..] else { panic!("{recorded:?}") };
     let message = Message::as_ref(message);
     assert_eq!(message.session_id, device.session_id());
     assert_eq!(message.content_type, "application/octet-stream");
@@ -35,8 +35,8 @@ async fn bad_messages_are_counted_and_the_connection_is_kept() {
     }
     client.send(&frame(0x81, b"some text")).await;
     client.send(&binary(&event("event:iot"))).await;
-    let told = gateway.told().await;
-    assert!(matches!(&told[..], [Told::Online, Told::Message(_)]), "{told:?}");
+    let recorded = gateway.recorded().await;
+    assert!(matches!(&recorded[..], [Recorded::Online, Recorded::Message(_)]), "{recorded:?}");
     assert_eq!(device.statistics().messages_received(), 5);
     assert_eq!(gateway.metric("device_refused_messages{reason=\"not_wrp\"}"), "2");
     assert_eq!(gateway.metric("device_refused_messages{reason=\"not_utf8\"}"), "1");
@@ -47,12 +47,12 @@ async fn what_was_read_with_the_handshake_counts() {
     let gateway = Gateway::new(Config::default());
     let early: &'static [u8] = binary(&event("event:iot")).leak();
     let (mut client, _) = gateway.connect_with(4096, early);
-    assert!(matches!(gateway.told().await[..], [Told::Online, Told::Message(_)]));
+    assert!(matches!(gateway.recorded().await[..], [Recorded::Online, Recorded::Message(_)]));
     let (torn, rest) = early.split_at(20);
     client.send(torn).await;
-    assert_eq!(gateway.told().await, []);
+    assert_eq!(gateway.recorded().await, []);
     client.send(rest).await;
-    assert!(matches!(gateway.told().await[..], [Told::Message(_)]));
+    assert!(matches!(gateway.recorded().await[..], [Recorded::Message(_)]));
 }
 
 #[tokio::test(start_paused = true)]
@@ -79,9 +79,9 @@ async fn a_request_is_answered_by_the_message_of_its_uuid() {
     assert_eq!(rewritten.payload, Some(&b"answer"[..]));
     assert_eq!(rewritten.content_type, Text::from("application/octet-stream"));
     assert!(rewritten.metadata("/xmidt-timestamp").is_some());
-    // The other one is told, for the dispatcher to say that it goes nowhere.
-    let told = gateway.told().await;
-    let [Told::Online, Told::Message(unmatched)] = &told[..] else { panic!("{told:?}") };
+    // The other one goes to the dispatcher, which drops it.
+    let recorded = gateway.recorded().await;
+    let [Recorded::Online, Recorded::Message(unmatched)] = &recorded[..] else { panic!("{recorded:?}") };
     assert_eq!(unmatched.transaction_uuid, "t-2");
     assert_eq!(gateway.metric("request_response_count"), "2");
 }
@@ -150,8 +150,8 @@ async fn a_device_that_does_not_read_is_still_read_from() {
     for _ in 0..50 {
         client.send(&binary(&event("event:iot"))).await;
     }
-    let told = gateway.told().await;
-    assert_eq!(told.len(), 51);
+    let recorded = gateway.recorded().await;
+    assert_eq!(recorded.len(), 51);
     assert_eq!(device.statistics().messages_sent(), 0);
 }
 
@@ -168,8 +168,10 @@ async fn a_long_message_comes_in_many_reads_and_leaves_no_memory() {
         ..Message::default()
     };
     client.send(&binary(&encoded(&message))).await;
-    let told = gateway.told().await;
-    let [Told::Online, Told::Message(received)] = &told[..] else { panic!("{} told", told.len()) };
+    let recorded = gateway.recorded().await;
+    let [Recorded::Online, Recorded::Message(received)] = &recorded[..] else {
+        panic!("{} recorded", recorded.len())
+    };
     assert!(received.payload.as_ref() == Some(&payload));
 }
 

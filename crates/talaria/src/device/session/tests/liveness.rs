@@ -41,8 +41,8 @@ async fn a_device_that_never_pongs_is_closed_after_the_idle_period() {
     client.expect_close(1000, "readerror").await;
     let elapsed = started.elapsed();
     assert!(elapsed >= seconds(25) && elapsed < seconds(28), "closed after {elapsed:?}");
-    let told = gateway.told().await;
-    assert_eq!(told, [Told::Online, Told::Offline("nothing heard for 25s:readerror".to_owned())]);
+    let recorded = gateway.recorded().await;
+    assert_eq!(recorded, [Recorded::Online, Recorded::Offline("nothing heard for 25s:readerror".to_owned())]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -59,7 +59,7 @@ async fn messages_keep_a_device_alive_that_never_pongs() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn half_a_message_keeps_nobody_alive() {
+async fn half_a_message_keeps_no_device_alive() {
     let gateway = Gateway::new(config());
     let (mut client, _device) = gateway.connect(65_536);
     let message = binary(&event("event:iot"));
@@ -82,8 +82,11 @@ async fn a_write_that_gets_stuck_ends_the_connection_after_the_write_timeout() {
     assert_eq!(sent, Err(crate::device::SendError::Closed));
     let elapsed = started.elapsed();
     assert!(elapsed >= seconds(5) && elapsed < seconds(6), "closed after {elapsed:?}");
-    let told = gateway.told().await;
-    assert_eq!(told, [Told::Online, Told::Offline("not written within 5s:write-error".to_owned())]);
+    let recorded = gateway.recorded().await;
+    assert_eq!(
+        recorded,
+        [Recorded::Online, Recorded::Offline("not written within 5s:write-error".to_owned())]
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::event::http::dial::{Dial, Dialing};
-use crate::event::http::failure::Failure;
+use crate::event::http::post_error::PostError;
 
 /// What a receiver does with a request.
 #[derive(Clone, Debug)]
@@ -176,7 +176,7 @@ impl Dial for Memory {
     fn dial<'a>(&'a self, origin: &'a Origin) -> Dialing<'a> {
         Box::pin(async move {
             let Some(receiver) = self.0.get(&*origin.host).or_else(|| self.0.get("*")) else {
-                return Err(Failure::Connect(io::ErrorKind::ConnectionRefused.into()));
+                return Err(PostError::Connect(io::ErrorKind::ConnectionRefused.into()));
             };
             let (near, far) = tokio::io::duplex(64 * 1024);
             tokio::spawn(receiver.clone().serve(far, Some(origin.clone())));

@@ -173,6 +173,6 @@ fn ours(expected: &Value, message: &MessageRef<'_>, has_kafka: bool) -> Message 
             _ => Verdict::NoRoute,
         },
     };
-    ack.rdr = Some(verdict.rdr());
+    ack.rdr = Some(verdict.rdr().0);
     ack
 }

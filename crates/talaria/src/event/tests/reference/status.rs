@@ -6,8 +6,7 @@ use vectors::same;
 use wrpkafka::Publisher;
 
 use super::*;
-use crate::device::Events as _;
-use crate::device::session_id;
+use crate::device::{Events as _, session_id};
 use crate::event::config::AuthKey;
 use crate::event::status::StatusEvent;
 

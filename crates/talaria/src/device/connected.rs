@@ -1,3 +1,5 @@
+//! A connected device as the rest of the gateway sees it.
+
 use std::fmt;
 use std::io::Write as _;
 use std::sync::Arc;
@@ -15,11 +17,18 @@ use super::outbox::Outbox;
 use super::transactions::Transactions;
 use super::wheel::Vitals;
 use super::{Config, SendError, Statistics};
+use crate::event::device_state::DeviceState;
 
-/// The partner of a device whose token names none.
+/// The metadata key of the account.
+pub const ACCOUNT_ID: &str = "/account-id";
+
+/// The metadata key of the device's id.
+pub const HARDWARE_DEVICE_ID: &str = "/hw-deviceid";
+
+/// The partner of a device whose token has none.
 const UNKNOWN_PARTNER: &str = "unknown";
 
-/// A connected device, for everybody but its session. It owns no socket and outlives its connection harmlessly.
+/// A connected device for everything except its session. It owns no socket, and may be used after its connection has ended.
 pub struct Device {
     id: DeviceId,
     session_id: SessionId,
@@ -31,28 +40,28 @@ pub struct Device {
     outbox: Outbox,
     transactions: Transactions,
     vitals: Vitals,
-    admission: wrpkafka::CachedVerdict,
-    /// Which complaints about this device have been logged, one bit each.
-    complaints: AtomicU8,
+    sinks: DeviceState,
+    /// Which warnings about this device have been logged, one bit each ([`Warned`]).
+    warned: AtomicU8,
 }
 
 /// The trust claim, as a number and as events carry it.
 struct Trust {
     value: i64,
-    /// The longest is i64::MIN's.
+    /// `i64::MIN` is the longest.
     text: [u8; 20],
     length: u8,
 }
 
-/// What is logged once for a device, not for every message.
+/// A warning that is logged once for a device instead of for every message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(super) enum Complaint {
-    /// It sends messages that are refused.
+pub(super) enum Warned {
+    /// It sends messages that are rejected.
     Refused = 1,
     /// It sends text frames.
     Text = 2,
-    /// It sends answers that nobody waits for.
+    /// It sends answers that no request waits for.
     Unmatched = 4,
 }
 
@@ -72,12 +81,12 @@ impl Device {
             outbox: Outbox::new(config.outbox),
             transactions: Transactions::new(),
             vitals: Vitals::default(),
-            admission: wrpkafka::CachedVerdict::default(),
-            complaints: AtomicU8::new(0),
+            sinks: DeviceState::default(),
+            warned: AtomicU8::new(0),
         })
     }
 
-    /// What it is registered and addressed by.
+    /// The id that it is registered with and addressed by.
     #[must_use]
     pub fn id(&self) -> &DeviceId {
         &self.id
@@ -107,37 +116,37 @@ impl Device {
         self.claims().and_then(Claims::account_id).unwrap_or_default()
     }
 
-    /// What its token says; none if it brought no token.
+    /// The claims of its token; none if it connected without one.
     #[must_use]
     pub fn claims(&self) -> Option<&Claims> {
         self.claims.as_ref()
     }
 
-    /// What it said of itself when it connected.
+    /// Its convey: the description of itself that it sent when it connected.
     #[must_use]
     pub fn convey(&self) -> &Convey {
         &self.convey
     }
 
-    /// The metadata of its online and offline events (contract §4.2), without `/xmidt-timestamp`. Values are kept as sent:
-    /// those of a convey need not be UTF-8.
+    /// The metadata of its online and offline events (contract §4.2), without `/xmidt-timestamp`. Values from the convey are
+    /// as the device sent them and need not be UTF-8.
     pub fn event_metadata(&self) -> impl Iterator<Item = (&'static str, Text<'_>)> {
         let own = [
             ("/trust", Text::from(self.trust.as_str())),
-            ("/account-id", Text::from(self.account_id())),
-            ("/hw-deviceid", Text::from(self.id.as_str())),
+            (ACCOUNT_ID, Text::from(self.account_id())),
+            (HARDWARE_DEVICE_ID, Text::from(self.id.as_str())),
             ("/intermediate-context", self.intermediate_context.as_text()),
             ("/compliance", Text::from(self.convey.compliance().as_str())),
         ];
         self.convey.metadata().chain(own)
     }
 
-    /// What the filters of Kafka's routes have decided of it, once a message has met one.
-    pub(crate) fn admission(&self) -> &wrpkafka::CachedVerdict {
-        &self.admission
+    /// What the sinks keep of it.
+    pub(crate) fn sinks(&self) -> &DeviceState {
+        &self.sinks
     }
 
-    /// What went to and from it.
+    /// The counts of its messages.
     #[must_use]
     pub fn statistics(&self) -> &Statistics {
         &self.statistics
@@ -149,7 +158,7 @@ impl Device {
         self.outbox.len()
     }
 
-    /// Queues a WRP message (v3 msgpack), to be written as one binary frame. Never waits: for acks.
+    /// Queues a WRP message (v3 msgpack) that is written as one binary frame. Never waits; used for acknowledgements.
     ///
     /// # Errors
     /// [`SendError::Busy`] if the queue is full, [`SendError::Closed`] if the connection has ended.
@@ -175,19 +184,19 @@ impl Device {
         let mut answer = std::pin::pin!(pending.answer(deadline));
         tokio::select! {
             biased;
-            // The session's end is heard here even while the write of the request is stuck.
+            // This ends with the session even while the write of the request is stuck.
             early = &mut answer => return early,
             sent = self.outbox.send(frame, deadline) => sent?,
         }
         answer.await
     }
 
-    /// Ends the connection; of several reasons the first one counts. Whether this was the first.
+    /// Ends the connection. Of several reasons the first one counts; returns whether this was the first.
     pub fn close(&self, reason: CloseReason) -> bool {
         self.outbox.close(reason)
     }
 
-    /// The next message that waits to be written: for tests without a session.
+    /// The next message that waits to be written, for tests without a session.
     #[cfg(test)]
     pub(crate) fn take_frame(&self) -> Option<Bytes> {
         self.outbox.pop().map(|outgoing| outgoing.frame)
@@ -205,9 +214,9 @@ impl Device {
         &self.vitals
     }
 
-    /// Whether this is the first complaint of its kind about this device.
-    pub(super) fn is_first(&self, complaint: Complaint) -> bool {
-        self.complaints.fetch_or(complaint as u8, Ordering::Relaxed) & complaint as u8 == 0
+    /// Whether this warning has not been logged about this device before. From now on it has.
+    pub(super) fn is_first(&self, warning: Warned) -> bool {
+        self.warned.fetch_or(warning as u8, Ordering::Relaxed) & warning as u8 == 0
     }
 }
 

@@ -1,11 +1,11 @@
-//! The ways in which connections fail, each under its name in `connection_failures_total`.
+//! The ways in which connections and requests fail, with their labels in `connection_failures_total`.
 
-/// Why a connection, or a request on it, came to nothing. Each is counted once, whoever attacks or errs.
+/// Why a connection or a request on it failed. Each failure is counted once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failure {
-    /// The server held as many connections as it may (`maxConnections`).
+pub enum ConnectionFailure {
+    /// The server had as many connections as it may have (`maxConnections`).
     Limit,
-    /// The address connected more often than it may (`connectionRate`).
+    /// The client's address connected more often than it may (`connectionRate`).
     RateLimited,
     /// The TLS handshake did not end within `readHeaderTimeout`.
     HandshakeTimeout,
@@ -13,36 +13,36 @@ pub enum Failure {
     HandshakeAborted,
     /// The client does not speak TLS.
     NotTls,
-    /// There is no version, cipher, signature or protocol that both sides take.
+    /// There is no version, cipher suite, signature scheme or protocol that both sides support.
     Incompatible,
-    /// The client showed no certificate, and has to.
+    /// The client presented no certificate and the server requires one.
     NoCertificate,
-    /// The client's certificate is none that is taken.
+    /// The client's certificate was not accepted.
     BadCertificate,
-    /// The client does not take the server's certificate, or gave up for a reason of its own.
+    /// The client sent an alert, for instance because it does not accept the server's certificate.
     RefusedByClient,
-    /// The TLS handshake failed in any other way.
+    /// The TLS handshake failed for any other reason.
     HandshakeFailed,
     /// A request's header did not arrive within `readHeaderTimeout`.
     SlowHeader,
     /// A request's body did not arrive within `readTimeout`.
     SlowBody,
-    /// Nobody read a response for `writeTimeout`.
+    /// The client did not read a response for `writeTimeout`.
     SlowReader,
     /// A request's header is larger than `maxHeaderBytes`.
     HeaderTooLarge,
     /// A request's body is larger than it may be.
     BodyTooLarge,
-    /// What was sent is no HTTP/1.1, or is ambiguous.
+    /// The request is not HTTP/1.1, or can be read in two ways.
     Malformed,
-    /// A request's body ended early, or is none.
+    /// A request's body ended early or is malformed.
     BrokenBody,
-    /// The credentials that the server asks for were not given.
+    /// The request does not have the credentials that the server's guard asks for.
     Unauthorized,
 }
 
-impl Failure {
-    /// All of them.
+impl ConnectionFailure {
+    /// All of them, each at the index of its number.
     pub const ALL: [Self; 18] = [
         Self::Limit,
         Self::RateLimited,
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn the_list_has_every_failure_at_its_own_place() {
-        for (index, failure) in Failure::ALL.into_iter().enumerate() {
+        for (index, failure) in ConnectionFailure::ALL.into_iter().enumerate() {
             assert_eq!(failure as usize, index, "{}", failure.as_str());
         }
     }

@@ -1,90 +1,36 @@
-//! What the primary server answers: devices at `/api/{v2,v3}/device`, the other services' REST API beside it.
-
-mod admission;
+//! The paths of the primary server and their methods (contract §3).
 
 use std::borrow::Cow;
 
-use http::{Method, Request, Response};
-use hyper::body::Incoming;
+use http::Method;
 use talaria_protocol::go::percent;
 
-use super::{Body, Handler, reply};
-use crate::api::Api;
+use crate::api_version::ApiVersion;
 
-pub use admission::Admission;
-
-/// The primary server: devices' upgrades, and the API.
-#[derive(Debug)]
-pub struct Primary {
-    devices: Admission,
-    api: Api,
-}
-
-/// The two versions of the paths, which differ in some status codes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ApiVersion {
-    /// `/api/v2`
-    V2,
-    /// `/api/v3`
-    V3,
-}
-
-/// A path that the primary server knows, with a method that it takes there.
+/// A path that the primary server knows, with a method that it has.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Route<'a> {
-    /// A device's upgrade; any method gets here (contract §2.16).
+pub(super) enum Route<'a> {
+    /// A device's connection, with any method: its checks come first (contract §2.16).
     Device,
     /// `GET /devices`
     Devices,
-    /// `GET /device/{id}/stat`; the id as it was decoded from the path.
+    /// `GET /device/{id}/stat`, with the decoded id.
     Stat(Cow<'a, str>),
     /// `POST|PATCH /device/send`
     Send,
-    /// A known path whose method is answered with 405; these are the methods it has.
+    /// A known path with a method that it does not have, which is answered with 405; these are the methods that it has.
     WrongMethod(&'static str),
     /// Everything else.
     Unknown,
 }
 
-impl Primary {
-    /// `devices` answers `/api/{v2,v3}/device`, `api` the rest.
-    pub fn new(devices: Admission, api: Api) -> Self {
-        Self { devices, api }
-    }
-
-    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
-        // The path is looked at while the request is handed on.
-        let uri = request.uri().clone();
-        let (version, route) = Route::find(request.method(), uri.path());
-        match route {
-            Route::Device => self.devices.admit(version, request).await,
-            Route::Devices => self.api.devices(version, &request).await,
-            Route::Stat(id) => self.api.stat(version, &id, &request).await,
-            Route::Send => self.api.send(version, request).await,
-            Route::WrongMethod(allow) => reply::method_not_allowed(allow),
-            Route::Unknown => reply::not_found(),
-        }
-    }
-}
-
-impl Handler for Primary {
-    async fn handle(&self, request: Request<Incoming>) -> Response<Body> {
-        let in_flight = self.api.metrics().begin(&request);
-        let mut response = self.answer(request).await;
-        in_flight.answered(&mut response);
-        response
-    }
-}
-
 impl<'a> Route<'a> {
-    /// Finds the route of a request's path.
-    pub fn find(method: &Method, path: &'a str) -> (ApiVersion, Self) {
-        let (version, rest) = match (path.strip_prefix("/api/v2/"), path.strip_prefix("/api/v3/")) {
-            (Some(rest), _) => (ApiVersion::V2, rest),
-            (_, Some(rest)) => (ApiVersion::V3, rest),
-            _ => return (ApiVersion::V3, Self::Unknown),
-        };
-        (version, Self::below_version(method, rest))
+    /// Finds the route of a request. The version of an unknown path does not matter.
+    pub(super) fn find(method: &Method, path: &'a str) -> (ApiVersion, Self) {
+        match ApiVersion::split(path) {
+            Some((version, rest)) => (version, Self::below_version(method, rest)),
+            None => (ApiVersion::V3, Self::Unknown),
+        }
     }
 
     fn below_version(method: &Method, path: &'a str) -> Self {
@@ -103,27 +49,26 @@ impl<'a> Route<'a> {
     }
 
     fn stat(method: &Method, id: &'a str) -> Self {
-        match percent_decoded(id) {
+        match decoded(id) {
             Some(id) if id.contains('/') => Self::Unknown,
             _ if !is_get(method) => Self::WrongMethod("GET, HEAD"),
             Some(id) => Self::Stat(id),
-            // No device has a name that is not text.
+            // No device has this id, so the API answers that the name is invalid.
             None => Self::Stat(Cow::Borrowed("")),
         }
     }
 }
 
-/// A HEAD is a GET whose answer's body is left out, which hyper does (RFC 9110 §9.3.2).
+/// HEAD is GET without the response's body, which hyper leaves out (RFC 9110 §9.3.2).
 fn is_get(method: &Method) -> bool {
     method == Method::GET || method == Method::HEAD
 }
 
-/// A segment of a path without its escapes; `None` if it is not UTF-8 or an escape is broken.
-fn percent_decoded(segment: &str) -> Option<Cow<'_, str>> {
+/// A percent-encoded segment as text; none if an escape is broken or the result is not UTF-8.
+fn decoded(segment: &str) -> Option<Cow<'_, str>> {
     match percent::decode(segment.as_bytes()).ok()? {
-        // Without an escape it is the segment itself.
         Cow::Borrowed(_) => Some(Cow::Borrowed(segment)),
-        Cow::Owned(decoded) => String::from_utf8(decoded).ok().map(Cow::Owned),
+        Cow::Owned(bytes) => String::from_utf8(bytes).ok().map(Cow::Owned),
     }
 }
 
@@ -151,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_method_is_unknown_but_for_stat() {
+    fn a_wrong_method_is_unknown_except_for_stat() {
         assert_eq!(route("POST", "/api/v2/devices"), Route::Unknown);
         assert_eq!(route("GET", "/api/v2/device/send"), Route::Unknown);
         assert_eq!(route("HEAD", "/api/v2/devices"), Route::Devices);
@@ -173,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn the_version_is_told() {
+    fn the_version_comes_from_the_path() {
         assert_eq!(Route::find(&Method::GET, "/api/v2/devices").0, ApiVersion::V2);
         assert_eq!(Route::find(&Method::GET, "/api/v3/devices").0, ApiVersion::V3);
     }

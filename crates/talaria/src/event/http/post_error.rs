@@ -1,4 +1,4 @@
-//! Why a request got no answer, and what the metrics call it (contract §10.15).
+//! Why a request got no answer, and its label in the metrics (contract §10.15).
 
 use std::error::Error;
 use std::io;
@@ -7,43 +7,43 @@ use talaria_protocol::url::AddressError;
 
 use crate::event::reason::DropReason;
 
-/// A request that got no answer.
+/// Why an event was not posted, or its post was not answered.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// `requestTimeout` or `clientTimeout` ran out.
+pub enum PostError {
+    /// `requestTimeout` or `clientTimeout` is over.
     #[error("no answer before the event's time ran out")]
     DeadlineExceeded,
-    /// The gateway shuts down.
+    /// The gateway is shutting down.
     #[error("the gateway is shutting down")]
     Cancelled,
-    /// No request can be made to such a URL.
+    /// No request can be made to this URL.
     #[error(transparent)]
     Unusable(#[from] AddressError),
-    /// The name service failed.
+    /// The host could not be resolved.
     #[error("the host could not be looked up: {0}")]
     Lookup(#[source] io::Error),
     /// No address of the host could be connected to.
     #[error("connecting failed: {0}")]
     Connect(#[source] io::Error),
-    /// The TLS handshake failed, or TLS cannot be used at all.
+    /// The TLS handshake failed, or TLS cannot be used.
     #[error("the TLS handshake failed: {0}")]
     Tls(#[source] io::Error),
     /// The receiver closed the connection instead of answering.
     #[error("the receiver closed the connection instead of answering")]
     Closed,
-    /// The request could not be written or the answer not be read.
+    /// The request could not be written or its answer could not be read.
     #[error("the exchange failed: {}", innermost(.0))]
     Exchange(#[source] hyper::Error),
-    /// One redirect after the other.
+    /// Too many redirects followed each other.
     #[error("stopped after {0} redirects")]
     TooManyRedirects(usize),
-    /// A redirect to somewhere that is no URL.
+    /// A redirect to something that is not a URL.
     #[error("redirected to something that is not a URL")]
     BadRedirect,
 }
 
-impl Failure {
-    /// What the metrics call it.
+impl PostError {
+    /// Its label in the metrics.
     pub fn reason(&self) -> DropReason {
         match self {
             Self::DeadlineExceeded => DropReason::DeadlineExceeded,
@@ -68,8 +68,8 @@ impl Failure {
         }
     }
 
-    /// Whether another attempt may go better: what Go calls a temporary error. A refused connection is none
-    /// (contract §5.6).
+    /// Whether another attempt may succeed: what Go calls a temporary error. A refused connection is not one (contract
+    /// §5.6).
     pub fn is_temporary(&self) -> bool {
         match self {
             Self::Lookup(error) => lookup_is_temporary(error),
@@ -80,7 +80,7 @@ impl Failure {
     }
 }
 
-impl From<hyper::Error> for Failure {
+impl From<hyper::Error> for PostError {
     fn from(error: hyper::Error) -> Self {
         if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
             Self::Closed
@@ -96,7 +96,7 @@ fn is_temporary(error: &io::Error) -> bool {
         || matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }
 
-/// The standard library gives the resolver's answer as text only.
+/// The standard library reports the resolver's error only as text.
 fn lookup_is_temporary(error: &io::Error) -> bool {
     is_temporary(error) || error.to_string().contains("Temporary failure")
 }
@@ -112,7 +112,7 @@ fn io_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a io::Error> {
     None
 }
 
-/// The cause that says most: hyper's own text leaves it out.
+/// The innermost cause, which hyper's own text leaves out.
 fn innermost(error: &hyper::Error) -> String {
     let mut innermost: &dyn Error = error;
     while let Some(source) = innermost.source() {

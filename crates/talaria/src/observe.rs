@@ -1,4 +1,6 @@
-//! What the health and the metric servers answer: one path each, to any method (contract §10.1, §10.2).
+//! The pages of the health server and of the metric server: one path each, for any method (contract §10.1, §10.2).
+//!
+//! The numbers come from [`telemetry`](crate::telemetry); this module only serves them.
 
 use std::sync::Arc;
 
@@ -7,7 +9,7 @@ use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use talaria_protocol::answer::JSON;
 
-use super::{Body, Handler, reply};
+use crate::server::{Body, Handler, reply};
 use crate::telemetry::health::Health;
 use crate::telemetry::metrics::{CONTENT_TYPE, Metrics, PageEncoding};
 

@@ -1,7 +1,7 @@
-//! Answers to what never became a request.
+//! Responses as bytes, for clients whose request never reached a handler.
 //!
-//! hyper answers a header that it cannot read by itself, without the headers that every answer of the gateway carries
-//! (contract §3.8). The stream below it notices, and writes one of these instead.
+//! hyper answers a header that it cannot parse by itself, without the identity headers that every response carries
+//! (contract §3.8). The [stream](super::stream) below hyper notices this and writes one of these responses instead.
 
 use std::fmt::Write as _;
 
@@ -16,7 +16,7 @@ pub(super) fn status_of(head: &[u8]) -> Option<StatusCode> {
     StatusCode::from_bytes(code).ok()
 }
 
-/// A whole response, which ends its connection.
+/// A complete response, after which the connection is closed.
 pub(super) fn response(status: StatusCode, text: &str, identity: &Identity) -> Vec<u8> {
     let mut response = reply::text(status, String::new());
     identity.sign(&mut response);
@@ -36,7 +36,7 @@ pub(super) fn response(status: StatusCode, text: &str, identity: &Identity) -> V
     bytes
 }
 
-/// What the body of such a response says, as Go's server says it: `400 Bad Request`.
+/// The body of such a response in the words of Go's server: `400 Bad Request`.
 pub(super) fn text(status: StatusCode) -> String {
     let mut text = status.as_u16().to_string();
     if let Some(reason) = status.canonical_reason() {
@@ -45,7 +45,7 @@ pub(super) fn text(status: StatusCode) -> String {
     text
 }
 
-/// `X-Talaria-Build`, as the other responses have it.
+/// `X-Talaria-Build`: the case in which hyper writes the headers of the other responses.
 fn title_case(name: &HeaderName) -> String {
     let mut starts = true;
     let letters = name.as_str().chars().map(|letter| {
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_is_whole_and_names_the_gateway() {
+    fn a_response_is_complete_and_has_the_identity_headers() {
         let identity = Identity::new("1.0", "host", "east", "mint", jiff::Timestamp::UNIX_EPOCH).unwrap();
         let status = StatusCode::BAD_REQUEST;
         let bytes = String::from_utf8(response(status, &text(status), &identity)).unwrap();
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_response_has_no_status() {
+    fn bytes_that_are_not_a_response_have_no_status() {
         for head in ["", "HTTP/1.1 ", "HTTP/1.1 4", "hello world, this is a body"] {
             assert_eq!(status_of(head.as_bytes()), None, "{head}");
         }

@@ -1,8 +1,8 @@
-//! A worker's alarm clock: cuts a future off at a deadline without setting a timer for each.
+//! A worker's timer: it ends futures at their deadlines without being set for each of them.
 //!
-//! Setting and removing a timer costs more than everything else a deadline needs, and almost no deadline is ever met:
-//! the next event comes first, and its deadline is later. So the timer is left where it was set, and only when it
-//! goes off it is looked whether it was early. A worker sets it once per `requestTimeout`, not once per event.
+//! Setting and removing a timer costs more than everything else that a deadline needs, and almost no deadline is reached:
+//! the next event comes first, and its deadline is later. So the timer stays where it was set. When it fires before the
+//! current deadline, it is set again. That happens once per `requestTimeout`, not once per event.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -11,16 +11,16 @@ use std::task::{Context, Poll};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// One timer, used for one deadline after the other.
-pub(super) struct Alarm {
+pub(super) struct DeadlineTimer {
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl Alarm {
+impl DeadlineTimer {
     pub(super) const fn new() -> Self {
         Self { timer: None }
     }
 
-    /// What the future gives, or `None` if the deadline passes first.
+    /// The future's output; none if the deadline passes first.
     pub(super) fn within<F: Future>(
         &mut self,
         deadline: Instant,
@@ -57,14 +57,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_future_that_is_ready_in_time_is_left_alone() {
-        let mut alarm = Alarm::new();
+        let mut alarm = DeadlineTimer::new();
         let deadline = Instant::now() + Duration::from_secs(10);
         assert_eq!(alarm.within(deadline, pin!(tokio::time::sleep(Duration::from_secs(9)))).await, Some(()));
     }
 
     #[tokio::test(start_paused = true)]
     async fn every_deadline_is_kept_though_the_timer_was_set_for_an_earlier_or_a_later_one() {
-        let mut alarm = Alarm::new();
+        let mut alarm = DeadlineTimer::new();
         let start = Instant::now();
         for seconds in [10, 3, 60, 1] {
             let deadline = Instant::now() + Duration::from_secs(seconds);
@@ -77,7 +77,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_deadline_that_has_passed_cuts_off_at_once() {
         let start = Instant::now();
-        assert_eq!(Alarm::new().within(start, pin!(pending::<()>())).await, None);
+        assert_eq!(DeadlineTimer::new().within(start, pin!(pending::<()>())).await, None);
         assert_eq!(start.elapsed(), Duration::ZERO);
     }
 }

@@ -1,0 +1,20 @@
+//! What happens to devices: the interface to the part of the gateway that passes it on to the cloud.
+
+use std::sync::Arc;
+
+use talaria_protocol::session::CloseReason;
+use wrp::MessageRef;
+
+use super::connected::Device;
+
+/// Receives what happens to devices. Its methods are called from the devices' own tasks and must neither block nor wait.
+pub trait Events: Send + Sync {
+    /// A device has connected and is registered.
+    fn online(&self, device: &Arc<Device>);
+
+    /// A device has disconnected. Called exactly once for each [`online`](Events::online).
+    fn offline(&self, device: &Arc<Device>, reason: &CloseReason);
+
+    /// A device sent a message that answers no waiting request. It is decoded, checked and stamped.
+    fn message(&self, device: &Arc<Device>, message: &mut MessageRef<'_>);
+}

@@ -1,0 +1,36 @@
+//! What all sessions share: the settings, the wheel, the metrics, and the receiver of events.
+
+use std::sync::Arc;
+
+use talaria_protocol::session::CloseReason;
+
+use crate::device::budget::Budget;
+use crate::device::config::Config;
+use crate::device::connected::Device;
+use crate::device::events::Events;
+use crate::device::metrics::DeviceMetrics;
+use crate::device::registry::Registry;
+use crate::device::wheel::Wheel;
+
+/// The surroundings of a session. The [manager](crate::device::Manager) owns them together with the sessions.
+pub(in crate::device) struct SessionContext {
+    pub(in crate::device) config: Config,
+    pub(in crate::device) registry: Arc<Registry>,
+    pub(in crate::device) wheel: Arc<Wheel>,
+    pub(in crate::device) events: Arc<dyn Events>,
+    pub(in crate::device) metrics: DeviceMetrics,
+    /// The memory for unfinished messages.
+    pub(in crate::device) unfinished: Budget,
+}
+
+impl SessionContext {
+    /// A session has ended: nothing can be sent to the device any more, and everything that waits for it fails.
+    pub(super) fn disconnected(&self, device: &Arc<Device>, reason: &CloseReason) {
+        self.registry.disconnect(device);
+        device.outbox().shut();
+        device.transactions().close();
+        self.metrics.disconnect_count.inc();
+        self.metrics.device_count.set(self.registry.len() as i64);
+        self.events.offline(device, reason);
+    }
+}

@@ -1,0 +1,21 @@
+//! An event that is to be posted to one URL.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use talaria_protocol::url::Target;
+use tokio::time::Instant;
+
+use crate::event::finalizer::Share;
+use crate::event::reason::SchemeLabel;
+
+/// An event on its way to one URL.
+pub(super) struct Job {
+    pub(super) target: Arc<Target>,
+    pub(super) body: Bytes,
+    pub(super) scheme: SchemeLabel,
+    pub(super) deadline: Instant,
+    /// How many attempts were made.
+    pub(super) attempts: u32,
+    pub(super) share: Option<Share>,
+}

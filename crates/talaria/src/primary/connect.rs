@@ -1,0 +1,84 @@
+//! The checks of contract §2 on a request for `/api/{v2,v3}/device`, in their order.
+//!
+//! Gate, name, token, the token's claims, filters, WebSocket handshake: each check is a line of
+//! [`DeviceConnector::check`]. What a check looks at is in its own module. A request that passes is answered with 101, and
+//! [`upgrade`] takes its connection over.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, Method, Request, Response};
+use talaria_protocol::connect::{Candidate, ConnectError};
+use talaria_protocol::ws::handshake;
+use tracing::debug;
+
+use super::upgrade;
+use crate::api_version::ApiVersion;
+use crate::auth::{AuthError, BEARER_CHALLENGE, DeviceAuth};
+use crate::device::{Manager, session_id};
+use crate::server::Body;
+
+/// Turns requests into connected devices.
+pub struct DeviceConnector {
+    devices: Arc<Manager>,
+    auth: DeviceAuth,
+    convey_keys: Vec<String>,
+}
+
+/// Why a device may not connect. Each error knows its response.
+#[derive(Debug, thiserror::Error)]
+enum CheckError {
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+}
+
+impl DeviceConnector {
+    /// Connects devices with valid tokens to this manager. Of each convey the values of `convey_keys` are kept besides
+    /// those that events carry: filters ask for them.
+    pub fn new(devices: Arc<Manager>, auth: DeviceAuth, convey_keys: Vec<String>) -> Self {
+        Self { devices, auth, convey_keys }
+    }
+
+    /// Checks a request, of any method. The response is the 101, after which the connection becomes the device's, or an
+    /// error.
+    pub async fn connect<R>(&self, version: ApiVersion, request: Request<R>) -> Response<Body> {
+        match self.check(request.method(), request.headers()).await {
+            Ok((candidate, accept)) => {
+                let candidate = candidate.keeping_convey(request.headers(), &self.convey_keys);
+                upgrade::switch_protocols(&self.devices, request, accept, candidate.into_identity())
+            }
+            Err(error) => error.into_response(version),
+        }
+    }
+
+    /// Returns the device and the `Sec-WebSocket-Accept` of the response.
+    async fn check(&self, method: &Method, headers: &HeaderMap) -> Result<(Candidate, String), CheckError> {
+        self.devices.check_open()?;
+        let candidate = Candidate::new(headers, session_id::random())?;
+        let claims = self.auth.check(headers.get(AUTHORIZATION)).await?;
+        let candidate = candidate.with_claims(claims)?;
+        self.devices.check_filters(candidate.identity())?;
+        let accept = handshake::check(method, headers).map_err(ConnectError::from)?;
+        Ok((candidate, accept))
+    }
+}
+
+impl fmt::Debug for DeviceConnector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeviceConnector").finish_non_exhaustive()
+    }
+}
+
+impl CheckError {
+    fn into_response(self, version: ApiVersion) -> Response<Body> {
+        let response = match &self {
+            Self::Connect(error) => error.response(),
+            Self::Auth(error) => error.response(version, BEARER_CHALLENGE),
+        };
+        debug!(error = %self, status = response.status().as_u16(), "device not connected");
+        response
+    }
+}

@@ -1,0 +1,107 @@
+//! The settings of one server.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::address::Address;
+use super::handler::Guard;
+use super::rate::ConnectionRate;
+use super::tls;
+
+/// One server's address, limits and timeouts (contract §9.7). `None` means no limit.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where it listens (`address`).
+    pub address: Address,
+    /// How many connections, upgraded ones included, may be open (`maxConnections`); further ones are closed at once.
+    pub max_connections: Option<usize>,
+    /// How long a request's header may take, from the connection's start or the request's first byte
+    /// (`readHeaderTimeout`). The connection is then closed without an answer.
+    pub read_header_timeout: Option<Duration>,
+    /// How long a whole request may take to arrive (`readTimeout`).
+    pub read_timeout: Option<Duration>,
+    /// How long a kept connection may wait for its next request (`idleTimeout`).
+    pub idle_timeout: Option<Duration>,
+    /// How long a response may be stuck because the client does not read (`writeTimeout`).
+    pub write_timeout: Option<Duration>,
+    /// The largest request header, request line included (`maxHeaderBytes`); a larger one is answered with 431.
+    pub max_header_bytes: usize,
+    /// Closes each connection after one response (`disableKeepAlives`).
+    pub disable_keep_alives: bool,
+    /// TLS; without it the server speaks plain HTTP (`certificateFile` and the keys that belong to it).
+    pub tls: Option<tls::Config>,
+    /// How often one address may connect (`connectionRate`).
+    pub rate: Option<ConnectionRate>,
+    /// The check that every request has to pass, for servers whose handlers check no credentials (`authKey`).
+    pub guard: Option<Arc<dyn Guard>>,
+    /// Whether requests can do harm, so that the server must not be reachable without authentication.
+    pub is_dangerous: bool,
+}
+
+impl Config {
+    /// The defaults of every server, on this port of all interfaces.
+    pub fn on_port(port: u16) -> Self {
+        Self {
+            address: Address::any(port),
+            max_connections: None,
+            read_header_timeout: Some(Duration::from_secs(5)),
+            read_timeout: Some(Duration::from_secs(5)),
+            idle_timeout: Some(Duration::from_secs(15)),
+            write_timeout: Some(Duration::from_secs(30 * 60)),
+            max_header_bytes: 64 * 1024,
+            disable_keep_alives: false,
+            tls: None,
+            rate: None,
+            guard: None,
+            is_dangerous: false,
+        }
+    }
+
+    /// Whether clients on other hosts could do harm without authentication.
+    pub(super) fn is_exposed_at(&self, address: SocketAddr) -> bool {
+        let is_authenticated = self.guard.is_some() || self.tls.as_ref().is_some_and(tls::Config::is_mutual);
+        self.is_dangerous && !is_authenticated && !address.ip().to_canonical().is_loopback()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, Response};
+
+    use super::*;
+    use crate::server::Body;
+
+    /// Lets every request pass.
+    #[derive(Debug)]
+    struct Open;
+
+    impl Guard for Open {
+        fn check(&self, _: &HeaderMap) -> Result<(), Box<Response<Body>>> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_dangerous_server_is_exposed_beyond_loopback_unless_it_asks_for_a_key_or_a_certificate() {
+        let open = Config { is_dangerous: true, ..Config::on_port(0) };
+        let pairs = vec![tls::Pair { certificate: "a.pem".into(), key: "a.key".into() }];
+        let one_sided = tls::Config { pairs, client_ca: None, versions: tls::Versions::default() };
+        let mutual = tls::Config { client_ca: Some("ca.pem".into()), ..one_sided.clone() };
+        let cases = [
+            (open.clone(), "0.0.0.0:1", true),
+            (open.clone(), "[::]:1", true),
+            (open.clone(), "192.0.2.1:1", true),
+            (open.clone(), "127.0.0.1:1", false),
+            (open.clone(), "[::1]:1", false),
+            (open.clone(), "[::ffff:127.0.0.1]:1", false),
+            (Config { tls: Some(one_sided), ..open.clone() }, "[::]:1", true),
+            (Config { tls: Some(mutual), ..open.clone() }, "[::]:1", false),
+            (Config { guard: Some(Arc::new(Open)), ..open }, "[::]:1", false),
+            (Config::on_port(0), "[::]:1", false),
+        ];
+        for (config, address, is_exposed) in cases {
+            assert_eq!(config.is_exposed_at(address.parse().unwrap()), is_exposed, "{address} {config:?}");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The TLS settings of one server, and the rustls configuration that they make.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::{RootCertStore, ServerConfig};
+
+use super::certificates::Certificates;
+use super::files::{FileError, Key, Pair, TlsError, certificates_in};
+use super::version::Versions;
+
+/// The only protocol offered (ALPN, RFC 7301). The handshake with a client that requires another one fails.
+const HTTP_1_1: &[u8] = b"http/1.1";
+
+/// The TLS settings of a server's section (contract §9.8).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The server's certificates with their keys (`certificateFile`, `keyFile`). The name that a client asks for decides
+    /// which one it gets. Never empty.
+    pub pairs: Vec<Pair>,
+    /// The authorities that every client's certificate has to come from (`clientCACertFile`).
+    pub client_ca: Option<PathBuf>,
+    /// The versions of the protocol (`minVersion`, `maxVersion`).
+    pub versions: Versions,
+}
+
+impl Config {
+    /// Reads the files and builds the configuration that connections use.
+    ///
+    /// # Errors
+    /// [`TlsError`], for the first file that cannot be used.
+    pub fn load(&self) -> Result<ServerConfig, TlsError> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let certificates = Certificates::load(&self.pairs, &provider)?;
+        let verifier = self.client_verifier(&provider)?;
+        let is_mutual = verifier.offer_client_auth();
+        let unusable = |error| self.fault(FileError::Unusable(error));
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&self.versions.supported())
+            .map_err(unusable)?
+            .with_client_cert_verifier(verifier)
+            .with_cert_resolver(Arc::new(certificates));
+        config.alpn_protocols = vec![HTTP_1_1.to_vec()];
+        // Sessions are resumed by tickets, which the client keeps, so that no memory grows with the number of clients.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        if is_mutual {
+            // A ticket would admit a client whose certificate has expired since, or whose authority was removed.
+            config.send_tls13_tickets = 0;
+        } else {
+            config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new().map_err(unusable)?;
+            config.send_tls13_tickets = 1;
+        }
+        Ok(config)
+    }
+
+    /// Whether clients have to present a certificate.
+    #[must_use]
+    pub fn is_mutual(&self) -> bool {
+        self.client_ca.is_some()
+    }
+
+    fn client_verifier(
+        &self,
+        provider: &Arc<rustls::crypto::CryptoProvider>,
+    ) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+        let Some(path) = &self.client_ca else { return Ok(WebPkiClientVerifier::no_client_auth()) };
+        let mut roots = RootCertStore::empty();
+        let fault = |problem| TlsError { key: Key::ClientCa, path: path.clone(), problem };
+        for authority in certificates_in(path).map_err(fault)? {
+            roots.add(authority).map_err(|error| fault(FileError::Unusable(error)))?;
+        }
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+            .build()
+            .map_err(|error| fault(error.into()))
+    }
+
+    /// The files that are read, always in the same order.
+    pub(super) fn files(&self) -> impl Iterator<Item = &Path> {
+        let pairs = self.pairs.iter().flat_map(|pair| [pair.certificate.as_path(), pair.key.as_path()]);
+        pairs.chain(self.client_ca.as_deref())
+    }
+
+    /// An error that concerns no file in particular is reported for the first certificate.
+    fn fault(&self, problem: FileError) -> TlsError {
+        let path = self.pairs.first().map(|pair| pair.certificate.clone()).unwrap_or_default();
+        TlsError { key: Key::Certificate, path, problem }
+    }
+}
