@@ -1,4 +1,4 @@
-//! How devices and callers show who they are, as the command line says it.
+//! The options for TLS and authentication of devices: which servers they trust, which certificate and token they present.
 
 use std::fs;
 use std::io;
@@ -8,37 +8,37 @@ use clap::Args;
 
 use crate::tls::{Tls, TlsError, Trust};
 
-/// Whom devices believe (for `wss://` and `https://`), and how they show who they are.
+/// Options of a client for TLS (`wss://`, `https://`) and authentication.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Access {
-    /// Believe servers with a certificate of an authority in this PEM file
+    /// Trust servers whose certificate an authority in this PEM file has signed
     #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
     ca: Option<PathBuf>,
 
-    /// Believe any server
+    /// Trust any server
     #[arg(long)]
     insecure: bool,
 
-    /// Show this certificate chain, PEM, to a server that asks for one
+    /// Certificate chain, PEM, to present to servers that request one
     #[arg(long, value_name = "FILE", requires = "key")]
     cert: Option<PathBuf>,
 
-    /// The private key of --cert, PEM
+    /// Private key of --cert, PEM
     #[arg(long, value_name = "FILE", requires = "cert")]
     key: Option<PathBuf>,
 
-    /// Devices bring the token in this file: `Authorization: Bearer …`
+    /// Send the token in this file when a device connects: `Authorization: Bearer …`
     #[arg(long, value_name = "FILE")]
     token: Option<PathBuf>,
 }
 
-/// Why there is no access.
+/// Why the options cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum AccessError {
-    /// TLS, and nothing is known of whom to believe.
+    /// TLS is needed, but no option says which servers to trust.
     #[error("for TLS, give --ca with the server's authority, or --insecure")]
     NoTrust,
-    /// The certificates and keys are of no use.
+    /// The certificates or keys cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
     /// The token cannot be read.
@@ -46,32 +46,32 @@ pub enum AccessError {
     Token {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
 }
 
 impl Access {
-    /// TLS, if it is `wanted`.
+    /// The TLS configuration; `None` if it is not `needed`.
     ///
     /// # Errors
-    /// If it is, and cannot be had.
-    pub fn tls(&self, wanted: bool) -> Result<Option<Tls>, AccessError> {
-        if !wanted {
+    /// If TLS is needed and the options do not make a configuration.
+    pub fn tls(&self, needed: bool) -> Result<Option<Tls>, AccessError> {
+        if !needed {
             return Ok(None);
         }
         let trust = match &self.ca {
             Some(path) => Trust::Authorities(path),
-            None if self.insecure => Trust::Anybody,
+            None if self.insecure => Trust::AnyServer,
             None => return Err(AccessError::NoTrust),
         };
         Ok(Some(Tls::new(trust, self.cert.as_deref().zip(self.key.as_deref()))?))
     }
 
-    /// The headers of a handshake that say who the device is.
+    /// The headers that authenticate a device when it connects.
     ///
     /// # Errors
-    /// If the token's file cannot be read.
+    /// If the file of the token cannot be read.
     pub fn headers(&self) -> Result<Vec<(String, String)>, AccessError> {
         let Some(path) = &self.token else { return Ok(vec![]) };
         let token =

@@ -1,18 +1,23 @@
-//! The command line.
+//! The command line of `talaria-sim`: its commands, what each prints, and its exit codes.
+//!
+//! The work itself is in the library; each command has a module here that calls it.
 
-mod attack;
-mod bench;
 mod devices;
 mod kafka;
+mod measurement;
+mod output;
 mod receiver;
 
-use std::fmt::Display;
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Simulated devices, an event receiver, a Kafka cluster in memory, and a benchmark of device gateways.
+use output::print_error_line;
+
+/// Simulated devices, an event receiver, a Kafka cluster in memory, and measurements of device gateways.
+///
+/// Exit codes: 0 if the command succeeded; 1 if it could not be carried out; 2 if a measurement found losses or harm, or if the
+/// command line is wrong.
 #[derive(Debug, Parser)]
 #[command(version)]
 pub(crate) struct Cli {
@@ -22,45 +27,30 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Connect simulated devices, which answer requests and may send events
+    /// Connect simulated devices, which answer requests and can send events
     Devices(devices::Options),
-    /// Receive events by HTTP and count them
+    /// Receive events by HTTP, and from Kafka if wanted, and count them
     Receiver(receiver::Options),
     /// Run a Kafka cluster in memory
     Kafka(kafka::Options),
     /// Measure what a connect, an idle device, an event and a request cost a gateway
     Bench(Box<talaria_sim::bench::Options>),
-    /// Attack a gateway while simulated devices work, and tell what they feel of it
+    /// Attack a gateway while simulated devices work, and measure what they notice
     Attack(Box<talaria_sim::attack::Options>),
 }
 
 impl Cli {
-    /// Does what the command line says. Exit codes: 0 all well, 1 it could not be done, 2 it was done and something was
-    /// lost.
     pub(crate) async fn run(self) -> ExitCode {
-        let done = match self.command {
+        let result = match self.command {
             Command::Devices(options) => devices::run(options).await,
             Command::Receiver(options) => receiver::run(options).await,
             Command::Kafka(options) => kafka::run(options).await,
-            Command::Bench(options) => bench::run(&options).await,
-            Command::Attack(options) => attack::run(&options).await,
+            Command::Bench(options) => measurement::bench(&options).await,
+            Command::Attack(options) => measurement::attack(&options).await,
         };
-        done.unwrap_or_else(|error| {
-            tell(&format_args!("talaria-sim: {error}"));
+        result.unwrap_or_else(|error| {
+            print_error_line(&format_args!("talaria-sim: {error}"));
             ExitCode::FAILURE
         })
     }
-}
-
-/// Why a command could not be done: shown to the user and nobody else.
-type Failure = Box<dyn std::error::Error + Send + Sync>;
-
-/// Writes a line to stdout.
-fn say(line: &dyn Display) -> io::Result<()> {
-    writeln!(io::stdout().lock(), "{line}")
-}
-
-/// Writes a line to stderr, where a failure to do so cannot be told either.
-fn tell(line: &dyn Display) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
 }

@@ -1,8 +1,8 @@
-//! Simulated devices: any number of them, as cheap as a socket and a small task each.
+//! Simulated devices. Each costs a socket and a small task, so that one process can have ten thousand.
 //!
-//! A device connects with its name and a convey, answers pings and requests, counts its acks and reconnects with
-//! backoff. What it sends is up to others: [`Fleet::send`] writes a message of one device's, from whatever thread,
-//! straight into its socket.
+//! A device connects with its name and a convey, answers pings and requests, counts its acknowledgements, and reconnects with
+//! backoff. It sends no events by itself: [`Fleet::send`] writes a message of a device into its socket, from any thread;
+//! [`traffic`](crate::traffic) calls it. The life of a device is in `session.rs`.
 
 mod backoff;
 mod convey;
@@ -31,27 +31,27 @@ use crate::ws::Opcode;
 use counters::{Counters, add};
 use link::Link;
 
-/// How a fleet is to behave.
+/// The configuration of a fleet.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where its devices connect to.
+    /// The gateway's device endpoint.
     pub target: Target,
-    /// How they speak TLS, if they do.
+    /// The TLS configuration, if the endpoint uses TLS.
     pub tls: Option<Tls>,
-    /// How many devices there may be.
+    /// The number of devices.
     pub devices: usize,
-    /// How many may be connecting at a time.
+    /// The number of devices that connect at the same time.
     pub connecting: usize,
-    /// Whether they send `X-Webpa-Convey`.
+    /// Whether devices send `X-Webpa-Convey`.
     pub convey: bool,
     /// Further headers of the handshake, such as `Authorization`.
     pub headers: Vec<(String, String)>,
-    /// How they come back when a connection fails or ends; `None`: not at all.
+    /// The backoff after a connection failed or ended; `None` if devices do not reconnect.
     pub reconnect: Option<Backoff>,
 }
 
 impl Config {
-    /// The ordinary behaviour of so many devices.
+    /// The default behaviour, for this number of devices.
     #[must_use]
     pub fn new(target: Target, devices: usize) -> Self {
         Self {
@@ -66,29 +66,29 @@ impl Config {
     }
 }
 
-/// Why a device did not send.
+/// Why a device did not send a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Unsent {
-    /// It is not connected.
+pub enum SendError {
+    /// The device is not connected.
     #[error("the device is offline")]
     Offline,
-    /// Its connection broke, or the gateway has long not read from it.
-    #[error("the device's connection takes nothing")]
+    /// The connection is broken, or the device's buffer is full because the gateway does not read.
+    #[error("the device's connection is broken or its buffer is full")]
     Stuck,
 }
 
-/// How connecting some devices went.
+/// The result of connecting some devices.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Connected {
-    /// Devices that came online at their first attempt.
+    /// Devices that connected at their first attempt.
     pub online: usize,
-    /// Devices that did not. They try again if the fleet's devices reconnect.
+    /// Devices that did not. They try again if [`Config::reconnect`] is set.
     pub failed: usize,
-    /// What the first failed one ran into.
+    /// The error of the first of them.
     pub error: Option<String>,
 }
 
-/// A set of simulated devices. They go when this is dropped, without a word to the gateway: see [`Fleet::stop`].
+/// A set of simulated devices. Dropping it drops the connections without a close frame; [`Fleet::stop`] sends one.
 #[derive(Debug)]
 pub struct Fleet {
     shared: Arc<Shared>,
@@ -101,27 +101,28 @@ struct Shared {
     ledger: Arc<Ledger>,
     devices: Box<[Device]>,
     counters: Counters,
-    /// Permits to be connecting.
-    turns: Semaphore,
-    /// Has no permits; closed when the fleet stops.
+    /// One permit for each device that may be connecting.
+    connect_permits: Semaphore,
+    /// Has no permits; it is closed when the fleet stops.
     stopped: Semaphore,
 }
 
 #[derive(Debug)]
 struct Device {
     id: Box<str>,
+    /// `None` while the device is offline.
     link: Mutex<Option<Arc<Link>>>,
 }
 
 impl Fleet {
-    /// A fleet none of whose devices has connected yet. Its devices bear the ids of the ledger's run.
+    /// A fleet whose devices are all offline. Their ids are those of the ledger's run.
     #[must_use]
     pub fn new(config: Config, ledger: Arc<Ledger>) -> Self {
         let device = |index| Device { id: ledger.run().device_id(index).into(), link: Mutex::default() };
         let shared = Shared {
             devices: (0..config.devices).map(device).collect(),
             counters: Counters::new(),
-            turns: Semaphore::new(config.connecting.max(1)),
+            connect_permits: Semaphore::new(config.connecting.max(1)),
             stopped: Semaphore::new(0),
             config,
             ledger,
@@ -129,8 +130,8 @@ impl Fleet {
         Self { shared: Arc::new(shared), tasks: Mutex::new(JoinSet::new()) }
     }
 
-    /// Starts these devices (by their index) and waits until each has connected or failed to. `progress` hears of
-    /// every one of them. To be called once for each device, within a tokio runtime.
+    /// Starts the devices with these indices, and waits until each has connected or failed; `progress` is called after each. Call
+    /// it at most once for each device, within a tokio runtime.
     pub async fn connect(&self, devices: Range<usize>, mut progress: impl FnMut()) -> Connected {
         let (sender, mut outcomes) = mpsc::channel(1024);
         {
@@ -154,35 +155,36 @@ impl Fleet {
         connected
     }
 
-    /// How many devices there are, connected or not.
+    /// The number of devices, connected or not.
     #[must_use]
     pub fn len(&self) -> usize {
         self.shared.devices.len()
     }
 
-    /// Whether there is no device at all.
+    /// Whether the fleet has no devices.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.shared.devices.is_empty()
     }
 
-    /// The id of the `index`-th device, if there is one.
+    /// The id of the device with this index.
     #[must_use]
     pub fn id(&self, index: usize) -> Option<&str> {
         self.shared.devices.get(index).map(|device| &*device.id)
     }
 
-    /// Whether the `index`-th device is connected.
+    /// Whether the device with this index is connected.
     #[must_use]
     pub fn is_online(&self, index: usize) -> bool {
         self.shared.devices.get(index).is_some_and(|device| device.link.lock().is_some())
     }
 
-    /// Sends one message of the `index`-th device's: `write` appends it, given the device's id. Never waits.
+    /// Sends a message from the device with this index. `write` receives the device's id and appends the message. Does not
+    /// wait.
     ///
     /// # Errors
-    /// If the device is offline or its connection takes nothing more.
-    pub fn send(&self, index: usize, write: impl FnOnce(&str, &mut Vec<u8>)) -> Result<(), Unsent> {
+    /// If the device is offline, or its connection is broken or its buffer full.
+    pub fn send(&self, index: usize, write: impl FnOnce(&str, &mut Vec<u8>)) -> Result<(), SendError> {
         let sent = self.try_send(index, write);
         if sent.is_err() {
             add(&self.shared.counters.unsent);
@@ -190,10 +192,10 @@ impl Fleet {
         sent
     }
 
-    fn try_send(&self, index: usize, write: impl FnOnce(&str, &mut Vec<u8>)) -> Result<(), Unsent> {
-        let device = self.shared.devices.get(index).ok_or(Unsent::Offline)?;
-        let link = device.link.lock().clone().ok_or(Unsent::Offline)?;
-        link.send(Opcode::Binary, |out| write(&device.id, out)).map_err(|_| Unsent::Stuck)
+    fn try_send(&self, index: usize, write: impl FnOnce(&str, &mut Vec<u8>)) -> Result<(), SendError> {
+        let device = self.shared.devices.get(index).ok_or(SendError::Offline)?;
+        let link = device.link.lock().clone().ok_or(SendError::Offline)?;
+        link.send(Opcode::Binary, |out| write(&device.id, out)).map_err(|_| SendError::Stuck)
     }
 
     /// The counters up to now.
@@ -202,39 +204,39 @@ impl Fleet {
         self.shared.counters.snapshot()
     }
 
-    /// How long connecting took, handshake included.
+    /// The time that connects took, including the handshake.
     #[must_use]
     pub fn connect_latency(&self) -> Summary {
         self.shared.counters.connect_latency.total()
     }
 
-    /// How long acknowledgements took, from the event's sending.
+    /// The time from the send of an event to its acknowledgement.
     #[must_use]
     pub fn ack_latency(&self) -> Summary {
         self.shared.counters.ack_latency.total()
     }
 
-    /// The same, since the last call.
+    /// The same, for the acknowledgements since the last call.
     #[must_use]
     pub fn recent_ack_latency(&self) -> Summary {
         self.shared.counters.ack_latency.recent()
     }
 
-    /// Has every device say goodbye (close code 1000) and waits for the gateway to close, but no longer than `within`.
-    /// Returns how many connections were still open then and were cut.
-    pub async fn stop(&self, within: Duration) -> usize {
+    /// Sends a close frame (code 1000) from each device, and waits at most for `limit` until the gateway has closed all
+    /// connections. Returns the number of connections that were still open, which are dropped.
+    pub async fn stop(&self, limit: Duration) -> usize {
         self.shared.stopped.close();
-        self.shared.turns.close();
+        self.shared.connect_permits.close();
         for device in &self.shared.devices {
             if let Some(link) = device.link.lock().clone() {
-                // a connection that takes nothing is cut below
+                // If this fails, the connection is dropped below.
                 let _ = link.send(Opcode::Close, |out| out.extend_from_slice(&1000u16.to_be_bytes()));
             }
         }
         let mut tasks = std::mem::take(&mut *self.tasks.lock());
         let all_ended = async { while tasks.join_next().await.is_some() {} };
-        // whether in time or not, what is still open is counted and cut
-        let _ = timeout(within, all_ended).await;
+        // After a timeout, the connections that are still open are counted and dropped.
+        let _ = timeout(limit, all_ended).await;
         let open = self.snapshot().online;
         tasks.shutdown().await;
         usize::try_from(open).unwrap_or(usize::MAX)

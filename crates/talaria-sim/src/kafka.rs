@@ -1,5 +1,5 @@
-//! Reads what the gateway publishes, as an independent consumer: its own client, from the topic's end as it was at the
-//! start, every partition.
+//! A reader of the topic that the gateway publishes to. It has a Kafka client of its own, independent of the publisher's, and
+//! reads all partitions from their ends at the start.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,15 +13,18 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{ClientContext, Message, Offset, TopicPartitionList};
 use wrp::MessageRef;
 
-use crate::sink::Arrivals;
+use crate::sink::ArrivalCounter;
 
-/// How long the cluster may take to create the topic.
-const CREATED_WITHIN: Duration = Duration::from_secs(10);
+/// The time limit for the topic to exist.
+const TOPIC_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long the cluster may take to answer a question.
-const ASK_WITHIN: Duration = Duration::from_secs(5);
+/// The time limit for a response of the cluster.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A reader of one topic. Stops when it is dropped.
+/// The pause before a request is repeated.
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
+
+/// A reader of one topic. It stops on drop.
 pub struct KafkaReader {
     shared: Arc<Shared>,
     partitions: usize,
@@ -39,55 +42,63 @@ struct Shared {
 /// Why a topic cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReaderError {
-    /// The client or the cluster says no.
+    /// The client or the cluster reported an error.
     #[error("cannot read topic `{topic}` at {brokers}: {source}")]
     Kafka {
-        /// The brokers asked.
+        /// The bootstrap servers.
         brokers: String,
-        /// The topic asked for.
+        /// The topic.
         topic: String,
-        /// What the client says.
+        /// The client's error.
         source: Box<KafkaError>,
     },
-    /// There is no such topic, and the cluster does not create it.
+    /// The topic does not exist, and the cluster does not create it.
     #[error("topic `{topic}` does not exist at {brokers}; create it first")]
     NoTopic {
-        /// The brokers asked.
+        /// The bootstrap servers.
         brokers: String,
-        /// The topic asked for.
+        /// The topic.
         topic: String,
     },
-    /// The system has no thread to spare.
-    #[error("no thread for reading Kafka: {0}")]
+    /// The thread could not be started.
+    #[error("cannot start a thread for reading Kafka: {0}")]
     Thread(#[from] std::io::Error),
 }
 
-/// A moment's view of a reader: what it read, of whomever.
+/// The counts of a reader at one time. They include records of other senders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReaderCounts {
-    /// Records read.
+    /// Records.
     pub records: u64,
     /// Records without a key.
     pub unkeyed: u64,
-    /// Errors that the client reported, such as a broker out of reach. It goes on by itself.
+    /// Errors that the client reported, such as a broker that cannot be reached. The client recovers by itself.
     pub errors: u64,
 }
 
 impl KafkaReader {
-    /// Starts reading what is published to `topic` from now on, and hands it to `arrivals`, from a thread of its own.
-    /// Returns once the reader knows where "now" is.
+    /// Starts to read the records that are published to `topic` from now on, on a thread of its own. Each is counted by
+    /// `counter`. Returns when the offsets to start from are known, so that no later record is missed.
     ///
     /// # Errors
-    /// If the topic is not there, or the cluster does not answer.
-    pub async fn start(brokers: &str, topic: &str, arrivals: Arc<dyn Arrivals>) -> Result<Self, ReaderError> {
+    /// If the topic does not exist or the cluster does not answer.
+    pub async fn start(
+        brokers: &str,
+        topic: &str,
+        counter: Arc<dyn ArrivalCounter>,
+    ) -> Result<Self, ReaderError> {
         let (brokers, topic) = (brokers.to_owned(), topic.to_owned());
-        // the client's questions block
-        tokio::task::spawn_blocking(move || Self::start_blocking(&brokers, &topic, arrivals))
+        // The requests of librdkafka block.
+        tokio::task::spawn_blocking(move || Self::start_blocking(&brokers, &topic, counter))
             .await
             .map_err(|cancelled| ReaderError::Thread(cancelled.into()))?
     }
 
-    fn start_blocking(brokers: &str, topic: &str, arrivals: Arc<dyn Arrivals>) -> Result<Self, ReaderError> {
+    fn start_blocking(
+        brokers: &str,
+        topic: &str,
+        counter: Arc<dyn ArrivalCounter>,
+    ) -> Result<Self, ReaderError> {
         let consumer = consumer(brokers).map_err(|source| failed(brokers, topic, source))?;
         let assignment = ends(&consumer, brokers, topic)?;
         consumer.assign(&assignment).map_err(|source| failed(brokers, topic, source))?;
@@ -96,12 +107,12 @@ impl KafkaReader {
             let shared = Arc::clone(&shared);
             thread::Builder::new()
                 .name("kafka-reader".to_owned())
-                .spawn(move || read(&consumer, &shared, &*arrivals))?
+                .spawn(move || read(&consumer, &shared, &*counter))?
         };
         Ok(Self { shared, partitions: assignment.count(), thread: Some(thread) })
     }
 
-    /// How many partitions the topic has.
+    /// The number of partitions of the topic.
     #[must_use]
     pub fn partitions(&self) -> usize {
         self.partitions
@@ -123,7 +134,7 @@ impl Drop for KafkaReader {
     fn drop(&mut self) {
         self.shared.stopping.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
-            // it has nothing to tell
+            // Fails only if the thread panicked, which it has already printed.
             let _ = thread.join();
         }
     }
@@ -138,55 +149,55 @@ impl fmt::Debug for KafkaReader {
     }
 }
 
-/// Keeps the client's log to itself: a broker that is down on purpose would fill the terminal.
-struct Quiet;
+/// Discards the client's log: a broker that a test has stopped would fill the terminal.
+struct QuietContext;
 
-impl ClientContext for Quiet {
+impl ClientContext for QuietContext {
     fn log(&self, _level: RDKafkaLogLevel, _fac: &str, _message: &str) {}
     fn error(&self, _error: KafkaError, _reason: &str) {}
 }
 
-impl rdkafka::consumer::ConsumerContext for Quiet {}
+impl rdkafka::consumer::ConsumerContext for QuietContext {}
 
-type Reader = BaseConsumer<Quiet>;
+type QuietConsumer = BaseConsumer<QuietContext>;
 
-fn consumer(brokers: &str) -> Result<Reader, KafkaError> {
+fn consumer(brokers: &str) -> Result<QuietConsumer, KafkaError> {
     ClientConfig::new()
         .set("bootstrap.servers", brokers)
-        // never joined: the partitions are assigned by hand; but the client wants one
+        // librdkafka requires a group, but assigned partitions do not make the consumer join it.
         .set("group.id", "talaria-sim")
         .set("enable.auto.commit", "false")
         .set("auto.offset.reset", "earliest")
         .set("allow.auto.create.topics", "true")
-        // a mock broker answers an empty fetch only after this, whatever comes meanwhile: it bounds what reading adds
-        // to the latencies measured
+        // The mock broker answers a fetch without records only after this time, even if records arrive in the meantime. So it
+        // limits what reading adds to the measured latency.
         .set("fetch.wait.max.ms", "5")
         .set("fetch.error.backoff.ms", "50")
         .set("reconnect.backoff.max.ms", "500")
-        .create_with_context(Quiet)
+        .create_with_context(QuietContext)
 }
 
-/// The end of each of the topic's partitions.
-fn ends(consumer: &Reader, brokers: &str, topic: &str) -> Result<TopicPartitionList, ReaderError> {
+/// The ends of all partitions of the topic.
+fn ends(consumer: &QuietConsumer, brokers: &str, topic: &str) -> Result<TopicPartitionList, ReaderError> {
     let failed = |source| failed(brokers, topic, source);
-    let deadline = Instant::now() + CREATED_WITHIN;
+    let deadline = Instant::now() + TOPIC_TIMEOUT;
     let partitions: Vec<i32> = loop {
-        let answer = consumer.fetch_metadata(Some(topic), ASK_WITHIN);
-        let found = answer
+        let response = consumer.fetch_metadata(Some(topic), REQUEST_TIMEOUT);
+        let found = response
             .as_ref()
             .ok()
             .and_then(|metadata| metadata.topics().first())
             .filter(|t| t.error().is_none());
         let found: Vec<i32> =
             found.map(|t| t.partitions().iter().map(|p| p.id()).collect()).unwrap_or_default();
-        match answer {
+        match response {
             _ if !found.is_empty() => break found,
             Err(source) => return Err(failed(source)),
             Ok(_) if Instant::now() > deadline => {
                 return Err(ReaderError::NoTopic { brokers: brokers.to_owned(), topic: topic.to_owned() });
             }
-            // a topic that is being created shows up shortly
-            _ => thread::sleep(Duration::from_millis(100)),
+            // The topic may be about to be created.
+            _ => thread::sleep(RETRY_INTERVAL),
         }
     };
     let mut ends = TopicPartitionList::with_capacity(partitions.len());
@@ -197,13 +208,13 @@ fn ends(consumer: &Reader, brokers: &str, topic: &str) -> Result<TopicPartitionL
     Ok(ends)
 }
 
-/// The end of a partition. One that has just been created has no leader for a moment, so that is asked again.
-fn end(consumer: &Reader, topic: &str, partition: i32, deadline: Instant) -> Result<i64, KafkaError> {
+/// The end of a partition. A new partition has no leader at first, so the request is repeated until `deadline`.
+fn end(consumer: &QuietConsumer, topic: &str, partition: i32, deadline: Instant) -> Result<i64, KafkaError> {
     loop {
-        match consumer.fetch_watermarks(topic, partition, ASK_WITHIN) {
+        match consumer.fetch_watermarks(topic, partition, REQUEST_TIMEOUT) {
             Ok((_, end)) => return Ok(end),
             Err(error) if Instant::now() > deadline || !is_without_leader(&error) => return Err(error),
-            Err(_) => thread::sleep(Duration::from_millis(100)),
+            Err(_) => thread::sleep(RETRY_INTERVAL),
         }
     }
 }
@@ -219,7 +230,7 @@ fn is_without_leader(error: &KafkaError) -> bool {
     )
 }
 
-fn read(consumer: &Reader, shared: &Shared, arrivals: &dyn Arrivals) {
+fn read(consumer: &QuietConsumer, shared: &Shared, counter: &dyn ArrivalCounter) {
     while !shared.stopping.load(Ordering::Relaxed) {
         match consumer.poll(Duration::from_millis(100)) {
             Some(Ok(record)) => {
@@ -228,8 +239,8 @@ fn read(consumer: &Reader, shared: &Shared, arrivals: &dyn Arrivals) {
                     shared.unkeyed.fetch_add(1, Ordering::Relaxed);
                 }
                 match MessageRef::decode_v5(record.payload().unwrap_or_default()) {
-                    Ok((message, [])) => arrivals.message(&message),
-                    _ => arrivals.undecodable(),
+                    Ok((message, [])) => counter.count(&message),
+                    _ => counter.count_undecodable(),
                 }
             }
             Some(Err(_)) => {

@@ -1,4 +1,4 @@
-//! Latencies: recorded by many, summed up for a live view, a table or JSON.
+//! Recording of latencies, and their summary for live views, tables and JSON.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,18 +7,18 @@ use hdrhistogram::Histogram;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-/// The longest latency told apart, in microseconds: ten minutes. Longer ones count as this long.
+/// The longest latency that is recorded, in microseconds: ten minutes. Longer ones are recorded as this value.
 const LONGEST: u64 = 600_000_000;
 
-/// A histogram of durations, three significant digits wide, that many threads record into.
+/// A histogram of durations with three significant digits. Any number of threads can record into it.
 #[derive(Debug)]
 pub struct Latencies(Mutex<Histograms>);
 
 #[derive(Debug)]
 struct Histograms {
-    /// Since the last look at [`Latencies::recent`]: the only one that recording touches.
+    /// The durations since the last call of [`Latencies::recent`] or [`Latencies::total`].
     recent: Histogram<u64>,
-    /// Everything before that.
+    /// All durations before.
     earlier: Histogram<u64>,
 }
 
@@ -29,31 +29,32 @@ impl Latencies {
         Self(Mutex::new(Histograms { recent: empty(), earlier: empty() }))
     }
 
-    /// Counts one duration.
+    /// Records a duration.
     pub fn record(&self, took: Duration) {
         let micros = u64::try_from(took.as_micros()).unwrap_or(LONGEST);
         self.0.lock().recent.saturating_record(micros.min(LONGEST));
     }
 
-    /// Sums up what was recorded since the last call (or since the beginning).
+    /// Summarizes the durations since the last call of this method or of [`Latencies::total`].
     pub fn recent(&self) -> Summary {
         let mut histograms = self.0.lock();
         let summary = Summary::of(&histograms.recent);
-        histograms.turn_over();
+        histograms.merge();
         summary
     }
 
-    /// Sums up everything.
+    /// Summarizes all durations.
     pub fn total(&self) -> Summary {
         let mut histograms = self.0.lock();
-        histograms.turn_over();
+        histograms.merge();
         Summary::of(&histograms.earlier)
     }
 }
 
 impl Histograms {
-    fn turn_over(&mut self) {
-        // same bounds on both sides, so that adding cannot fail
+    /// Moves the recent durations to the earlier ones.
+    fn merge(&mut self) {
+        // Both have the same bounds, so this cannot fail.
         if self.earlier.add(&self.recent).is_ok() {
             self.recent.reset();
         }
@@ -66,22 +67,22 @@ impl Default for Latencies {
     }
 }
 
-/// What a set of latencies comes to. All values but the count are milliseconds.
+/// A summary of latencies, in milliseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
-    /// How many were recorded.
+    /// The number of latencies.
     pub count: u64,
-    /// The average.
+    /// The mean.
     pub mean: f64,
-    /// Half took no longer than this.
+    /// The median.
     pub p50: f64,
-    /// Nine of ten took no longer.
+    /// The 90th percentile.
     pub p90: f64,
-    /// 99 of 100 took no longer.
+    /// The 99th percentile.
     pub p99: f64,
-    /// 999 of 1000 took no longer.
+    /// The 99.9th percentile.
     pub p999: f64,
-    /// The longest of all.
+    /// The maximum.
     pub max: f64,
 }
 
@@ -114,17 +115,14 @@ impl fmt::Display for Summary {
     }
 }
 
-/// Microseconds as milliseconds, to the microsecond.
+/// Converts microseconds to milliseconds, with three decimals.
 fn millis(micros: f64) -> f64 {
     micros.round() / 1000.0
 }
 
-#[expect(
-    clippy::expect_used,
-    reason = "constant bounds that hdrhistogram takes; every test of this module runs it"
-)]
+#[expect(clippy::expect_used, reason = "the bounds are constant, and each test of this module calls this")]
 fn empty() -> Histogram<u64> {
-    Histogram::new_with_max(LONGEST, 3).expect("the bounds are within hdrhistogram's")
+    Histogram::new_with_max(LONGEST, 3).expect("hdrhistogram accepts the bounds")
 }
 
 #[cfg(test)]
@@ -132,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn recent_forgets_and_total_does_not() {
+    fn recent_is_what_was_recorded_since_the_last_call_and_total_is_everything() {
         let latencies = Latencies::new();
         for n in 1..=100 {
             latencies.record(Duration::from_millis(n));
@@ -146,12 +144,12 @@ mod tests {
     }
 
     #[test]
-    fn nothing_recorded_is_all_zero() {
+    fn without_latencies_the_summary_is_zero() {
         assert_eq!(Latencies::new().total(), Summary::default());
     }
 
     #[test]
-    fn a_latency_beyond_the_longest_counts_as_the_longest() {
+    fn a_latency_above_the_longest_is_recorded_as_the_longest() {
         let latencies = Latencies::new();
         latencies.record(Duration::from_secs(3600));
         assert_eq!(latencies.total().count, 1);

@@ -1,13 +1,14 @@
-//! Simulated devices, the far ends of a gateway, and a benchmark made of them.
+//! Simulated devices, the far ends of a gateway, and measurements that are made with them.
 //!
-//! - [`fleet`]: devices by the thousand, which connect, answer and reconnect; [`traffic`] has them send events.
-//! - [`receiver`] and [`kafka`]: where the gateway's events arrive; [`sink`] and [`tally`] count them.
-//! - [`ledger`]: which message was sent and where it has been seen, exactly.
-//! - [`bench`](mod@bench): drives a Talaria-compatible gateway and tells what a connect, an idle device, an event and a request
-//!   cost it.
-//! - [`attack`]: does what a gateway must endure, while a fleet works, and tells what it did to the fleet.
+//! - [`fleet`]: thousands of devices, which connect, answer requests and reconnect; [`traffic`] makes them send events.
+//! - [`receiver`] and [`kafka`]: the far ends where the gateway's events arrive; [`sink`] and [`tally`] count them.
+//! - [`ledger`]: which message was sent when, and at which ends it has arrived.
+//! - [`testbed`]: a gateway with all of these around it.
+//! - [`bench`](mod@bench): measures what a connect, an idle device, an event and a request cost a gateway.
+//! - [`attack`]: attacks a gateway while honest devices work, and measures what they notice.
 //!
-//! Nothing here knows the gateway's code: it is seen from outside, by its addresses and its process id.
+//! The crate does not use the gateway's code. It works with any Talaria-compatible gateway, which it knows only by its addresses
+//! and its process id. Start at [`testbed`], or at `cli.rs` for the command line.
 
 pub mod access;
 pub mod attack;
@@ -23,6 +24,7 @@ pub mod receiver;
 pub mod run;
 pub mod sink;
 pub mod tally;
+pub mod testbed;
 pub mod tls;
 pub mod traffic;
 pub mod ws;

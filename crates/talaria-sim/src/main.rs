@@ -1,4 +1,4 @@
-//! `talaria-sim`: simulated devices, an event receiver, a Kafka cluster in memory and a benchmark.
+//! The program `talaria-sim`; its commands are in `cli.rs`.
 
 mod cli;
 

@@ -1,5 +1,5 @@
-//! What a process costs, seen from outside: its CPU time and its memory. And the few other things to ask of the system
-//! that the standard library has no words for.
+//! Measuring another process: its CPU time and its memory. Also two system calls that the standard library lacks: SIGTERM, and
+//! the limit of open files. Works on Linux only.
 
 mod sys;
 
@@ -9,45 +9,44 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-/// How often memory is looked at while it settles.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// The interval between two samples of the memory.
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Looks in a row that must agree before memory counts as settled.
-const SAME_LOOKS: usize = 5;
+/// The number of consecutive samples that must agree for the memory to be stable.
+const SAMPLES: usize = 5;
 
-/// How far apart looks may be that agree, in bytes.
-const SAME_WITHIN: u64 = 128 * 1024;
+/// The greatest difference between samples that agree, in bytes.
+const TOLERANCE: u64 = 128 * 1024;
 
-/// Another process, or this one.
+/// A process, by its id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Process {
     pid: u32,
 }
 
-/// A process's memory once it no longer changes.
+/// The memory of a process after [`Process::settle`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settled {
-    /// Resident memory in bytes.
+    /// The resident memory in bytes.
     pub resident: u64,
-    /// Whether it did stop changing in the time given.
+    /// Whether it had stopped changing before the time limit.
     pub stable: bool,
 }
 
 impl Process {
-    /// The process of this id.
+    /// The process with this id.
     #[must_use]
     pub fn new(pid: u32) -> Self {
         Self { pid }
     }
 
-    /// Its id.
+    /// The process id.
     #[must_use]
     pub fn pid(self) -> u32 {
         self.pid
     }
 
-    /// The CPU time that all its threads, those that have ended included, have used so far, in the kernel and outside,
-    /// to the nanosecond.
+    /// The CPU time of all threads of the process, also of those that have ended, in user and kernel mode.
     ///
     /// # Errors
     /// If there is no such process.
@@ -55,11 +54,11 @@ impl Process {
         sys::cpu_time(self.pid)
     }
 
-    /// Its resident memory in bytes, as `/proc/PID/smaps_rollup` counts it page by page: the cheaper `statm` is off by
-    /// what the kernel has not yet summed up.
+    /// The resident memory in bytes, from `/proc/PID/smaps_rollup`, which counts the pages. `statm` would be cheaper, but the
+    /// kernel updates it late.
     ///
     /// # Errors
-    /// If there is no such process, or it is not ours to look at.
+    /// If there is no such process, or if this process may not read its memory map.
     pub fn resident(self) -> io::Result<u64> {
         let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.pid))?;
         let kib = rollup
@@ -67,50 +66,50 @@ impl Process {
             .find_map(|line| line.strip_prefix("Rss:"))
             .and_then(|rest| rest.trim().strip_suffix("kB"))
             .and_then(|number| number.trim().parse::<u64>().ok())
-            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "smaps_rollup names no Rss"))?;
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "smaps_rollup has no line Rss"))?;
         Ok(kib * 1024)
     }
 
-    /// Waits until its resident memory no longer changes, but no longer than `within`.
+    /// Waits until the resident memory stops changing, at most for `limit`.
     ///
     /// # Errors
-    /// As [`Process::resident`].
-    pub async fn settle(self, within: Duration) -> io::Result<Settled> {
-        let deadline = Instant::now() + within;
-        let mut looks: Vec<u64> = vec![];
+    /// As for [`Process::resident`].
+    pub async fn settle(self, limit: Duration) -> io::Result<Settled> {
+        let deadline = Instant::now() + limit;
+        let mut samples: Vec<u64> = vec![];
         loop {
-            looks.push(self.resident()?);
-            let stable = agree(&looks);
+            samples.push(self.resident()?);
+            let stable = is_stable(&samples);
             if stable || Instant::now() >= deadline {
-                return Ok(Settled { resident: looks.last().copied().unwrap_or(0), stable });
+                return Ok(Settled { resident: samples.last().copied().unwrap_or(0), stable });
             }
-            sleep(LOOK_EVERY).await;
+            sleep(SAMPLE_INTERVAL).await;
         }
     }
 
-    /// Asks it to end (SIGTERM).
+    /// Sends SIGTERM.
     ///
     /// # Errors
-    /// If there is no such process, or it is not ours.
+    /// If there is no such process, or if this process may not send it signals.
     pub fn terminate(self) -> io::Result<()> {
         sys::terminate(self.pid)
     }
 }
 
-/// Raises this process's limit of open files as far as the system allows and returns it.
+/// Raises this process's limit of open files to the hard limit, and returns it.
 ///
 /// # Errors
-/// If the system does not tell or does not allow even that.
+/// If the limit cannot be read or set.
 pub fn raise_open_files() -> io::Result<u64> {
     sys::raise_open_files()
 }
 
-/// Whether the last few looks at a process's memory found the same.
-fn agree(looks: &[u64]) -> bool {
-    let recent = &looks[looks.len().saturating_sub(SAME_LOOKS)..];
+/// Whether the last samples of the memory agree.
+fn is_stable(samples: &[u64]) -> bool {
+    let recent = &samples[samples.len().saturating_sub(SAMPLES)..];
     let (low, high) =
-        recent.iter().fold((u64::MAX, 0), |(low, high), look| (low.min(*look), high.max(*look)));
-    recent.len() == SAME_LOOKS && high - low <= SAME_WITHIN
+        recent.iter().fold((u64::MAX, 0), |(low, high), sample| (low.min(*sample), high.max(*sample)));
+    recent.len() == SAMPLES && high - low <= TOLERANCE
 }
 
 #[cfg(test)]
@@ -131,21 +130,21 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_is_not_there_is_an_error() {
+    fn a_process_that_does_not_exist_is_an_error() {
         let none = Process::new(0x7fff_fff0);
         assert!(none.resident().is_err() && none.cpu_time().is_err() && none.terminate().is_err());
     }
 
     #[test]
-    fn open_files_are_raised_to_what_the_system_allows() {
+    fn the_limit_of_open_files_is_raised() {
         assert!(raise_open_files().unwrap() >= 256);
     }
 
     #[test]
-    fn memory_has_settled_once_five_looks_agree() {
+    fn memory_is_stable_when_five_samples_agree() {
         const MIB: u64 = 1 << 20;
-        assert!(!agree(&[MIB; 4]));
-        assert!(agree(&[9 * MIB, MIB, MIB, MIB, MIB, MIB + SAME_WITHIN]));
-        assert!(!agree(&[MIB, MIB, MIB, MIB, MIB + SAME_WITHIN + 1]));
+        assert!(!is_stable(&[MIB; 4]));
+        assert!(is_stable(&[9 * MIB, MIB, MIB, MIB, MIB, MIB + TOLERANCE]));
+        assert!(!is_stable(&[MIB, MIB, MIB, MIB, MIB + TOLERANCE + 1]));
     }
 }

@@ -1,8 +1,8 @@
-//! Progress bars: on stderr if that is a terminal, nothing otherwise.
+//! Progress bars on stderr. Nothing is printed if stderr is not a terminal.
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A bar for `what`, `len` steps long. It vanishes once it is finished or dropped.
+/// A bar of `len` steps with the label `what`. It is removed when it is finished or dropped.
 #[must_use]
 pub fn bar(what: &'static str, len: u64) -> ProgressBar {
     let style = ProgressStyle::with_template("{msg:12} {wide_bar} {human_pos}/{human_len} {per_sec} {eta}");
@@ -11,7 +11,7 @@ pub fn bar(what: &'static str, len: u64) -> ProgressBar {
     bar
 }
 
-/// A sign of life for `what`, of which nobody knows how long it takes.
+/// A spinner with the label `what`, for a step of unknown duration.
 #[must_use]
 pub fn spinner(what: &'static str) -> ProgressBar {
     let spinner = ProgressBar::new_spinner().with_message(what);

@@ -1,27 +1,27 @@
-//! Pseudo-random numbers that are cheap enough for every frame's mask and for jitter.
+//! Pseudo-random numbers for the masks of frames, for jitter and for ids, where speed matters.
 //!
-//! Deliberately not fit for secrets: nothing here protects anything.
+//! They are predictable and must not be used for secrets.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-/// A SplitMix64 generator: eight bytes of state, one multiplication chain per number.
+/// A SplitMix64 generator. Its state takes eight bytes.
 #[derive(Debug, Clone)]
 pub struct Random(u64);
 
 impl Random {
-    /// A generator that starts somewhere else on every call, from the standard library's own hash seed.
+    /// A generator with a different seed on each call, taken from the standard library's hash map.
     #[must_use]
     pub fn new() -> Self {
         Self::seeded(RandomState::new().build_hasher().finish())
     }
 
-    /// A generator that yields the same numbers for the same seed.
+    /// A generator with this seed. The same seed gives the same numbers.
     #[must_use]
     pub fn seeded(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// The next number, uniform over all of `u64`.
+    /// The next number, uniform over `u64`.
     pub fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
@@ -30,15 +30,15 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// A frame's masking key (RFC 6455 §5.3).
+    /// The masking key of a frame (RFC 6455 §5.3).
     pub fn mask(&mut self) -> [u8; 4] {
         let [a, b, c, d, ..] = self.next_u64().to_le_bytes();
         [a, b, c, d]
     }
 
-    /// A number in `0.0..1.0`.
+    /// A number in `0.0..1.0`, uniform.
     pub fn unit(&mut self) -> f64 {
-        // 53 bits: what a double holds exactly
+        // A double holds 53 bits exactly.
         (self.next_u64() >> 11) as f64 / (1u64 << 53) as f64
     }
 }

@@ -1,4 +1,4 @@
-//! An event receiver: what stands where Caduceus would (contract §5.4, §13.3).
+//! An event receiver, in the place of Caduceus (contract §5.4, §13.3). It counts events and does not deliver them further.
 
 use std::convert::Infallible;
 use std::io;
@@ -19,12 +19,13 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 use wrp::MessageRef;
 
-use crate::sink::Arrivals;
+use crate::sink::ArrivalCounter;
 
-/// The longest event taken, in bytes.
+/// The longest event that is accepted, in bytes.
 const LONGEST: usize = 32 * 1024 * 1024;
 
-/// Receives events by HTTP, any method and path, and answers 202, or as it is told to. Goes when it is dropped.
+/// Receives events by HTTP, with any method and path. It answers 202 unless [`Receiver::set_answer`] changes that. It stops on
+/// drop.
 #[derive(Debug)]
 pub struct Receiver {
     address: SocketAddr,
@@ -32,7 +33,7 @@ pub struct Receiver {
     _accepting: JoinSet<()>,
 }
 
-/// How requests are answered; may change at any time.
+/// The answer to requests, which can change at any time.
 #[derive(Debug)]
 struct Answer {
     status: AtomicU16,
@@ -40,11 +41,11 @@ struct Answer {
 }
 
 impl Receiver {
-    /// Listens at `address` and hands what comes to `arrivals`.
+    /// Listens at `address`. Each event is counted by `counter`.
     ///
     /// # Errors
-    /// If the address is not to be had.
-    pub async fn bind(address: SocketAddr, arrivals: Arc<dyn Arrivals>) -> io::Result<Self> {
+    /// If the address is in use or not local.
+    pub async fn bind(address: SocketAddr, counter: Arc<dyn ArrivalCounter>) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let answer = Arc::new(Answer {
@@ -52,24 +53,23 @@ impl Receiver {
             latency_micros: AtomicU64::new(0),
         });
         let mut accepting = JoinSet::new();
-        accepting.spawn(accept(listener, Arc::clone(&answer), arrivals));
+        accepting.spawn(accept(listener, Arc::clone(&answer), counter));
         Ok(Self { address, answer, _accepting: accepting })
     }
 
-    /// Where it listens.
+    /// The address of the receiver, with the port that the system chose for port 0.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The URL to configure as an event endpoint.
+    /// The URL for the gateway's configuration of event endpoints.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}/api/v4/notify", self.address)
     }
 
-    /// Has requests answered with `status`, after `latency`, from now on. Events answered with anything but 202 still
-    /// count as arrived.
+    /// Answers requests with `status`, after `latency`, from now on. Events count as arrived with any status.
     pub fn set_answer(&self, status: StatusCode, latency: Duration) {
         self.answer.status.store(status.as_u16(), Ordering::Relaxed);
         let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
@@ -77,45 +77,45 @@ impl Receiver {
     }
 }
 
-async fn accept(listener: TcpListener, answer: Arc<Answer>, arrivals: Arc<dyn Arrivals>) {
-    // the connections go with this task
+async fn accept(listener: TcpListener, answer: Arc<Answer>, counter: Arc<dyn ArrivalCounter>) {
+    // Dropped with this task, which ends the connections.
     let mut connections = JoinSet::new();
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                connections.spawn(serve(stream, Arc::clone(&answer), Arc::clone(&arrivals)));
+                connections.spawn(serve(stream, Arc::clone(&answer), Arc::clone(&counter)));
             }
-            // out of descriptors, most likely: some will come free
+            // Most likely there are no file descriptors left: try again when some have been closed.
             Err(_) => sleep(Duration::from_millis(50)).await,
         }
         while connections.try_join_next().is_some() {}
     }
 }
 
-async fn serve(stream: TcpStream, answer: Arc<Answer>, arrivals: Arc<dyn Arrivals>) {
-    // without it answers would wait for acknowledgements; with it they only come sooner
+async fn serve(stream: TcpStream, answer: Arc<Answer>, counter: Arc<dyn ArrivalCounter>) {
+    // A failure is harmless: answers are only later without it.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(|request| take(request, &answer, &*arrivals));
-    // how a connection ends is the gateway's affair
+    let service = service_fn(|request| receive(request, &answer, &*counter));
+    // The gateway may end a connection in any way.
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
-async fn take(
+async fn receive(
     request: Request<Incoming>,
     answer: &Answer,
-    arrivals: &dyn Arrivals,
+    counter: &dyn ArrivalCounter,
 ) -> Result<Response<Empty<Bytes>>, Infallible> {
     let mut response = Response::new(Empty::new());
     match Limited::new(request.into_body(), LONGEST).collect().await {
         Ok(body) => {
             let body = body.to_bytes();
             match MessageRef::decode_v3(&body) {
-                Ok(message) => arrivals.message(&message),
-                Err(_) => arrivals.undecodable(),
+                Ok(message) => counter.count(&message),
+                Err(_) => counter.count_undecodable(),
             }
         }
         Err(_) => {
-            arrivals.undecodable();
+            counter.count_undecodable();
             *response.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
             return Ok(response);
         }

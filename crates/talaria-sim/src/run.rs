@@ -1,13 +1,13 @@
-//! Names that tell one run's traffic from every other's: the run's id, its devices' ids and its messages' keys.
+//! The ids of a run, of its devices and of its messages.
 //!
-//! A key travels as a message's `transaction_uuid`, so whoever finds the message at the far end of the gateway
-//! knows which run sent it and as which number. That is what makes "lost" and "duplicated" exact.
+//! A message's key is its `transaction_uuid`. It contains the run and a sequence number, so a far end of the gateway can tell
+//! which message of which run has arrived, and losses and duplicates are counted exactly.
 
 use std::fmt;
 
 use crate::random::Random;
 
-/// How a key's text starts; also says that it is not a real UUID.
+/// The start of a key's text. It also shows that the text is not a UUID.
 const PREFIX: &str = "sim-";
 
 /// The id of one run of a fleet or a benchmark.
@@ -15,7 +15,7 @@ const PREFIX: &str = "sim-";
 pub struct RunId(u32);
 
 impl RunId {
-    /// An id that no other run is likely to have.
+    /// A random id, which other runs are unlikely to have.
     #[must_use]
     pub fn random() -> Self {
         Self((Random::new().next_u64() >> 32) as u32)
@@ -27,14 +27,14 @@ impl RunId {
         Self(number)
     }
 
-    /// The canonical id of this run's `index`-th device: `mac:` and twelve hex digits, the first four of them the
-    /// run's. Two runs share a gateway without taking each other's ids, short of a collision in 65,536.
+    /// The canonical id of the device with this index: `mac:` and twelve hex digits, of which the first four are the run's. So
+    /// two runs can use a gateway at the same time; the probability that their ids collide is 1 in 65,536.
     #[must_use]
     pub fn device_id(self, index: usize) -> String {
         format!("mac:{:04x}{:08x}", self.0 as u16, index as u32)
     }
 
-    /// The device's index, if `id` (canonical) is one of this run's.
+    /// The index of the device with this canonical id, if it is a device of this run.
     #[must_use]
     pub fn device_index(self, id: &str) -> Option<usize> {
         let digits = id.strip_prefix("mac:")?;
@@ -44,7 +44,7 @@ impl RunId {
         usize::from_str_radix(digits.get(4..)?, 16).ok()
     }
 
-    /// The key of this run's message number `sequence`.
+    /// The key of the message with this sequence number.
     #[must_use]
     pub fn key(self, sequence: u64) -> Key {
         Key { run: self, sequence }
@@ -57,17 +57,17 @@ impl fmt::Display for RunId {
     }
 }
 
-/// A message's `transaction_uuid`: which run sent it, and as which number.
+/// The key of a message, which is its `transaction_uuid`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Key {
     /// The run that sent it.
     pub run: RunId,
-    /// Its number in the run, from 0.
+    /// Its sequence number in the run, from 0.
     pub sequence: u64,
 }
 
 impl Key {
-    /// Reads a key's text. `None` for anything that [`Key`]'s `Display` did not write: a message of someone else's.
+    /// Parses the `Display` of a key. `None` for other texts: the message is from another sender.
     #[must_use]
     pub fn parse(text: &[u8]) -> Option<Self> {
         let rest = std::str::from_utf8(text).ok()?.strip_prefix(PREFIX)?;
@@ -94,19 +94,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_key_reads_back_as_it_was_written(run: u32, sequence in 0u64..1 << 48) {
+        fn the_text_of_a_key_parses_to_the_key(run: u32, sequence in 0u64..1 << 48) {
             let key = RunId::new(run).key(sequence);
             prop_assert_eq!(Key::parse(key.to_string().as_bytes()), Some(key));
         }
 
         #[test]
-        fn a_device_id_tells_its_index(run: u32, index in 0usize..1 << 24) {
+        fn a_device_id_contains_its_index(run: u32, index in 0usize..1 << 24) {
             let run = RunId::new(run);
             prop_assert_eq!(run.device_index(&run.device_id(index)), Some(index));
         }
 
         #[test]
-        fn any_other_text_is_no_key(text in "\\PC{0,40}") {
+        fn other_texts_are_not_keys(text in "\\PC{0,40}") {
             if let Some(key) = Key::parse(text.as_bytes()) {
                 prop_assert_eq!(key.to_string(), text.to_lowercase());
             }
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn another_runs_device_is_not_taken_for_ours() {
+    fn devices_of_other_runs_have_no_index() {
         assert_eq!(RunId::new(2).device_index(&RunId::new(1).device_id(7)), None);
         assert_eq!(RunId::new(2).device_index("mac:112233445566"), None);
         assert_eq!(RunId::new(2).device_index("uuid:x"), None);

@@ -1,6 +1,6 @@
-//! Counts what arrives where nobody knows what was sent: at a receiver or a topic reader that runs by itself.
+//! Counting arrivals without a ledger: at a receiver or topic reader that runs alone and does not know what was sent.
 //!
-//! The numbers in the events' keys tell duplicates and, up to the highest seen, what is missing.
+//! The sequence numbers in the events' keys show duplicates and, up to the highest number seen, what is missing.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,12 +9,12 @@ use parking_lot::Mutex;
 use wrp::MessageRef;
 
 use crate::run::RunId;
-use crate::sink::{Arrivals, Kind};
+use crate::sink::{ArrivalCounter, MessageKind};
 
-/// The highest sequence number that is told apart: 128 MiB of bits a run.
+/// Sequence numbers from this one on are not tracked. It limits the memory for a run to 128 MiB, one bit per number.
 const HIGHEST: u64 = 1 << 30;
 
-/// A count of all that has arrived.
+/// Counts arrivals from any number of runs.
 #[derive(Debug, Default)]
 pub struct Tally(Mutex<State>);
 
@@ -24,14 +24,14 @@ struct State {
     totals: Totals,
 }
 
-/// What a tally comes to.
+/// The counts of a [`Tally`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Totals {
     /// Different events of simulated devices.
     pub events: u64,
-    /// Events that had arrived before.
+    /// Arrivals of events that had already arrived.
     pub duplicated: u64,
-    /// Numbers below the highest seen that have not arrived, over all runs: lost, or still on their way.
+    /// Sequence numbers below the highest seen that have not arrived, of all runs: lost, or still in flight.
     pub missing: u64,
     /// Online events.
     pub online: u64,
@@ -39,7 +39,7 @@ pub struct Totals {
     pub offline: u64,
     /// Messages of other senders.
     pub other: u64,
-    /// What was no WRP message.
+    /// Arrivals that were not WRP messages.
     pub undecodable: u64,
 }
 
@@ -51,29 +51,29 @@ impl Tally {
     }
 }
 
-impl Arrivals for Tally {
-    fn message(&self, message: &MessageRef<'_>) {
+impl ArrivalCounter for Tally {
+    fn count(&self, message: &MessageRef<'_>) {
         let mut state = self.0.lock();
         let State { runs, totals } = &mut *state;
-        match Kind::of(message, None) {
-            Kind::Event(key) if key.sequence < HIGHEST => {
+        match MessageKind::of(message, None) {
+            MessageKind::Event(key) if key.sequence < HIGHEST => {
                 let numbers = runs.entry(key.run).or_default();
                 let before = numbers.end;
                 if numbers.insert(key.sequence) {
                     totals.events += 1;
-                    // the numbers skipped are missing; this one no longer is
+                    // Numbers that this one skips are missing; this one is not, if it was.
                     totals.missing = (totals.missing + numbers.end - before).saturating_sub(1);
                 } else {
                     totals.duplicated += 1;
                 }
             }
-            Kind::Online => totals.online += 1,
-            Kind::Offline => totals.offline += 1,
-            Kind::Event(_) | Kind::Other => totals.other += 1,
+            MessageKind::Online => totals.online += 1,
+            MessageKind::Offline => totals.offline += 1,
+            MessageKind::Event(_) | MessageKind::Other => totals.other += 1,
         }
     }
 
-    fn undecodable(&self) {
+    fn count_undecodable(&self) {
         self.0.lock().totals.undecodable += 1;
     }
 }
@@ -89,16 +89,16 @@ impl fmt::Display for Totals {
     }
 }
 
-/// A set of numbers, a bit each.
+/// A set of numbers, with one bit for each.
 #[derive(Debug, Default)]
 struct Numbers {
     words: Vec<u64>,
-    /// One above the highest.
+    /// The highest number plus one.
     end: u64,
 }
 
 impl Numbers {
-    /// Whether it was not in here before.
+    /// Adds a number, and returns whether it is new.
     fn insert(&mut self, number: u64) -> bool {
         let (word, bit) = ((number / 64) as usize, 1 << (number % 64));
         if word >= self.words.len() {
@@ -116,21 +116,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn duplicates_and_gaps_are_told_for_each_run() {
+    fn duplicates_and_gaps_are_counted_for_each_run() {
         let tally = Tally::default();
         for (run, sequence) in [(1, 0), (1, 3), (1, 3), (1, 1), (2, 1)] {
             let key = RunId::new(run).key(sequence).to_string();
-            tally.message(&MessageRef { transaction_uuid: key.as_str().into(), ..MessageRef::default() });
+            tally.count(&MessageRef { transaction_uuid: key.as_str().into(), ..MessageRef::default() });
         }
         let totals = tally.totals();
         assert_eq!((totals.events, totals.duplicated, totals.missing), (4, 1, 2));
     }
 
     #[test]
-    fn an_absurd_number_takes_no_memory() {
+    fn a_huge_sequence_number_takes_no_memory() {
         let tally = Tally::default();
         let key = RunId::new(1).key(u64::MAX >> 16).to_string();
-        tally.message(&MessageRef { transaction_uuid: key.as_str().into(), ..MessageRef::default() });
+        tally.count(&MessageRef { transaction_uuid: key.as_str().into(), ..MessageRef::default() });
         assert_eq!(tally.totals(), Totals { other: 1, ..Totals::default() });
     }
 }

@@ -1,4 +1,4 @@
-//! TLS on the side of devices and of the API's callers.
+//! TLS for clients of the gateway: devices and callers of the API.
 
 use std::fmt;
 use std::io;
@@ -15,41 +15,41 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// How clients speak TLS: whom they believe, and how they show who they are. Cheap to clone.
+/// The TLS configuration of clients. A clone shares it.
 #[derive(Clone)]
 pub struct Tls(Arc<ClientConfig>);
 
-/// Whom to believe.
+/// The servers that a client trusts.
 #[derive(Debug, Clone, Copy)]
 pub enum Trust<'a> {
-    /// Servers with a certificate of an authority in this PEM file.
+    /// Those whose certificate an authority in this PEM file has signed.
     Authorities(&'a Path),
-    /// Anybody.
-    Anybody,
+    /// All servers, with any certificate.
+    AnyServer,
 }
 
-/// Why there is no TLS.
+/// Why there is no TLS configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file cannot be read, or is not PEM.
+    /// A file cannot be read or is not PEM.
     #[error("cannot read {path}: {source}", path = .path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The error of reading it.
         source: pem::Error,
     },
-    /// What was read does not make a client.
-    #[error("these certificates and keys are of no use: {0}")]
-    Useless(#[from] rustls::Error),
+    /// rustls does not accept a certificate or key.
+    #[error("a certificate or key cannot be used: {0}")]
+    Unusable(#[from] rustls::Error),
 }
 
 impl Tls {
-    /// TLS 1.2 and 1.3, with a certificate and key of our own (PEM files) where the server asks for one.
+    /// TLS 1.2 and 1.3. `client` is the certificate chain and the key (PEM files) for servers that request one.
     ///
     /// # Errors
-    /// If a file is missing or holds nothing of use.
-    pub fn new(trust: Trust<'_>, own: Option<(&Path, &Path)>) -> Result<Self, TlsError> {
+    /// If a file cannot be read, or rustls does not accept its content.
+    pub fn new(trust: Trust<'_>, client: Option<(&Path, &Path)>) -> Result<Self, TlsError> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()?;
@@ -61,11 +61,11 @@ impl Tls {
                 }
                 builder.with_root_certificates(roots)
             }
-            Trust::Anybody => {
+            Trust::AnyServer => {
                 builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyServer(provider)))
             }
         };
-        let mut config = match own {
+        let mut config = match client {
             Some((certificate, key)) => {
                 let file = |source| TlsError::File { path: key.to_owned(), source };
                 let key = PrivateKeyDer::from_pem_file(key).map_err(file)?;
@@ -73,17 +73,17 @@ impl Tls {
             }
             None => builder.with_no_client_auth(),
         };
-        // A device that comes back shakes hands in full, as after a restart; and tickets would cost memory here.
+        // A device that reconnects does a full handshake, as after a restart of the device. Tickets would also take memory.
         config.resumption = Resumption::disabled();
         Ok(Self(Arc::new(config)))
     }
 
-    /// Shakes hands with the server of this name (`host` or `host:port`) over a connection to it.
+    /// Does the TLS handshake over a connection to the server with this name (`host` or `host:port`).
     ///
     /// # Errors
-    /// If either side does not like the other, or the connection ends.
+    /// If the handshake fails or the connection ends.
     pub async fn connect(&self, stream: TcpStream, host: &str) -> io::Result<TlsStream<TcpStream>> {
-        let name = ServerName::try_from(bare(host).to_owned()).map_err(io::Error::other)?;
+        let name = ServerName::try_from(without_port(host).to_owned()).map_err(io::Error::other)?;
         TlsConnector::from(Arc::clone(&self.0)).connect(name, stream).await
     }
 }
@@ -94,8 +94,8 @@ impl fmt::Debug for Tls {
     }
 }
 
-/// A host without its port, an IPv6 address without its brackets.
-fn bare(host: &str) -> &str {
+/// The host without its port, and an IPv6 address without its brackets.
+fn without_port(host: &str) -> &str {
     let host = match host.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !host.ends_with(':') => host,
         _ => host,
@@ -108,7 +108,7 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     CertificateDer::pem_file_iter(path).map_err(file)?.collect::<Result<_, _>>().map_err(file)
 }
 
-/// Believes any certificate; what is signed with its key is checked nevertheless.
+/// Accepts any certificate. The signature of the handshake is still checked against the certificate's key.
 #[derive(Debug)]
 struct AnyServer(Arc<CryptoProvider>);
 
@@ -162,11 +162,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_s_name_is_its_host_without_the_port() {
+    fn the_name_of_a_server_is_its_host_without_the_port() {
         for (host, name) in
             [("h:1", "h"), ("h", "h"), ("127.0.0.1:1", "127.0.0.1"), ("[::1]:1", "::1"), ("[::1]", "::1")]
         {
-            assert_eq!(bare(host), name);
+            assert_eq!(without_port(host), name);
         }
     }
 }

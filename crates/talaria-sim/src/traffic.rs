@@ -1,4 +1,4 @@
-//! What devices send: events of a size and a mix of QoS, as many a second as wanted.
+//! The events that devices send: their content, their length, their QoS and their rate.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,32 +8,32 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use wrp::{MessageRef, MessageType, Qos};
 
-use crate::fleet::{Fleet, Unsent};
-use crate::ledger::{Care, Ledger};
+use crate::fleet::{Fleet, SendError};
+use crate::ledger::{DeliveryClass, Ledger};
 use crate::run::Key;
 
-/// The scheme and event type of what simulated devices send; their id follows.
+/// The start of each event's dest; the id of the device follows.
 const DEST: &str = "event:telemetry/";
 
-/// How often a paced sender wakes up to send what is due.
+/// The interval at which [`Traffic::run`] sends the events that are due.
 const TICK: Duration = Duration::from_millis(5);
 
-/// The QoS of a stream of events.
+/// The QoS of a sequence of events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QosMix {
-    /// All the same.
+    /// The same value for all events.
     Fixed(i64),
-    /// Every level in turn: 10, 30, 60, 80.
+    /// One value of each level in turn: 10, 30, 60, 80.
     Mixed,
 }
 
-/// Why a text is no QoS mix.
+/// The text is neither a QoS nor `mix`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is neither a QoS (0 to 99) nor `mix`")]
 pub struct QosMixError(String);
 
 impl QosMix {
-    /// The QoS of the `n`-th event.
+    /// The QoS of event number `n`, from 0.
     #[must_use]
     pub fn nth(self, n: u64) -> Qos {
         match self {
@@ -64,13 +64,13 @@ impl fmt::Display for QosMix {
     }
 }
 
-/// How carefully the gateway must treat a message of this QoS.
+/// The delivery class of a message with this QoS.
 #[must_use]
-pub fn care(qos: Qos) -> Care {
-    if qos.wants_ack() { Care::Assured } else { Care::BestEffort }
+pub fn delivery_class(qos: Qos) -> DeliveryClass {
+    if qos.wants_ack() { DeliveryClass::Assured } else { DeliveryClass::BestEffort }
 }
 
-/// Writes events that are as long as wanted. Keeps the texts it needs from one event to the next.
+/// Encodes events of a given length. Its buffers are reused for each event.
 #[derive(Debug)]
 pub struct EventWriter {
     payload: Vec<u8>,
@@ -80,7 +80,7 @@ pub struct EventWriter {
 }
 
 impl EventWriter {
-    /// A writer of events of `size` bytes (as v3 msgpack). One whose envelope alone is longer has no payload.
+    /// A writer of events of `size` bytes in v3 msgpack. If the other fields alone are longer, events have no payload.
     #[must_use]
     pub fn new(size: usize) -> Self {
         let mut writer =
@@ -88,7 +88,7 @@ impl EventWriter {
         let sample = crate::run::RunId::new(0);
         let id = sample.device_id(0);
         let mut fill = 0;
-        // a longer payload has a longer length prefix: come near from below
+        // The length prefix grows with the payload, so the right length is approached in steps.
         for _ in 0..3 {
             let mut out = vec![];
             writer.payload = filler(fill);
@@ -99,7 +99,7 @@ impl EventWriter {
         writer
     }
 
-    /// Appends the event that `key` stands for, from the device of this id.
+    /// Appends the event with this key, from the device with this id.
     pub fn write(&mut self, id: &str, key: Key, qos: Qos, out: &mut Vec<u8>) {
         rewrite(&mut self.source, format_args!("{id}/talaria-sim"));
         rewrite(&mut self.dest, format_args!("{DEST}{id}"));
@@ -120,7 +120,7 @@ impl EventWriter {
     }
 }
 
-/// Sends events from a fleet's devices, each in its turn.
+/// Sends events from the devices of a fleet, one device after the other.
 #[derive(Debug)]
 pub struct Traffic {
     fleet: Arc<Fleet>,
@@ -129,31 +129,30 @@ pub struct Traffic {
     qos: QosMix,
     /// Events sent so far.
     count: u64,
-    /// The device whose turn it is.
-    turn: usize,
+    next_device: usize,
 }
 
 impl Traffic {
-    /// Traffic of events of this size and QoS, entered into `ledger`.
+    /// Events of this length in bytes and this QoS, which are entered into `ledger`.
     #[must_use]
     pub fn new(fleet: Arc<Fleet>, ledger: Arc<Ledger>, size: usize, qos: QosMix) -> Self {
-        Self { fleet, ledger, writer: EventWriter::new(size), qos, count: 0, turn: 0 }
+        Self { fleet, ledger, writer: EventWriter::new(size), qos, count: 0, next_device: 0 }
     }
 
-    /// Sends one event from the next device that can.
+    /// Sends one event from the next device that is able to.
     ///
     /// # Errors
-    /// If none of the devices can.
-    pub fn send_one(&mut self) -> Result<(), Unsent> {
+    /// If no device is able to, with the error of the last that tried.
+    pub fn send_one(&mut self) -> Result<(), SendError> {
         let qos = self.qos.nth(self.count);
-        let mut outcome = Err(Unsent::Offline);
+        let mut outcome = Err(SendError::Offline);
         for _ in 0..self.fleet.len() {
-            let device = self.turn;
-            self.turn = (self.turn + 1) % self.fleet.len();
+            let device = self.next_device;
+            self.next_device = (self.next_device + 1) % self.fleet.len();
             if !self.fleet.is_online(device) {
                 continue;
             }
-            let key = self.ledger.send(care(qos));
+            let key = self.ledger.send(delivery_class(qos));
             outcome = self.fleet.send(device, |id, out| self.writer.write(id, key, qos, out));
             if outcome.is_ok() {
                 self.count += 1;
@@ -164,8 +163,8 @@ impl Traffic {
         outcome
     }
 
-    /// Sends `rate` events a second, until dropped. What could not be sent in time, because no device was online, is
-    /// not made up for.
+    /// Sends `rate` events per second until the future is dropped. Events that were due while no device was able to send are
+    /// skipped.
     pub async fn run(mut self, rate: f64) {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -185,14 +184,14 @@ impl Traffic {
     }
 }
 
-/// So many bytes of something like JSON.
+/// A payload of `len` bytes that looks like JSON.
 fn filler(len: usize) -> Vec<u8> {
     br#"{"cpu":12,"mem":345,"up":6789,"#.iter().copied().cycle().take(len).collect()
 }
 
 fn rewrite(text: &mut String, with: fmt::Arguments<'_>) {
     text.clear();
-    // a String takes all that is written to it
+    // Writing to a String cannot fail.
     let _ = fmt::Write::write_fmt(text, with);
 }
 
@@ -202,7 +201,7 @@ mod tests {
     use crate::run::RunId;
 
     #[test]
-    fn an_event_is_as_long_as_wanted() {
+    fn an_event_has_the_given_length() {
         let run = RunId::new(9);
         for size in [250, 256, 350, 400, 500, 1000, 70_000] {
             let mut out = vec![];
@@ -212,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_decodes_to_what_it_stands_for() {
+    fn an_event_has_the_key_the_device_and_the_qos_it_was_written_with() {
         let run = RunId::new(9);
         let mut out = vec![];
         EventWriter::new(10).write(&run.device_id(3), run.key(4), Qos(30), &mut out);
@@ -223,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mix_takes_every_level_in_turn() {
+    fn a_mix_uses_each_level_in_turn() {
         let mix: QosMix = "mix".parse().unwrap();
         assert_eq!((0..5).map(|n| mix.nth(n).0).collect::<Vec<_>>(), [10, 30, 60, 80, 10]);
         assert_eq!("75".parse::<QosMix>().unwrap().nth(3), Qos(75));

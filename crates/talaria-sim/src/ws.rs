@@ -1,7 +1,7 @@
-//! The client's side of a WebSocket (RFC 6455), no more of it than a simulated device needs.
+//! The client's side of the WebSocket protocol (RFC 6455), as far as a simulated device needs it.
 //!
-//! Sans-IO: bytes in, frames out, so that the tests need no socket. Small on purpose: ten thousand of these share a
-//! process, and what they cost must not show beside the gateway that they measure. There are no extensions and no TLS.
+//! It has no I/O: it turns bytes into frames and frames into bytes. It has no extensions and no TLS. It is small because ten
+//! thousand devices share a process, whose costs must be low compared with those of the gateway on the same machine.
 
 mod frame;
 mod handshake;

@@ -1,4 +1,4 @@
-//! The kinds of attack.
+//! The kinds of attack, and the gateway's counters that must count each.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,32 +6,32 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// A request's header, a byte at a time, without an end.
+    /// Sends the header of a request one byte at a time, without end.
     SlowHeader,
-    /// A request's body, a byte at a time.
+    /// Sends the body of a request one byte at a time.
     SlowBody,
-    /// The beginning of a TLS handshake, and then silence.
+    /// Sends the first bytes of a TLS handshake and then nothing.
     HalfHandshake,
-    /// A device that floods the gateway with frames without a mask.
+    /// Connects as a device and sends many frames without a mask.
     UnmaskedFlood,
-    /// A device whose frame claims to be 2^62 bytes long.
+    /// Connects as a device and sends a frame with a length of 2^62 bytes.
     GiantFrame,
-    /// A device whose message has fragments without an end.
+    /// Connects as a device and sends a message with endless fragments.
     FragmentBomb,
-    /// A device with a token that is none.
+    /// Connects as a device with a token that is not signed.
     BadToken,
-    /// A device that connects again and again, and leaves without a word.
+    /// Connects as a device again and again, and drops the connection each time.
     ReconnectStorm,
 }
 
-/// One of a gateway's counters: a metric's name without its prefix, and the value of its label `reason`, if it has one.
+/// A counter of the gateway: the name of its metric without the prefix, and the value of its label `reason`, if it has one.
 pub(super) type Counter = (&'static str, Option<&'static str>);
 
-const FAILURES: &str = "connection_failures_total";
-const ABUSES: &str = "device_protocol_errors_total";
+const CONNECTION_FAILURES: &str = "connection_failures_total";
+const PROTOCOL_ERRORS: &str = "device_protocol_errors_total";
 
 impl Kind {
-    /// All of them.
+    /// All kinds, in the order of the report.
     pub const ALL: [Kind; 8] = [
         Kind::SlowHeader,
         Kind::SlowBody,
@@ -43,7 +43,7 @@ impl Kind {
         Kind::ReconnectStorm,
     ];
 
-    /// The attack's name.
+    /// The name in the report.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -58,16 +58,16 @@ impl Kind {
         }
     }
 
-    /// The counters of a gateway, any of which tells of this attack.
+    /// The counters of the gateway, of which at least one must count this attack.
     pub(super) fn counters(self, is_tls: bool) -> &'static [Counter] {
         match self {
-            Kind::SlowHeader => &[(FAILURES, Some("slow_header"))],
-            Kind::SlowBody => &[(FAILURES, Some("slow_body"))],
-            Kind::HalfHandshake if is_tls => &[(FAILURES, Some("handshake_timeout"))],
-            Kind::HalfHandshake => &[(FAILURES, Some("malformed"))],
-            Kind::UnmaskedFlood => &[(ABUSES, Some("unmasked"))],
-            Kind::GiantFrame => &[(ABUSES, Some("too_big"))],
-            Kind::FragmentBomb => &[(ABUSES, Some("too_big")), (ABUSES, Some("no_room"))],
+            Kind::SlowHeader => &[(CONNECTION_FAILURES, Some("slow_header"))],
+            Kind::SlowBody => &[(CONNECTION_FAILURES, Some("slow_body"))],
+            Kind::HalfHandshake if is_tls => &[(CONNECTION_FAILURES, Some("handshake_timeout"))],
+            Kind::HalfHandshake => &[(CONNECTION_FAILURES, Some("malformed"))],
+            Kind::UnmaskedFlood => &[(PROTOCOL_ERRORS, Some("unmasked"))],
+            Kind::GiantFrame => &[(PROTOCOL_ERRORS, Some("too_big"))],
+            Kind::FragmentBomb => &[(PROTOCOL_ERRORS, Some("too_big")), (PROTOCOL_ERRORS, Some("no_room"))],
             Kind::BadToken => &[("auth_failures_total", None)],
             Kind::ReconnectStorm => &[("connect_count", None)],
         }

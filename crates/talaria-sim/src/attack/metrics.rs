@@ -1,4 +1,4 @@
-//! The gateway's own counters, read as Prometheus reads them.
+//! The gateway's counters, read from its metrics server in Prometheus' text format.
 
 use std::collections::HashMap;
 use std::io;
@@ -14,23 +14,25 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::kind::Counter;
-use super::report::Counted;
-use super::{AttackError, Kind};
+use super::error::AttackError;
+use super::kind::{Counter, Kind};
+use super::report::CounterIncrease;
 
-/// How long the answer may take, and how long it may be.
-const WITHIN: Duration = Duration::from_secs(10);
+/// The time limit for a response.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The longest response that is read, in bytes.
 const LONGEST: usize = 16 * 1024 * 1024;
 
-/// The counters at one moment: each series with its value.
+/// The series of all metrics and their values at one time.
 #[derive(Debug)]
 pub(super) struct Scrape(HashMap<String, f64>);
 
 impl Scrape {
-    /// Reads the metrics at this address.
+    /// Reads the metrics from the server at this address.
     pub(super) async fn of(address: SocketAddr) -> Result<Self, AttackError> {
         let late = |_| io::Error::from(io::ErrorKind::TimedOut);
-        let text = timeout(WITHIN, fetch(address)).await.map_err(late).and_then(|text| text);
+        let text = timeout(TIMEOUT, fetch(address)).await.map_err(late).and_then(|text| text);
         text.map(|text| Self::parse(&text)).map_err(|source| AttackError::Metrics { address, source })
     }
 
@@ -43,7 +45,7 @@ impl Scrape {
         Self(values.collect())
     }
 
-    /// What was counted since an earlier look.
+    /// The increases since an earlier scrape.
     pub(super) fn since(mut self, earlier: &Self) -> Self {
         for (series, value) in &mut self.0 {
             *value -= earlier.0.get(series).copied().unwrap_or(0.0);
@@ -51,13 +53,15 @@ impl Scrape {
         self
     }
 
-    /// The counters that tell of this kind of attack.
-    pub(super) fn of_kind(&self, kind: Kind, is_tls: bool) -> Vec<Counted> {
+    /// The counters for this kind of attack.
+    pub(super) fn of_kind(&self, kind: Kind, is_tls: bool) -> Vec<CounterIncrease> {
         let counters = kind.counters(is_tls).iter();
-        counters.map(|counter| Counted { counter: printed(*counter), count: self.sum(*counter) }).collect()
+        counters
+            .map(|counter| CounterIncrease { counter: printed(*counter), count: self.sum(*counter) })
+            .collect()
     }
 
-    /// The sum of all series of a counter, whatever its prefix and its other labels.
+    /// The sum of all series of a counter, with any prefix and any other labels.
     fn sum(&self, (name, reason): Counter) -> u64 {
         let wanted = reason.map(|reason| format!("reason=\"{reason}\""));
         let values = self.0.iter().filter(|(series, _)| {
@@ -77,14 +81,14 @@ fn printed((name, reason): Counter) -> String {
 async fn fetch(address: SocketAddr) -> io::Result<String> {
     let stream = TcpStream::connect(address).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-    // ends with its sender
+    // The task ends when the sender is dropped.
     tokio::spawn(connection);
     let request = Request::get("/metrics").header(HOST, address.to_string()).body(Empty::<Bytes>::new());
-    let answer = sender.send_request(request.map_err(io::Error::other)?).await.map_err(io::Error::other)?;
-    if !answer.status().is_success() {
-        return Err(io::Error::other(format!("status {}", answer.status())));
+    let response = sender.send_request(request.map_err(io::Error::other)?).await.map_err(io::Error::other)?;
+    if !response.status().is_success() {
+        return Err(io::Error::other(format!("status {}", response.status())));
     }
-    let body = Limited::new(answer.into_body(), LONGEST).collect().await.map_err(io::Error::other)?;
+    let body = Limited::new(response.into_body(), LONGEST).collect().await.map_err(io::Error::other)?;
     String::from_utf8(body.to_bytes().into()).map_err(io::Error::other)
 }
 
@@ -93,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_counter_is_summed_over_its_series_since_the_last_look() {
+    fn the_increase_of_a_counter_is_the_sum_over_its_series() {
         let before = Scrape::parse("# TYPE x counter\ng_connect_count 5\ng_f{reason=\"a\",server=\"p\"} 1\n");
         let after = "g_connect_count 7\ng_disconnect_count 9\ng_f{reason=\"a\",server=\"p\"} 3\n\
                      g_f{reason=\"a\",server=\"q\"} 1\ng_f{reason=\"b\",server=\"p\"} 8\n";

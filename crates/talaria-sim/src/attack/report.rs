@@ -1,17 +1,17 @@
-//! What an attack came to.
+//! The report of an attack drill, which is printed as a JSON object and as a table.
 
 use std::fmt::{self, Display};
 
 use serde::{Deserialize, Serialize};
 
-use super::Kind;
-pub use super::attacker::Done;
+use super::counts::AttemptCounts;
+use super::kind::Kind;
 use crate::latency::Summary;
 
-/// A 99th percentile up to this, in milliseconds, is no harm, whatever it was before: a busy machine has such moments.
+/// A 99th percentile up to this many milliseconds is accepted in any case: a busy machine alone can cause it.
 const HARMLESS: f64 = 20.0;
 
-/// The findings. Memory is in bytes.
+/// The results of a drill. Memory is the gateway's resident memory, in bytes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// Honest devices.
@@ -20,88 +20,89 @@ pub struct Report {
     pub lost_devices: u64,
     /// Attackers.
     pub attackers: usize,
-    /// How long the attack lasted.
+    /// The duration of the attack.
     pub seconds: f64,
-    /// Events that the honest devices sent, in peace and under attack.
+    /// Events that the honest devices sent, before and during the attack.
     pub events: u64,
-    /// Events that did not arrive everywhere.
+    /// Events that did not arrive at all far ends.
     pub lost_events: u64,
-    /// How long events took in peace.
-    pub calm: Times,
-    /// How long events took under attack.
-    pub attacked: Times,
+    /// The latency of events before the attack.
+    pub calm: EventLatency,
+    /// The latency of events during the attack.
+    pub attacked: EventLatency,
     /// The gateway's memory.
     pub memory: Memory,
-    /// What each kind of attack did, and what the gateway says of it.
-    pub deeds: Vec<Deeds>,
-    /// The gateway's exit code, if it was started for this.
+    /// The results of each kind of attack.
+    #[serde(rename = "deeds")]
+    pub kinds: Vec<KindResult>,
+    /// The exit code of a gateway that the drill started, or -1 if a signal ended it; absent for a running gateway.
     pub exit_code: Option<i32>,
 }
 
-/// How long events took from their device to where they belong.
+/// The latency of events from the device to the far ends.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct Times {
-    /// To the event receiver.
+pub struct EventLatency {
+    /// Up to the event receiver; absent if there was none.
     pub http: Option<Summary>,
-    /// To the topic.
+    /// Up to the topic; absent if there was none.
     pub kafka: Option<Summary>,
 }
 
 /// The gateway's resident memory.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Memory {
-    /// Before the attack.
+    /// The memory before the attack.
     pub before: u64,
-    /// The most during the attack.
+    /// The highest value during the attack.
     pub peak: u64,
-    /// After the attack, while the honest devices are still there.
+    /// The memory after the attack, with the honest devices still connected.
     pub after: u64,
-    /// How far it may grow.
+    /// The growth up to which the drill passes.
     pub allowed: u64,
 }
 
-/// One kind of attack.
+/// The result of one kind of attack.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Deeds {
-    /// Which.
+pub struct KindResult {
+    /// The kind of attack.
     pub kind: Kind,
-    /// What the attackers achieved.
-    pub done: Done,
-    /// What the gateway's counters say.
-    pub counted: Vec<Counted>,
+    /// The attempts of the attackers.
+    pub done: AttemptCounts,
+    /// The gateway's counters for this kind.
+    pub counted: Vec<CounterIncrease>,
 }
 
-/// A counter of the gateway, and how far it went on during the attack.
+/// The increase of one of the gateway's counters during the attack.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counted {
-    /// Its name, with its reason.
+pub struct CounterIncrease {
+    /// The name of the counter, with the value of its label `reason`.
     pub counter: String,
-    /// By how much.
+    /// The increase.
     pub count: u64,
 }
 
 impl Memory {
-    /// How far it grew at most.
+    /// The growth during the attack.
     #[must_use]
     pub fn growth(&self) -> u64 {
         self.peak.saturating_sub(self.before)
     }
 }
 
-impl Times {
-    /// Whether the 99th percentiles are at most twice those in peace.
+impl EventLatency {
+    /// Whether each 99th percentile is at most twice that of `calm`, or harmless.
     #[must_use]
-    pub fn at_most_double(&self, calm: &Times) -> bool {
-        let fine = |now: Option<Summary>, calm: Option<Summary>| {
+    pub fn at_most_double(&self, calm: &EventLatency) -> bool {
+        let is_fine = |now: Option<Summary>, calm: Option<Summary>| {
             let calm = calm.unwrap_or_default().p99;
             now.is_none_or(|now| now.p99 <= (2.0 * calm).max(HARMLESS))
         };
-        fine(self.http, calm.http) && fine(self.kafka, calm.kafka)
+        is_fine(self.http, calm.http) && is_fine(self.kafka, calm.kafka)
     }
 }
 
-impl Deeds {
-    /// Whether the gateway counted the attack under its name, if there was one.
+impl KindResult {
+    /// Whether the gateway counted the attack in one of its counters for this kind, or no attempt was made.
     #[must_use]
     pub fn is_counted(&self) -> bool {
         self.done.attempts == 0 || self.counted.iter().any(|counted| counted.count > 0)
@@ -109,7 +110,7 @@ impl Deeds {
 }
 
 impl Report {
-    /// What the gateway did not endure; empty if it endured all of it.
+    /// The reasons why the drill failed; empty if it passed.
     #[must_use]
     pub fn failures(&self) -> Vec<String> {
         let mut failures = vec![];
@@ -125,8 +126,8 @@ impl Report {
         if self.memory.growth() > self.memory.allowed {
             failures.push(format!("the memory grew by {} MiB", self.memory.growth() >> 20));
         }
-        for deeds in self.deeds.iter().filter(|deeds| !deeds.is_counted()) {
-            failures.push(format!("nothing was counted of: {}", deeds.kind.as_str()));
+        for result in self.kinds.iter().filter(|result| !result.is_counted()) {
+            failures.push(format!("the gateway did not count: {}", result.kind.as_str()));
         }
         if let Some(code) = self.exit_code.filter(|code| *code != 0) {
             failures.push(format!("the gateway ended with exit code {code}"));
@@ -134,7 +135,7 @@ impl Report {
         failures
     }
 
-    /// Whether the gateway endured all of it.
+    /// Whether the drill passed.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.failures().is_empty()
@@ -154,7 +155,7 @@ impl Display for Report {
             [("http", self.calm.http, self.attacked.http), ("kafka", self.calm.kafka, self.attacked.kafka)]
         {
             if let (Some(calm), Some(attacked)) = (calm, attacked) {
-                writeln!(f, "  {end:6} in peace      {calm}\n         under attack  {attacked}")?;
+                writeln!(f, "  {end:6} before attack {calm}\n         under attack  {attacked}")?;
             }
         }
         let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
@@ -165,18 +166,18 @@ impl Display for Report {
             "{:16} {:>8} {:>8} {:>8} {:>8} {:>10}",
             "attack", "attempts", "refused", "cut", "endured", "KiB"
         )?;
-        for Deeds { kind, done, counted } in &self.deeds {
-            let Done { attempts, refused, cut, endured, bytes, .. } = done;
+        for KindResult { kind, done, counted } in &self.kinds {
+            let AttemptCounts { attempts, refused, cut, endured, bytes, .. } = done;
             let kib = bytes / 1024;
             write!(f, "{:16} {attempts:>8} {refused:>8} {cut:>8} {endured:>8} {kib:>10}  ", kind.as_str())?;
-            for Counted { counter, count } in counted {
+            for CounterIncrease { counter, count } in counted {
                 write!(f, " {count} {counter}")?;
             }
             writeln!(f)?;
         }
         match self.failures() {
-            failures if failures.is_empty() => write!(f, "endured"),
-            failures => write!(f, "NOT ENDURED: {}", failures.join("; ")),
+            failures if failures.is_empty() => write!(f, "passed"),
+            failures => write!(f, "FAILED: {}", failures.join("; ")),
         }
     }
 }

@@ -1,47 +1,42 @@
-//! The phases, one after the other.
+//! The phases of the benchmark, in the order in which they run: start at [`Bench::run`].
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, interval, sleep};
 
-use super::far_ends::FarEnds;
-use super::report::{Connect, Disconnect, End, Events, Idle, Parameters, Report, Requests};
-use super::requests::{self, Api};
-use super::{ARRIVES_WITHIN, BenchError, Options};
-use crate::fleet::Fleet;
-use crate::ledger::Ledger;
+use super::error::BenchError;
+use super::options::Options;
+use super::report::{Connect, Disconnect, EndResult, Events, Idle, Parameters, Report, Requests};
+use super::requests;
 use crate::process::{Process, Settled};
 use crate::progress;
 use crate::sink::{Sink, SinkCounts};
-use crate::tls::Tls;
+use crate::testbed::{Api, Testbed, TestbedError};
 use crate::traffic::Traffic;
 
-/// Devices of the warm-up, unless there are few in all.
+/// Devices of the warm-up, unless a tenth of all is less.
 const WARM_UP_DEVICES: usize = 100;
 
-/// Events of the warm-up, unless there are few in all.
+/// Events of the warm-up, unless a tenth of all is less.
 const WARM_UP_EVENTS: u64 = 2000;
 
-/// How long to go on looking for acks and duplicates when all events have arrived.
-const STRAGGLES_WITHIN: Duration = Duration::from_secs(1);
+/// The time limit for online and offline events, and for the devices' connections to close.
+const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How often to look whether all has arrived.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// How long to wait for acknowledgements and duplicates after all events have arrived.
+const LATE_ARRIVALS: Duration = Duration::from_secs(1);
 
-/// All that the phases need.
+/// The interval of the checks whether everything has arrived.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
+
+/// A benchmark on its testbed.
 pub(super) struct Bench<'a> {
     pub(super) options: &'a Options,
-    pub(super) ledger: Arc<Ledger>,
-    pub(super) far_ends: FarEnds,
-    pub(super) fleet: Arc<Fleet>,
-    pub(super) process: Process,
-    pub(super) api: Option<Api>,
-    /// How the API speaks TLS, if it does.
-    pub(super) tls: Option<Tls>,
+    pub(super) testbed: &'a Testbed,
 }
 
-/// The gateway's CPU clock, and ours, at the beginning of a phase.
+/// The gateway's CPU clock and the wall clock at the start of a phase.
 struct Stopwatch {
     process: Process,
     cpu: Duration,
@@ -50,23 +45,25 @@ struct Stopwatch {
 
 impl Bench<'_> {
     pub(super) async fn run(&self) -> Result<Report, BenchError> {
-        let Options { devices, events, requests, .. } = *self.options;
+        let Options { events, requests, .. } = *self.options;
+        let devices = self.options.testbed.devices;
+        let api = self.testbed.gateway.api.as_ref();
         let parameters = Parameters {
             devices,
             warm_up_devices: WARM_UP_DEVICES.min(devices / 10),
             events,
             warm_up_events: WARM_UP_EVENTS.min(events / 10),
-            size: self.options.size,
+            size: self.options.testbed.size,
             window: self.options.window,
-            qos: self.options.qos.to_string(),
-            requests: if self.api.is_some() { requests } else { 0 },
+            qos: self.options.testbed.qos.to_string(),
+            requests: if api.is_some() { requests } else { 0 },
             requesting: self.options.requesting,
         };
         let before = self.warm_up(parameters.warm_up_devices).await?;
         let connect = self.connect(parameters.warm_up_devices).await?;
         let after = self.settle().await?;
         let events = self.events(parameters.warm_up_events).await?;
-        let requests = match &self.api {
+        let requests = match api {
             Some(api) if requests > 0 => Some(self.requests(api).await?),
             _ => None,
         };
@@ -83,8 +80,8 @@ impl Bench<'_> {
         };
         let disconnect = self.disconnect().await?;
         Ok(Report {
-            run: self.ledger.run().to_string(),
-            pid: self.process.pid(),
+            run: self.testbed.ledger.run().to_string(),
+            pid: self.testbed.gateway.process.pid(),
             parameters,
             connect,
             idle,
@@ -95,24 +92,25 @@ impl Bench<'_> {
         })
     }
 
-    /// Connects the first devices and returns what memory the gateway has then.
+    /// Connects the first devices, and returns the gateway's memory after that.
     async fn warm_up(&self, devices: usize) -> Result<Settled, BenchError> {
-        let connected = self.fleet.connect(0..devices, || ()).await;
+        let connected = self.testbed.fleet.connect(0..devices, || ()).await;
         if devices > 0 && connected.online == 0 {
             return Err(BenchError::NoDevices(connected.error));
         }
         self.online_events(connected.online as u64).await;
-        self.settle().await
+        Ok(self.settle().await?)
     }
 
     async fn connect(&self, warm_up: usize) -> Result<Connect, BenchError> {
-        let devices = self.options.devices;
+        let Testbed { fleet, far_ends, .. } = self.testbed;
+        let devices = self.options.testbed.devices;
         let bar = progress::bar("connecting", devices as u64);
         bar.set_position(warm_up as u64);
-        let watch = Stopwatch::start(self.process)?;
-        let connected = self.fleet.connect(warm_up..devices, || bar.inc(1)).await;
+        let watch = self.stopwatch()?;
+        let connected = fleet.connect(warm_up..devices, || bar.inc(1)).await;
         let seconds = watch.seconds();
-        let online = self.fleet.snapshot().connects;
+        let online = fleet.snapshot().connects;
         if online == 0 {
             return Err(BenchError::NoDevices(connected.error));
         }
@@ -123,73 +121,77 @@ impl Bench<'_> {
             error: connected.error,
             seconds,
             cpu_us: watch.cpu_us_each(connected.online as u64)?,
-            latency: self.fleet.connect_latency(),
-            online_http: self.far_ends.http().map(|sink| sink.counts().online),
-            online_kafka: self.far_ends.kafka().map(|sink| sink.counts().online),
+            latency: fleet.connect_latency(),
+            online_http: far_ends.http().map(|sink| sink.counts().online),
+            online_kafka: far_ends.kafka().map(|sink| sink.counts().online),
         })
     }
 
     async fn events(&self, warm_up: u64) -> Result<Events, BenchError> {
-        let Options { size, qos, events, .. } = *self.options;
-        let mut traffic = Traffic::new(Arc::clone(&self.fleet), Arc::clone(&self.ledger), size, qos);
+        let Testbed { fleet, ledger, far_ends, .. } = self.testbed;
+        let events = self.options.events;
+        let (size, qos) = (self.options.testbed.size, self.options.testbed.qos);
+        let mut traffic = Traffic::new(Arc::clone(fleet), Arc::clone(ledger), size, qos);
         self.send(&mut traffic, warm_up).await?;
         self.acks().await;
-        let (before, unsent) = (self.ledger.counts(), self.fleet.snapshot().unsent);
+        let (before, unsent) = (ledger.counts(), fleet.snapshot().unsent);
         let latency = |sink: &Sink| sink.latency().recent();
-        // what was recorded up to here is the warm-up's
-        let _ = (self.far_ends.http().map(latency), self.far_ends.kafka().map(latency));
-        let _ = self.fleet.recent_ack_latency();
+        // The latencies up to here belong to the warm-up.
+        let _ = (far_ends.http().map(latency), far_ends.kafka().map(latency));
+        let _ = fleet.recent_ack_latency();
 
-        let watch = Stopwatch::start(self.process)?;
+        let watch = self.stopwatch()?;
         self.send(&mut traffic, events).await?;
         let seconds = watch.seconds();
         self.acks().await;
         let cpu_us = watch.cpu_us_each(events)?;
-        sleep(STRAGGLES_WITHIN).await;
+        sleep(LATE_ARRIVALS).await;
 
-        let after = self.ledger.counts();
-        let snapshot = self.fleet.snapshot();
+        let after = ledger.counts();
+        let snapshot = fleet.snapshot();
         let strange = |sink: Option<&Sink>| {
             sink.map(Sink::counts).map_or(0, |SinkCounts { foreign, undecodable, .. }| foreign + undecodable)
         };
-        let end =
-            |sink: Option<&Sink>, before, after| sink.map(|sink| End::between(before, after, latency(sink)));
+        let end = |sink: Option<&Sink>, before, after| {
+            sink.map(|sink| EndResult::between(before, after, latency(sink)))
+        };
         Ok(Events {
             sent: after.sent - before.sent,
             unsent: snapshot.unsent - unsent,
             seconds,
             per_second: (after.sent - before.sent) as f64 / seconds.max(f64::EPSILON),
             cpu_us,
-            http: end(self.far_ends.http(), before.http, after.http),
-            kafka: end(self.far_ends.kafka(), before.kafka, after.kafka),
-            ack: End::acks_between(&before, &after, self.fleet.recent_ack_latency()),
+            http: end(far_ends.http(), before.http, after.http),
+            kafka: end(far_ends.kafka(), before.kafka, after.kafka),
+            ack: EndResult::acks_between(&before, &after, fleet.recent_ack_latency()),
             acks_by_rdr: snapshot.acks,
-            strange: strange(self.far_ends.http()) + strange(self.far_ends.kafka()),
+            strange: strange(far_ends.http()) + strange(far_ends.kafka()),
         })
     }
 
-    /// Sends events, a window of them at a time, and waits until the last is done or given up.
+    /// Sends events, with a window of them in flight, and waits until each is done or given up.
     async fn send(&self, traffic: &mut Traffic, events: u64) -> Result<(), BenchError> {
+        let ledger = &self.testbed.ledger;
         let bar = progress::bar("events", events);
         let give_up = async {
             let mut ticks = interval(Duration::from_secs(1));
             loop {
                 ticks.tick().await;
-                self.ledger.expire(self.options.give_up);
-                bar.set_position(self.ledger.counts().sent.min(events));
+                ledger.expire(self.options.testbed.give_up);
+                bar.set_position(ledger.counts().sent.min(events));
             }
         };
         let send = async {
             for _ in 0..events {
-                self.ledger.room().await;
+                ledger.acquire_slot().await;
                 traffic.send_one().map_err(|error| BenchError::NoDevices(Some(error.to_string())))?;
             }
-            let open = || {
-                let counts = self.ledger.counts();
+            let is_open = || {
+                let counts = ledger.counts();
                 counts.sent > counts.done + counts.expired
             };
-            while open() {
-                sleep(LOOK_EVERY).await;
+            while is_open() {
+                sleep(POLL_INTERVAL).await;
             }
             Ok(())
         };
@@ -204,68 +206,77 @@ impl Bench<'_> {
         let bar = progress::bar("requests", count);
         let requests = requests::Requests {
             api: api.clone(),
-            tls: self.tls.clone().filter(|_| api.is_tls()),
-            auth: self.options.auth.clone(),
-            run: self.ledger.run(),
+            tls: self.testbed.gateway.tls.clone().filter(|_| api.is_tls()),
+            auth: self.options.testbed.auth.clone(),
+            run: self.testbed.ledger.run(),
             count,
-            at_a_time: self.options.requesting,
-            within: self.options.give_up,
+            connections: self.options.requesting,
+            timeout: self.options.testbed.give_up,
         };
-        let watch = Stopwatch::start(self.process)?;
-        let answers = requests.run(Arc::clone(&self.fleet), move || bar.inc(1)).await;
+        let watch = self.stopwatch()?;
+        let responses = requests.run(Arc::clone(&self.testbed.fleet), move || bar.inc(1)).await;
         let seconds = watch.seconds();
-        let failed = answers.failed.lock().clone();
+        let failed = responses.failed.lock().clone();
         Ok(Requests {
             sent: count,
             answered: count - failed.values().sum::<u64>(),
             failed,
             seconds,
             cpu_us: watch.cpu_us_each(count)?,
-            latency: answers.latency.total(),
+            latency: responses.latency.total(),
         })
     }
 
     async fn disconnect(&self) -> Result<Disconnect, BenchError> {
-        let devices = self.fleet.snapshot().online;
-        let watch = Stopwatch::start(self.process)?;
-        let cut = self.fleet.stop(ARRIVES_WITHIN).await;
-        self.until(ARRIVES_WITHIN, || self.far_ends.all(|counts| counts.offline >= devices)).await;
+        let Testbed { fleet, far_ends, .. } = self.testbed;
+        let devices = fleet.snapshot().online;
+        let watch = self.stopwatch()?;
+        let cut = fleet.stop(ARRIVAL_TIMEOUT).await;
+        self.until(ARRIVAL_TIMEOUT, || far_ends.all(|counts| counts.offline >= devices)).await;
         Ok(Disconnect {
             devices,
             cut,
             cpu_us: watch.cpu_us_each(devices)?,
-            offline_http: self.far_ends.http().map(|sink| sink.counts().offline),
-            offline_kafka: self.far_ends.kafka().map(|sink| sink.counts().offline),
+            offline_http: far_ends.http().map(|sink| sink.counts().offline),
+            offline_kafka: far_ends.kafka().map(|sink| sink.counts().offline),
         })
     }
 
-    /// Waits until the online events of so many devices have arrived.
+    /// Waits until the online events of `devices` devices have arrived.
     async fn online_events(&self, devices: u64) {
-        self.until(ARRIVES_WITHIN, || self.far_ends.all(|counts| counts.online >= devices)).await;
+        let far_ends = &self.testbed.far_ends;
+        self.until(ARRIVAL_TIMEOUT, || far_ends.all(|counts| counts.online >= devices)).await;
     }
 
-    /// Waits a moment for the last acks, which may come after all is done.
+    /// Waits for the last acknowledgements, which may come after the events have arrived everywhere.
     async fn acks(&self) {
-        self.until(STRAGGLES_WITHIN, || self.ledger.counts().ack.lost_assured() == 0).await;
+        let ledger = &self.testbed.ledger;
+        self.until(LATE_ARRIVALS, || ledger.counts().ack.lost_assured() == 0).await;
     }
 
-    async fn settle(&self) -> Result<Settled, BenchError> {
+    async fn settle(&self) -> Result<Settled, TestbedError> {
         let _spinner = progress::spinner("waiting for the gateway's memory to settle");
-        self.process.settle(self.options.settle).await.map_err(|source| failed(self.process, source))
+        let process = self.testbed.gateway.process;
+        let settled = process.settle(self.options.settle).await;
+        settled.map_err(|source| TestbedError::of_process(process, source))
     }
 
-    /// Waits for `enough`, but no longer than `within`.
-    async fn until(&self, within: Duration, enough: impl Fn() -> bool) {
-        let deadline = Instant::now() + within;
-        while !enough() && Instant::now() < deadline {
-            sleep(LOOK_EVERY).await;
+    /// Waits until `condition` is true, at most for `timeout`.
+    async fn until(&self, timeout: Duration, condition: impl Fn() -> bool) {
+        let deadline = Instant::now() + timeout;
+        while !condition() && Instant::now() < deadline {
+            sleep(POLL_INTERVAL).await;
         }
+    }
+
+    fn stopwatch(&self) -> Result<Stopwatch, TestbedError> {
+        Stopwatch::start(self.testbed.gateway.process)
     }
 }
 
 impl Stopwatch {
-    fn start(process: Process) -> Result<Self, BenchError> {
-        let cpu = process.cpu_time().map_err(|source| failed(process, source))?;
+    fn start(process: Process) -> Result<Self, TestbedError> {
+        let cpu = process.cpu_time().map_err(|source| TestbedError::of_process(process, source))?;
         Ok(Self { process, cpu, time: Instant::now() })
     }
 
@@ -273,13 +284,9 @@ impl Stopwatch {
         self.time.elapsed().as_secs_f64()
     }
 
-    /// CPU time since the start, in microseconds, shared out among so many.
-    fn cpu_us_each(&self, count: u64) -> Result<f64, BenchError> {
-        let now = self.process.cpu_time().map_err(|source| failed(self.process, source))?;
+    /// The CPU time since the start, in microseconds, divided by `count`.
+    fn cpu_us_each(&self, count: u64) -> Result<f64, TestbedError> {
+        let now = self.process.cpu_time().map_err(|source| TestbedError::of_process(self.process, source))?;
         Ok((now - self.cpu).as_secs_f64() * 1e6 / count.max(1) as f64)
     }
-}
-
-fn failed(process: Process, source: std::io::Error) -> BenchError {
-    BenchError::Process { pid: process.pid(), source }
 }

@@ -1,4 +1,4 @@
-//! What a benchmark found: one JSON object, or a table.
+//! The report of a benchmark, which is printed as a JSON object and as a table.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
@@ -8,66 +8,67 @@ use serde::{Deserialize, Serialize};
 use crate::latency::Summary;
 use crate::ledger::{Counts, EndCounts};
 
-/// The findings. All CPU times are the gateway's own, in microseconds; all memory is resident, in bytes.
+/// The results of a benchmark. CPU times are those of the gateway's process, in microseconds; memory is its resident memory, in
+/// bytes; latencies are in milliseconds.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// The run's id, which every event's transaction_uuid carries.
+    /// The id of the run, which is part of each event's `transaction_uuid`.
     pub run: String,
     /// The gateway's process id.
     pub pid: u32,
-    /// What the run was told to do.
+    /// The size of the run.
     pub parameters: Parameters,
-    /// Devices coming.
+    /// Connecting devices.
     pub connect: Connect,
-    /// Devices that only stay.
+    /// Connected devices without traffic.
     pub idle: Idle,
     /// Events from devices to the sinks.
     pub events: Events,
-    /// Requests through the API; absent if there were none.
+    /// Requests through the API; absent if none were sent.
     pub requests: Option<Requests>,
-    /// Devices going.
+    /// Disconnecting devices.
     pub disconnect: Disconnect,
-    /// How a gateway that the benchmark started ended: its exit code, or -1 if it had none.
+    /// The exit code of a gateway that the benchmark started, or -1 if a signal ended it; absent for a running gateway.
     pub exit_code: Option<i32>,
 }
 
-/// What a run was told to do.
+/// The size of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parameters {
-    /// Devices that connect.
+    /// Devices, with those of the warm-up.
     pub devices: usize,
-    /// Of these, those that came first and are not measured, so that what the gateway needs once counts for nobody.
+    /// Devices of the warm-up. They are not measured, so that the gateway's costs that occur only once are not counted.
     pub warm_up_devices: usize,
-    /// Events measured.
+    /// Events, without those of the warm-up.
     pub events: u64,
-    /// Events before them that are not measured.
+    /// Events of the warm-up, which are not measured.
     pub warm_up_events: u64,
-    /// An event's length in bytes.
+    /// The length of an event in bytes.
     pub size: usize,
-    /// Events on their way at a time.
+    /// Events in flight at the same time.
     pub window: usize,
     /// The events' QoS, or `mix`.
     pub qos: String,
     /// Requests.
     pub requests: u64,
-    /// Requests on their way at a time.
+    /// Requests in flight at the same time.
     pub requesting: usize,
 }
 
-/// Devices coming.
+/// The phase in which devices connect.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Connect {
     /// Devices that connected, without those of the warm-up.
     pub devices: usize,
-    /// Devices that could not.
+    /// Devices that did not connect.
     pub failed: usize,
-    /// What the first of them ran into.
+    /// The error of the first device that did not connect.
     pub error: Option<String>,
-    /// How long it took in all.
+    /// The duration of the phase.
     pub seconds: f64,
-    /// What one cost, with its online event to both sinks.
+    /// The CPU time per device, including its online event to both sinks.
     pub cpu_us: f64,
-    /// How long one took, from SYN to 101, in milliseconds.
+    /// The time of a connect, from SYN to status 101.
     pub latency: Summary,
     /// Online events of all devices at the event receiver.
     pub online_http: Option<u64>,
@@ -75,86 +76,86 @@ pub struct Connect {
     pub online_kafka: Option<u64>,
 }
 
-/// Devices that only stay.
+/// The memory of connected devices.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Idle {
-    /// The gateway's memory with only the devices of the warm-up.
+    /// The gateway's memory with the devices of the warm-up.
     pub before: u64,
     /// The gateway's memory with all devices.
     pub after: u64,
-    /// What one device more takes.
+    /// The memory per device, from these two.
     pub bytes_per_device: f64,
-    /// Whether the memory had stopped changing at both looks.
+    /// Whether the memory had stopped changing both times.
     pub settled: bool,
-    /// The same as `after`, and as `bytes_per_device`, when events and requests were through.
+    /// The gateway's memory with all devices, after the events and requests.
     pub after_traffic: u64,
-    /// See `after_traffic`.
+    /// The memory per device, from `before` and `after_traffic`.
     pub bytes_per_device_after_traffic: f64,
 }
 
-/// Events from devices to the sinks.
+/// The phase in which devices send events.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Events {
     /// Events that the devices sent.
     pub sent: u64,
-    /// Sends that failed, because a device had gone or was stuck.
+    /// Sends that failed, because the device was offline or its buffer was full.
     pub unsent: u64,
-    /// How long it took until the last had arrived.
+    /// The time until the last event had arrived.
     pub seconds: f64,
-    /// Events a second.
+    /// Events per second.
     pub per_second: f64,
-    /// What one cost.
+    /// The CPU time per event.
     pub cpu_us: f64,
-    /// At the event receiver; absent if there was none.
-    pub http: Option<End>,
-    /// In the topic; absent if there was none.
-    pub kafka: Option<End>,
-    /// Acknowledgements at the devices, for events of QoS 25 and more.
-    pub ack: End,
-    /// The acknowledgements of the whole run by their rdr (contract §15.3); -1: none, or not defined.
+    /// Events at the event receiver; absent if there was none.
+    pub http: Option<EndResult>,
+    /// Events in the topic; absent if there was none.
+    pub kafka: Option<EndResult>,
+    /// Acknowledgements at the devices, which events of QoS 25 and above get.
+    pub ack: EndResult,
+    /// Acknowledgements of the whole run by their rdr (contract §15.3); -1 stands for a missing or undefined rdr.
     pub acks_by_rdr: BTreeMap<i64, u64>,
-    /// Messages at the sinks that were no WRP messages, or not of this run's: 0 unless something else uses the gateway.
+    /// Messages at the sinks that are not WRP or not of this run: 0 unless the gateway has other devices, too.
     pub strange: u64,
 }
 
 /// What arrived at one end.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct End {
+pub struct EndResult {
     /// Different events that arrived.
     pub received: u64,
-    /// Events that did not.
+    /// Events that did not arrive.
     pub lost: u64,
-    /// Arrivals beyond an event's first.
+    /// Arrivals of events that had already arrived.
     pub duplicated: u64,
-    /// From the device's sending to here, in milliseconds.
+    /// The time from the send at the device to the arrival.
     pub latency: Summary,
 }
 
-/// Requests through the API.
+/// The phase of requests through the API.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Requests {
     /// Requests sent.
     pub sent: u64,
-    /// Requests answered by the device asked, with what it was asked.
+    /// Requests with a valid response from the device.
     pub answered: u64,
-    /// The others, by what went wrong.
+    /// Other requests by their errors.
     pub failed: BTreeMap<String, u64>,
-    /// How long it took in all.
+    /// The duration of the phase.
     pub seconds: f64,
-    /// What one cost.
+    /// The CPU time per request.
     pub cpu_us: f64,
-    /// From the caller's sending to its having the answer, in milliseconds.
+    /// The time from the request to the response, at the caller.
     pub latency: Summary,
 }
 
-/// Devices going, each with a close frame.
+/// The phase in which devices disconnect, each with a close frame.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Disconnect {
     /// Devices that were connected.
     pub devices: u64,
-    /// Connections that the gateway had not closed in time.
+    /// Connections that the gateway did not close in time.
     pub cut: usize,
-    /// What one cost, with its offline event to both sinks.
+    /// The CPU time per device, including its offline event to both sinks.
     pub cpu_us: f64,
     /// Offline events at the event receiver.
     pub offline_http: Option<u64>,
@@ -162,8 +163,8 @@ pub struct Disconnect {
     pub offline_kafka: Option<u64>,
 }
 
-impl End {
-    /// What arrived between two looks at the same end.
+impl EndResult {
+    /// The difference of two counts of the same end.
     #[must_use]
     pub(super) fn between(before: EndCounts, after: EndCounts, latency: Summary) -> Self {
         Self {
@@ -174,7 +175,7 @@ impl End {
         }
     }
 
-    /// The same for acknowledgements, of which only events of QoS 25 and more get one.
+    /// The difference of two counts of acknowledgements. Only events of QoS 25 and above get one, so only these can be lost.
     #[must_use]
     pub(super) fn acks_between(before: &Counts, after: &Counts, latency: Summary) -> Self {
         let lost = after.ack.lost_assured().saturating_sub(before.ack.lost_assured());
@@ -183,7 +184,7 @@ impl End {
 }
 
 impl Report {
-    /// Whether everything arrived, once: devices, events at both sinks, acks, answers.
+    /// Whether all devices connected, and all events, acknowledgements and responses arrived exactly once.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         let ends = [self.events.http.as_ref(), self.events.kafka.as_ref(), Some(&self.events.ack)];
@@ -215,7 +216,7 @@ impl Display for Report {
         for (name, end) in
             [("http", events.http.as_ref()), ("kafka", events.kafka.as_ref()), ("ack", Some(&events.ack))]
         {
-            if let Some(End { received, lost, duplicated, latency }) = end {
+            if let Some(EndResult { received, lost, duplicated, latency }) = end {
                 let counts = format!("{received} received, {lost} lost, {duplicated} duplicated");
                 detail(f, name, format_args!("{counts:50} {latency}"))?;
             }
@@ -263,7 +264,7 @@ mod tests {
     use super::*;
 
     fn clean() -> Report {
-        let end = || End { received: 5, ..End::default() };
+        let end = || EndResult { received: 5, ..EndResult::default() };
         let events =
             Events { sent: 5, http: Some(end()), kafka: Some(end()), ack: end(), ..Events::default() };
         Report { run: "0000002a".into(), events, requests: Some(Requests::default()), ..Report::default() }
@@ -272,7 +273,7 @@ mod tests {
     #[test]
     fn anything_lost_or_duplicated_anywhere_is_not_clean() {
         assert!(clean().is_clean());
-        let spoil: [fn(&mut Report); 7] = [
+        let faults: [fn(&mut Report); 7] = [
             |report| report.connect.failed = 1,
             |report| report.events.unsent = 1,
             |report| report.events.http.as_mut().unwrap().lost = 1,
@@ -283,9 +284,9 @@ mod tests {
             },
             |report| report.exit_code = Some(-1),
         ];
-        for spoil in spoil {
+        for add_fault in faults {
             let mut report = clean();
-            spoil(&mut report);
+            add_fault(&mut report);
             assert!(!report.is_clean(), "{report:?}");
         }
     }
@@ -313,9 +314,9 @@ mod tests {
     }
 
     #[test]
-    fn the_table_tells_what_was_lost() {
+    fn the_table_shows_what_was_lost() {
         let mut report = clean();
-        report.events.kafka = Some(End { received: 3, lost: 2, duplicated: 1, ..End::default() });
+        report.events.kafka = Some(EndResult { received: 3, lost: 2, duplicated: 1, ..EndResult::default() });
         let table = report.to_string();
         assert!(
             table.contains("3 received, 2 lost, 1 duplicated") && table.ends_with("NOT CLEAN"),

@@ -1,9 +1,7 @@
-//! Requests to devices through the gateway's API (contract §3.4), and their answers.
+//! Requests to devices through the gateway's API (contract §3.4), and the devices' responses.
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
-use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -20,128 +18,76 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
+use tokio::time::{self, Instant};
 use wrp::{MessageRef, MessageType};
 
 use crate::fleet::Fleet;
 use crate::latency::Latencies;
 use crate::run::RunId;
+use crate::testbed::Api;
 use crate::tls::Tls;
 
-/// Requests' keys start here, far from those of events.
+/// The first sequence number of a request's key, far above those of events.
 const FIRST_KEY: u64 = 1 << 40;
 
-/// What a request carries, and its answer must carry back.
+/// The payload of each request, which the device sends back.
 const PAYLOAD: &[u8] = br#"{"command":"GET","names":["Device.DeviceInfo.SoftwareVersion"]}"#;
 
-/// The address of a gateway's REST API: `http://host:port`, or `https://` for TLS, looked up once.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Api {
-    address: SocketAddr,
-    is_tls: bool,
-    host: String,
-}
-
-/// A text is not the address of an API.
-#[derive(Debug, thiserror::Error)]
-#[error("`{0}` is not an address of the form http://host:port or https://host:port")]
-pub struct ApiError(String);
-
-impl Api {
-    /// The API at this address.
-    #[must_use]
-    pub fn at(address: SocketAddr) -> Self {
-        Self { address, is_tls: false, host: address.to_string() }
-    }
-
-    /// The same, with TLS.
-    #[must_use]
-    pub fn over_tls(self) -> Self {
-        Self { is_tls: true, ..self }
-    }
-
-    /// Whether it speaks TLS.
-    #[must_use]
-    pub fn is_tls(&self) -> bool {
-        self.is_tls
-    }
-}
-
-impl FromStr for Api {
-    type Err = ApiError;
-
-    fn from_str(url: &str) -> Result<Self, ApiError> {
-        let malformed = || ApiError(url.to_owned());
-        let (is_tls, rest) = match url.split_once("://") {
-            Some(("http", rest)) => (false, rest),
-            Some(("https", rest)) => (true, rest),
-            _ => return Err(malformed()),
-        };
-        let host = rest.trim_end_matches('/').to_owned();
-        let address = host.to_socket_addrs().ok().and_then(|mut found| found.next()).ok_or_else(malformed)?;
-        Ok(Self { address, is_tls, host })
-    }
-}
-
-/// Sends requests to a fleet's devices.
+/// A number of requests to the devices of a fleet.
 #[derive(Debug)]
 pub(super) struct Requests {
-    /// Where to send them.
     pub(super) api: Api,
-    /// How it speaks TLS, if it does.
+    /// The TLS configuration, if the API uses TLS.
     pub(super) tls: Option<Tls>,
     /// `user:password` for the API.
     pub(super) auth: String,
     /// The fleet's run.
     pub(super) run: RunId,
-    /// How many in all.
+    /// The number of requests.
     pub(super) count: u64,
-    /// How many at a time, each over a connection of its own.
-    pub(super) at_a_time: usize,
-    /// How long an answer may take.
-    pub(super) within: Duration,
+    /// The number of connections, each with one request at a time.
+    pub(super) connections: usize,
+    /// The time limit for a response.
+    pub(super) timeout: Duration,
 }
 
-/// What came of the requests.
+/// The results of the requests.
 #[derive(Debug, Default)]
-pub(super) struct Answers {
-    /// Requests answered by the device that was asked, with what it was asked.
-    pub(super) answered: AtomicU64,
-    /// The others, by what went wrong.
+pub(super) struct Responses {
+    /// The number of failed requests by their errors.
     pub(super) failed: Mutex<BTreeMap<String, u64>>,
-    /// How long answers took.
     pub(super) latency: Latencies,
 }
 
-/// Why a request has no good answer.
+/// Why a request has no valid response.
 #[derive(Debug, thiserror::Error)]
 enum RequestError {
     #[error("no connection to the api: {0}")]
     Connect(#[from] io::Error),
     #[error("http: {0}")]
     Http(#[from] hyper::Error),
-    #[error("no answer within {0:?}")]
+    #[error("no response within {0:?}")]
     TimedOut(Duration),
     #[error("status {0}")]
     Status(StatusCode),
-    #[error("the answer is not the device's")]
-    Wrong,
-    #[error("the request cannot be made: {0}")]
-    Unmakeable(#[from] http::Error),
+    #[error("the response is not the one that the device sent")]
+    Mismatch,
+    #[error("the request cannot be built: {0}")]
+    Build(#[from] http::Error),
 }
 
 impl Requests {
-    /// Sends them all and waits for their answers. `progress` hears of every one.
+    /// Sends all requests and waits for their responses. `progress` is called after each.
     pub(super) async fn run(
         self,
         fleet: Arc<Fleet>,
         progress: impl Fn() + Clone + Send + 'static,
-    ) -> Arc<Answers> {
+    ) -> Arc<Responses> {
         let (all, next) = (Arc::new(self), Arc::new(AtomicU64::new(0)));
-        let answers = Arc::new(Answers::default());
+        let responses = Arc::new(Responses::default());
         let mut workers = JoinSet::new();
-        for _ in 0..all.at_a_time.max(1) {
-            let (all, next, answers) = (Arc::clone(&all), Arc::clone(&next), Arc::clone(&answers));
+        for _ in 0..all.connections.max(1) {
+            let (all, next, responses) = (Arc::clone(&all), Arc::clone(&next), Arc::clone(&responses));
             let (fleet, progress) = (Arc::clone(&fleet), progress.clone());
             workers.spawn(async move {
                 let mut connection = None;
@@ -154,14 +100,11 @@ impl Requests {
                     let id = fleet
                         .id(usize::try_from(number).unwrap_or(0) % fleet.len().max(1))
                         .unwrap_or_default();
-                    match all.ask(&mut connection, id, number).await {
-                        Ok(()) => {
-                            answers.latency.record(begun.elapsed());
-                            answers.answered.fetch_add(1, Ordering::Relaxed);
-                        }
+                    match all.send(&mut connection, id, number).await {
+                        Ok(()) => responses.latency.record(begun.elapsed()),
                         Err(error) => {
                             connection = None;
-                            *answers.failed.lock().entry(error.to_string()).or_default() += 1;
+                            *responses.failed.lock().entry(error.to_string()).or_default() += 1;
                         }
                     }
                     progress();
@@ -169,10 +112,10 @@ impl Requests {
             });
         }
         workers.join_all().await;
-        answers
+        responses
     }
 
-    async fn ask(
+    async fn send(
         &self,
         connection: &mut Option<SendRequest<Full<Bytes>>>,
         id: &str,
@@ -180,7 +123,7 @@ impl Requests {
     ) -> Result<(), RequestError> {
         let key = self.run.key(FIRST_KEY + number).to_string();
         let dest = format!("{id}/config");
-        let question = MessageRef {
+        let message = MessageRef {
             msg_type: MessageType::SIMPLE_REQUEST_RESPONSE,
             source: "dns:talaria-sim.example.com".into(),
             dest: dest.as_str().into(),
@@ -190,7 +133,7 @@ impl Requests {
             ..MessageRef::default()
         };
         let mut body = vec![];
-        question.encode_v3(&mut body);
+        message.encode_v3(&mut body);
         let request = Request::builder()
             .method(Method::POST)
             .uri("/api/v2/device/send")
@@ -198,17 +141,19 @@ impl Requests {
             .header(AUTHORIZATION, format!("Basic {}", STANDARD.encode(&self.auth)))
             .header(CONTENT_TYPE, "application/msgpack")
             .body(Full::new(body.into()))?;
-        let (status, answer) = timeout(self.within, self.exchange(connection, request))
+        let (status, body) = time::timeout(self.timeout, self.exchange(connection, request))
             .await
-            .map_err(|_| RequestError::TimedOut(self.within))??;
+            .map_err(|_| RequestError::TimedOut(self.timeout))??;
         if status != StatusCode::OK {
             return Err(RequestError::Status(status));
         }
-        match MessageRef::decode_v3(&answer) {
-            Ok(answer) if answer.transaction_uuid == key.as_str() && answer.payload == Some(PAYLOAD) => {
+        match MessageRef::decode_v3(&body) {
+            Ok(response)
+                if response.transaction_uuid == key.as_str() && response.payload == Some(PAYLOAD) =>
+            {
                 Ok(())
             }
-            _ => Err(RequestError::Wrong),
+            _ => Err(RequestError::Mismatch),
         }
     }
 
@@ -223,43 +168,29 @@ impl Requests {
         };
         let sender = match connection {
             Some(sender) if usable => sender,
-            // boxed: the handshake of TLS is not to be part of every request
-            _ => connection.insert(Box::pin(self.open()).await?),
+            // Boxed, so that the future of a request does not contain a TLS handshake.
+            _ => connection.insert(Box::pin(self.connect()).await?),
         };
         let response = sender.send_request(request).await?;
         let status = response.status();
         Ok((status, response.into_body().collect().await?.to_bytes()))
     }
 
-    async fn open(&self) -> Result<SendRequest<Full<Bytes>>, RequestError> {
+    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, RequestError> {
         let stream = TcpStream::connect(self.api.address).await?;
         stream.set_nodelay(true)?;
         match &self.tls {
-            Some(tls) => talk(tls.connect(stream, &self.api.host).await?).await,
-            None => talk(stream).await,
+            Some(tls) => handshake(tls.connect(stream, &self.api.host).await?).await,
+            None => handshake(stream).await,
         }
     }
 }
 
-async fn talk(
+async fn handshake(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
 ) -> Result<SendRequest<Full<Bytes>>, RequestError> {
     let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    // ends with its sender; its error is the sender's
+    // The task ends when the sender is dropped, and the sender returns its errors.
     tokio::spawn(connection);
     Ok(sender)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_api_address_is_http_with_a_port() {
-        assert_eq!("http://127.0.0.1:80/".parse::<Api>().unwrap(), Api::at("127.0.0.1:80".parse().unwrap()));
-        assert!("https://127.0.0.1:443".parse::<Api>().unwrap().is_tls());
-        for url in ["127.0.0.1:80", "ftp://127.0.0.1:80", "http://127.0.0.1", ""] {
-            assert!(url.parse::<Api>().is_err(), "{url:?}");
-        }
-    }
 }

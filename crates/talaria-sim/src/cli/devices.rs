@@ -1,4 +1,4 @@
-//! `talaria-sim devices`
+//! The command `devices`: connects a fleet, lets it send events, and prints its counts every second.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use talaria_sim::{process, progress};
 use tokio::signal::ctrl_c;
 use tokio::time::{interval, sleep};
 
-use super::{Failure, say, tell};
+use super::output::{CommandError, print_error_line, print_line};
 
-/// How long devices get to say goodbye.
-const STOP_WITHIN: Duration = Duration::from_secs(10);
+/// The time limit for the devices' connections to close at the end.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -25,50 +25,52 @@ pub(super) struct Options {
     #[arg(long, value_name = "ws[s]://HOST:PORT/PATH", default_value = "ws://127.0.0.1:8080/api/v2/device")]
     device: Target,
 
-    /// How many devices connect
+    /// Number of devices
     #[arg(long, default_value_t = 100)]
     devices: usize,
 
-    /// How many devices may be connecting at a time
+    /// Number of devices that connect at the same time
     #[arg(long, default_value_t = 64)]
     connecting: usize,
 
-    /// Events a second, from all devices together
+    /// Events per second that all devices send together
     #[arg(long, default_value_t = 0.0)]
     rate: f64,
 
-    /// The length of an event in bytes
+    /// Length of an event in bytes
     #[arg(long, default_value_t = 350)]
     size: usize,
 
-    /// The QoS of the events, 0 to 99, or `mix` for all levels in turn
+    /// QoS of the events, 0 to 99, or `mix` for one of each level in turn
     #[arg(long, default_value_t = QosMix::Mixed)]
     qos: QosMix,
 
-    /// A further header of the handshake, such as `Authorization: Bearer …`; may be repeated
+    /// Add a header to the handshake, such as `Authorization: Bearer …`; may be repeated
     #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header)]
     headers: Vec<(String, String)>,
 
     #[command(flatten)]
     access: Access,
 
-    /// Connect without X-Webpa-Convey
+    /// Connect without the header X-Webpa-Convey
     #[arg(long)]
     no_convey: bool,
 
-    /// Do not come back when a connection ends
+    /// Do not reconnect when a connection fails or ends
     #[arg(long)]
     no_reconnect: bool,
 
-    /// End after so many seconds; without it, at Ctrl-C
+    /// End after this time; without it, end at Ctrl-C
     #[arg(long = "for", value_name = "SECONDS")]
     seconds: Option<u64>,
 }
 
-pub(super) async fn run(options: Options) -> Result<ExitCode, Failure> {
+pub(super) async fn run(options: Options) -> Result<ExitCode, CommandError> {
     let files = process::raise_open_files()?;
     if files < options.devices as u64 + 100 {
-        tell(&format_args!("only {files} files may be open: not all devices will connect"));
+        print_error_line(&format_args!(
+            "the limit of open files is {files}: not all devices will connect; raise it (ulimit -n)"
+        ));
     }
     let ledger = Arc::new(Ledger::new(RunId::random(), Ends::NONE));
     let tls = options.access.tls(options.device.is_tls)?;
@@ -86,29 +88,30 @@ pub(super) async fn run(options: Options) -> Result<ExitCode, Failure> {
     let connected = fleet.connect(0..options.devices, || bar.inc(1)).await;
     bar.finish_and_clear();
     if let Some(error) = connected.error {
-        tell(&format_args!("{} devices did not connect: {error}", connected.failed));
+        print_error_line(&format_args!("{} devices did not connect: {error}", connected.failed));
     }
-    say(&format_args!("run {}, {} devices online", ledger.run(), connected.online))?;
+    print_line(&format_args!("run {}, {} devices online", ledger.run(), connected.online))?;
 
     let traffic = Traffic::new(Arc::clone(&fleet), Arc::clone(&ledger), options.size, options.qos);
     tokio::select! {
         () = traffic.run(options.rate) => {}
-        told = tell_every_second(&fleet, &ledger) => told?,
+        printed = print_counts(&fleet, &ledger) => printed?,
         () = sleep(Duration::from_secs(options.seconds.unwrap_or(u64::from(u32::MAX)))) => {}
         signal = ctrl_c() => signal?,
     }
-    let cut = fleet.stop(STOP_WITHIN).await;
+    let cut = fleet.stop(STOP_TIMEOUT).await;
     let (snapshot, counts) = (fleet.snapshot(), ledger.counts());
-    say(&format_args!("sent {}, acks {:?}, connections cut {cut}", counts.sent, snapshot.acks))?;
+    print_line(&format_args!("sent {}, acks {:?}, connections cut {cut}", counts.sent, snapshot.acks))?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn tell_every_second(fleet: &Fleet, ledger: &Ledger) -> std::io::Result<()> {
+/// Prints a line with the counts every second.
+async fn print_counts(fleet: &Fleet, ledger: &Ledger) -> std::io::Result<()> {
     let mut ticks = interval(Duration::from_secs(1));
     loop {
         ticks.tick().await;
         let (snapshot, counts) = (fleet.snapshot(), ledger.counts());
-        say(&format_args!(
+        print_line(&format_args!(
             "online {}, connects {}, failed {}, sent {}, unsent {}, acks {:?}, pings {}, requests {}",
             snapshot.online,
             snapshot.connects,
@@ -123,10 +126,10 @@ async fn tell_every_second(fleet: &Fleet, ledger: &Ledger) -> std::io::Result<()
 }
 
 fn header(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once(':').ok_or("expected `Name: value`")?;
+    let (name, value) = text.split_once(':').ok_or("expected `NAME: VALUE`")?;
     let (name, value) = (name.trim(), value.trim());
     if name.is_empty() || text.chars().any(char::is_control) {
-        return Err("expected `Name: value`, without line breaks".to_owned());
+        return Err("expected `NAME: VALUE`, without control characters".to_owned());
     }
     Ok((name.to_owned(), value.to_owned()))
 }

@@ -1,4 +1,4 @@
-//! `talaria-sim kafka`
+//! The command `kafka`: runs a Kafka cluster in memory, which lines on stdin control.
 
 use std::io;
 use std::process::ExitCode;
@@ -10,32 +10,32 @@ use tokio::signal::ctrl_c;
 use tokio::sync::mpsc;
 use wrpkafka::mock::MockKafka;
 
-use super::{Failure, say, tell};
+use super::output::{CommandError, print_error_line, print_line};
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
-    /// The topics to create; may be repeated
+    /// Topic to create; may be repeated
     #[arg(long = "topic", default_value = "wrp-events")]
     topics: Vec<String>,
 
-    /// How many partitions each topic has
+    /// Number of partitions of each topic
     #[arg(long, default_value_t = 12)]
     partitions: i32,
 
-    /// Milliseconds that every answer of the broker takes
+    /// Delay of each response of the broker, in milliseconds
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 0)]
     latency: u64,
 }
 
-/// What can be said to a running cluster, a line each, on stdin.
+/// A command to the running cluster, which is a line on stdin.
 #[derive(Debug, PartialEq, Eq)]
-enum Order {
+enum ClusterCommand {
     Down,
     Up,
     Latency(Duration),
 }
 
-pub(super) async fn run(options: Options) -> Result<ExitCode, Failure> {
+pub(super) async fn run(options: Options) -> Result<ExitCode, CommandError> {
     let cluster = MockKafka::start(options.partitions)?;
     for topic in &options.topics {
         cluster.create_topic(topic, options.partitions)?;
@@ -43,8 +43,8 @@ pub(super) async fn run(options: Options) -> Result<ExitCode, Failure> {
     if options.latency > 0 {
         cluster.set_latency(Duration::from_millis(options.latency))?;
     }
-    say(&cluster.brokers())?;
-    tell(&"say `down`, `up` or `latency MILLISECONDS`; Ctrl-C ends");
+    print_line(&cluster.brokers())?;
+    print_error_line(&"enter `down`, `up` or `latency MILLISECONDS`; Ctrl-C ends the cluster");
     let mut lines = lines_of_stdin();
     loop {
         let line = tokio::select! {
@@ -55,19 +55,21 @@ pub(super) async fn run(options: Options) -> Result<ExitCode, Failure> {
             }
         };
         let Some(line) = line else { break };
-        match Order::parse(&line) {
-            Some(Order::Down) => cluster.broker_down()?,
-            Some(Order::Up) => cluster.broker_up()?,
-            Some(Order::Latency(latency)) => cluster.set_latency(latency)?,
-            None => tell(&format_args!("`{line}` is none of `down`, `up`, `latency MILLISECONDS`")),
+        match ClusterCommand::parse(&line) {
+            Some(ClusterCommand::Down) => cluster.broker_down()?,
+            Some(ClusterCommand::Up) => cluster.broker_up()?,
+            Some(ClusterCommand::Latency(latency)) => cluster.set_latency(latency)?,
+            None => print_error_line(&format_args!(
+                "`{line}` is unknown: enter `down`, `up` or `latency MILLISECONDS`"
+            )),
         }
     }
-    // nobody talks to it any more, but it is still of use
+    // stdin has ended, but the cluster stays up until Ctrl-C.
     ctrl_c().await?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// The lines of stdin as they come. A thread of its own waits for them, and is left behind waiting at the end.
+/// The lines of stdin. A thread reads them, since that blocks; it is still waiting when the process ends.
 fn lines_of_stdin() -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel(1);
     thread::spawn(move || {
@@ -80,13 +82,13 @@ fn lines_of_stdin() -> mpsc::Receiver<String> {
     receiver
 }
 
-impl Order {
+impl ClusterCommand {
     fn parse(line: &str) -> Option<Self> {
         match line.split_whitespace().collect::<Vec<_>>().as_slice() {
-            ["down"] => Some(Order::Down),
-            ["up"] => Some(Order::Up),
+            ["down"] => Some(ClusterCommand::Down),
+            ["up"] => Some(ClusterCommand::Up),
             ["latency", millis] => {
-                millis.parse().ok().map(|millis| Order::Latency(Duration::from_millis(millis)))
+                millis.parse().ok().map(|millis| ClusterCommand::Latency(Duration::from_millis(millis)))
             }
             _ => None,
         }
@@ -98,12 +100,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn orders_are_read_from_lines() {
-        assert_eq!(Order::parse(" down "), Some(Order::Down));
-        assert_eq!(Order::parse("up"), Some(Order::Up));
-        assert_eq!(Order::parse("latency 250"), Some(Order::Latency(Duration::from_millis(250))));
+    fn a_line_is_a_command() {
+        assert_eq!(ClusterCommand::parse(" down "), Some(ClusterCommand::Down));
+        assert_eq!(ClusterCommand::parse("up"), Some(ClusterCommand::Up));
+        let latency = Duration::from_millis(250);
+        assert_eq!(ClusterCommand::parse("latency 250"), Some(ClusterCommand::Latency(latency)));
         for line in ["", "latency", "latency soon", "up up"] {
-            assert_eq!(Order::parse(line), None, "{line:?}");
+            assert_eq!(ClusterCommand::parse(line), None, "{line:?}");
         }
     }
 }

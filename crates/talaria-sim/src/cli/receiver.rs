@@ -1,4 +1,4 @@
-//! `talaria-sim receiver`
+//! The command `receiver`: receives events by HTTP and from Kafka, and prints their counts when they change.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -14,39 +14,39 @@ use talaria_sim::tally::Tally;
 use tokio::signal::ctrl_c;
 use tokio::time::interval;
 
-use super::{Failure, say};
+use super::output::{CommandError, print_line};
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
-    /// Where to listen
+    /// Address to listen at
     #[arg(long, default_value = "127.0.0.1:8090")]
     listen: SocketAddr,
 
-    /// What to answer
+    /// Status of the answers
     #[arg(long, default_value = "202")]
     status: StatusCode,
 
-    /// Milliseconds to wait before answering
+    /// Delay of each answer, in milliseconds
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 0)]
     latency: u64,
 
-    /// Read Kafka at these brokers as well
+    /// Also read events from Kafka at these brokers
     #[arg(long, value_name = "HOST:PORT,...")]
     kafka: Option<String>,
 
-    /// The topic to read
+    /// The Kafka topic of the events
     #[arg(long, default_value = "wrp-events")]
     topic: String,
 }
 
-pub(super) async fn run(options: Options) -> Result<ExitCode, Failure> {
+pub(super) async fn run(options: Options) -> Result<ExitCode, CommandError> {
     process::raise_open_files()?;
     let http = Arc::new(Tally::default());
     let receiver = Receiver::bind(options.listen, Arc::clone(&http) as _)
         .await
         .map_err(|error| format!("cannot listen at {}: {error}", options.listen))?;
     receiver.set_answer(options.status, Duration::from_millis(options.latency));
-    say(&format_args!("receiving at {}", receiver.url()))?;
+    print_line(&format_args!("receiving at {}", receiver.url()))?;
 
     let topic = Arc::new(Tally::default());
     let reader = match &options.kafka {
@@ -54,7 +54,7 @@ pub(super) async fn run(options: Options) -> Result<ExitCode, Failure> {
         None => None,
     };
     let mut ticks = interval(Duration::from_secs(1));
-    let mut told = (http.totals(), topic.totals());
+    let mut printed = (http.totals(), topic.totals());
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
@@ -64,12 +64,12 @@ pub(super) async fn run(options: Options) -> Result<ExitCode, Failure> {
             }
         }
         let now = (http.totals(), topic.totals());
-        if now != told {
-            say(&format_args!("http   {}", now.0))?;
+        if now != printed {
+            print_line(&format_args!("http   {}", now.0))?;
             if reader.is_some() {
-                say(&format_args!("kafka  {}", now.1))?;
+                print_line(&format_args!("kafka  {}", now.1))?;
             }
-            told = now;
+            printed = now;
         }
     }
 }

@@ -1,10 +1,10 @@
-//! The `X-Webpa-Convey` header: what a device tells about itself when it connects (contract §2.6, §4).
+//! The `X-Webpa-Convey` header, in which a device describes itself when it connects (contract §2.6, §4).
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
-/// The header's value for the device of this id, with every key that contract §4.2 knows: the gateway finds it `full`.
+/// The value of the header for this device. It has all keys of contract §4.2, so that the gateway reports the convey as `full`.
 pub(super) fn header(id: &str) -> String {
     let convey = json!({
         "boot-time": 1_700_000_000,

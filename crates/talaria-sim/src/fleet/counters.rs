@@ -1,4 +1,4 @@
-//! What a fleet counts while it runs.
+//! The counters of a fleet.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::latency::Latencies;
 
-/// `rdr` values that have a counter of their own: contract §15.3 defines 0 to 199.
+/// The number of `rdr` values that have a counter of their own: 0 to 199, the range of contract §15.3.
 const RDRS: usize = 200;
 
-/// The live counters of a fleet.
+/// Counts while the fleet runs.
 #[derive(Debug)]
 pub(super) struct Counters {
     pub(super) online: AtomicU64,
@@ -30,32 +30,32 @@ pub(super) struct Counters {
     pub(super) ack_latency: Latencies,
 }
 
-/// A moment's view of a fleet.
+/// The counts of a fleet at one time.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
-    /// Devices connected now.
+    /// Devices that are connected.
     pub online: u64,
-    /// Connections made, reconnections included.
+    /// Connections that were made, including reconnects.
     pub connects: u64,
-    /// Handshakes that the gateway answered with something else than 101.
+    /// Handshakes that the gateway answered with another status than 101.
     pub refused: u64,
-    /// Connections that failed otherwise.
+    /// Connections that could not be made for another reason.
     pub failed_connects: u64,
     /// Connections that ended.
     pub disconnects: u64,
-    /// Connections given up because the gateway broke RFC 6455.
+    /// Connections that a device dropped because the gateway violated RFC 6455.
     pub protocol_errors: u64,
-    /// Pings answered.
+    /// Pings that were answered.
     pub pings: u64,
-    /// Requests answered.
+    /// Requests that were answered.
     pub requests_answered: u64,
-    /// Messages to a device that were neither a request nor an ack.
+    /// Messages to a device that were neither requests nor acknowledgements.
     pub other_messages: u64,
-    /// Frames to a device that were no WRP messages.
+    /// Binary frames to a device that were not WRP messages.
     pub undecodable: u64,
-    /// Events that did not get out of the device: it was offline, or its buffer full.
+    /// Events that could not be sent: the device was offline or its buffer was full.
     pub unsent: u64,
-    /// Acknowledgements by their `rdr` (contract §15.3); those with none or an undefined one under -1.
+    /// Acknowledgements by their `rdr` (contract §15.3); -1 stands for a missing or undefined rdr.
     pub acks: BTreeMap<i64, u64>,
 }
 
@@ -106,7 +106,7 @@ impl Counters {
     }
 }
 
-/// Counts one.
+/// Adds one to a counter.
 pub(super) fn add(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn acks_are_counted_by_rdr_and_strange_ones_together() {
+    fn acks_are_counted_by_rdr_and_undefined_ones_together() {
         let counters = Counters::new();
         for rdr in [Some(0), Some(0), Some(102), Some(-5), Some(9999), None] {
             counters.ack(rdr);

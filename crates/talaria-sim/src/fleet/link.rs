@@ -1,4 +1,4 @@
-//! The sending half of a device's connection.
+//! The sending half of a device's connection, and its TLS.
 
 use std::cell::RefCell;
 use std::io::{self, Read, Write};
@@ -11,16 +11,16 @@ use tokio::sync::Notify;
 use crate::random::Random;
 use crate::ws::{self, Opcode};
 
-/// The most that a device keeps for a gateway that does not read, in bytes.
+/// The most bytes that a device buffers while the gateway does not read.
 const MOST_UNSENT: usize = 1024 * 1024;
 
 thread_local! {
-    /// Where frames are put together: one buffer a thread, not one a device.
+    /// The buffer for building frames. Each thread has one, so that devices need none.
     static SCRATCH: RefCell<(Vec<u8>, Random)> = RefCell::new((Vec::new(), Random::new()));
 }
 
-/// Sends frames from any thread, straight into the socket. Only what the socket has no room for is kept, until the
-/// device's own task has written it ([`Link::drain`]).
+/// Sends frames from any thread, directly into the socket. Bytes for which the socket has no room are buffered until the
+/// device's task writes them ([`Link::drain`]).
 #[derive(Debug)]
 pub(super) struct Link {
     socket: OwnedWriteHalf,
@@ -30,9 +30,9 @@ pub(super) struct Link {
 
 #[derive(Debug)]
 struct State {
-    /// What the socket has had no room for.
+    /// Bytes for which the socket had no room.
     unsent: Vec<u8>,
-    /// Both directions of TLS, if it is spoken.
+    /// The TLS state of both directions, if the connection uses TLS.
     tls: Option<Box<ClientConnection>>,
 }
 
@@ -42,11 +42,11 @@ impl Link {
         Self { socket, state: Mutex::new(state), waiting: Notify::new() }
     }
 
-    /// Sends one frame whose payload `write` appends. Never waits.
+    /// Sends a frame; `write` appends its payload. Does not wait.
     ///
     /// # Errors
-    /// If the connection is broken, or the gateway has not read for so long that the device's own buffer is full; then
-    /// nothing of the frame was sent.
+    /// If the connection is broken, or if the buffer is full because the gateway does not read; then no part of the frame is
+    /// sent.
     pub(super) fn send(&self, opcode: Opcode, write: impl FnOnce(&mut Vec<u8>)) -> io::Result<()> {
         SCRATCH.with_borrow_mut(|(buffer, random)| {
             buffer.clear();
@@ -65,22 +65,22 @@ impl Link {
         })
     }
 
-    /// Takes bytes that came from the gateway, and hands on what they say.
+    /// Decrypts bytes from the gateway, if the connection uses TLS, and passes them to `handle`.
     ///
     /// # Errors
-    /// If they are not TLS where it is spoken, or `take` says so.
+    /// If the bytes are not valid TLS, or `handle` fails.
     pub(super) fn receive<E>(
         &self,
         mut bytes: &[u8],
-        mut take: impl FnMut(&[u8]) -> Result<(), E>,
-    ) -> Result<(), Unreadable<E>> {
+        mut handle: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), ReceiveError<E>> {
         let Some(mut plain) = self.decrypt(&mut bytes)? else {
-            return take(bytes).map_err(Unreadable::Content);
+            return handle(bytes).map_err(ReceiveError::Content);
         };
-        // Never while the lock is held: whoever takes it may send.
+        // `handle` may send, which takes the lock of the state; so the lock is not held here.
         loop {
             if !plain.is_empty() {
-                take(&plain).map_err(Unreadable::Content)?;
+                handle(&plain).map_err(ReceiveError::Content)?;
             } else if bytes.is_empty() {
                 return Ok(());
             }
@@ -88,26 +88,26 @@ impl Link {
         }
     }
 
-    /// Gives as many of the bytes as it takes to TLS, and returns what it has to say; `None` if it is not spoken.
-    fn decrypt<E>(&self, bytes: &mut &[u8]) -> Result<Option<Vec<u8>>, Unreadable<E>> {
+    /// Decrypts as many of the bytes as rustls accepts at once. Returns `None` if the connection does not use TLS.
+    fn decrypt<E>(&self, bytes: &mut &[u8]) -> Result<Option<Vec<u8>>, ReceiveError<E>> {
         let state = &mut *self.state.lock();
         let Some(tls) = &mut state.tls else { return Ok(None) };
-        // To give it nothing would tell it of the connection's end.
+        // rustls takes a read of no bytes as the end of the connection.
         if !bytes.is_empty() {
-            tls.read_tls(bytes).map_err(|_| Unreadable::Tls)?;
+            tls.read_tls(bytes).map_err(|_| ReceiveError::Tls)?;
         }
-        let news = tls.process_new_packets().map_err(|_| Unreadable::Tls)?;
-        let mut plain = vec![0; news.plaintext_bytes_to_read()];
-        tls.reader().read_exact(&mut plain).map_err(|_| Unreadable::Tls)?;
+        let io_state = tls.process_new_packets().map_err(|_| ReceiveError::Tls)?;
+        let mut plain = vec![0; io_state.plaintext_bytes_to_read()];
+        tls.reader().read_exact(&mut plain).map_err(|_| ReceiveError::Tls)?;
         if tls.wants_write() {
             SCRATCH
                 .with_borrow_mut(|(buffer, _)| self.push_tls(&mut state.unsent, tls, buffer))
-                .map_err(|_| Unreadable::Tls)?;
+                .map_err(|_| ReceiveError::Tls)?;
         }
         Ok(Some(plain))
     }
 
-    /// Sends what TLS has to send, by way of `buffer`.
+    /// Sends the records that rustls has ready. `buffer` is overwritten.
     fn push_tls(
         &self,
         unsent: &mut Vec<u8>,
@@ -133,8 +133,8 @@ impl Link {
         Ok(())
     }
 
-    /// Writes what [`Link::send`] had to keep, whenever there is something. Returns only with an error; may be dropped
-    /// and called again at any time.
+    /// Writes the bytes that [`Link::send`] buffers, for as long as the connection exists. Returns only if writing fails. It can
+    /// be dropped and called again at any time.
     pub(super) async fn drain(&self) -> io::Error {
         loop {
             if self.state.lock().unsent.is_empty() {
@@ -155,11 +155,11 @@ impl Link {
     }
 }
 
-/// Why what came cannot be taken.
+/// Why received bytes could not be handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unreadable<E> {
-    /// It is not TLS.
+pub(super) enum ReceiveError<E> {
+    /// They are not valid TLS.
     Tls,
-    /// What it says is wrong.
+    /// The caller does not accept the decrypted content.
     Content(E),
 }

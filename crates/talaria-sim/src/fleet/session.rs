@@ -1,4 +1,4 @@
-//! A device's life: connect, talk until the connection ends, wait, connect again.
+//! The life of a device: connect, serve the connection until it ends, wait, connect again. Start at [`run`].
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -26,15 +26,15 @@ use crate::random::Random;
 use crate::run::Key;
 use crate::ws::{Answer, Decoder, Frame, FrameError, HandshakeError, Opcode, Request};
 
-/// How long a connection and its handshake may take.
-const CONNECT_WITHIN: Duration = Duration::from_secs(30);
+/// The time limit for a connection and its handshake.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What one read takes at most, in bytes.
-const READ: usize = 64 * 1024;
+/// The most bytes that are read at once.
+const READ_SIZE: usize = 64 * 1024;
 
 thread_local! {
-    /// Where reads go: one buffer a thread, not one a device.
-    static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ].into_boxed_slice());
+    /// The buffer for reads. Each thread has one, so that devices need none.
+    static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_SIZE].into_boxed_slice());
 }
 
 /// Why a device could not connect.
@@ -44,37 +44,41 @@ pub(super) enum ConnectError {
     Io(#[from] io::Error),
     #[error(transparent)]
     Handshake(#[from] HandshakeError),
-    #[error("no connection to the gateway within {CONNECT_WITHIN:?}")]
+    #[error("no connection to the gateway within {CONNECT_TIMEOUT:?}")]
     TimedOut,
 }
 
 /// Why a connection ended.
 #[derive(Debug)]
-enum Ended {
-    /// The gateway closed it, in whatever manner.
+enum Disconnect {
+    /// The gateway closed it, or it broke.
     Closed,
-    /// The gateway broke the protocol.
-    Protocol,
+    /// The gateway violated the protocol.
+    ProtocolError,
 }
 
-/// Runs the `index`-th device until it is stopped or, if it is not to reconnect, its connection ends. Tells `first`
-/// how its first attempt went.
-pub(super) async fn run(fleet: Arc<Shared>, index: usize, first: mpsc::Sender<Result<(), ConnectError>>) {
-    let mut first = Some(first);
+/// Runs the device with this index until the fleet stops or, if devices do not reconnect, until its connection ends. Sends the
+/// result of the first attempt to connect to `first_result`.
+pub(super) async fn run(
+    fleet: Arc<Shared>,
+    index: usize,
+    first_result: mpsc::Sender<Result<(), ConnectError>>,
+) {
+    let mut first_result = Some(first_result);
     let mut failures = 0;
     while !fleet.stopped.is_closed() {
         let attempt = attempt(&fleet, index).await;
-        let (outcome, connection) = match attempt {
+        let (result, connection) = match attempt {
             Ok(connection) => (Ok(()), Some(connection)),
             Err(error) => (Err(error), None),
         };
-        if let Some(first) = first.take() {
-            // the one who asked may have gone
-            let _ = first.send(outcome).await;
+        if let Some(first_result) = first_result.take() {
+            // Fails if the caller of `Fleet::connect` has stopped waiting.
+            let _ = first_result.send(result).await;
         }
         if let Some((reader, link, rest)) = connection {
             failures = 0;
-            talk(&fleet, index, reader, &link, rest).await;
+            serve(&fleet, index, reader, &link, rest).await;
         }
         let Some(backoff) = fleet.config.reconnect else { return };
         failures += 1;
@@ -86,15 +90,16 @@ pub(super) async fn run(fleet: Arc<Shared>, index: usize, first: mpsc::Sender<Re
     }
 }
 
-/// Connects once, when it is this device's turn, and puts the link where senders find it.
+/// Makes one attempt to connect, when there is a permit for it, and then sets the device's link.
 async fn attempt(fleet: &Shared, index: usize) -> Result<(OwnedReadHalf, Arc<Link>, Vec<u8>), ConnectError> {
-    let Ok(_turn) = fleet.turns.acquire().await else {
+    let Ok(_permit) = fleet.connect_permits.acquire().await else {
         return Err(io::Error::from(io::ErrorKind::Interrupted).into());
     };
     let begun = Instant::now();
-    // boxed: the handshake's state is not to be part of every device's task
-    let connected =
-        Box::pin(timeout(CONNECT_WITHIN, connect(fleet, index))).await.unwrap_or(Err(ConnectError::TimedOut));
+    // Boxed, so that the task of a connected device does not contain the state of the handshake.
+    let connected = Box::pin(timeout(CONNECT_TIMEOUT, connect(fleet, index)))
+        .await
+        .unwrap_or(Err(ConnectError::TimedOut));
     match connected {
         Ok((Connection { stream, tls }, rest)) => {
             fleet.counters.connect_latency.record(begun.elapsed());
@@ -113,13 +118,13 @@ async fn attempt(fleet: &Shared, index: usize) -> Result<(OwnedReadHalf, Arc<Lin
     }
 }
 
-/// A connection that is open, and its TLS.
+/// An open connection, and its TLS state if it uses TLS.
 struct Connection {
     stream: TcpStream,
     tls: Option<ClientConnection>,
 }
 
-/// Opens a connection and shakes hands. Returns it with what already came after the gateway's answer.
+/// Opens a connection and does the handshakes. Returns it with the bytes that came after the gateway's response.
 async fn connect(fleet: &Shared, index: usize) -> Result<(Connection, Vec<u8>), ConnectError> {
     let target = &fleet.config.target;
     let socket = if target.address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
@@ -138,7 +143,7 @@ async fn connect(fleet: &Shared, index: usize) -> Result<(Connection, Vec<u8>), 
     Ok((Connection { stream, tls: Some(tls) }, rest))
 }
 
-/// Becomes a device's connection. Returns what already came after the gateway's answer.
+/// Does the WebSocket handshake. Returns the bytes that came after the gateway's response.
 async fn upgrade(
     fleet: &Shared,
     index: usize,
@@ -154,32 +159,32 @@ async fn upgrade(
     stream.write_all(&request.to_bytes(&target.host, &target.path, own.chain(further))).await?;
     stream.flush().await?;
 
-    let mut answer = Vec::with_capacity(512);
+    let mut response = Vec::with_capacity(512);
     loop {
-        if stream.read_buf(&mut answer).await? == 0 {
+        if stream.read_buf(&mut response).await? == 0 {
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
         }
-        if let Answer::Accepted { head } = request.check(&answer)? {
-            return Ok(answer.split_off(head));
+        if let Answer::Accepted { head } = request.check(&response)? {
+            return Ok(response.split_off(head));
         }
     }
 }
 
-/// Takes what the gateway sends until the connection ends.
-async fn talk(fleet: &Shared, index: usize, mut reader: OwnedReadHalf, link: &Arc<Link>, rest: Vec<u8>) {
+/// Handles frames from the gateway until the connection ends. `rest` are bytes that were read with the handshake.
+async fn serve(fleet: &Shared, index: usize, mut reader: OwnedReadHalf, link: &Arc<Link>, rest: Vec<u8>) {
     let mut decoder = Decoder::default();
-    let mut take = |bytes: &[u8]| decoder.feed(bytes, |frame| on_frame(fleet, index, link, &frame));
-    // What TLS has already taken from the socket comes with the first, empty bytes.
-    let mut ended = take(&rest).is_err().then_some(Ended::Protocol);
-    ended = ended.or_else(|| link.receive(&[], &mut take).is_err().then_some(Ended::Protocol));
+    let mut handle = |bytes: &[u8]| decoder.feed(bytes, |frame| on_frame(fleet, index, link, &frame));
+    let mut ended = handle(&rest).is_err().then_some(Disconnect::ProtocolError);
+    // rustls may hold records that it read with the handshake; a call without bytes handles them.
+    ended = ended.or_else(|| link.receive(&[], &mut handle).is_err().then_some(Disconnect::ProtocolError));
     drop(rest);
     while ended.is_none() {
         ended = select! {
-            read = read_some(&mut reader, link, &mut take) => read.err(),
-            _broken = link.drain() => Some(Ended::Closed),
+            read = read_some(&mut reader, link, &mut handle) => read.err(),
+            _error = link.drain() => Some(Disconnect::Closed),
         };
     }
-    if let Some(Ended::Protocol) = ended {
+    if let Some(Disconnect::ProtocolError) = ended {
         add(&fleet.counters.protocol_errors);
     }
     add(&fleet.counters.disconnects);
@@ -187,21 +192,21 @@ async fn talk(fleet: &Shared, index: usize, mut reader: OwnedReadHalf, link: &Ar
     *fleet.devices[index].link.lock() = None;
 }
 
-/// Waits for bytes and hands them on where they were read: in the thread's buffer.
+/// Waits for bytes and handles them in the thread's buffer, without a copy.
 async fn read_some(
     reader: &mut OwnedReadHalf,
     link: &Link,
-    take: &mut impl FnMut(&[u8]) -> Result<(), FrameError>,
-) -> Result<(), Ended> {
+    handle: &mut impl FnMut(&[u8]) -> Result<(), FrameError>,
+) -> Result<(), Disconnect> {
     poll_fn(|cx| {
         BUFFER.with_borrow_mut(|buffer| {
             let mut buffer = ReadBuf::new(buffer);
             let read = ready!(Pin::new(&mut *reader).poll_read(cx, &mut buffer));
             Poll::Ready(match read {
                 Ok(()) if !buffer.filled().is_empty() => {
-                    link.receive(buffer.filled(), &mut *take).map_err(|_| Ended::Protocol)
+                    link.receive(buffer.filled(), &mut *handle).map_err(|_| Disconnect::ProtocolError)
                 }
-                _ => Err(Ended::Closed),
+                _ => Err(Disconnect::Closed),
             })
         })
     })
@@ -213,10 +218,10 @@ fn on_frame(fleet: &Shared, index: usize, link: &Link, frame: &Frame<'_>) {
         Opcode::Binary => on_message(fleet, index, link, frame.payload),
         Opcode::Ping => {
             add(&fleet.counters.pings);
-            // a broken connection is found out by the next read
+            // If this fails, the next read finds that the connection is broken.
             let _ = link.send(Opcode::Pong, |out| out.extend_from_slice(frame.payload));
         }
-        // a fleet that stops has sent its own
+        // The device has already sent its close frame.
         Opcode::Close if fleet.stopped.is_closed() => {}
         Opcode::Close => {
             let _ = link.send(Opcode::Close, |out| out.extend_from_slice(frame.payload));
@@ -228,8 +233,8 @@ fn on_frame(fleet: &Shared, index: usize, link: &Link, frame: &Frame<'_>) {
 fn on_message(fleet: &Shared, index: usize, link: &Link, bytes: &[u8]) {
     let Ok(message) = MessageRef::decode_v3(bytes) else { return add(&fleet.counters.undecodable) };
     if message.is_transaction_part() {
-        answer(fleet, index, link, &message);
-    } else if let (MessageType::SIMPLE_EVENT, Some(key)) = (message.msg_type, acked(&message)) {
+        respond(fleet, index, link, &message);
+    } else if let (MessageType::SIMPLE_EVENT, Some(key)) = (message.msg_type, acknowledged(&message)) {
         fleet.counters.ack(message.rdr);
         if let Arrival::First { took, .. } = fleet.ledger.arrived(End::Ack, key) {
             fleet.counters.ack_latency.record(took);
@@ -239,14 +244,14 @@ fn on_message(fleet: &Shared, index: usize, link: &Link, bytes: &[u8]) {
     }
 }
 
-/// Which of our events `message` acknowledges: acks carry the event's own transaction_uuid (contract §5.3).
-fn acked(message: &MessageRef<'_>) -> Option<Key> {
+/// The event that `message` acknowledges: both have the same transaction_uuid (contract §5.3).
+fn acknowledged(message: &MessageRef<'_>) -> Option<Key> {
     Key::parse(message.transaction_uuid.as_bytes())
 }
 
-/// Answers a request with its own payload.
-fn answer(fleet: &Shared, index: usize, link: &Link, request: &MessageRef<'_>) {
-    let answer = MessageRef {
+/// Responds to a request with the payload of the request.
+fn respond(fleet: &Shared, index: usize, link: &Link, request: &MessageRef<'_>) {
+    let response = MessageRef {
         msg_type: request.msg_type,
         source: (&*fleet.devices[index].id).into(),
         dest: request.source,
@@ -257,7 +262,7 @@ fn answer(fleet: &Shared, index: usize, link: &Link, request: &MessageRef<'_>) {
         payload: request.payload,
         ..MessageRef::default()
     };
-    if link.send(Opcode::Binary, |out| answer.encode_v3(out)).is_ok() {
+    if link.send(Opcode::Binary, |out| response.encode_v3(out)).is_ok() {
         add(&fleet.counters.requests_answered);
     }
 }

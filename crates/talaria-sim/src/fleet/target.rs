@@ -1,49 +1,49 @@
-//! Where devices connect to.
+//! The address of a gateway's device endpoint.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::str::FromStr;
 
-/// Connections that one source address can have to one server, with room to spare: Linux hands out some 28,000 ports.
+/// The number of connections from one source address. Linux has about 28,000 ports for them; this leaves some free.
 const PER_SOURCE: usize = 25_000;
 
-/// A gateway's device endpoint: `ws://host:port/path`, or `wss://` for TLS, looked up once.
+/// A gateway's device endpoint: `ws://host:port/path`, or `wss://` for TLS. The host is resolved when it is parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
-    /// Where to connect to.
+    /// The resolved address.
     pub address: SocketAddr,
-    /// Whether it speaks TLS.
+    /// Whether the endpoint uses TLS.
     pub is_tls: bool,
-    /// What the `Host` header says.
+    /// The value of the `Host` header.
     pub host: String,
-    /// The request's path.
+    /// The path of the request.
     pub path: String,
 }
 
 /// Why a text is not the address of a device endpoint.
 #[derive(Debug, thiserror::Error)]
 pub enum TargetError {
-    /// Not `ws://host:port/path`, nor `wss://…`.
+    /// The text is neither `ws://host:port/path` nor `wss://host:port/path`.
     #[error("`{0}` is not an address of the form ws://host:port/path or wss://host:port/path")]
     Malformed(String),
-    /// The host has no address.
-    #[error("the host of `{url}` is not to be found: {source}")]
+    /// The host could not be resolved.
+    #[error("cannot resolve the host of `{url}`: {source}")]
     Unresolved {
-        /// The address as given.
+        /// The text.
         url: String,
-        /// What the resolver says.
+        /// The resolver's error.
         source: std::io::Error,
     },
 }
 
 impl Target {
-    /// The device endpoint of a gateway at this address.
+    /// The device endpoint of a gateway at this address, without TLS.
     #[must_use]
     pub fn at(address: SocketAddr) -> Self {
         Self { address, is_tls: false, host: address.to_string(), path: "/api/v2/device".to_owned() }
     }
 
-    /// The source address for the `index`-th device, if the system's own choice would run out of ports. On the loopback
-    /// network every address is ours to use.
+    /// The source address for the device with this index, if the default source address would run out of ports. Only the
+    /// loopback network has further addresses that may be used.
     pub(super) fn source(&self, index: usize) -> Option<SocketAddr> {
         let more = u8::try_from(index / PER_SOURCE).ok().filter(|more| *more > 0)?;
         match self.address.ip() {
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_taken_apart() {
+    fn an_address_has_a_host_a_port_and_a_path_with_defaults() {
         let target: Target = "ws://127.0.0.1:6200/api/v3/device".parse().unwrap();
         assert_eq!(target.address, "127.0.0.1:6200".parse().unwrap());
         assert_eq!((target.host.as_str(), target.path.as_str()), ("127.0.0.1:6200", "/api/v3/device"));
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused() {
+    fn other_texts_are_malformed() {
         for url in ["", "http://127.0.0.1:1/", "ws://", "ws:///x", "ws://127.0.0.1:1/a b", "ws://h\r\nX: y/"]
         {
             assert!(matches!(url.parse::<Target>(), Err(TargetError::Malformed(_))), "{url:?}");
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn loopback_devices_beyond_one_addresss_ports_get_another() {
+    fn loopback_devices_use_more_source_addresses_when_ports_run_out() {
         let target = Target::at("127.0.0.1:80".parse().unwrap());
         assert_eq!(target.source(24_999), None);
         assert_eq!(target.source(25_000), Some("127.0.1.1:0".parse().unwrap()));

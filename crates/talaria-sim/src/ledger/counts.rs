@@ -1,30 +1,30 @@
-//! What a ledger comes to.
+//! The counts of a ledger.
 
 use serde::{Deserialize, Serialize};
 
-use super::End;
+use super::ends::End;
 
-/// What a ledger comes to.
+/// The counts of a ledger at one time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Messages sent.
     pub sent: u64,
-    /// Of these, those that the gateway may drop when resources are short (QoS below 25).
+    /// Those of them that the gateway may drop if resources are short (QoS below 25).
     pub sent_best_effort: u64,
-    /// Messages seen at every end that they must reach.
+    /// Messages that have arrived at all expected ends.
     pub done: u64,
-    /// Messages that were given up waiting for, and are still missing somewhere.
+    /// Messages that have expired and are still missing at some end.
     pub expired: u64,
-    /// At the event receiver.
+    /// Messages at the event receiver.
     pub http: EndCounts,
-    /// In the Kafka topic.
+    /// Messages in the Kafka topic.
     pub kafka: EndCounts,
-    /// Acknowledgements at the devices. Best-effort messages get none: they count as lost here.
+    /// Acknowledgements at the devices. Best-effort messages get none, so they count as lost here.
     pub ack: EndCounts,
 }
 
 impl Counts {
-    /// The counts of one end.
+    /// The counts of this end.
     #[must_use]
     pub fn end(&self, end: End) -> EndCounts {
         match end {
@@ -35,21 +35,21 @@ impl Counts {
     }
 }
 
-/// What one end of a ledger comes to.
+/// The counts of one end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndCounts {
     /// Different messages that arrived.
     pub received: u64,
     /// Messages sent that have not arrived.
     pub lost: u64,
-    /// Of these, those of QoS below 25.
+    /// Those of them with QoS below 25.
     pub lost_best_effort: u64,
     /// Arrivals of messages that had already arrived.
     pub duplicated: u64,
 }
 
 impl EndCounts {
-    /// Messages of QoS 25 or more that have not arrived: what must not happen.
+    /// Messages of QoS 25 and above that have not arrived. In the end there must be none.
     #[must_use]
     pub fn lost_assured(&self) -> u64 {
         self.lost - self.lost_best_effort

@@ -1,8 +1,8 @@
-//! Where a message can be seen to arrive.
+//! The ends at which a message or its acknowledgement arrives.
 
 use serde::{Deserialize, Serialize};
 
-/// A place where a message, or the answer to it, can be seen to arrive.
+/// A place where a message, or its acknowledgement, arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum End {
@@ -10,12 +10,12 @@ pub enum End {
     Http,
     /// The Kafka topic.
     Kafka,
-    /// The device itself, which got the acknowledgement.
+    /// The device that sent the message, where its acknowledgement arrives.
     Ack,
 }
 
 impl End {
-    /// Every end, in the order of their counters.
+    /// All ends.
     pub const ALL: [End; 3] = [End::Http, End::Kafka, End::Ack];
 
     pub(super) const fn bit(self) -> u8 {
@@ -23,27 +23,27 @@ impl End {
     }
 }
 
-/// The ends that a message must reach before it is done.
+/// A set of ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Ends(pub(super) u8);
 
 impl Ends {
-    /// No end.
+    /// The empty set.
     pub const NONE: Ends = Ends(0);
 
-    /// These, and `end` if `wanted`.
+    /// Adds `end`, if `condition` is true.
     #[must_use]
-    pub const fn with(self, end: End, wanted: bool) -> Self {
-        if wanted { Self(self.0 | end.bit()) } else { self }
+    pub const fn with(self, end: End, condition: bool) -> Self {
+        if condition { Self(self.0 | end.bit()) } else { self }
     }
 
-    /// Whether `end` is one of these.
+    /// Whether the set contains `end`.
     #[must_use]
     pub const fn has(self, end: End) -> bool {
         self.0 & end.bit() != 0
     }
 
-    /// Whether there is no end in here.
+    /// Whether the set is empty.
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.0 == 0

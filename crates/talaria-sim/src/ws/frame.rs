@@ -1,23 +1,23 @@
-//! Frames: masked ones out, unmasked ones in.
+//! Frames (RFC 6455 §5): encoding those of a client, which are masked, and decoding those of a server, which are not.
 
-/// The longest message taken from a server, in bytes. No gateway sends a device anything near it.
+/// The longest message that is accepted from a server, in bytes. Gateways send much shorter ones.
 const LONGEST: usize = 16 * 1024 * 1024;
 
-/// The longest header that a client's frame has: two bytes, a 64-bit length and the mask.
+/// The longest header of a client's frame: two bytes, a 64-bit length and the mask.
 const HEADER: usize = 14;
 
-/// What a frame is for.
+/// The type of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Opcode {
-    /// UTF-8 text. Devices skip it: WRP travels in binary frames.
+    /// UTF-8 text, which devices ignore: WRP uses binary frames.
     Text,
     /// A WRP message.
     Binary,
     /// The end of the connection.
     Close,
-    /// To be answered by a pong with the same payload.
+    /// A request for a pong with the same payload.
     Ping,
-    /// An answer to a ping.
+    /// The response to a ping.
     Pong,
 }
 
@@ -33,16 +33,16 @@ impl Opcode {
     }
 }
 
-/// A message or a control frame from the server, whole.
+/// A complete message or control frame from the server.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Frame<'a> {
-    /// What it is for.
+    /// The type.
     pub opcode: Opcode,
-    /// Its payload, put together if it came in fragments.
+    /// The payload, with the fragments of a message joined.
     pub payload: &'a [u8],
 }
 
-/// What a server did that RFC 6455 does not allow, or that a simulated device will not take.
+/// How a server violated RFC 6455 or the limits of a simulated device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
     /// RFC 6455 §5.1: a server must not mask.
@@ -54,21 +54,21 @@ pub enum FrameError {
     /// RFC 6455 §5.2.
     #[error("the server used opcode {0}, which is not defined")]
     Opcode(u8),
-    /// RFC 6455 §5.5: control frames are whole and have at most 125 bytes.
+    /// RFC 6455 §5.5: control frames are not fragmented and have at most 125 bytes.
     #[error("the server sent a control frame that is split or longer than 125 bytes")]
     Control,
     /// RFC 6455 §5.4.
     #[error("the server sent a fragment out of order")]
     Fragment,
-    /// Longer than anything a gateway has to tell a device.
+    /// The message is longer than the limit of this client.
     #[error("the server sent a message of more than {LONGEST} bytes")]
     TooLong,
 }
 
-/// Appends one whole masked frame to `out`, whose payload `write` appends. Nothing is copied twice: the header is
-/// written in front of the payload afterwards, in room that was left for it.
+/// Appends a masked frame to `out`; `write` appends its payload. The header is written afterwards, into space that was left in
+/// front of the payload, so that the payload is not moved.
 ///
-/// Returns where in `out` the frame begins: up to eight bytes of that room go unused before it.
+/// Returns the offset of the frame in `out`: up to eight bytes of that space are unused.
 pub fn encode(out: &mut Vec<u8>, opcode: Opcode, mask: [u8; 4], write: impl FnOnce(&mut Vec<u8>)) -> usize {
     let room = out.len();
     out.resize(room + HEADER, 0);
@@ -101,21 +101,20 @@ pub fn encode(out: &mut Vec<u8>, opcode: Opcode, mask: [u8; 4], write: impl FnOn
     begin
 }
 
-/// Finds frames in what a server sends, however the network tore it up. Holds memory only for a frame or a message
-/// that is not whole yet.
+/// Decodes the frames in a server's bytes, which may be split anywhere. It allocates only for incomplete frames and messages.
 #[derive(Debug, Default)]
 pub struct Decoder {
-    /// The beginning of a frame whose rest has not come.
+    /// The start of a frame whose rest has not arrived.
     torn: Vec<u8>,
-    /// The fragments of a message whose last has not come.
+    /// The fragments of a message whose last one has not arrived.
     message: Option<(Opcode, Vec<u8>)>,
 }
 
 impl Decoder {
-    /// Takes the bytes of one read and calls `on_frame` with every message and control frame that is now whole.
+    /// Decodes the bytes of one read, and calls `on_frame` with each message and control frame that is complete.
     ///
     /// # Errors
-    /// [`FrameError`] if the server broke the protocol; the connection is of no more use.
+    /// If the server violated the protocol. The connection cannot be used any more.
     pub fn feed(&mut self, bytes: &[u8], mut on_frame: impl FnMut(Frame<'_>)) -> Result<(), FrameError> {
         if self.torn.is_empty() {
             let used = self.take_frames(bytes, &mut on_frame)?;
@@ -175,18 +174,18 @@ impl Decoder {
     }
 }
 
-/// A frame as it is on the wire.
+/// A frame on the wire.
 struct Raw<'a> {
-    /// `None` for a continuation.
+    /// `None` for a continuation frame.
     opcode: Option<Opcode>,
     last: bool,
     payload: &'a [u8],
-    /// Header and payload.
+    /// The length of header and payload.
     size: usize,
 }
 
 impl<'a> Raw<'a> {
-    /// The frame at the beginning of `bytes`; `None` if it is not all there.
+    /// The frame at the start of `bytes`; `None` if it is incomplete.
     fn parse(bytes: &'a [u8]) -> Result<Option<Self>, FrameError> {
         let &[first, second, ..] = bytes else { return Ok(None) };
         if first & 0x70 != 0 {
@@ -225,7 +224,7 @@ impl<'a> Raw<'a> {
     }
 }
 
-/// XORs `bytes` with the mask (RFC 6455 §5.3), eight at a time.
+/// XORs `bytes` with the mask (RFC 6455 §5.3), eight bytes at a time.
 fn apply_mask(bytes: &mut [u8], mask: [u8; 4]) {
     let [a, b, c, d] = mask;
     let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
@@ -246,7 +245,7 @@ mod tests {
 
     use super::*;
 
-    /// What a server would send: the same frame without a mask.
+    /// A server's frame, which has no mask.
     fn from_server(opcode: u8, last: bool, payload: &[u8]) -> Vec<u8> {
         let mut out = vec![u8::from(last) << 7 | opcode];
         match payload.len() {
@@ -291,7 +290,7 @@ mod tests {
         }
 
         #[test]
-        fn frames_are_found_however_they_are_torn(
+        fn frames_are_decoded_wherever_they_are_split(
             payloads in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 1..8),
             cuts in prop::collection::vec(1usize..400, 1..30),
         ) {
@@ -320,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn fragments_are_put_together_around_a_ping() {
+    fn fragments_are_joined_around_a_ping() {
         let wire =
             [from_server(2, false, b"one "), from_server(9, true, b"?"), from_server(0, true, b"message")]
                 .concat();
@@ -329,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_server_must_not_send_is_an_error() {
+    fn frames_that_a_server_must_not_send_are_errors() {
         for (wire, error) in [
             (vec![0x82, 0x80, 0, 0, 0, 0], FrameError::Masked),
             (vec![0xC2, 0], FrameError::Reserved),

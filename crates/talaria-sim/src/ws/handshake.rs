@@ -1,4 +1,4 @@
-//! The opening handshake (RFC 6455 §4.1), from the client's side.
+//! The client's side of the opening handshake (RFC 6455 §4.1).
 
 use std::io::Write;
 
@@ -7,20 +7,20 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::random::Random;
 
-/// What RFC 6455 §1.3 has servers append to the key.
+/// The text that a server appends to the key (RFC 6455 §1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// The longest answer head taken, in bytes.
+/// The longest head of a response that is accepted, in bytes.
 const LONGEST_HEAD: usize = 16 * 1024;
 
-/// A handshake's request.
+/// The request of a handshake.
 #[derive(Debug)]
 pub struct Request {
     key: String,
 }
 
 impl Request {
-    /// A request with a fresh key (RFC 6455 §4.1.7).
+    /// A request with a random key (RFC 6455 §4.1, item 7).
     #[must_use]
     pub fn new(random: &mut Random) -> Self {
         let mut key = [0; 16];
@@ -29,7 +29,7 @@ impl Request {
         Self { key: STANDARD.encode(key) }
     }
 
-    /// The request's bytes for `path` at `host`, with these further headers.
+    /// The bytes of the request for `path` at `host`, with further headers.
     #[must_use]
     pub fn to_bytes<'a>(
         &self,
@@ -44,17 +44,17 @@ impl Request {
         )
         .into_bytes();
         for (name, value) in headers {
-            // a Vec takes all that is written to it
+            // Writing to a Vec cannot fail.
             let _ = write!(out, "{name}: {value}\r\n");
         }
         out.extend_from_slice(b"\r\n");
         out
     }
 
-    /// Looks at what has come of the answer so far.
+    /// Checks the bytes of the response that have arrived so far.
     ///
     /// # Errors
-    /// [`HandshakeError`] if the server refuses, or answers something else than a WebSocket server would.
+    /// If the server rejects the handshake, or the response is not one of a WebSocket server.
     pub fn check(&self, bytes: &[u8]) -> Result<Answer, HandshakeError> {
         let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else {
             return if bytes.len() > LONGEST_HEAD {
@@ -83,32 +83,32 @@ impl Request {
     }
 }
 
-/// How far an answer has come.
+/// The state of a server's response.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// Its head is not all there.
+    /// The head has not arrived completely.
     Incomplete,
-    /// The server agrees. Frames may follow right after the head.
+    /// The server accepts the handshake. Frames may follow directly after the head.
     Accepted {
-        /// The head's length in bytes.
+        /// The length of the head in bytes.
         head: usize,
     },
 }
 
-/// Why there is no WebSocket.
+/// Why a handshake failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum HandshakeError {
-    /// The server answered, but not 101.
+    /// The server answered with another status than 101.
     #[error("the gateway refused the device with status {status}")]
     Refused {
-        /// The answer's status.
+        /// The status.
         status: u16,
     },
-    /// Not HTTP/1.1, not text, or endless.
+    /// The response is not HTTP/1.1, not UTF-8, or its head is too long.
     #[error("the gateway's answer is not an HTTP/1.1 response")]
     Garbled,
-    /// RFC 6455 §4.2.2.
-    #[error("the gateway's Sec-WebSocket-Accept does not fit the key")]
+    /// `Sec-WebSocket-Accept` is missing or does not belong to the key (RFC 6455 §4.2.2).
+    #[error("the gateway's Sec-WebSocket-Accept does not match the key")]
     WrongAccept,
 }
 
@@ -133,24 +133,24 @@ mod tests {
     }
 
     #[test]
-    fn the_example_of_the_rfc_is_accepted_and_what_follows_is_left_alone() {
+    fn the_example_of_the_rfc_is_accepted_up_to_the_end_of_its_head() {
         let head = format!("HTTP/1.1 101 Switching Protocols\r\nsec-websocket-accept:{ACCEPT}\r\n\r\n");
         assert_eq!(check(&format!("{head}\u{2}frame")), Ok(Answer::Accepted { head: head.len() }));
     }
 
     #[test]
-    fn an_answer_that_is_not_all_there_is_incomplete() {
+    fn a_response_without_the_end_of_its_head_is_incomplete() {
         assert_eq!(check("HTTP/1.1 101 Switching Protocols\r\nX: y\r\n"), Ok(Answer::Incomplete));
     }
 
     #[test]
-    fn a_refusal_tells_its_status() {
+    fn another_status_is_an_error_with_that_status() {
         let answer = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n";
         assert_eq!(check(answer), Err(HandshakeError::Refused { status: 403 }));
     }
 
     #[test]
-    fn anything_else_is_an_error() {
+    fn other_responses_are_errors() {
         assert_eq!(check("SSH-2.0-OpenSSH\r\n\r\n"), Err(HandshakeError::Garbled));
         assert_eq!(check(&"x".repeat(LONGEST_HEAD + 1)), Err(HandshakeError::Garbled));
         assert_eq!(

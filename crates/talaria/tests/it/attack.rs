@@ -36,11 +36,11 @@ async fn drill(further: &[&str]) -> Report {
 fn endures(report: &Report) {
     assert_eq!((report.lost_devices, report.lost_events, report.exit_code), (0, 0, Some(0)), "{report}");
     assert!(report.memory.peak > 0 && report.memory.growth() <= report.memory.allowed, "{report}");
-    for deeds in &report.deeds {
-        let done = deeds.done;
+    for result in &report.kinds {
+        let done = result.done;
         assert!(done.attempts >= 2 && done.unreachable == 0, "{report}");
-        assert!(done.endured == 0 || deeds.kind == Kind::ReconnectStorm, "{report}");
-        assert!(deeds.is_counted(), "{report}");
+        assert!(done.endured == 0 || result.kind == Kind::ReconnectStorm, "{report}");
+        assert!(result.is_counted(), "{report}");
     }
     each_cut_is_counted(report);
 }
@@ -48,8 +48,8 @@ fn endures(report: &Report) {
 /// Every connection that an attacker saw cut is in the gateway's counters.
 fn each_cut_is_counted(report: &Report) {
     for kind in [Kind::UnmaskedFlood, Kind::SlowHeader, Kind::SlowBody] {
-        let Some(deeds) = report.deeds.iter().find(|deeds| deeds.kind == kind) else { continue };
-        let counted: u64 = deeds.counted.iter().map(|counted| counted.count).sum();
-        assert!(counted >= deeds.done.cut + deeds.done.refused, "{kind:?}: {report}");
+        let Some(result) = report.kinds.iter().find(|result| result.kind == kind) else { continue };
+        let counted: u64 = result.counted.iter().map(|counted| counted.count).sum();
+        assert!(counted >= result.done.cut + result.done.refused, "{kind:?}: {report}");
     }
 }

@@ -1,4 +1,4 @@
-//! The event receiver, seen from a gateway.
+//! The event receiver, with requests as a gateway sends them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use wrp::MessageRef;
 
 #[tokio::test]
-async fn events_are_answered_as_told_and_counted() {
+async fn events_are_counted_and_answered_with_the_status_that_was_set() {
     let tally = Arc::new(Tally::default());
     let receiver = Receiver::bind("127.0.0.1:0".parse().unwrap(), Arc::clone(&tally) as _).await.unwrap();
     let stream = TcpStream::connect(receiver.address()).await.unwrap();

@@ -1,4 +1,5 @@
-//! The least of a gateway: devices by WebSocket, their events by HTTP to one receiver, acks, requests.
+//! A minimal gateway that can lose or repeat events and leave out acknowledgements: devices connect by WebSocket, events go by
+//! HTTP to one receiver, requests come through an API.
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -18,22 +19,22 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_tungstenite::accept_hdr_async;
 use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::tungstenite::handshake::server::{
-    ErrorResponse, Request as Hello, Response as Welcome,
+    ErrorResponse, Request as Upgrade, Response as Upgraded,
 };
 use wrp::MessageRef;
 
-/// Events passed on faultlessly before the faults begin: the benchmark's warm-up.
+/// Events before the first fault. The benchmark's warm-up is shorter.
 const FAULTLESS: u64 = 100;
 
-pub(crate) struct StandIn {
+pub(crate) struct TestGateway {
     device: SocketAddr,
     api: SocketAddr,
-    /// Where it sends events, and nobody listens yet.
+    /// The address to which it sends events. It is free: the test starts the receiver.
     pub(crate) receiver: SocketAddr,
     pub(crate) faults: Arc<Faults>,
 }
 
-/// How many events are yet to be treated badly, each in one way.
+/// The number of events that are still to be lost, repeated or not acknowledged.
 #[derive(Default)]
 pub(crate) struct Faults {
     events: AtomicU64,
@@ -46,10 +47,11 @@ struct State {
     receiver: SocketAddr,
     faults: Arc<Faults>,
     devices: Mutex<HashMap<String, mpsc::UnboundedSender<Vec<u8>>>>,
-    waiting: Mutex<HashMap<String, oneshot::Sender<Vec<u8>>>>,
+    /// Requests without a response, by their transaction_uuid.
+    requests: Mutex<HashMap<String, oneshot::Sender<Vec<u8>>>>,
 }
 
-impl StandIn {
+impl TestGateway {
     pub(crate) async fn start() -> Self {
         let listen = async || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let (device, api, receiver) = (listen().await, listen().await, listen().await.local_addr().unwrap());
@@ -58,15 +60,15 @@ impl StandIn {
             receiver,
             faults: Arc::clone(&faults),
             devices: Mutex::default(),
-            waiting: Mutex::default(),
+            requests: Mutex::default(),
         });
-        let stand_in =
+        let gateway =
             Self { device: device.local_addr().unwrap(), api: api.local_addr().unwrap(), receiver, faults };
         tokio::spawn(accept(device, Arc::clone(&state), |stream, state| {
             tokio::spawn(serve_device(stream, state))
         }));
         tokio::spawn(accept(api, state, |stream, state| tokio::spawn(serve_api(stream, state))));
-        stand_in
+        gateway
     }
 
     pub(crate) fn device_url(&self) -> String {
@@ -79,8 +81,8 @@ impl StandIn {
 }
 
 impl Faults {
-    /// Whether the fault counted down by `left` befalls the event of this number.
-    fn strikes(number: u64, left: &AtomicU64) -> bool {
+    /// Whether the event with this number has the fault of which `left` are to come.
+    fn applies(number: u64, left: &AtomicU64) -> bool {
         number >= FAULTLESS
             && left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok()
     }
@@ -95,11 +97,11 @@ async fn accept<T>(listener: TcpListener, state: Arc<State>, serve: impl Fn(TcpS
 #[expect(clippy::result_large_err, reason = "the callback's type is tungstenite's")]
 async fn serve_device(stream: TcpStream, state: Arc<State>) {
     let mut id = String::new();
-    let look = |hello: &Hello, welcome: Welcome| -> Result<Welcome, ErrorResponse> {
-        id = hello.headers()["x-webpa-device-name"].to_str().unwrap().to_owned();
-        Ok(welcome)
+    let read_name = |request: &Upgrade, response: Upgraded| -> Result<Upgraded, ErrorResponse> {
+        id = request.headers()["x-webpa-device-name"].to_str().unwrap().to_owned();
+        Ok(response)
     };
-    let Ok(mut socket) = accept_hdr_async(stream, look).await else { return };
+    let Ok(mut socket) = accept_hdr_async(stream, read_name).await else { return };
     let (sender, mut outbox) = mpsc::unbounded_channel();
     state.devices.lock().insert(id.clone(), sender.clone());
     post(state.receiver, &status_event(&id, "online")).await;
@@ -120,20 +122,20 @@ async fn serve_device(stream: TcpStream, state: Arc<State>) {
 async fn on_message(state: &State, outbox: &mpsc::UnboundedSender<Vec<u8>>, bytes: &[u8]) {
     let message = MessageRef::decode_v3(bytes).unwrap();
     if message.is_transaction_part() {
-        if let Some(caller) = state.waiting.lock().remove(&message.transaction_uuid.to_string()) {
+        if let Some(caller) = state.requests.lock().remove(&message.transaction_uuid.to_string()) {
             let _ = caller.send(bytes.to_vec());
         }
         return;
     }
     let faults = &state.faults;
     let number = faults.events.fetch_add(1, Ordering::Relaxed);
-    if !Faults::strikes(number, &faults.lose) {
-        let times = if Faults::strikes(number, &faults.repeat) { 2 } else { 1 };
+    if !Faults::applies(number, &faults.lose) {
+        let times = if Faults::applies(number, &faults.repeat) { 2 } else { 1 };
         for _ in 0..times {
             post(state.receiver, bytes).await;
         }
     }
-    if message.wants_ack() && !Faults::strikes(number, &faults.leave_unacked) {
+    if message.wants_ack() && !Faults::applies(number, &faults.leave_unacked) {
         let ack = MessageRef { rdr: Some(0), dest: message.source, payload: None, ..message };
         let mut out = vec![];
         ack.encode_v3(&mut out);
@@ -160,12 +162,12 @@ async fn serve_api(stream: TcpStream, state: Arc<State>) {
         let state = Arc::clone(&state);
         async move {
             let body = request.into_body().collect().await?.to_bytes();
-            let question = MessageRef::decode_v3(&body).unwrap();
-            let (sender, answer) = oneshot::channel();
-            state.waiting.lock().insert(question.transaction_uuid.to_string(), sender);
-            let id = question.dest.to_string().split('/').next().unwrap_or_default().to_owned();
+            let message = MessageRef::decode_v3(&body).unwrap();
+            let (sender, response) = oneshot::channel();
+            state.requests.lock().insert(message.transaction_uuid.to_string(), sender);
+            let id = message.dest.to_string().split('/').next().unwrap_or_default().to_owned();
             let _ = state.devices.lock()[&id].send(body.to_vec());
-            Ok::<_, hyper::Error>(Response::new(Full::new(Bytes::from(answer.await.unwrap_or_default()))))
+            Ok::<_, hyper::Error>(Response::new(Full::new(Bytes::from(response.await.unwrap_or_default()))))
         }
     });
     let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;

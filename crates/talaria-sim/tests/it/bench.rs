@@ -1,14 +1,11 @@
-//! The benchmark against a small stand-in for a gateway, whose faults are known.
-
-#![expect(clippy::unwrap_used, reason = "helpers of tests may fail them")]
-
-mod stand_in;
+//! The benchmark finds exactly the losses and duplicates that a test gateway causes.
 
 use std::sync::atomic::Ordering;
 
 use clap::Parser;
-use stand_in::StandIn;
 use talaria_sim::bench::{self, BenchError, Options, Report};
+
+use crate::support::test_gateway::TestGateway;
 
 #[derive(Parser)]
 struct Command {
@@ -16,15 +13,15 @@ struct Command {
     options: Options,
 }
 
-fn options(gateway: &StandIn, further: &[&str]) -> Options {
-    let (device, api, pid) = (gateway.device_url(), gateway.api_url(), std::process::id().to_string());
+fn options(gateway: &TestGateway, device: &str, further: &[&str]) -> Options {
+    let (api, pid) = (gateway.api_url(), std::process::id().to_string());
     let receiver = gateway.receiver.to_string();
-    let own = ["bench", "--device", &device, "--api", &api, "--pid", &pid, "--receiver-listen", &receiver];
+    let own = ["bench", "--device", device, "--api", &api, "--pid", &pid, "--receiver-listen", &receiver];
     Command::try_parse_from(own.iter().chain(further)).unwrap().options
 }
 
-async fn bench(gateway: &StandIn) -> Report {
-    let few = [
+async fn bench(gateway: &TestGateway) -> Report {
+    let small = [
         "--devices",
         "20",
         "--events",
@@ -38,12 +35,12 @@ async fn bench(gateway: &StandIn) -> Report {
         "--settle",
         "0",
     ];
-    bench::run(&options(gateway, &few)).await.unwrap()
+    bench::run(&options(gateway, &gateway.device_url(), &small)).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_faultless_gateway_is_found_clean() {
-    let report = bench(&StandIn::start().await).await;
+async fn the_report_of_a_gateway_without_faults_is_clean() {
+    let report = bench(&TestGateway::start().await).await;
     assert!(report.is_clean(), "{report}");
     assert_eq!((report.connect.devices, report.connect.online_http), (18, Some(20)));
     assert_eq!((report.events.sent, report.events.http.as_ref().unwrap().received), (300, 300));
@@ -55,8 +52,8 @@ async fn a_faultless_gateway_is_found_clean() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_gateway_loses_or_repeats_is_counted_exactly() {
-    let gateway = StandIn::start().await;
+async fn losses_duplicates_and_missing_acks_are_counted_exactly() {
+    let gateway = TestGateway::start().await;
     gateway.faults.lose.store(7, Ordering::Relaxed);
     gateway.faults.repeat.store(3, Ordering::Relaxed);
     gateway.faults.leave_unacked.store(5, Ordering::Relaxed);
@@ -68,9 +65,8 @@ async fn what_a_gateway_loses_or_repeats_is_counted_exactly() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_any_device_there_is_nothing_to_find() {
-    let gateway = StandIn::start().await;
-    let options = Options { device: Some("ws://127.0.0.1:1/".parse().unwrap()), ..options(&gateway, &[]) };
-    let error = bench::run(&options).await.unwrap_err();
+async fn a_benchmark_in_which_no_device_connects_is_an_error() {
+    let gateway = TestGateway::start().await;
+    let error = bench::run(&options(&gateway, "ws://127.0.0.1:1/", &[])).await.unwrap_err();
     assert!(matches!(&error, BenchError::NoDevices(Some(_))), "{error}");
 }

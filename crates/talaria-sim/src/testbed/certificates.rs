@@ -1,4 +1,5 @@
-//! Certificates for a gateway of our own: an authority that lasts as long as the run, and a server's certificate of it.
+//! Certificates for a gateway that is started here: an authority, and a server's certificate that it signed. They are used for
+//! one run only.
 
 use std::fs;
 use std::io;
@@ -7,20 +8,19 @@ use std::path::{Path, PathBuf};
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
-/// The files, PEM.
+/// The paths of the certificates, in PEM.
 #[derive(Debug, Clone)]
-pub(crate) struct Certificates {
-    /// The authority's certificate.
-    pub(crate) authority: PathBuf,
+pub(super) struct Certificates {
+    pub(super) authority: PathBuf,
     /// The server's certificate.
-    pub(crate) certificate: PathBuf,
+    pub(super) certificate: PathBuf,
     /// The server's private key.
-    pub(crate) key: PathBuf,
+    pub(super) key: PathBuf,
 }
 
 impl Certificates {
-    /// Makes them in `folder`, for a server at `address`.
-    pub(crate) fn create(folder: &Path, address: IpAddr) -> io::Result<Self> {
+    /// Writes the files into `folder`, for a server at `address`.
+    pub(super) fn create(folder: &Path, address: IpAddr) -> io::Result<Self> {
         let files = Self {
             authority: folder.join("ca.pem"),
             certificate: folder.join("server.pem"),

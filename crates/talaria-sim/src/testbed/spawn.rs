@@ -1,4 +1,4 @@
-//! A gateway of our own: started on free ports with the least configuration, and stopped.
+//! A gateway that is started here: on free ports, with a minimal configuration, and stopped at the end.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -16,124 +16,124 @@ use super::certificates::Certificates;
 use crate::process::Process;
 use crate::run::RunId;
 
-/// How long it may take to listen.
-const UP_WITHIN: Duration = Duration::from_secs(30);
+/// The time limit for the gateway to listen.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long it may take to end once asked to: it may drain for a while.
-const DOWN_WITHIN: Duration = Duration::from_secs(60);
+/// The time limit for the gateway to end after SIGTERM. It drains its sinks first.
+const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How often to look.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// The interval of the checks whether it listens or has ended.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Tokens are looked at, and there is no key that could be good: nobody listens on port 1.
+/// Makes the gateway check tokens without having a valid key: no server listens on port 1.
 const NO_KEYS: &str = "jwtValidator: {Config: {Resolve: {Template: \"http://127.0.0.1:1/{keyID}\"}}}\n";
 
-/// How much of its log an error shows, in bytes.
+/// The length of the end of the gateway's log that an error shows, in bytes.
 const LOG_SHOWN: usize = 4000;
 
-/// A gateway that runs. Killed, and its directory removed, when this is dropped.
+/// A running gateway. On drop it is killed and its directory is removed.
 #[derive(Debug)]
-pub(crate) struct Spawned {
+pub(crate) struct SpawnedGateway {
     child: Child,
-    directory: Directory,
+    directory: TemporaryDirectory,
     primary: SocketAddr,
     metric: SocketAddr,
     certificates: Option<Certificates>,
 }
 
-/// Limits of the gateway's that are to be tighter than its own defaults, so that a short run meets them.
+/// Limits of the gateway that are lower than its defaults, so that a short run reaches them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
-    /// How long a request's header and body may take.
-    pub(crate) patience: Duration,
+    /// The time for the header and for the body of a request.
+    pub(crate) request_timeout: Duration,
     /// The longest message of a device, in bytes.
     pub(crate) message: usize,
-    /// What the unfinished messages of all devices together may take, in bytes.
+    /// The unfinished messages of all devices together, in bytes.
     pub(crate) unfinished: usize,
 }
 
-/// What the gateway is configured with.
+/// What the configuration of the gateway depends on.
 #[derive(Debug)]
-pub(crate) struct Surroundings<'a> {
-    /// The URL that events go to.
-    pub(crate) receiver: &'a str,
-    /// Kafka's bootstrap servers.
-    pub(crate) brokers: &'a str,
-    /// The topic that everything goes to.
-    pub(crate) topic: &'a str,
+pub(super) struct GatewayConfig<'a> {
+    /// The URL to send events to.
+    pub(super) receiver: &'a str,
+    /// The bootstrap servers of Kafka.
+    pub(super) brokers: &'a str,
+    /// The topic of all events.
+    pub(super) topic: &'a str,
     /// `user:password` of the API.
-    pub(crate) auth: &'a str,
-    /// Whether its primary server speaks TLS, with certificates that are made for it.
-    pub(crate) tls: bool,
-    /// None: the gateway's own.
-    pub(crate) limits: Option<Limits>,
+    pub(super) auth: &'a str,
+    /// Whether the primary server uses TLS, with certificates that are made for it.
+    pub(super) tls: bool,
+    /// `None` for the gateway's defaults.
+    pub(super) limits: Option<Limits>,
 }
 
-/// Why the gateway does not run.
+/// Why a gateway did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum SpawnError {
-    /// No ports, no directory, no program.
+    /// The program, its directory or a free port could not be had.
     #[error("cannot start {path}: {source}", path = .path.display())]
     Io {
         /// The program.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// It started and ended.
-    #[error("{path} ended at once with {status}; it said:\n{log}", path = .path.display())]
+    /// The program ended before it listened.
+    #[error("{path} ended with {status} before it listened; the end of its log:\n{log}", path = .path.display())]
     Ended {
         /// The program.
         path: PathBuf,
-        /// How it ended.
+        /// Its exit status.
         status: ExitStatus,
-        /// The end of what it wrote.
+        /// The end of its log.
         log: String,
     },
-    /// It runs, and nobody listens.
-    #[error("{path} does not listen at {address} after {UP_WITHIN:?}; it said:\n{log}", path = .path.display())]
-    Deaf {
+    /// The program runs but does not listen.
+    #[error(
+        "{path} does not listen at {address} after {START_TIMEOUT:?}; the end of its log:\n{log}",
+        path = .path.display()
+    )]
+    NotListening {
         /// The program.
         path: PathBuf,
-        /// Where it was told to listen.
+        /// The configured address of its primary server.
         address: SocketAddr,
-        /// The end of what it wrote.
+        /// The end of its log.
         log: String,
     },
 }
 
-impl Spawned {
-    /// Starts the gateway at `path` and waits until it listens.
+impl SpawnedGateway {
+    /// Starts the program at `path` and waits until it listens.
     ///
     /// # Errors
-    /// If it does not.
-    pub(crate) async fn start(
+    /// If it does not start, or does not listen within [`START_TIMEOUT`].
+    pub(super) async fn start(
         path: &Path,
         run: RunId,
-        surroundings: &Surroundings<'_>,
+        config: &GatewayConfig<'_>,
     ) -> Result<Self, SpawnError> {
         let io = |source| SpawnError::Io { path: path.to_owned(), source };
         let [primary, health, metric] = free_addresses().map_err(io)?;
-        let directory = Directory::create(run).map_err(io)?;
-        let config = directory.0.join("talaria.yaml");
-        let certificates = surroundings
-            .tls
-            .then(|| Certificates::create(&directory.0, primary.ip()))
-            .transpose()
-            .map_err(io)?;
-        let text = configuration([primary, health, metric], surroundings, certificates.as_ref());
-        fs::write(&config, text).map_err(io)?;
+        let directory = TemporaryDirectory::create(run).map_err(io)?;
+        let config_file = directory.0.join("talaria.yaml");
+        let certificates =
+            config.tls.then(|| Certificates::create(&directory.0, primary.ip())).transpose().map_err(io)?;
+        let text = yaml([primary, health, metric], config, certificates.as_ref());
+        fs::write(&config_file, text).map_err(io)?;
         let log = File::create(directory.log()).map_err(io)?;
         let child = Command::new(path)
             .arg("-f")
-            .arg(&config)
+            .arg(&config_file)
             .stdin(Stdio::null())
             .stdout(log.try_clone().map_err(io)?)
             .stderr(log)
             .spawn()
             .map_err(io)?;
         let mut spawned = Self { child, directory, primary, metric, certificates };
-        let deadline = Instant::now() + UP_WITHIN;
+        let deadline = Instant::now() + START_TIMEOUT;
         while TcpStream::connect(primary).await.is_err() {
             if let Some(status) = spawned.child.try_wait().map_err(io)? {
                 return Err(SpawnError::Ended {
@@ -144,85 +144,82 @@ impl Spawned {
             }
             if Instant::now() > deadline {
                 let log = spawned.directory.end_of_log();
-                return Err(SpawnError::Deaf { path: path.to_owned(), address: primary, log });
+                return Err(SpawnError::NotListening { path: path.to_owned(), address: primary, log });
             }
-            sleep(LOOK_EVERY).await;
+            sleep(POLL_INTERVAL).await;
         }
         Ok(spawned)
     }
 
-    /// Where it listens for devices and for the API's callers.
-    #[must_use]
-    pub(crate) fn primary(&self) -> SocketAddr {
+    /// The address of the primary server: devices and the API.
+    pub(super) fn primary(&self) -> SocketAddr {
         self.primary
     }
 
-    /// Where it tells its metrics.
-    #[must_use]
+    /// The address of the metrics server.
     pub(crate) fn metric(&self) -> SocketAddr {
         self.metric
     }
 
-    /// The authority of its certificate, if it speaks TLS.
-    pub(crate) fn authority(&self) -> Option<&Path> {
+    /// The file of the authority that signed the server's certificate; `None` without TLS.
+    pub(super) fn authority(&self) -> Option<&Path> {
         self.certificates.as_ref().map(|certificates| &*certificates.authority)
     }
 
-    /// Its process.
-    #[must_use]
-    pub(crate) fn process(&self) -> Process {
+    pub(super) fn process(&self) -> Process {
         Process::new(self.child.id())
     }
 
-    /// Asks it to end (SIGTERM) and waits until it has. `None`: it has not for a minute, and was killed.
+    /// Sends SIGTERM and waits until the process has ended. Returns `None` if it has not within [`STOP_TIMEOUT`]; it is killed
+    /// then.
     ///
     /// # Errors
-    /// If the system does not let us.
-    pub(crate) async fn stop(mut self) -> io::Result<Option<ExitStatus>> {
+    /// If the signal cannot be sent or the status cannot be read.
+    pub(super) async fn stop(mut self) -> io::Result<Option<ExitStatus>> {
         if let Some(status) = self.child.try_wait()? {
             return Ok(Some(status));
         }
         self.process().terminate()?;
-        let deadline = Instant::now() + DOWN_WITHIN;
+        let deadline = Instant::now() + STOP_TIMEOUT;
         while Instant::now() < deadline {
             if let Some(status) = self.child.try_wait()? {
                 return Ok(Some(status));
             }
-            sleep(LOOK_EVERY).await;
+            sleep(POLL_INTERVAL).await;
         }
         Ok(None)
     }
 }
 
-impl Drop for Spawned {
+impl Drop for SpawnedGateway {
     fn drop(&mut self) {
-        // it may have ended by itself; nothing is to be done about a failure here
+        // Both fail if the process has already ended, which is as good.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Addresses that were free a moment ago.
+/// Three different addresses with ports that are free now.
 fn free_addresses() -> io::Result<[SocketAddr; 3]> {
-    let ask = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-    // all held at once, so that they differ
-    let held = [ask()?, ask()?, ask()?];
-    Ok([held[0].local_addr()?, held[1].local_addr()?, held[2].local_addr()?])
+    let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    // All are bound at the same time, so that they differ.
+    let listeners = [bind()?, bind()?, bind()?];
+    Ok([listeners[0].local_addr()?, listeners[1].local_addr()?, listeners[2].local_addr()?])
 }
 
-/// The least that a gateway needs to be told. Texts are JSON strings, which YAML takes.
-fn configuration(
+/// A minimal configuration. Texts are quoted as JSON strings, which are also YAML.
+fn yaml(
     [primary, health, metric]: [SocketAddr; 3],
-    surroundings: &Surroundings<'_>,
+    config: &GatewayConfig<'_>,
     certificates: Option<&Certificates>,
 ) -> String {
-    let Surroundings { receiver, brokers, topic, auth, limits, .. } = surroundings;
+    let GatewayConfig { receiver, brokers, topic, auth, limits, .. } = config;
     let quote = |text: &str| serde_json::Value::from(text).to_string();
     let brokers: Vec<_> = brokers.split(',').map(quote).collect();
     let (mut server, mut manager, mut keys) = (String::new(), String::new(), "");
-    if let Some(Limits { patience, message, unfinished }) = limits {
-        let patience = patience.as_millis();
-        server = format!(", readHeaderTimeout: {patience}ms, readTimeout: {patience}ms");
+    if let Some(Limits { request_timeout, message, unfinished }) = limits {
+        let millis = request_timeout.as_millis();
+        server = format!(", readHeaderTimeout: {millis}ms, readTimeout: {millis}ms");
         manager = format!("manager: {{maxMessageSize: {message}, maxUnfinishedBytes: {unfinished}}}, ");
         keys = NO_KEYS;
     }
@@ -245,11 +242,11 @@ fn configuration(
     )
 }
 
-/// A directory that goes when this is dropped.
+/// A directory that is removed on drop.
 #[derive(Debug)]
-struct Directory(PathBuf);
+struct TemporaryDirectory(PathBuf);
 
-impl Directory {
+impl TemporaryDirectory {
     fn create(run: RunId) -> io::Result<Self> {
         let path = std::env::temp_dir().join(format!("talaria-sim-{run}-{}", std::process::id()));
         fs::create_dir(&path)?;
@@ -266,10 +263,10 @@ impl Directory {
     }
 }
 
-impl Drop for Directory {
+impl Drop for TemporaryDirectory {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_dir_all(&self.0) {
-            // worth a word, no more: it is in the system's place for such files
+            // A remark is enough: the directory is in the system's place for temporary files.
             let _ = writeln!(io::stderr(), "cannot remove {}: {error}", self.0.display());
         }
     }
@@ -280,9 +277,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_configuration_quotes_what_it_is_given() {
+    fn texts_in_the_configuration_are_quoted() {
         let address = "127.0.0.1:1".parse().unwrap();
-        let surroundings = Surroundings {
+        let config = GatewayConfig {
             receiver: "http://h/\"",
             brokers: "a:1,b:2",
             topic: "t: x",
@@ -290,7 +287,7 @@ mod tests {
             tls: false,
             limits: None,
         };
-        let yaml = configuration([address; 3], &surroundings, None);
+        let yaml = yaml([address; 3], &config, None);
         for part in [
             r#"default: "http://h/\"""#,
             r#"["a:1", "b:2"]"#,
@@ -303,11 +300,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_program_that_ends_at_once_is_an_error_that_shows_its_log() {
-        let surroundings =
-            Surroundings { receiver: "", brokers: "", topic: "", auth: "", tls: false, limits: None };
-        let error = Spawned::start(Path::new("/bin/ls"), RunId::random(), &surroundings).await.unwrap_err();
+        let config =
+            GatewayConfig { receiver: "", brokers: "", topic: "", auth: "", tls: false, limits: None };
+        let error = SpawnedGateway::start(Path::new("/bin/ls"), RunId::random(), &config).await.unwrap_err();
         assert!(matches!(&error, SpawnError::Ended { .. }), "{error}");
-        let error = Spawned::start(Path::new("/no/such"), RunId::random(), &surroundings).await.unwrap_err();
+        let error = SpawnedGateway::start(Path::new("/no/such"), RunId::random(), &config).await.unwrap_err();
         assert!(matches!(error, SpawnError::Io { .. }), "{error}");
     }
 }
