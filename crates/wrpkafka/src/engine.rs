@@ -181,7 +181,7 @@ impl Engine {
         let records_wait = match result {
             Ok(()) => {
                 let records_wait = self.backlog.free(bytes);
-                self.finish(context, Ok(()));
+                self.finish(*context, Ok(()));
                 records_wait
             }
             Err(DeliveryError::Final(error)) => {
@@ -189,7 +189,7 @@ impl Engine {
                 if error.dead_letter_reason().is_some() {
                     self.send_dead_letter(record(Arc::clone(&context.target)).as_ref(), &context, &error);
                 }
-                self.finish(context, Err(error));
+                self.finish(*context, Err(error));
                 records_wait
             }
             Err(DeliveryError::Transient(error)) => self.send_again(context, record, error),
@@ -231,7 +231,7 @@ impl Engine {
             }
         };
         let records_wait = self.backlog.free(bytes);
-        self.finish(context, Err(error));
+        self.finish(*context, Err(error));
         records_wait
     }
 
@@ -249,7 +249,7 @@ impl Engine {
             return;
         }
         for waiting in self.backlog.expire(|context| self.is_late(context, now)) {
-            self.finish(waiting.context, Err(PublishError::Timeout));
+            self.finish(*waiting.context, Err(PublishError::Timeout));
         }
     }
 
@@ -269,7 +269,7 @@ impl Engine {
         let (waited, client) = self.backlog.close();
         let count = waited.len() as u64;
         for waiting in waited {
-            self.finish(waiting.context, Err(PublishError::Stopped));
+            self.finish(*waiting.context, Err(PublishError::Stopped));
         }
         (count, client)
     }
@@ -278,12 +278,12 @@ impl Engine {
     fn fail(&self, failed: Vec<Failed>) {
         for (Waiting { record, context }, error) in failed {
             self.send_dead_letter(record.as_ref(), &context, &error);
-            self.finish(context, Err(error));
+            self.finish(*context, Err(error));
         }
     }
 
-    fn finish(&self, context: Box<DeliveryContext>, result: Result<(), PublishError>) {
-        self.completion.record(*context, result, FailedIn::Delivery);
+    fn finish(&self, context: DeliveryContext, result: Result<(), PublishError>) {
+        self.completion.record(context, result, FailedIn::Delivery);
     }
 
     /// Sends a dead letter for a record, if its error is one that lasts. The record's own result is not changed by that.
@@ -301,7 +301,7 @@ impl Engine {
         let letter = DeadLetter::new(&original, error, reason, limit);
         let context = DeliveryContext::dead_letter(Arc::clone(target), context, reason, Instant::now());
         if let Err(DispatchError { context, error }) = self.dispatch(letter.record(target), context) {
-            self.finish(context, Err(error));
+            self.finish(*context, Err(error));
         }
     }
 

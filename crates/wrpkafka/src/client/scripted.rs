@@ -182,7 +182,7 @@ impl Client for Scripted {
         match event {
             Ok(Event::Deliver(count, result)) => self.complete(count, &result),
             Ok(Event::ConnectionFailure(failure)) => {
-                self.reports.on_connection_failure(failure, "said by a test")
+                self.reports.on_connection_failure(failure, "said by a test");
             }
             Err(_) => {}
         }
