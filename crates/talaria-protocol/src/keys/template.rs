@@ -30,11 +30,12 @@ impl std::str::FromStr for Template {
             return Err(TemplateError);
         }
         let uri: Uri = fixed.parse().map_err(|_| TemplateError)?;
-        let is_http = matches!(uri.scheme_str(), Some("http" | "https"));
+        let scheme = uri.scheme_str().unwrap_or_default();
+        let is_http = matches!(scheme, "http" | "https");
         let authority = uri.authority().ok_or(TemplateError)?;
         // The variable must not choose the host: the sender of a token would.
         let before = text.split(VARIABLE).next().unwrap_or_default();
-        let is_below_host = before.len() >= "http://".len() + authority.as_str().len();
+        let is_below_host = before.len() >= scheme.len() + "://".len() + authority.as_str().len();
         if !is_http || authority.host().is_empty() || !is_below_host || text.contains('#') {
             return Err(TemplateError);
         }
@@ -109,6 +110,8 @@ mod tests {
             "ftp://h/{keyID}",
             "http://{keyID}/x",
             "https://{keyID}.example.com/x",
+            "http://keys.example{keyID}",
+            "https://keys.example{keyID}",
             "http://h/{keyid}",
             "http://h/{+keyID}",
             "http://h/{keyID",
