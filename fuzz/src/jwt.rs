@@ -103,7 +103,9 @@ fn template(text: &str) {
         url.authority().map(|authority| authority.to_string())
     };
     assert_eq!(host("a"), host("@b.example:1/?#\u{e9}%2f"));
-    assert!(!template.to_string().contains(['@', '?']), "a password or a query is shown");
+    let shown = template.to_string();
+    let authority = shown.split("://").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or_default();
+    assert!(!authority.contains('@') && !shown.contains('?'), "a password or a query is shown");
 }
 
 const DAY: std::time::Duration = std::time::Duration::from_secs(86_400);
