@@ -2,7 +2,7 @@
 //! what was sent, and a fleet of devices.
 //!
 //! [`bench`](crate::bench) and [`attack`](crate::attack) both run on a testbed. What they do with it is not known here.
-//! Start at [`Testbed::start`].
+//! Start at `Testbed::start`.
 
 mod api;
 mod certificates;
