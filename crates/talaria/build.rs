@@ -4,7 +4,8 @@
 //! the release script sets them as `BUILD_COMMIT` and `BUILD_TIME`. The names do not begin with `TALARIA_`: cargo
 //! passes its environment on to the programs it runs, and the gateway would read such variables as configuration.
 
-use std::{env, process::Command};
+use std::env;
+use std::process::Command;
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");

@@ -7,11 +7,9 @@
 #[cfg(feature = "demo")]
 mod demo;
 
-use std::{
-    fmt::Write as _,
-    io::{self, Write as _},
-    process::ExitCode,
-};
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 

@@ -30,7 +30,10 @@ pub mod yaml;
 #[cfg(test)]
 mod tests;
 
-use std::{cell::RefCell, env, fmt, path::PathBuf, time::Duration};
+use std::cell::RefCell;
+use std::path::PathBuf;
+use std::time::Duration;
+use std::{env, fmt};
 
 pub use fault::{Fault, Report, Warning};
 pub use print::print;
@@ -141,6 +144,15 @@ pub struct Loaded {
     pub warnings: Vec<Warning>,
     /// Where it was read from; used to read it again.
     pub sources: Sources,
+}
+
+impl Loaded {
+    /// Logs all warnings.
+    pub fn log_warnings(&self) {
+        for warning in &self.warnings {
+            tracing::warn!(%warning, "configuration warning");
+        }
+    }
 }
 
 /// Why a configuration cannot be used.

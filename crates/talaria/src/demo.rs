@@ -49,7 +49,7 @@ fn start(far_ends: FarEnds) -> Result<RunningGateway, GatewayError> {
         // The log is written until the gateway has ended.
         let _logging = logging;
         // Nothing is ever sent: the sender is dropped to stop the gateway.
-        let unfinished = bound.run(async { _ = stopped.await }).await?;
+        let unfinished = Box::pin(bound.run(async { _ = stopped.await })).await?;
         let Unfinished { sessions, http, kafka } = unfinished;
         Ok(Undelivered { sessions, http, kafka })
     });

@@ -2,10 +2,8 @@
 
 use std::process::ExitCode;
 
-use talaria::{
-    cli::{self, Cli, Command},
-    process,
-};
+use talaria::cli::{self, Cli, Command};
+use talaria::process;
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

@@ -5,19 +5,19 @@
 
 mod signals;
 
-use std::{pin::pin, process::ExitCode, time::Duration};
+use std::pin::pin;
+use std::process::ExitCode;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
-use crate::{
-    cli::{EXIT_CONFIG, EXIT_FAILED, complain},
-    config::Loaded,
-    descriptors,
-    gateway::{BuildError, Gateway, StartError},
-    reload::Reload,
-    telemetry::log::Logging,
-};
+use crate::cli::{EXIT_CONFIG, EXIT_FAILED, complain};
+use crate::config::Loaded;
+use crate::descriptors;
+use crate::gateway::{BuildError, Gateway, StartError};
+use crate::reload::Reload;
+use crate::telemetry::log::Logging;
 
 use signals::{Request, Signals};
 
@@ -41,9 +41,7 @@ pub fn run(loaded: Loaded) -> ExitCode {
         Ok(logging) => logging,
         Err(error) => return fail(&error, EXIT_FAILED),
     };
-    for warning in &loaded.warnings {
-        warn!(%warning, "configuration warning");
-    }
+    loaded.log_warnings();
     descriptors::raise_limit();
     let code = match tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("talaria").build() {
         Ok(runtime) => {

@@ -11,7 +11,8 @@
 use tracing::{error, info, warn};
 use wrpkafka::Publisher;
 
-use crate::config::{self, Sources, tree::Node};
+use crate::config::tree::Node;
+use crate::config::{self, Sources};
 
 /// The sections that are applied without a restart.
 const LIVE: [&str; 3] = ["kafka.initialDynamicConfig", "kafka.tls", "kafka.sasl"];
@@ -69,9 +70,7 @@ fn read(sources: &Sources, convey_keys: &[String], publisher: &Publisher) -> Opt
             return None;
         }
     };
-    for warning in &loaded.warnings {
-        warn!(%warning, "configuration warning");
-    }
+    loaded.log_warnings();
     let mut missing = loaded.config.convey_keys;
     missing.retain(|key| !convey_keys.contains(key));
     if !missing.is_empty() {

@@ -27,8 +27,13 @@ pub struct DeviceId(Arc<str>);
 
 /// The text is not a name under which a device can register (WRP v3). Like the reference, it does not say why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("invalid device name")]
+#[error("{}", DeviceNameError::TEXT)]
 pub struct DeviceNameError;
+
+impl DeviceNameError {
+    /// The error's text, which is also a label of the gateway's metrics.
+    pub const TEXT: &str = "invalid device name";
+}
 
 /// Why WRP v5 does not accept a text as a device id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -1,9 +1,8 @@
 //! Reads the section `deviceAccessCheck` (contract §3.9): which messages of the API may reach which devices.
 
-use super::{
-    read::{Section, Setting as _},
-    tree::Value,
-};
+use super::fault::UNKNOWN_KEY;
+use super::read::{Section, Setting as _};
+use super::tree::Value;
 use crate::api::access::{AccessCheck, Check, Field, Mode, Operand, Operator, Path, Side};
 
 /// The keys of a check. The sample does not hold them, because its list of checks is empty.
@@ -39,7 +38,7 @@ fn read_check(section: &Section<'_>, sep: &str) -> Option<Check> {
     {
         // The sample of the Go gateway has `operation`, but the Go gateway reads `op`.
         let meant = if key.eq_ignore_ascii_case("operation") { "; did you mean op?" } else { "" };
-        section.warn(key, format!("is not a known key and is ignored{meant}"));
+        section.warn(key, format!("{UNKNOWN_KEY}{meant}"));
     }
     let text = |key: &str| {
         let mut text = String::new();

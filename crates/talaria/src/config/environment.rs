@@ -4,14 +4,12 @@
 //! set, whether or not the file has it. A list is separated by commas or written as YAML (`[a, b]`); a section is
 //! written as YAML (`{default: http://…}`). An empty variable counts as not set.
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
+use std::sync::Arc;
 
-use super::{
-    fault::Report,
-    known,
-    tree::{Node, Origin, Value},
-    yaml,
-};
+use super::fault::Report;
+use super::tree::{Node, Origin, Value};
+use super::{known, yaml};
 
 /// The beginning of the name of every variable of the gateway.
 pub(super) const PREFIX: &str = "TALARIA_";

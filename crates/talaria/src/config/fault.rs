@@ -2,10 +2,11 @@
 
 use std::fmt;
 
-use super::{
-    secret::{is_secret, masked, masked_message},
-    tree::{Node, Origin, Value},
-};
+use super::secret::{is_secret, masked, masked_message};
+use super::tree::{Node, Origin, Value};
+
+/// The warning about a key that no component reads.
+pub(super) const UNKNOWN_KEY: &str = "is not a known key and is ignored";
 
 /// A problem that keeps the gateway from starting.
 #[derive(Debug, Clone, PartialEq, Eq)]

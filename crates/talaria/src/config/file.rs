@@ -1,10 +1,8 @@
 //! Finds and reads the configuration file (contract §9.1). Its content is parsed in `yaml`.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::{fs, io};
 
 /// The base name of the file if none is given.
 pub const DEFAULT_NAME: &str = "talaria";

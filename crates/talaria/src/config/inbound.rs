@@ -1,14 +1,12 @@
 //! Reads the sections of the API: `inbound` and `deviceAccessCheck` (contract §3.9, §6.1).
 
-use super::{
-    access, jwt,
-    read::{Section, Setting as _},
-    tree::Value,
-};
-use crate::{
-    api,
-    auth::{BasicKeys, capabilities::Capabilities, services::Tokens},
-};
+use super::read::{Section, Setting as _};
+use super::tree::Value;
+use super::{access, jwt};
+use crate::api;
+use crate::auth::BasicKeys;
+use crate::auth::capabilities::Capabilities;
+use crate::auth::services::Tokens;
 
 /// Reads `inbound` and `deviceAccessCheck`.
 pub(super) fn read(root: &Section<'_>) -> api::Config {

@@ -1,14 +1,14 @@
 //! Reads how tokens are checked: `jwtValidator` for devices, `inbound.jwt` for the API (contract §6.2, §6.6).
 
-use std::{str::FromStr as _, time::Duration};
+use std::str::FromStr as _;
+use std::time::Duration;
 
 use talaria_protocol::keys::{MinRsaBits, Template};
 use talaria_protocol::token::Leeway;
 
-use super::{
-    read::{Section, Setting as _},
-    tree::Value,
-};
+use super::fault::UNKNOWN_KEY;
+use super::read::{Section, Setting as _};
+use super::tree::Value;
 use crate::auth::keys::Source;
 use crate::auth::{DeviceConfig, jwt};
 
@@ -71,7 +71,7 @@ fn read_source(section: &Section<'_>) -> Option<Source> {
     const HOUR: Duration = Duration::from_secs(60 * 60);
     for (key, _) in section.entries() {
         if !["uri", "interval", "minInterval", "jitter"].iter().any(|known| known.eq_ignore_ascii_case(key)) {
-            section.warn(key, "is not a known key and is ignored");
+            section.warn(key, UNKNOWN_KEY);
         }
     }
     let mut uri = None;

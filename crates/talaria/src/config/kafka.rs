@@ -7,12 +7,11 @@ mod tests;
 
 pub(super) use filter::convey_keys;
 
-use std::{fmt::Display, str::FromStr};
+use std::fmt::Display;
+use std::str::FromStr;
 
-use super::{
-    read::{Section, Setting as _},
-    tree::Value,
-};
+use super::read::{Section, Setting as _};
+use super::tree::Value;
 
 /// Reads `kafka`; `None` if it is not enabled. The faults that [`wrpkafka::Config::check`] finds are reported with the
 /// others.

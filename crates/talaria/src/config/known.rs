@@ -3,10 +3,8 @@
 //!
 //! Values are not checked here, except that a section must be a section. Start reading at [`check`].
 
-use super::{
-    fault::{Fault, Report},
-    tree::{Node, Value},
-};
+use super::fault::{Fault, Report, UNKNOWN_KEY};
+use super::tree::{Node, Value};
 
 /// Other names of a key, each with the name in the sample (contract §14.2).
 pub(super) const ALIASES: [(&str, &str); 2] = [
@@ -145,8 +143,8 @@ impl Check<'_> {
             Some((name, Foreign::Ignored(problem))) => self.report.warn(name, problem, Some(&node.origin)),
             None => {
                 let problem = match self.nearest(section, key, sample) {
-                    Some(near) => format!("is not a known key and is ignored; did you mean {near}?"),
-                    None => "is not a known key and is ignored".to_owned(),
+                    Some(near) => format!("{UNKNOWN_KEY}; did you mean {near}?"),
+                    None => UNKNOWN_KEY.to_owned(),
                 };
                 self.report.warn(path, problem, Some(&node.origin));
             }

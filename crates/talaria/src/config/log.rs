@@ -1,13 +1,9 @@
 //! Reads the sections `zap` (contract §9.9), `metric.metricsOptions` and `touchstone` (contract §10.3).
 
-use super::{
-    read::{Section, Setting as _},
-    tree::Value,
-};
-use crate::telemetry::{
-    log::{self, Output},
-    metrics::MetricsConfig,
-};
+use super::read::{Section, Setting as _};
+use super::tree::Value;
+use crate::telemetry::log::{self, Output};
+use crate::telemetry::metrics::MetricsConfig;
 
 /// Reads `zap`.
 pub(super) fn read(section: &Section<'_>) -> log::Config {

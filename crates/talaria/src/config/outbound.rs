@@ -6,11 +6,10 @@ mod tests;
 
 use http::Method;
 
-use super::{
-    read::{Section, Setting as _},
-    tree::Value,
-};
-use crate::event::{self, http::endpoints::Endpoints};
+use super::read::{Section, Setting as _};
+use super::tree::Value;
+use crate::event;
+use crate::event::http::endpoints::Endpoints;
 
 /// Reads `device.outbound`.
 pub(super) fn read(section: &Section<'_>) -> event::Config {

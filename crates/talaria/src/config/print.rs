@@ -4,13 +4,12 @@
 //! The output reads back as the same configuration, except for secrets, which are masked: to read it back with them is a
 //! fault.
 
-use std::{collections::HashMap, fmt::Write as _};
+use std::collections::HashMap;
+use std::fmt::Write as _;
 
-use super::{
-    sample::SAMPLE,
-    secret::{MASK, is_secret, masked},
-    tree::{Node, Origin, Value},
-};
+use super::sample::SAMPLE;
+use super::secret::{MASK, is_secret, masked};
+use super::tree::{Node, Origin, Value};
 
 /// The column at which the comment after a value starts, unless the value is longer.
 const COMMENT_COLUMN: usize = 40;

@@ -3,14 +3,15 @@
 //! A value that cannot be read is a fault and leaves its target unchanged, so that reading goes on and finds the other
 //! faults. Start reading at [`Section`].
 
-use std::{cell::RefCell, fmt::Display, path::PathBuf, time::Duration};
+use std::cell::RefCell;
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use talaria_protocol::go::{duration, parse_bool};
 
-use super::{
-    fault::{Fault, Report},
-    tree::{Node, Origin, Value},
-};
+use super::fault::{Fault, Report};
+use super::tree::{Node, Origin, Value};
 
 /// A type in which a value of the configuration can be read.
 pub(super) trait Setting: Sized {

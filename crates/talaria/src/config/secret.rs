@@ -5,10 +5,8 @@
 
 use std::borrow::Cow;
 
-use super::{
-    fault::Report,
-    tree::{Node, Value},
-};
+use super::fault::Report;
+use super::tree::{Node, Value};
 
 /// Shown in place of a secret.
 pub const MASK: &str = "********";

@@ -1,6 +1,7 @@
 //! Tests of the configuration as a whole, from texts to typed values and messages.
 
-use std::{fs, path::Path};
+use std::fs;
+use std::path::Path;
 
 use super::*;
 

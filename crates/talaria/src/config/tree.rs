@@ -4,7 +4,9 @@
 //! because names of Kafka headers and event types are keys too. This module does not know which keys exist or what they
 //! mean.
 
-use std::{fmt, path::Path, sync::Arc};
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
 
 /// Where a value was written.
 #[derive(Debug, Clone, PartialEq, Eq)]

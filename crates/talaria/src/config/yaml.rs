@@ -1,7 +1,9 @@
 //! Parses YAML into a [`Node`] with line numbers and the spelling of numbers. JSON is YAML and needs no code of its
 //! own.
 
-use std::{fmt, path::Path, sync::Arc};
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
 
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{Location, Spanned};

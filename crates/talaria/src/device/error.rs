@@ -3,6 +3,7 @@
 use std::fmt;
 
 use http::StatusCode;
+use wrp::DeviceNameError;
 
 /// Why a message did not reach a device, or its answer did not arrive (contract §3.7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +50,7 @@ impl SendError {
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
-            SendError::InvalidDeviceName => "invalid device name",
+            SendError::InvalidDeviceName => DeviceNameError::TEXT,
             SendError::NotConnected => "the device does not exist",
             SendError::EmptyTransactionKey => "transaction keys must be non-empty strings",
             SendError::DuplicateTransaction => "that transaction is already registered",

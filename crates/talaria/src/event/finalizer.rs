@@ -198,7 +198,7 @@ impl fmt::Display for Verdict {
             Self::ReceiverRefused => "the event receiver rejected it",
             Self::ReceiverUnreachable => "the event receiver could not be reached",
             Self::KafkaFailed => "kafka did not accept it",
-            Self::ShuttingDown => "the gateway is shutting down",
+            Self::ShuttingDown => "cancelled by the shutdown of the gateway",
             Self::Abandoned => "abandoned",
         })
     }

@@ -81,7 +81,7 @@ impl HttpSink {
                     tracing::warn!(event_type, %url, %problem, "event endpoint with an unusable url, events for it will be dropped");
                 }
                 Err(problem) => {
-                    tracing::warn!(event_type, %problem, "event endpoint is not a url, events for it will be dropped")
+                    tracing::warn!(event_type, %problem, "event endpoint is not a url, events for it will be dropped");
                 }
             }
         }

@@ -249,7 +249,7 @@ fn report(server: &'static str, ended: Result<(), JoinError>) {
         Ok(()) => {}
         Err(error) if error.is_cancelled() => {}
         Err(error) => {
-            tracing::error!(server, %error, "the task of a connection panicked, its connection is lost")
+            tracing::error!(server, %error, "the task of a connection panicked, its connection is lost");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Limits a log line that could come thousands of times a second to one a second, with the number of suppressed lines.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use tokio::time::Instant;

@@ -23,9 +23,8 @@ use tokio_rustls::client::TlsStream;
 
 use crate::support::certificates::Authority;
 use crate::support::gateway::{any_port, identity, metric};
-use crate::support::http;
 use crate::support::http::Client;
-use crate::support::{eventually, time_passes};
+use crate::support::{eventually, http, time_passes};
 
 /// Reached only by a test that fails.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -20,10 +20,8 @@ use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
 use crate::support::certificates::Authority;
-use crate::support::eventually;
-use crate::support::gateway::Gateway;
-use crate::support::gateway::any_port;
-use crate::support::{gateway, http};
+use crate::support::gateway::{Gateway, any_port};
+use crate::support::{eventually, gateway, http};
 
 type Socket = WebSocketStream<TlsStream<TcpStream>>;
 

@@ -6,8 +6,7 @@ use serde_json::Value;
 use talaria::device::{Config, Device, session_id};
 use talaria_protocol::claims::Claims;
 use talaria_protocol::connect::{Candidate, ConnectError};
-use talaria_protocol::inbound::SourceCheck;
-use talaria_protocol::inbound::{self, InboundError, Route, Stamps};
+use talaria_protocol::inbound::{self, InboundError, Route, SourceCheck, Stamps};
 use vectors::{Case, same};
 use wrp::{DeviceId, Message, MessageRef, TextBuf};
 

@@ -3,10 +3,9 @@
 use talaria_protocol::convey::Convey;
 use wrpkafka::config::{Filter, Number, Relation, Rule, Test};
 
-use crate::{
-    config::{read::Section, tree::Value},
-    event::DeviceKey,
-};
+use crate::config::read::Section;
+use crate::config::tree::Value;
+use crate::event::DeviceKey;
 
 /// Reads the filter of a route. The keys are checked here, since only the gateway knows what devices have; the rest of
 /// a rule is checked by the publisher.

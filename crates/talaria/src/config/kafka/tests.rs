@@ -1,6 +1,7 @@
 //! Vectors: how the reference reads the section, and where this gateway differs.
 
-use std::{str::FromStr, time::Duration};
+use std::str::FromStr;
+use std::time::Duration;
 
 use serde_json::Value as Json;
 

@@ -14,7 +14,7 @@ pub enum PostError {
     #[error("no answer before the event's time ran out")]
     DeadlineExceeded,
     /// The gateway is shutting down.
-    #[error("the gateway is shutting down")]
+    #[error("cancelled because the gateway is shutting down")]
     Cancelled,
     /// No request can be made to this URL.
     #[error(transparent)]

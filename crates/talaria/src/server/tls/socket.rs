@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use rustls::ServerConfig;
-use rustls::server::UnbufferedServerConnection;
-use rustls::unbuffered::{ConnectionState, UnbufferedStatus};
+use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
+use rustls::unbuffered::{ConnectionState, UnbufferedStatus, WriteTraffic};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -75,6 +75,25 @@ enum Then<'a> {
     Nothing,
     Encrypt(&'a [u8]),
     CloseNotify,
+}
+
+impl Then<'_> {
+    /// Appends to `outgoing` what the session writes.
+    fn write(
+        self,
+        mut traffic: WriteTraffic<'_, ServerConnectionData>,
+        outgoing: &mut Pending,
+    ) -> io::Result<()> {
+        match self {
+            Then::Nothing => Ok(()),
+            Then::Encrypt(bytes) => {
+                outgoing.append(bytes.len() + WRITE_OVERHEAD, |buffer| Ok(traffic.encrypt(bytes, buffer)?))
+            }
+            Then::CloseNotify => {
+                outgoing.append(WRITE_OVERHEAD, |buffer| Ok(traffic.queue_close_notify(buffer)?))
+            }
+        }
+    }
 }
 
 impl TlsSocket {
@@ -187,17 +206,8 @@ impl TlsSocket {
                     self.receiving = Receiving::Ended;
                     false
                 }
-                Ok(ConnectionState::WriteTraffic(mut traffic)) => {
-                    let room = WRITE_OVERHEAD;
-                    match then {
-                        Then::Nothing => Ok(()),
-                        Then::Encrypt(bytes) => self
-                            .outgoing
-                            .append(bytes.len() + room, |buffer| Ok(traffic.encrypt(bytes, buffer)?)),
-                        Then::CloseNotify => {
-                            self.outgoing.append(room, |buffer| Ok(traffic.queue_close_notify(buffer)?))
-                        }
-                    }?;
+                Ok(ConnectionState::WriteTraffic(traffic)) => {
+                    then.write(traffic, &mut self.outgoing)?;
                     true
                 }
                 // The session needs more input, or is closed. 0-RTT data is never accepted.

@@ -7,7 +7,8 @@
 use std::io::Write as _;
 use std::sync::Arc;
 
-use flate2::{Compression, write::GzEncoder};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use http::HeaderMap;
 use http::header::ACCEPT_ENCODING;
 
