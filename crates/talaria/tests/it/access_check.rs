@@ -127,7 +127,7 @@ async fn a_message_that_no_device_can_get_is_rejected_in_both_modes_and_counts_a
         let check = "[{name: a, deviceCredentialPath: trust, inputValue: 1, op: gt}]";
         let (controlled, _device) = gateway(checks(mode, check)).await;
         for (dest, status, reason) in
-            [("uuid:nobody", 404, "device_not_found"), ("nonsense", 400, "invalid_wrp_dest")]
+            [("uuid:absent", 404, "device_not_found"), ("nonsense", 400, "invalid_wrp_dest")]
         {
             let message = Message { dest: dest.into(), ..message() };
             let answer = sent(&controlled, &message, &basic("u:p")).await;

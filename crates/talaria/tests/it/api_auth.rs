@@ -29,7 +29,7 @@ fn tokens(server: &KeyServer) -> Option<Tokens> {
     Some(Tokens { jwt: jwt::Config { keys, ..jwt::Config::default() }, capabilities: Default::default() })
 }
 
-/// Nobody is slowed.
+/// No address has to wait.
 fn patient() -> attempts::Config {
     attempts::Config { failures: None, ..attempts::Config::default() }
 }
@@ -122,7 +122,7 @@ async fn a_token_is_as_good_as_basic_credentials_for_sending() {
     assert_eq!(closed.ask(send(&basic("a:b"), &msgpack(&event()))).await.status, 403, "basic is not taken");
 
     let open = Gateway::open();
-    assert_eq!(open.ask(&request).await.status, 403, "nobody has checked this token");
+    assert_eq!(open.ask(&request).await.status, 403, "this token was not checked");
     assert_eq!(open.ask(send(&basic("a:b"), &msgpack(&event()))).await.status, 404);
 }
 

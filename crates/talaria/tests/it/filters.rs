@@ -100,7 +100,7 @@ async fn of_two_devices_the_one_that_a_filter_turns_away_is_not_in_kafka_and_is_
     assert_eq!(header("meta-model").as_deref(), Some("X1"));
     assert_eq!(header("meta-hw-deviceid").as_deref(), Some("mac:000000000001"));
     let (message, _) = MessageRef::decode_v5(&reboot.value).unwrap();
-    assert!(message.metadata("/slot").is_none(), "what a filter asks for is told to nobody");
+    assert!(message.metadata("/slot").is_none(), "an event does not carry what only a filter asks for");
 
     drop((released, tested, elsewhere));
     // Of each device one event, and its online and offline events, which the second route matches as well.

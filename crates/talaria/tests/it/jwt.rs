@@ -150,7 +150,7 @@ async fn each_line_of_section_6_is_answered_to_the_letter() {
     token("no kid: current", good.clone(), LET_IN);
     token("kid empty: current", current.token(&kid(""), &claims()), LET_IN);
     token("kid a number", current.token(&json!({"alg": "ES256", "kid": 1}), &claims()), INVALID);
-    token("kid unknown", current.token(&kid("nobody"), &claims()), INVALID);
+    token("kid unknown", current.token(&kid("absent"), &claims()), INVALID);
     token("kid ../", current.token(&kid("../current"), &claims()), INVALID);
     token("kid ..", current.token(&kid(".."), &claims()), INVALID);
     token("kid of 300 bytes", current.token(&kid(&"k".repeat(300)), &claims()), INVALID);
@@ -222,7 +222,7 @@ async fn each_line_of_section_6_is_answered_to_the_letter() {
     let climbing = keys.asked().iter().any(|path| path.contains("..") || path.to_lowercase().contains("%2f"));
     assert!(!climbing, "{:?}", keys.asked());
     assert_eq!(keys.asked().iter().filter(|path| *path == "/keys/current").count(), 1, "{:?}", keys.asked());
-    assert!(!keys.asked().contains(&"/keys/oct".to_owned()), "no key is looked for that cannot be used");
+    assert!(!keys.asked().contains(&"/keys/oct".to_owned()), "a key that cannot be used is not fetched");
 }
 
 /// Another last character that a lenient decoder takes for the same bytes: a 64-byte signature leaves 4 bits unused.
@@ -263,7 +263,7 @@ async fn the_token_s_device_id_replaces_the_header_s_name() {
     }
 }
 
-/// contract §2.3: the name is looked at first, and `failOpen` lets in only those that show nothing.
+/// contract §2.3: the name is checked first, and `failOpen` admits only devices without a token.
 #[tokio::test]
 async fn fail_open_lets_in_only_those_without_a_header() {
     let signer = Signer::new("ES256");

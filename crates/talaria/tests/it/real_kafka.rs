@@ -166,7 +166,7 @@ async fn an_event_receiver_that_takes_its_time_holds_up_neither_kafka_nor_a_devi
         (0..EVENTS).for_each(|n| device.send(event(device.id(), n, 75)));
     }
     // 2,000 events through a receiver that answers 20 a second would take well over a minute.
-    eventually("Kafka has all and waited for nobody", Duration::from_secs(10), async || {
+    eventually("Kafka has all records", Duration::from_secs(10), async || {
         gateway.metric("kafka_messages_published_total", &["error_type=\"success\""]).await as usize
             == RECORDS
     })

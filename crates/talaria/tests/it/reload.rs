@@ -1,4 +1,4 @@
-//! A gateway that is told to read its configuration again (contract §14.7): a real process, its log, a Kafka.
+//! A gateway that reads its configuration again on SIGHUP (contract §14.7): a real process, its log, a Kafka.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The events that the tests' devices send: each can be told from every other, in whatever form it arrives.
+//! The events that the tests' devices send: each differs from every other, in every form in which it arrives.
 
 use wrp::{Message, MessageType, Qos};
 

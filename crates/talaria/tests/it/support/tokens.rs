@@ -1,4 +1,4 @@
-//! Tokens of every algorithm, and a key server that does what it is told.
+//! Tokens of every algorithm, and a key server whose answers the test chooses.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
