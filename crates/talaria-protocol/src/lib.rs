@@ -11,6 +11,7 @@
 //! - a message of a device: [`inbound`];
 //! - a token: [`token`], and the keys that tokens are signed with: [`keys`];
 //! - a destination that a device or the configuration names: [`url`];
+//! - a certificate that is trusted by itself: [`x509`];
 //! - a request of a service or an operator: [`request_checks`], [`smuggling`], [`control`].
 //!
 //! What has to be read, compared or printed exactly as the Go gateway does it is in [`go`], each rule once. The modules
@@ -25,6 +26,7 @@ pub mod claims;
 pub mod connect;
 pub mod control;
 pub mod convey;
+pub mod der;
 pub mod go;
 pub mod inbound;
 pub mod keys;
@@ -35,3 +37,4 @@ pub mod strict_json;
 pub mod token;
 pub mod url;
 pub mod ws;
+pub mod x509;

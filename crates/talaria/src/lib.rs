@@ -23,3 +23,4 @@ pub mod reload;
 pub mod server;
 pub mod telemetry;
 pub mod thread_buffer;
+mod trust;

@@ -1,4 +1,4 @@
-//! As much DER (X.690) as is needed to find the public key in a PEM block.
+//! Finds the public key in the DER of a PEM block.
 //!
 //! Nothing is validated beyond that: no names, no dates, no signatures of certificates.
 
@@ -8,13 +8,8 @@ use aws_lc_rs::signature::{
 };
 
 use super::public_key::{Curve, PublicKey, PublicKeyError};
-
-const INTEGER: u8 = 0x02;
-const BIT_STRING: u8 = 0x03;
-const OCTET_STRING: u8 = 0x04;
-const OBJECT_IDENTIFIER: u8 = 0x06;
-const SEQUENCE: u8 = 0x30;
-const VERSION: u8 = 0xa0;
+use crate::der::{BIT_STRING, Der, DerError, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, whole};
+use crate::x509;
 
 const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
 const EC: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
@@ -36,15 +31,7 @@ pub(super) fn rsa_public_key(der: &[u8]) -> Result<PublicKey, PublicKeyError> {
 
 /// `CERTIFICATE` (RFC 5280 §4.1): its key. The server that it came from is trusted, so its signature is not checked.
 pub(super) fn certificate(der: &[u8]) -> Result<PublicKey, PublicKeyError> {
-    let mut to_be_signed = Der(whole(der)?.take(SEQUENCE)?);
-    if to_be_signed.0.first() == Some(&VERSION) {
-        to_be_signed.take(VERSION)?;
-    }
-    to_be_signed.take(INTEGER)?;
-    for _signature_issuer_validity_subject in 0..4 {
-        to_be_signed.take(SEQUENCE)?;
-    }
-    spki(Der(to_be_signed.take(SEQUENCE)?))
+    spki(Der::new(x509::subject_public_key_info(der)?))
 }
 
 /// `RSA PRIVATE KEY`: the public half of an RSAPrivateKey (RFC 8017 §A.1.2).
@@ -65,7 +52,7 @@ pub(super) fn ec_private_key(der: &[u8]) -> Result<PublicKey, PublicKeyError> {
 pub(super) fn private_key(der: &[u8]) -> Result<PublicKey, PublicKeyError> {
     let mut key = whole(der)?;
     key.take(INTEGER)?;
-    let mut algorithm = Der(key.take(SEQUENCE)?);
+    let mut algorithm = Der::new(key.take(SEQUENCE)?);
     match algorithm.take(OBJECT_IDENTIFIER)? {
         RSA => rsa_private_key(key.take(OCTET_STRING)?),
         EC => {
@@ -83,8 +70,14 @@ pub(super) fn private_key(der: &[u8]) -> Result<PublicKey, PublicKeyError> {
     }
 }
 
+impl From<DerError> for PublicKeyError {
+    fn from(_: DerError) -> Self {
+        Self::Unreadable
+    }
+}
+
 fn spki(mut info: Der<'_>) -> Result<PublicKey, PublicKeyError> {
-    let mut algorithm = Der(info.take(SEQUENCE)?);
+    let mut algorithm = Der::new(info.take(SEQUENCE)?);
     // A bit string begins with the number of bits that its last byte lacks.
     let [0, key @ ..] = info.take(BIT_STRING)? else { return Err(PublicKeyError::Unreadable) };
     match algorithm.take(OBJECT_IDENTIFIER)? {
@@ -109,40 +102,6 @@ fn signing(curve: Curve) -> &'static EcdsaSigningAlgorithm {
         Curve::P256 => &ECDSA_P256_SHA256_FIXED_SIGNING,
         Curve::P384 => &ECDSA_P384_SHA384_FIXED_SIGNING,
         Curve::P521 => &ECDSA_P521_SHA512_FIXED_SIGNING,
-    }
-}
-
-/// What is left to read of a value's content.
-struct Der<'a>(&'a [u8]);
-
-/// The content of the one sequence that this is.
-fn whole(der: &[u8]) -> Result<Der<'_>, PublicKeyError> {
-    let mut reader = Der(der);
-    let content = reader.take(SEQUENCE)?;
-    if reader.0.is_empty() { Ok(Der(content)) } else { Err(PublicKeyError::Unreadable) }
-}
-
-impl<'a> Der<'a> {
-    /// The content of the next value, which must be of this tag.
-    fn take(&mut self, tag: u8) -> Result<&'a [u8], PublicKeyError> {
-        self.next(tag).ok_or(PublicKeyError::Unreadable)
-    }
-
-    fn next(&mut self, tag: u8) -> Option<&'a [u8]> {
-        let (&found, rest) = self.0.split_first()?;
-        let (&first, mut rest) = rest.split_first()?;
-        let length = match first {
-            0..=0x7f => usize::from(first),
-            0x81..=0x83 => {
-                let (digits, after) = rest.split_at_checked(usize::from(first & 0x7f))?;
-                rest = after;
-                digits.iter().fold(0, |length, digit| length << 8 | usize::from(*digit))
-            }
-            _ => return None,
-        };
-        let (content, rest) = rest.split_at_checked(length)?;
-        self.0 = rest;
-        (found == tag).then_some(content)
     }
 }
 

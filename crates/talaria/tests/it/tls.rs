@@ -143,6 +143,18 @@ async fn mutual_tls_lets_in_who_shows_a_certificate_of_the_authority_and_counts_
     }
 }
 
+/// contract §9.8, §14.29
+#[tokio::test]
+async fn a_client_whose_self_signed_certificate_is_in_the_file_of_authorities_is_let_in() {
+    let (server, trusted, foreign) = (Authority::new(), Authority::new(), Authority::new());
+    for version in [&TLS12, &TLS13] {
+        let fixture = start(config(tls::Config { client_ca: Some(trusted.ca()), ..tls(&server) }));
+        assert_eq!(fixture.ask(server.client(Some(&trusted.own()), &[version])).await, Ok(200));
+        assert!(fixture.ask(server.client(Some(&foreign.own()), &[version])).await.is_err());
+        fixture.until_failed("bad_certificate", 1.0).await;
+    }
+}
+
 #[tokio::test]
 async fn only_the_configured_versions_are_spoken() {
     let authority = Authority::new();

@@ -61,7 +61,19 @@ async fn openssl_finds_nothing_but_sound_tls_on_the_alternate_server_and_on_one_
 #[tokio::test]
 async fn an_event_is_posted_over_https_to_a_receiver_whose_authority_the_system_knows() {
     let authority = Authority::new();
-    let (certificate, key) = authority.issue(&["localhost"]);
+    post_an_event_to(&authority.issue(&["localhost"]), &authority.ca()).await;
+}
+
+/// contract §14.29
+#[tokio::test]
+async fn an_event_is_posted_over_https_to_a_receiver_whose_self_signed_certificate_the_system_knows() {
+    let authority = Authority::for_names(&["localhost"]);
+    post_an_event_to(&authority.own(), &authority.ca()).await;
+}
+
+/// Connects a device to a gateway whose system trusts the certificate in a file, and receives the event with a
+/// certificate and its key.
+async fn post_an_event_to((certificate, key): &(String, String), trusted: &Path) {
     let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
@@ -89,8 +101,7 @@ async fn an_event_is_posted_over_https_to_a_receiver_whose_authority_the_system_
     let sections = format!(
         "device: {{outbound: {{eventEndpoints: {{default: \"https://localhost:{port}/events\"}}}}}}\n"
     );
-    let ca = authority.ca();
-    let gateway = GatewayProcess::start_in(&sections, &[("SSL_CERT_FILE", &ca)]).await;
+    let gateway = GatewayProcess::start_in(&sections, &[("SSL_CERT_FILE", trusted)]).await;
     let device = Device::connect(gateway.primary(), "mac:112233445566").await;
     let (received, _socket) =
         tokio::time::timeout(Duration::from_secs(20), receiving).await.unwrap().unwrap();

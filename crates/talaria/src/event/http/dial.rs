@@ -5,8 +5,8 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
 use talaria_protocol::url::Origin;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -14,6 +14,7 @@ use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
 
 use super::post_error::PostError;
+use crate::trust;
 
 /// A byte stream to a receiver.
 pub(in crate::event) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -83,13 +84,13 @@ fn tls_config() -> io::Result<Arc<ClientConfig>> {
     for error in &found.errors {
         tracing::warn!(%error, "some of the system's certificates cannot be used for event receivers");
     }
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(found.certs);
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let verifier = trust::server_verifier(found.certs, Arc::clone(&provider)).map_err(io::Error::other)?;
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?
-        .with_root_certificates(roots)
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
         .with_no_client_auth();
     Ok(Arc::new(config))
 }

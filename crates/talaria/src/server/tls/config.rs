@@ -10,6 +10,7 @@ use rustls::{RootCertStore, ServerConfig};
 use super::certificates::Certificates;
 use super::files::{FileError, Key, Pair, TlsError, certificates_in};
 use super::version::Versions;
+use crate::trust;
 
 /// The only protocol offered (ALPN, RFC 7301). The handshake with a client that requires another one fails.
 const HTTP_1_1: &[u8] = b"http/1.1";
@@ -68,11 +69,13 @@ impl Config {
         let Some(path) = &self.client_ca else { return Ok(WebPkiClientVerifier::no_client_auth()) };
         let mut roots = RootCertStore::empty();
         let fault = |problem| TlsError { key: Key::ClientCa, path: path.clone(), problem };
-        for authority in certificates_in(path).map_err(fault)? {
-            roots.add(authority).map_err(|error| fault(FileError::Unusable(error)))?;
+        let authorities = certificates_in(path).map_err(fault)?;
+        for authority in &authorities {
+            roots.add(authority.clone()).map_err(|error| fault(FileError::Unusable(error)))?;
         }
         WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
             .build()
+            .map(|webpki| trust::client_verifier(authorities, webpki))
             .map_err(|error| fault(error.into()))
     }
 

@@ -21,11 +21,17 @@ pub(crate) struct Authority {
 
 impl Authority {
     pub(crate) fn new() -> Self {
+        Self::for_names(&[])
+    }
+
+    /// The same, whose own certificate is for these names.
+    pub(crate) fn for_names(names: &[&str]) -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let name = format!("pki-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         fs::create_dir_all(&folder).expect("cargo's folder for tests can be written to");
-        let mut params = CertificateParams::new(Vec::new()).expect("no name is no bad name");
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).expect("good names");
         params.distinguished_name.push(DnType::CommonName, "an authority of tests");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
@@ -44,6 +50,11 @@ impl Authority {
     /// The file of its own certificate.
     pub(crate) fn ca(&self) -> PathBuf {
         self.file("ca.pem")
+    }
+
+    /// Its own certificate and key, as PEM: a self-signed certificate.
+    pub(crate) fn own(&self) -> (String, String) {
+        (self.issuer.pem(), self.issuer.key().serialize_pem())
     }
 
     /// A certificate for these names, and its key, as PEM.
