@@ -56,6 +56,9 @@ pub enum DeviceIdError {
 }
 
 impl DeviceId {
+    /// The longest id under which a device can register, in bytes (contract §1.10).
+    pub const MAX_BYTES: usize = 256;
+
     /// Parses a device id as WRP v5 does, for the Kafka publisher's `source` key and `DeviceID` header.
     ///
     /// Unlike in v3, blanks around the text and around its authority are trimmed, and `event:` and `self:` are ids.
@@ -110,7 +113,9 @@ impl FromStr for DeviceId {
         let (id, _) = split_at_slash(rest);
         match scheme {
             Scheme::Mac if mac::digits(id) == Ok(12) => Ok(DeviceId::new(scheme, &mac::canonical(id))),
-            Scheme::Uuid | Scheme::Dns | Scheme::Serial if !id.is_empty() => Ok(DeviceId::new(scheme, id)),
+            Scheme::Uuid | Scheme::Dns | Scheme::Serial if !id.is_empty() && is_short(scheme, id) => {
+                Ok(DeviceId::new(scheme, id))
+            }
             _ => Err(DeviceNameError),
         }
     }
@@ -166,6 +171,11 @@ impl<'a> PartsV5<'a> {
             _ => Ok(parts),
         }
     }
+}
+
+/// Whether the whole id, scheme and colon included, is not longer than [`DeviceId::MAX_BYTES`].
+fn is_short(scheme: Scheme, id: &str) -> bool {
+    scheme.as_str().len() + 1 + id.len() <= DeviceId::MAX_BYTES
 }
 
 /// Splits in front of the first slash.

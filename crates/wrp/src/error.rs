@@ -57,12 +57,37 @@ pub enum WireError {
     /// The input is longer than 4 GiB (contract §1.6).
     #[error("the message is larger than 4 GiB")]
     TooLarge,
+    /// The maps and lists hold more entries than [`Limits::entries`](crate::Limits::entries).
+    #[error("the message has too many entries")]
+    TooManyEntries,
+    /// A key of the metadata is longer than [`Limits::key_bytes`](crate::Limits::key_bytes).
+    #[error("a key is too long")]
+    KeyTooLong,
+    /// An id is longer than [`Limits::id_bytes`](crate::Limits::id_bytes).
+    #[error("an id is too long")]
+    IdTooLong,
+    /// The message without its payload is longer than [`Limits::field_bytes`](crate::Limits::field_bytes).
+    #[error("the message without its payload is too long")]
+    FieldsTooLong,
     /// The text breaks JSON's grammar.
     #[error("the text is not JSON")]
     Syntax,
     /// The payload is not padded standard base64 (contract §1.8).
     #[error("the payload is not base64")]
     Base64,
+}
+
+impl WireError {
+    /// Whether the bytes may be a message, but one that is over its [`Limits`](crate::Limits).
+    pub const fn is_limit(self) -> bool {
+        matches!(
+            self,
+            WireError::TooManyEntries
+                | WireError::KeyTooLong
+                | WireError::IdTooLong
+                | WireError::FieldsTooLong
+        )
+    }
 }
 
 impl fmt::Display for DecodeError {

@@ -12,7 +12,7 @@ mod encode;
 mod number;
 mod read;
 
-use crate::{DecodeError, Message, MessageRef};
+use crate::{DecodeError, Limits, Message, MessageRef};
 
 /// Decodes a v3 message from JSON.
 ///
@@ -25,7 +25,15 @@ use crate::{DecodeError, Message, MessageRef};
 /// # Errors
 /// If the text is not a JSON object that makes a message.
 pub fn decode_v3(text: &[u8]) -> Result<Message, DecodeError> {
-    decode::decode::<false>(text)
+    decode_v3_within(text, &Limits::NONE)
+}
+
+/// Decodes a v3 message of a stranger from JSON. [`Limits::field_bytes`] does not count here: limit the text's length.
+///
+/// # Errors
+/// As for [`decode_v3`], and if the message is over one of the limits ([`WireError::is_limit`](crate::WireError::is_limit)).
+pub fn decode_v3_within(text: &[u8], limits: &Limits) -> Result<Message, DecodeError> {
+    decode::decode::<false>(text, limits)
 }
 
 /// Decodes a v5 message from JSON.
@@ -39,7 +47,7 @@ pub fn decode_v3(text: &[u8]) -> Result<Message, DecodeError> {
 /// # Errors
 /// If the text is not a JSON object that makes a message.
 pub fn decode_v5(text: &[u8]) -> Result<Message, DecodeError> {
-    decode::decode::<true>(text)
+    decode::decode::<true>(text, &Limits::NONE)
 }
 
 /// Appends a message as v3 JSON. Each byte that is not UTF-8 becomes U+FFFD.

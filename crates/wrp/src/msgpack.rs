@@ -9,4 +9,5 @@
 mod decode;
 mod encode;
 mod read;
+mod repeated;
 pub(crate) mod walk;

@@ -9,7 +9,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::number::{any_integer, plain_integer};
 use super::read::Reader;
-use crate::{DecodeError, Field, Message, MessageType, Qos, TextBuf, WireError};
+use crate::{DecodeError, Field, Limits, Message, MessageType, Qos, TextBuf, WireError};
 
 /// The same as Go's `base64.StdEncoding`: padding is required, but unused bits of the last character may be set.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -19,10 +19,14 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::RequireCanonical),
 );
 
-pub(super) fn decode<const V5: bool>(text: &[u8]) -> Result<Message, DecodeError> {
-    let mut decoder =
-        Decoder::<'_, V5> { reader: Reader { rest: text }, message: Message::default(), at: None };
-    match decoder.document() {
+pub(super) fn decode<const V5: bool>(text: &[u8], limits: &Limits) -> Result<Message, DecodeError> {
+    let mut decoder = Decoder::<'_, V5> {
+        reader: Reader { rest: text, entries: limits.entries },
+        message: Message::default(),
+        limits,
+        at: None,
+    };
+    match decoder.document().and_then(|()| decoder.check_ids()) {
         Ok(()) => Ok(decoder.message),
         Err(problem) => {
             let offset = text.len() - decoder.reader.rest.len();
@@ -34,6 +38,7 @@ pub(super) fn decode<const V5: bool>(text: &[u8]) -> Result<Message, DecodeError
 struct Decoder<'a, const V5: bool> {
     reader: Reader<'a, V5>,
     message: Message,
+    limits: &'a Limits,
     /// The field whose value is being read.
     at: Option<Field>,
 }
@@ -47,8 +52,21 @@ impl<'a, const V5: bool> Decoder<'a, V5> {
         }
     }
 
+    fn check_ids(&mut self) -> Result<(), WireError> {
+        for (field, id) in [
+            (Field::TransactionUuid, &self.message.transaction_uuid),
+            (Field::SessionId, &self.message.session_id),
+        ] {
+            if id.as_bytes().len() > self.limits.id_bytes {
+                self.at = Some(field);
+                return Err(WireError::IdTooLong);
+            }
+        }
+        Ok(())
+    }
+
     fn fields(&mut self) -> Result<(), WireError> {
-        let Decoder { reader, message, at } = self;
+        let Decoder { reader, message, limits, at } = self;
         reader.each(b'{', |reader| {
             *at = None;
             let key = reader.text()?;
@@ -56,7 +74,7 @@ impl<'a, const V5: bool> Decoder<'a, V5> {
             match field::<V5>(&key) {
                 Some(field) => {
                     *at = Some(field);
-                    value(reader, message, field)
+                    value(reader, message, limits, field)
                 }
                 None => reader.skip(),
             }
@@ -76,6 +94,7 @@ fn field<const V5: bool>(key: &[u8]) -> Option<Field> {
 fn value<const V5: bool>(
     reader: &mut Reader<'_, V5>,
     message: &mut Message,
+    limits: &Limits,
     field: Field,
 ) -> Result<(), WireError> {
     if reader.null()? {
@@ -92,7 +111,7 @@ fn value<const V5: bool>(
         Field::Status => message.status = Some(integer(reader)?),
         Field::Rdr => message.rdr = Some(integer(reader)?),
         Field::Headers => message.headers = Some(list(reader, text)?),
-        Field::Metadata => metadata(reader, message.metadata.get_or_insert_default())?,
+        Field::Metadata => metadata(reader, limits, message.metadata.get_or_insert_default())?,
         Field::Spans => message.spans = Some(list(reader, span)?),
         Field::IncludeSpans => message.include_spans = Some(boolean(reader)?),
         Field::Path => message.path = text(reader)?,
@@ -197,6 +216,7 @@ fn span<const V5: bool>(reader: &mut Reader<'_, V5>) -> Result<Vec<TextBuf>, Wir
 /// Adds to the existing entries: the objects of a repeated `metadata` key are merged, as in the reference.
 fn metadata<const V5: bool>(
     reader: &mut Reader<'_, V5>,
+    limits: &Limits,
     entries: &mut BTreeMap<TextBuf, TextBuf>,
 ) -> Result<(), WireError> {
     if reader.peek()? != b'{' {
@@ -204,6 +224,9 @@ fn metadata<const V5: bool>(
     }
     reader.each(b'{', |reader| {
         let key = reader.text()?.into_owned();
+        if key.len() > limits.key_bytes {
+            return Err(WireError::KeyTooLong);
+        }
         reader.expect(b':')?;
         entries.insert(key.into(), text(reader)?);
         Ok(())
@@ -218,7 +241,7 @@ fn payload<const V5: bool>(reader: &mut Reader<'_, V5>) -> Result<Vec<u8>, WireE
             (_, true) => return Err(WireError::Base64),
             (text, false) => Cow::Borrowed(text),
         },
-        b'[' => return list(reader, byte),
+        b'[' => return byte_list(reader),
         _ => return Err(WireError::ExpectedPayload),
     };
     let is_break = |byte: &u8| matches!(byte, b'\r' | b'\n');
@@ -227,6 +250,16 @@ fn payload<const V5: bool>(reader: &mut Reader<'_, V5>) -> Result<Vec<u8>, WireE
         false => encoded,
     };
     BASE64.decode(&encoded).map_err(|_| WireError::Base64)
+}
+
+/// A list of byte values. They are the payload's bytes, not entries: only the length of the whole text limits them.
+fn byte_list<const V5: bool>(reader: &mut Reader<'_, V5>) -> Result<Vec<u8>, WireError> {
+    let mut bytes = Vec::new();
+    reader.each_uncounted(b'[', |reader| {
+        bytes.push(byte(reader)?);
+        Ok(())
+    })?;
+    Ok(bytes)
 }
 
 fn byte<const V5: bool>(reader: &mut Reader<'_, V5>) -> Result<u8, WireError> {

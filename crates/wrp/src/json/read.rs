@@ -14,6 +14,8 @@ const MAX_DEPTH: usize = 1024;
 /// control characters and bytes that are not UTF-8.
 pub(super) struct Reader<'a, const STRICT: bool> {
     pub(super) rest: &'a [u8],
+    /// How many entries of objects and items of lists may still follow.
+    pub(super) entries: usize,
 }
 
 impl<'a, const STRICT: bool> Reader<'a, STRICT> {
@@ -49,8 +51,21 @@ impl<'a, const STRICT: bool> Reader<'a, STRICT> {
         Ok(())
     }
 
-    /// Takes a list or an object: `item` is called at the start of each element and has to take it.
+    /// Takes a list or an object: `item` is called at the start of each element and has to take it. The elements count
+    /// against the limit.
     pub(super) fn each(
+        &mut self,
+        open: u8,
+        mut item: impl FnMut(&mut Self) -> Result<(), WireError>,
+    ) -> Result<(), WireError> {
+        self.each_uncounted(open, |reader| {
+            reader.entries = reader.entries.checked_sub(1).ok_or(WireError::TooManyEntries)?;
+            item(reader)
+        })
+    }
+
+    /// The same without the limit.
+    pub(super) fn each_uncounted(
         &mut self,
         open: u8,
         mut item: impl FnMut(&mut Self) -> Result<(), WireError>,

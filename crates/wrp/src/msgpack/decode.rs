@@ -1,24 +1,47 @@
 //! Decoding a message in one pass, without copying (contract §1.6).
 
-use smallvec::SmallVec;
-
 use super::read::{Bytes, Collection, Reader};
-use super::walk::{self, Entries, Items, KeyFilter, Lists};
-use crate::{DecodeError, Field, MessageRef, MessageType, Metadata, Qos, Spans, Strings, Text, WireError};
+use super::repeated;
+use super::walk::{Entries, Items, KeyFilter, Lists};
+use crate::{
+    DecodeError, Field, Limits, MessageRef, MessageType, Metadata, Qos, Spans, Strings, Text, WireError,
+};
 
-/// Up to this many metadata entries, the search for repeated keys does not allocate.
-const INLINE_ENTRIES: usize = 32;
+/// What is read of a message.
+const WHOLE: bool = false;
+/// Its texts and numbers only: lists and maps are passed over.
+const HEAD: bool = true;
 
 impl<'a> MessageRef<'a> {
     /// Decodes a v3 message, as leniently as contract §1.6 asks. Bytes after the message are ignored.
     ///
-    /// Does not allocate, unless a metadata key occurs twice.
+    /// Takes time proportional to the length. Does not allocate, unless a metadata key occurs twice.
     ///
     /// # Errors
     /// If the bytes are not a message. No length prefix is trusted, and the depth of nesting is limited.
     pub fn decode_v3(bytes: &'a [u8]) -> Result<MessageRef<'a>, DecodeError> {
+        MessageRef::decode_v3_within(bytes, &Limits::NONE)
+    }
+
+    /// Decodes a v3 message of a stranger.
+    ///
+    /// # Errors
+    /// As for [`MessageRef::decode_v3`], and if the message is over one of the limits
+    /// ([`WireError::is_limit`]); too many entries are refused before they are read.
+    pub fn decode_v3_within(bytes: &'a [u8], limits: &Limits) -> Result<MessageRef<'a>, DecodeError> {
         let mut message = MessageRef::default();
-        decode::<false>(bytes, &mut message)?;
+        decode::<false, WHOLE>(bytes, &mut message, limits)?;
+        Ok(message)
+    }
+
+    /// Decodes the texts, numbers and payload of a v3 message, without its headers, metadata, spans and partner ids: what
+    /// is to be known of a message that is over its limits, in order to answer it.
+    ///
+    /// # Errors
+    /// As for [`MessageRef::decode_v3`].
+    pub fn decode_v3_head(bytes: &'a [u8]) -> Result<MessageRef<'a>, DecodeError> {
+        let mut message = MessageRef::default();
+        decode::<false, HEAD>(bytes, &mut message, &Limits::NONE)?;
         Ok(message)
     }
 
@@ -28,21 +51,29 @@ impl<'a> MessageRef<'a> {
     /// As for [`MessageRef::decode_v3`].
     pub fn decode_v5(bytes: &'a [u8]) -> Result<(MessageRef<'a>, &'a [u8]), DecodeError> {
         let mut message = MessageRef::default();
-        let rest = decode::<true>(bytes, &mut message)?;
+        let rest = decode::<true, WHOLE>(bytes, &mut message, &Limits::NONE)?;
         Ok((message, rest))
     }
 }
 
 /// Fills in `message`, and returns the bytes after it.
-fn decode<'a, const V5: bool>(
+fn decode<'a, const V5: bool, const PART: bool>(
     bytes: &'a [u8],
     message: &mut MessageRef<'a>,
+    limits: &Limits,
 ) -> Result<&'a [u8], DecodeError> {
     if u32::try_from(bytes.len()).is_err() {
         return Err(DecodeError { problem: WireError::TooLarge, field: None, offset: 0 });
     }
-    let mut decoder = Decoder::<'_, '_, V5> { reader: Reader { rest: bytes }, message, at: None };
-    decoder.message().map_err(|problem| DecodeError {
+    let mut decoder = Decoder::<'_, '_, V5, PART> {
+        reader: Reader { rest: bytes, entries: limits.entries },
+        message,
+        limits,
+        payloads: 0,
+        at: None,
+    };
+    let decoded = decoder.message().and_then(|()| decoder.check_lengths(bytes.len()));
+    decoded.map_err(|problem| DecodeError {
         problem,
         field: decoder.at,
         offset: bytes.len() - decoder.reader.rest.len(),
@@ -50,22 +81,49 @@ fn decode<'a, const V5: bool>(
     Ok(decoder.reader.rest)
 }
 
-struct Decoder<'m, 'a, const V5: bool> {
+struct Decoder<'m, 'a, const V5: bool, const PART: bool> {
     reader: Reader<'a>,
     message: &'m mut MessageRef<'a>,
+    limits: &'m Limits,
+    /// The bytes of the payload, and of those that a later one replaced.
+    payloads: usize,
     /// The field whose value is being read.
     at: Option<Field>,
 }
 
-impl<'a, const V5: bool> Decoder<'_, 'a, V5> {
+impl<'a, const V5: bool, const PART: bool> Decoder<'_, 'a, V5, PART> {
     fn message(&mut self) -> Result<(), WireError> {
         match self.reader.collection(WireError::ExpectedMessage)? {
-            Collection::Map(pairs) => (0..pairs).try_for_each(|_| self.pair()),
+            Collection::Map(pairs) => {
+                self.reader.expect_entries(pairs)?;
+                (0..pairs).try_for_each(|_| self.pair())
+            }
             // Contract §1.6: in v3 an array holds the fields in their order, and nil is an empty message.
-            Collection::Array(values) if !V5 => self.positional(values),
+            Collection::Array(values) if !V5 => {
+                self.reader.expect_entries(values)?;
+                self.positional(values)
+            }
             Collection::Nil if !V5 => Ok(()),
             _ => Err(WireError::ExpectedMessage),
         }
+    }
+
+    /// Checks what only shows when the whole message has been read.
+    fn check_lengths(&mut self, length: usize) -> Result<(), WireError> {
+        self.at = None;
+        if length - self.reader.rest.len() - self.payloads > self.limits.field_bytes {
+            return Err(WireError::FieldsTooLong);
+        }
+        for (field, id) in [
+            (Field::TransactionUuid, self.message.transaction_uuid),
+            (Field::SessionId, self.message.session_id),
+        ] {
+            if id.len() > self.limits.id_bytes {
+                self.at = Some(field);
+                return Err(WireError::IdTooLong);
+            }
+        }
+        Ok(())
     }
 
     fn pair(&mut self) -> Result<(), WireError> {
@@ -106,6 +164,9 @@ impl<'a, const V5: bool> Decoder<'_, 'a, V5> {
     #[inline]
     fn value(&mut self, field: Field) -> Result<(), WireError> {
         match field {
+            Field::Headers | Field::Metadata | Field::Spans | Field::PartnerIds if PART == HEAD => {
+                self.reader.skip()?;
+            }
             Field::MsgType => self.message.msg_type = MessageType(self.integer()?),
             Field::Source => self.message.source = self.text()?,
             Field::Dest => self.message.dest = self.text()?,
@@ -162,9 +223,15 @@ impl<'a, const V5: bool> Decoder<'_, 'a, V5> {
     fn payload(&mut self) -> Result<Option<&'a [u8]>, WireError> {
         if V5 {
             let payload = self.reader.bin()?;
+            self.payloads += payload.len();
             return Ok((!payload.is_empty()).then_some(payload));
         }
-        if self.reader.nil() { Ok(None) } else { Ok(Some(self.reader.str_or_bin()?.bytes)) }
+        if self.reader.nil() {
+            return Ok(None);
+        }
+        let payload = self.reader.str_or_bin()?.bytes;
+        self.payloads += payload.len();
+        Ok(Some(payload))
     }
 
     /// In v5 an empty list is an absent one.
@@ -203,7 +270,11 @@ impl<'a, const V5: bool> Decoder<'_, 'a, V5> {
             Collection::Nil if !V5 => return Ok(None),
             _ => return Err(WireError::ExpectedList),
         };
-        if count > self.reader.rest.len() { Err(WireError::Truncated) } else { Ok(Some(count)) }
+        if count > self.reader.rest.len() {
+            return Err(WireError::Truncated);
+        }
+        self.reader.expect_entries(count)?;
+        Ok(Some(count))
     }
 
     fn metadata(&mut self) -> Result<Option<Metadata<'a>>, WireError> {
@@ -212,44 +283,29 @@ impl<'a, const V5: bool> Decoder<'_, 'a, V5> {
             Collection::Nil if !V5 => return Ok(None),
             _ => return Err(WireError::ExpectedMetadata),
         };
+        self.reader.expect_entries(count)?;
         let start = self.reader.rest;
         let mut canonical = true;
         let mut keys = KeyFilter::default();
         let mut perhaps_repeated = false;
+        let mut longest = 0;
         for _ in 0..count {
             let key = self.bytes()?;
             let value = self.bytes()?;
             canonical &= key.canonical & value.canonical;
             perhaps_repeated |= keys.insert(key.bytes);
+            longest = key.bytes.len().max(longest);
+        }
+        if longest > self.limits.key_bytes {
+            return Err(WireError::KeyTooLong);
         }
         let bytes = self.since(start);
-        let live = if perhaps_repeated { last_of_each_key(bytes, count) } else { None };
-        Ok(Some(Metadata::wire(Entries { count, bytes, canonical, keys, live })))
+        let overridden = if perhaps_repeated { repeated::overridden(bytes, count) } else { None };
+        Ok(Some(Metadata::wire(Entries { count, bytes, canonical, keys, overridden })))
     }
 
     /// The bytes that were read since `start`, which was the reader's rest at that time.
     fn since(&self, start: &'a [u8]) -> &'a [u8] {
         &start[..start.len() - self.reader.rest.len()]
     }
-}
-
-/// The offsets of the entries that are the last with their key, or `None` if no key is repeated.
-///
-/// Takes `n log n` time and four bytes an entry, so that a map of repeated keys cannot keep the gateway busy.
-#[cold]
-fn last_of_each_key(bytes: &[u8], count: usize) -> Option<Box<[u32]>> {
-    let mut entries: SmallVec<[u32; INLINE_ENTRIES]> = SmallVec::with_capacity(count);
-    let mut rest = bytes;
-    for _ in 0..count {
-        entries.push(u32::try_from(bytes.len() - rest.len()).ok()?);
-        rest = walk::split_text(rest).and_then(|(_, rest)| walk::split_text(rest))?.1;
-    }
-    let key = |entry: u32| walk::split_text(&bytes[entry as usize..]).map(|(key, _)| key);
-    entries.sort_unstable_by_key(|&entry| (key(entry), std::cmp::Reverse(entry)));
-    entries.dedup_by_key(|entry| key(*entry));
-    if entries.len() == count {
-        return None;
-    }
-    entries.sort_unstable();
-    Some(entries.into_boxed_slice())
 }

@@ -11,6 +11,8 @@ const MAX_DEPTH: usize = 1024;
 /// The bytes that are left to read.
 pub(super) struct Reader<'a> {
     pub(super) rest: &'a [u8],
+    /// How many entries of maps and items of lists may still follow.
+    pub(super) entries: usize,
 }
 
 /// The content of a text.
@@ -149,6 +151,13 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// Counts the entries of a map or list that comes next, before they are read.
+    #[inline]
+    pub(super) fn expect_entries(&mut self, count: usize) -> Result<(), WireError> {
+        self.entries = self.entries.checked_sub(count).ok_or(WireError::TooManyEntries)?;
+        Ok(())
+    }
+
     /// Takes a value of any type, with all that is nested in it.
     #[cold]
     pub(super) fn skip(&mut self) -> Result<(), WireError> {
@@ -183,6 +192,7 @@ impl<'a> Reader<'a> {
         if values > 0 && depth == 0 {
             return Err(WireError::TooDeep);
         }
+        self.expect_entries(values)?;
         for _ in 0..values {
             self.skip_nested(depth - 1)?;
         }

@@ -81,21 +81,47 @@ impl<'a> Iterator for ListsIter<'a> {
 /// A validated map of texts, without its header. Of repeated keys the last counts (contract §1.6).
 #[derive(Clone)]
 pub(crate) struct Entries<'a> {
+    /// The number of entries, overridden ones included.
     pub(crate) count: usize,
     pub(crate) bytes: &'a [u8],
     pub(crate) canonical: bool,
     pub(crate) keys: KeyFilter,
-    /// The offsets of the entries that count, if some keys are repeated.
-    pub(crate) live: Option<Box<[u32]>>,
+    /// The entries that do not count, if some keys are repeated.
+    pub(crate) overridden: Option<Overridden>,
+}
+
+/// The entries that a later one with the same key overrides: a set of their offsets, one bit for each byte of the map.
+#[derive(Clone)]
+pub(crate) struct Overridden {
+    offsets: Box<[u64]>,
+    count: usize,
+}
+
+impl Overridden {
+    /// The empty set for a map of this many bytes.
+    pub(super) fn none_of(bytes: usize) -> Self {
+        Overridden { offsets: vec![0; bytes.div_ceil(64)].into_boxed_slice(), count: 0 }
+    }
+
+    pub(super) fn add(&mut self, offset: u32) {
+        if let Some(word) = self.offsets.get_mut(offset as usize / 64) {
+            *word |= 1 << (offset % 64);
+            self.count += 1;
+        }
+    }
+
+    pub(super) fn contains(&self, offset: usize) -> bool {
+        self.offsets.get(offset / 64).is_some_and(|word| word >> (offset % 64) & 1 == 1)
+    }
 }
 
 impl<'a> Entries<'a> {
     pub(crate) fn len(&self) -> usize {
-        self.live.as_ref().map_or(self.count, |live| live.len())
+        self.count - self.overridden.as_ref().map_or(0, |overridden| overridden.count)
     }
 
     pub(crate) fn verbatim(&self) -> Option<&'a [u8]> {
-        (self.canonical && self.live.is_none()).then_some(self.bytes)
+        (self.canonical && self.overridden.is_none()).then_some(self.bytes)
     }
 
     pub(crate) fn get(&self, key: Text<'_>) -> Option<Text<'a>> {
@@ -106,34 +132,36 @@ impl<'a> Entries<'a> {
     }
 
     pub(crate) fn iter(&self) -> EntriesIter<'_, 'a> {
-        match &self.live {
-            None => EntriesIter::All { left: self.count, bytes: self.bytes },
-            Some(live) => EntriesIter::Live { live: live.iter(), bytes: self.bytes },
+        EntriesIter {
+            left: self.count,
+            rest: self.bytes,
+            length: self.bytes.len(),
+            overridden: self.overridden.as_ref(),
         }
     }
 }
 
 #[derive(Clone)]
-pub(crate) enum EntriesIter<'m, 'a> {
-    All { left: usize, bytes: &'a [u8] },
-    Live { live: std::slice::Iter<'m, u32>, bytes: &'a [u8] },
+pub(crate) struct EntriesIter<'m, 'a> {
+    /// The number of entries that are left, overridden ones included.
+    left: usize,
+    rest: &'a [u8],
+    length: usize,
+    overridden: Option<&'m Overridden>,
 }
 
 impl<'a> Iterator for EntriesIter<'_, 'a> {
     type Item = (Text<'a>, Text<'a>);
 
     fn next(&mut self) -> Option<(Text<'a>, Text<'a>)> {
-        match self {
-            EntriesIter::All { left, bytes } => {
-                *left = left.checked_sub(1)?;
-                let (key, rest) = split_text(bytes)?;
-                let (value, rest) = split_text(rest)?;
-                *bytes = rest;
-                Some((key, value))
-            }
-            EntriesIter::Live { live, bytes } => {
-                let (key, rest) = split_text(bytes.get(*live.next()? as usize..)?)?;
-                Some((key, split_text(rest)?.0))
+        loop {
+            self.left = self.left.checked_sub(1)?;
+            let offset = self.length - self.rest.len();
+            let (key, rest) = split_text(self.rest)?;
+            let (value, rest) = split_text(rest)?;
+            self.rest = rest;
+            if !self.overridden.is_some_and(|overridden| overridden.contains(offset)) {
+                return Some((key, value));
             }
         }
     }

@@ -1,11 +1,12 @@
 //! The integration tests of `wrp`, as one binary.
 //!
 //! `vectors_*` hold the contract's vectors, `properties` what must be true for any message and any bytes, `allocation` how
-//! much memory decoding may take.
+//! much memory decoding may take, `limits` which messages are refused.
 
 #![expect(clippy::unwrap_used, reason = "the tests' helpers fail the test")]
 
 mod allocation;
+mod limits;
 mod properties;
 mod vectors_json;
 mod vectors_msgpack;
