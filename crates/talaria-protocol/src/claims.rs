@@ -15,8 +15,25 @@ pub struct Claims {
     json: Box<str>,
     partner_id: Option<Box<str>>,
     account_id: Option<Box<str>>,
-    device_id: Option<Box<str>>,
+    device_id: Option<DeviceIdClaim>,
     trust: i64,
+}
+
+/// The claim `device-id`, as a token has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClaimedId<'a> {
+    /// There is none, or it is null or an empty text.
+    None,
+    /// A text that is not empty.
+    Text(&'a str),
+    /// A value that is not a text: a number, a list, …
+    NotText,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum DeviceIdClaim {
+    Text(Box<str>),
+    NotText,
 }
 
 impl Claims {
@@ -27,7 +44,11 @@ impl Claims {
         Claims {
             partner_id: text("partner-id"),
             account_id: text("accountID"),
-            device_id: text("device-id"),
+            device_id: claims.get("device-id").and_then(|id| match id {
+                Value::Null => None,
+                Value::String(id) => Some(DeviceIdClaim::Text(id.as_str().into())),
+                _ => Some(DeviceIdClaim::NotText),
+            }),
             trust: claims.get("trust").map_or(0, cast::to_int),
             json: serde_json::to_string(claims).unwrap_or_default().into(),
         }
@@ -45,10 +66,16 @@ impl Claims {
         self.account_id.as_deref()
     }
 
-    /// `device-id`, if it is a non-empty text.
+    /// `device-id`. A value that is not a text is distinguished from none, since a token that names a device in a form that
+    /// cannot be read must not be accepted for any device (contract §14.26).
     #[must_use]
-    pub fn device_id(&self) -> Option<&str> {
-        self.device_id.as_deref().filter(|id| !id.is_empty())
+    pub fn device_id(&self) -> ClaimedId<'_> {
+        match &self.device_id {
+            None => ClaimedId::None,
+            Some(DeviceIdClaim::Text(id)) if id.is_empty() => ClaimedId::None,
+            Some(DeviceIdClaim::Text(id)) => ClaimedId::Text(id),
+            Some(DeviceIdClaim::NotText) => ClaimedId::NotText,
+        }
     }
 
     /// `trust`, cast as Go's `cast.ToInt` does; 0 if there is none.
@@ -84,5 +111,22 @@ mod tests {
         let kept = Claims::new(claims.as_object().unwrap());
         assert_eq!(Value::Object(kept.all()), claims);
         assert_eq!(kept.partner_id(), None);
+    }
+
+    #[test]
+    fn a_device_id_that_is_not_a_text_is_not_taken_for_none() {
+        for (id, expected) in [
+            (json!("mac:112233445566"), ClaimedId::Text("mac:112233445566")),
+            (json!(""), ClaimedId::None),
+            (json!(null), ClaimedId::None),
+            (json!(112_233_445_566_u64), ClaimedId::NotText),
+            (json!(true), ClaimedId::NotText),
+            (json!(["mac:112233445566"]), ClaimedId::NotText),
+            (json!({"id": "mac:112233445566"}), ClaimedId::NotText),
+        ] {
+            let claims = json!({"device-id": id});
+            assert_eq!(Claims::new(claims.as_object().unwrap()).device_id(), expected, "{claims}");
+        }
+        assert_eq!(Claims::new(&Map::new()).device_id(), ClaimedId::None);
     }
 }

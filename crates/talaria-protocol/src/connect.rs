@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use wrp::{DeviceId, DeviceNameError, Text};
 
 use crate::answer;
-use crate::claims::Claims;
+use crate::claims::{ClaimedId, Claims};
 use crate::convey::Convey;
 use crate::ws::handshake::{UpgradeError, VERSION};
 
@@ -45,6 +45,9 @@ pub enum ConnectError {
     /// The token's claim `device-id` is not a device id. The reference's text has the error twice.
     #[error("{0}\n{0}")]
     BadClaim(DeviceNameError),
+    /// It has no token, and a device with a token is connected with its id and alive (contract §14.26).
+    #[error("a device with a token is connected with this id")]
+    Occupied,
     /// A filter of the operator excludes it (contract §2.7). The reference answers 200 without an upgrade.
     #[error("device blocked from connecting due to filters")]
     Filtered,
@@ -75,10 +78,12 @@ impl Candidate {
     /// Adds the claims of the device's token; its `device-id` replaces the name.
     ///
     /// # Errors
-    /// If `device-id` is not a device id.
+    /// If `device-id` is not a device id, or not even a text.
     pub fn with_claims(mut self, claims: Option<Claims>) -> Result<Candidate, ConnectError> {
-        if let Some(id) = claims.as_ref().and_then(Claims::device_id) {
-            self.identity.id = id.parse().map_err(ConnectError::BadClaim)?;
+        match claims.as_ref().map(Claims::device_id) {
+            None | Some(ClaimedId::None) => {}
+            Some(ClaimedId::Text(id)) => self.identity.id = id.parse().map_err(ConnectError::BadClaim)?,
+            Some(ClaimedId::NotText) => return Err(ConnectError::BadClaim(DeviceNameError)),
         }
         self.identity.claims = claims;
         Ok(self)
@@ -114,7 +119,7 @@ impl ConnectError {
             ConnectError::Closed => StatusCode::SERVICE_UNAVAILABLE,
             ConnectError::NoName | ConnectError::BadName(_) => StatusCode::BAD_REQUEST,
             ConnectError::BadClaim(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            ConnectError::Filtered => StatusCode::FORBIDDEN,
+            ConnectError::Filtered | ConnectError::Occupied => StatusCode::FORBIDDEN,
             ConnectError::Upgrade(error) => error.status(),
         }
     }
@@ -127,7 +132,8 @@ impl ConnectError {
             ConnectError::NoName
             | ConnectError::BadName(_)
             | ConnectError::BadClaim(_)
-            | ConnectError::Filtered => {
+            | ConnectError::Filtered
+            | ConnectError::Occupied => {
                 (Some(answer::JSON), answer::json_error(self.status(), &self.to_string()))
             }
             ConnectError::Upgrade(error) => (Some(answer::TEXT), format!("{error}\n")),

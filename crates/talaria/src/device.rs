@@ -29,6 +29,7 @@ mod registry;
 pub mod session;
 pub mod session_id;
 mod statistics;
+mod takeover;
 mod transactions;
 mod wheel;
 

@@ -16,6 +16,8 @@ pub(super) fn read(section: &Section<'_>) -> device::Config {
     section.read_period("pingPeriod", &mut config.ping_period);
     section.read_period("idlePeriod", &mut config.idle_period);
     section.read_period("writeTimeout", &mut config.write_timeout);
+    section.read_period("takeoverTimeout", &mut config.takeover_timeout);
+    section.read_count("maxTakeovers", &mut config.max_takeovers);
     section.read_count("maxMessageSize", &mut config.max_message_size);
     section.read_count("maxUnfinishedBytes", &mut config.max_unfinished_bytes);
 

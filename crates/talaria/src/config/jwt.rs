@@ -16,6 +16,12 @@ use crate::auth::{DeviceConfig, jwt};
 pub(super) fn read_devices(root: &Section<'_>) -> DeviceConfig {
     let mut config = DeviceConfig { jwt: read(&root.section("jwtValidator")), ..DeviceConfig::default() };
     root.read("failOpen", &mut config.fail_open);
+    if config.fail_open && config.jwt.is_some() {
+        root.warn(
+            "failOpen",
+            "is true although jwtValidator is configured: a device without a token is accepted under any id",
+        );
+    }
     if !config.fail_open && config.jwt.is_none() {
         root.warn(
             "failOpen",

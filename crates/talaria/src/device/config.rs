@@ -23,6 +23,11 @@ pub struct Config {
     /// The memory that the unfinished messages of all devices may take together, in bytes (`maxUnfinishedBytes`). Beyond
     /// it, the connection of a device that sends the next piece of a message is closed with "try again later".
     pub max_unfinished_bytes: usize,
+    /// How long a device with a token may take to answer the ping that is sent because a connection without a token wants
+    /// its id (`takeoverTimeout`).
+    pub takeover_timeout: Duration,
+    /// How many connections may wait for such answers, one for each id (`maxTakeovers`); further ones are refused at once.
+    pub max_takeovers: usize,
     /// What happens to messages whose source is not the device (`wrpSourceCheck.type`).
     pub source_check: SourceCheck,
 }
@@ -47,6 +52,8 @@ impl Default for Config {
             // The reference has no limit; it was seen to deliver 20 MB (contract §2.18).
             max_message_size: 32 * 1024 * 1024,
             max_unfinished_bytes: 1024 * 1024 * 1024,
+            takeover_timeout: Duration::from_secs(5),
+            max_takeovers: 4096,
             source_check: SourceCheck::Monitor,
         }
     }

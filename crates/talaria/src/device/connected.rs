@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::Write as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use bytes::Bytes;
 use talaria_protocol::claims::Claims;
@@ -43,6 +43,8 @@ pub struct Device {
     sinks: DeviceState,
     /// Which warnings about this device have been logged, one bit each ([`Warned`]).
     warned: AtomicU8,
+    /// Whether a newcomer with this id waits for this device's answer.
+    is_contested: AtomicBool,
 }
 
 /// The trust claim, as a number and as events carry it.
@@ -83,6 +85,7 @@ impl Device {
             vitals: Vitals::default(),
             sinks: DeviceState::default(),
             warned: AtomicU8::new(0),
+            is_contested: AtomicBool::new(false),
         })
     }
 
@@ -212,6 +215,21 @@ impl Device {
 
     pub(super) fn vitals(&self) -> &Vitals {
         &self.vitals
+    }
+
+    /// Whether a connection without a token may not displace this one: it has a token, and it has not been found dead
+    /// (contract §14.26).
+    pub(super) fn is_protected(&self) -> bool {
+        self.claims.is_some() && !self.outbox.is_closed() && !self.vitals.is_given_up()
+    }
+
+    /// Makes the caller the only one that waits for this device's answer; `false` if another one does.
+    pub(super) fn begin_takeover(&self) -> bool {
+        !self.is_contested.swap(true, Ordering::AcqRel)
+    }
+
+    pub(super) fn end_takeover(&self) {
+        self.is_contested.store(false, Ordering::Release);
     }
 
     /// Whether this warning has not been logged about this device before. From now on it has.

@@ -27,6 +27,8 @@ use super::gate::Gate;
 use super::metrics::DeviceMetrics;
 use super::registry::{RegisterError, Registry};
 use super::session::{self, Connection, SessionContext};
+use super::takeover::Takeovers;
+use super::takeover::outcome::TakeoverOutcome;
 use super::wheel::Wheel;
 use crate::telemetry::metrics::Metrics;
 
@@ -35,6 +37,7 @@ pub struct Manager {
     context: Arc<SessionContext>,
     gate: Gate,
     filters: Filters,
+    takeovers: Takeovers,
     is_stopping: AtomicBool,
     wheel_task: AbortHandle,
 }
@@ -55,6 +58,7 @@ impl Manager {
         let wheel = Arc::new(Wheel::new(&config));
         let turning = Arc::clone(&wheel);
         let metrics = DeviceMetrics::register(metrics);
+        let takeovers = Takeovers::new(&config);
         metrics.max_device_count.set(config.max_devices.map_or(0, |max| max as i64));
         let context = SessionContext {
             registry: Arc::new(Registry::new(config.max_devices)),
@@ -68,6 +72,7 @@ impl Manager {
             context: Arc::new(context),
             gate: Gate::default(),
             filters: Filters::default(),
+            takeovers,
             is_stopping: AtomicBool::new(false),
             wheel_task: tokio::spawn(async move { turning.run().await }).abort_handle(),
         })
@@ -117,6 +122,15 @@ impl Manager {
         Err(error)
     }
 
+    /// The last check, which may take `takeoverTimeout`: whether a device without a token would displace a live device that
+    /// has one (contract §14.26).
+    ///
+    /// # Errors
+    /// [`ConnectError::Occupied`] if it would.
+    pub async fn check_takeover(&self, identity: &Identity) -> Result<(), ConnectError> {
+        self.takeovers.check(&self.context, identity).await
+    }
+
     /// Registers a device on its upgraded connection, announces it, and starts its session.
     ///
     /// # Errors
@@ -139,6 +153,11 @@ impl Manager {
                 context.metrics.disconnect_count.inc();
                 warn!(id = %device.id(), limit, "device not admitted: the device limit is reached");
                 return Err(NotAdmittedError { io, reason: Reason::DeviceLimitReached });
+            }
+            Err(RegisterError::Occupied) => {
+                context.metrics.count_takeover(TakeoverOutcome::Overtaken);
+                debug!(id = %device.id(), "device not admitted: a device with a token has connected meanwhile");
+                return Err(NotAdmittedError { io, reason: Reason::Duplicate });
             }
         }
         context.metrics.connect_count.inc();

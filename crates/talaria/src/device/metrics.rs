@@ -7,6 +7,7 @@ use talaria_protocol::inbound::{InboundError, SourceVerdict};
 use talaria_protocol::session::ProtocolError;
 
 use super::Device;
+use super::takeover::outcome::TakeoverOutcome;
 use crate::telemetry::health::{RequestTally, Sources};
 use crate::telemetry::metrics::Metrics;
 
@@ -32,6 +33,7 @@ pub struct DeviceMetrics {
     /// Connections that were not admitted because of the limit.
     pub device_limit_reached_count: IntCounter,
     hardware_model: IntGaugeVec,
+    takeovers: IntCounterVec,
     wrp_source_check: IntCounterVec,
     /// The series of `wrp_source_check`, looked up once each: every message counts in one.
     source_verdicts: [OnceLock<IntCounter>; SourceVerdict::COUNT],
@@ -78,6 +80,11 @@ impl DeviceMetrics {
             disconnect_count: counter("disconnect_count"),
             device_limit_reached_count: counter("device_limit_reached_count"),
             hardware_model: family.gauge_vec("hardware_model", "hardware_model", &labels),
+            takeovers: family.counter_vec(
+                "device_takeovers_total",
+                "connections without a token under the id of a device with one, by what came of them",
+                &["outcome"],
+            ),
             wrp_source_check: family.counter_vec(
                 "wrp_source_check",
                 "wrp_source_check",
@@ -104,6 +111,11 @@ impl DeviceMetrics {
             text(device.convey().firmware()).as_str(),
             &device.trust().to_string(),
         ])
+    }
+
+    /// Counts what came of a connection without a token under the id of a device with one.
+    pub(super) fn count_takeover(&self, outcome: TakeoverOutcome) {
+        self.takeovers.with_label_values(&[outcome.label()]).inc();
     }
 
     /// Counts a source check's verdict.

@@ -36,6 +36,9 @@ pub enum RegisterError {
     /// The limit is reached and the device does not replace a connection of its own.
     #[error("the limit of {0} devices is reached")]
     LimitReached(usize),
+    /// The device has no token, and one with a token is connected with its id and alive.
+    #[error("a device with a token is connected with this id")]
+    Occupied,
 }
 
 /// Counts a session as running until it is dropped.
@@ -64,10 +67,17 @@ impl Registry {
     /// the new device has one more duplication.
     ///
     /// # Errors
-    /// If the limit is reached. A duplicate is registered even then.
+    /// If the limit is reached; a duplicate is registered even then. Or if a device without a token would displace one that
+    /// has a token and was not found dead.
     pub fn connect(&self, device: &Arc<Device>) -> Result<Option<Arc<Device>>, RegisterError> {
         let replaced = {
             let mut shard = self.shard(device.id()).write();
+            // The newcomer's check was earlier; a device with a token may have connected since.
+            if device.claims().is_none()
+                && shard.get(device.id().as_str()).is_some_and(|ById(old)| old.is_protected())
+            {
+                return Err(RegisterError::Occupied);
+            }
             let replaced = shard.take(device.id().as_str());
             if let Some(ById(old)) = &replaced {
                 device.statistics().set_duplications(old.statistics().duplications() + 1);

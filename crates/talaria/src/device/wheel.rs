@@ -12,9 +12,11 @@ use super::outbox::Signal;
 use super::{Config, Device};
 
 /// The precision of pings and deadlines.
-const TICK: Duration = Duration::from_millis(100);
+pub(super) const TICK: Duration = Duration::from_millis(100);
 /// One turn takes 102.4 s. An entry that is due later waits in the last slot and is scheduled again from there.
 const SLOTS: u32 = 1024;
+/// The time between two lines about newcomers with one device's id.
+const TAKEOVER_LINE_PERIOD: Duration = Duration::from_secs(60);
 /// How long a device may take to answer the closing handshake.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -42,6 +44,10 @@ pub(super) struct Vitals {
     stalled: AtomicU32,
     /// Whether the wheel has an entry for stuck writes. One is enough, however often a slow device causes them.
     write_is_watched: AtomicBool,
+    /// The tick in which the device was pinged for a newcomer, without an answer in time; 0 if that never happened.
+    given_up: AtomicU32,
+    /// When a newcomer's fate was logged last; 0 if never.
+    takeover_logged: AtomicU32,
 }
 
 #[derive(Debug)]
@@ -114,6 +120,19 @@ impl Wheel {
         device.vitals().last_heard.store(self.now.load(Relaxed), Relaxed);
     }
 
+    /// The current tick.
+    pub(super) fn now(&self) -> u32 {
+        self.now.load(Relaxed)
+    }
+
+    /// Whether a line about newcomers with this device's id may be logged now: one a minute.
+    pub(super) fn admits_takeover_line(&self, device: &Device) -> bool {
+        let (now, logged) = (self.now.load(Relaxed), &device.vitals().takeover_logged);
+        let last = logged.load(Relaxed);
+        (last == 0 || now.saturating_sub(last) >= ticks(TAKEOVER_LINE_PERIOD))
+            && logged.compare_exchange(last, now, Relaxed, Relaxed).is_ok()
+    }
+
     /// A write to the device got stuck.
     pub(super) fn stalled(&self, device: &Arc<Device>) {
         device.vitals().stalled.store(self.now.load(Relaxed), SeqCst);
@@ -180,6 +199,24 @@ impl Wheel {
 
     fn slot(&self, tick: u32) -> &Mutex<Vec<Entry>> {
         &self.slots[(tick % SLOTS) as usize]
+    }
+}
+
+impl Vitals {
+    /// Whether the device was heard after this tick.
+    pub(super) fn is_heard_after(&self, tick: u32) -> bool {
+        self.last_heard.load(Relaxed) > tick
+    }
+
+    /// The device, pinged in this tick, did not answer in time.
+    pub(super) fn give_up(&self, pinged: u32) {
+        self.given_up.store(pinged, Relaxed);
+    }
+
+    /// Whether the device was given up and has not been heard since.
+    pub(super) fn is_given_up(&self) -> bool {
+        let pinged = self.given_up.load(Relaxed);
+        pinged > 0 && !self.is_heard_after(pinged)
     }
 }
 

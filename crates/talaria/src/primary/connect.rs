@@ -1,6 +1,6 @@
 //! The checks of contract §2 on a request for `/api/{v2,v3}/device`, in their order.
 //!
-//! Gate, name, token, the token's claims, filters, WebSocket handshake: each check is a line of
+//! Gate, name, token, the token's claims, filters, WebSocket handshake, takeover of an id: each check is a line of
 //! [`DeviceConnector::check`]. What a check looks at is in its own module. A request that passes is answered with 101, and
 //! [`upgrade`] takes its connection over.
 
@@ -62,6 +62,7 @@ impl DeviceConnector {
         let candidate = candidate.with_claims(claims)?;
         self.devices.check_filters(candidate.identity())?;
         let accept = handshake::check(method, headers).map_err(ConnectError::from)?;
+        self.devices.check_takeover(candidate.identity()).await?;
         Ok((candidate, accept))
     }
 }

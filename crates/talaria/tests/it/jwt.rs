@@ -258,7 +258,8 @@ async fn the_token_s_device_id_replaces_the_header_s_name() {
         assert_eq!(response.json(), expected);
         assert_eq!(response.header("content-type"), Some("application/json"));
     }
-    for ignored in [json!(""), json!(5), json!(null), json!(["mac:aabbccddeeff"])] {
+    // A device-id that is not a text: `identity.rs`.
+    for ignored in [json!(""), json!(null)] {
         assert_eq!(status(&gateway, &token(&with("device-id", ignored.clone()))).await, 101, "{ignored}");
     }
 }

@@ -24,6 +24,7 @@ mod device;
 mod device_memory;
 mod filters;
 mod http_hygiene;
+mod identity;
 mod jwt;
 mod jwt_keys;
 mod jwt_process;

@@ -4,6 +4,7 @@ mod client;
 mod closing;
 mod exchange;
 mod liveness;
+mod takeover;
 
 use std::sync::Arc;
 use std::time::Duration;

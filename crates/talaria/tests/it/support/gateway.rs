@@ -96,6 +96,11 @@ impl Gateway {
         Self::start(any_port(), devices, api::Config::default(), &DeviceConfig::default())
     }
 
+    /// Whose devices are configured so and whose tokens are checked.
+    pub(crate) fn of_devices_with_tokens(devices: device::Config, auth: &DeviceConfig) -> Self {
+        Self::start(any_port(), devices, api::Config::default(), auth)
+    }
+
     /// Behind a server of this configuration.
     pub(crate) fn behind(server: Config, config: api::Config, devices: &DeviceConfig) -> Self {
         Self::start(server, device::Config::default(), config, devices)
@@ -153,6 +158,15 @@ impl Gateway {
     pub(crate) async fn offline(&mut self) -> String {
         let DeviceEvent::Offline(reason) = self.next().await else { panic!("not an offline event") };
         reason
+    }
+
+    /// The reason of the next device that goes offline, whatever others do meanwhile.
+    pub(crate) async fn offline_reason(&mut self) -> String {
+        loop {
+            if let DeviceEvent::Offline(reason) = self.next().await {
+                return reason;
+            }
+        }
     }
 
     /// What happens next, which is a message of a device.

@@ -5,6 +5,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 const KEY: [u8; 4] = [1, 2, 3, 4];
 
 /// The device's end of the pipe.
+#[derive(Debug)]
 pub(super) struct Client {
     pub(super) io: DuplexStream,
 }

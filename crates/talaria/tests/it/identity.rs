@@ -1,0 +1,113 @@
+//! Who a device is, over real sockets (contract §14.26, §14.27): what one device cannot do in the name of another.
+
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt as _;
+use serde_json::{Value, json};
+use talaria::auth::{DeviceConfig, jwt, keys};
+use talaria::device;
+use talaria_protocol::token::Leeway;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+
+use crate::support::gateway::{Gateway, MAC, Socket};
+use crate::support::http::Response;
+use crate::support::process::GatewayProcess;
+use crate::support::tokens::{KeyServer, Signer, now};
+
+/// Devices with and without a token are accepted.
+fn fail_open(keys: &KeyServer) -> DeviceConfig {
+    let keys = keys::Config { template: Some(keys.template().parse().unwrap()), ..keys::Config::default() };
+    DeviceConfig { jwt: Some(jwt::Config { keys, leeway: Leeway::default() }), fail_open: true }
+}
+
+fn token(signer: &Signer, more: &Value) -> String {
+    let mut claims = json!({"sub": "device", "exp": now() + 100});
+    claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    signer.token(&json!({"alg": "ES256"}), &claims)
+}
+
+/// A device with this token, connected.
+async fn connected(gateway: &mut Gateway, token: &str) -> Socket {
+    let url = format!("ws://{}/api/v2/device", gateway.address());
+    let mut request = url.into_client_request().unwrap();
+    request.headers_mut().insert("X-Webpa-Device-Name", MAC.parse().unwrap());
+    request.headers_mut().insert("Authorization", format!("Bearer {token}").parse().unwrap());
+    let (socket, _) = Box::pin(tokio_tungstenite::connect_async(request)).await.unwrap();
+    gateway.registered().await;
+    socket
+}
+
+/// What a request to connect with these headers is answered.
+async fn ask(gateway: &Gateway, headers: &str) -> Response {
+    gateway.ask(upgrade(headers)).await
+}
+
+fn upgrade(headers: &str) -> String {
+    format!(
+        "GET /api/v2/device HTTP/1.1\r\nHost: t\r\nX-Webpa-Device-Name: {MAC}\r\nConnection: Upgrade\r\n\
+         Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+         {headers}\r\n"
+    )
+}
+
+#[tokio::test]
+async fn a_stranger_does_not_displace_a_live_device_with_a_token() {
+    let signer = Signer::new("ES256");
+    let keys = KeyServer::of(&signer);
+    let mut gateway = Gateway::of_devices_with_tokens(device::Config::default(), &fail_open(&keys));
+    let mut device = connected(&mut gateway, &token(&signer, &json!({}))).await;
+    // Reads and answers pings until the connection ends.
+    let device = tokio::spawn(async move { while let Some(Ok(_)) = device.next().await {} });
+    let started = Instant::now();
+    let refused = ask(&gateway, "").await;
+    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+    assert_eq!(refused.status, 403);
+    assert_eq!(
+        refused.text(),
+        r#"{"code": 403, "message": "a device with a token is connected with this id"}"#
+    );
+    assert!(!device.is_finished());
+    assert_eq!(
+        ask(&gateway, &format!("Authorization: Bearer {}\r\n", token(&signer, &json!({})))).await.status,
+        101
+    );
+    assert_eq!(gateway.offline_reason().await, "*no error*:duplicate");
+}
+
+#[tokio::test]
+async fn a_device_without_its_token_gets_its_id_back_from_its_dead_connection() {
+    let signer = Signer::new("ES256");
+    let keys = KeyServer::of(&signer);
+    let config = device::Config { takeover_timeout: Duration::from_millis(500), ..device::Config::default() };
+    let mut gateway = Gateway::of_devices_with_tokens(config, &fail_open(&keys));
+    // Nobody reads from this socket, so no ping is answered.
+    let _dead = connected(&mut gateway, &token(&signer, &json!({}))).await;
+    let started = Instant::now();
+    assert_eq!(ask(&gateway, "").await.status, 101);
+    assert!(started.elapsed() >= Duration::from_millis(500), "{:?}", started.elapsed());
+    assert_eq!(gateway.offline_reason().await, "*no error*:duplicate");
+    assert_eq!(gateway.metric(r#"talaria_talaria_device_takeovers_total{outcome="taken_over"}"#), 1.0);
+}
+
+#[tokio::test]
+async fn a_claim_of_a_device_id_that_is_not_a_text_is_refused() {
+    let signer = Signer::new("ES256");
+    let keys = KeyServer::of(&signer);
+    let gateway = Gateway::of_devices_with_tokens(device::Config::default(), &fail_open(&keys));
+    for id in [json!(1), json!(true), json!([MAC]), json!({"mac": MAC}), json!("x")] {
+        let bearer = format!("Authorization: Bearer {}\r\n", token(&signer, &json!({"device-id": id})));
+        let refused = ask(&gateway, &bearer).await;
+        assert_eq!(refused.status, 500, "{id}");
+        assert_eq!(refused.text(), r#"{"code": 500, "message": "invalid device name\ninvalid device name"}"#);
+    }
+}
+
+#[tokio::test]
+async fn the_start_warns_that_tokens_are_checked_and_not_needed() {
+    let warning = "failOpen is true although jwtValidator is configured";
+    let jwt = "jwtValidator: {Config: {Resolve: {Template: 'http://127.0.0.1:1/{keyID}'}}}\n";
+    let open = GatewayProcess::start(jwt).await;
+    assert!(open.log().contains(warning), "{}", open.log());
+    let closed = GatewayProcess::start(&format!("failOpen: false\n{jwt}")).await;
+    assert!(!closed.log().contains(warning), "{}", closed.log());
+}
