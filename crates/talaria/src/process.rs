@@ -36,13 +36,15 @@ enum RunError {
 }
 
 /// Runs a gateway until SIGTERM or SIGINT and returns the exit code.
-pub fn run(loaded: Loaded) -> ExitCode {
+pub fn run(mut loaded: Loaded) -> ExitCode {
     let mut logging = match Logging::start(&loaded.config.log) {
         Ok(logging) => logging,
         Err(error) => return fail(&error, EXIT_FAILED),
     };
     loaded.log_warnings();
-    descriptors::raise_limit();
+    if let Some(limit) = descriptors::raise_limit() {
+        descriptors::apportion(&mut loaded.config, limit);
+    }
     let code = match tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("talaria").build() {
         Ok(runtime) => {
             let code = match runtime.block_on(serve(loaded, &logging)) {

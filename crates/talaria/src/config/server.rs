@@ -15,14 +15,13 @@ pub(super) fn read_required(section: &Section<'_>, port: u16) -> server::Config 
     if section.is_empty("address") {
         section.fault("address", "is empty, expected host:port, or :port for every interface");
     }
-    read(section, port)
+    read(section, server::Config::on_port(port))
 }
 
-/// Reads the section of a server that listens on this port if no address is given.
-fn read(section: &Section<'_>, port: u16) -> server::Config {
-    let mut config = server::Config::on_port(port);
+/// Reads the section of a server with these defaults.
+fn read(section: &Section<'_>, mut config: server::Config) -> server::Config {
     section.parse("address", &mut config.address);
-    let mut most = 0_usize;
+    let mut most = config.max_connections.unwrap_or_default();
     section.read_limit("maxConnections", &mut most);
     config.max_connections = (most > 0).then_some(most);
     section.read("disableKeepAlives", &mut config.disable_keep_alives);
@@ -44,7 +43,11 @@ fn read(section: &Section<'_>, port: u16) -> server::Config {
 
 /// Reads the section of a server that is started only if an address is given; `None` without one.
 pub(super) fn read_optional(section: &Section<'_>) -> Option<server::Config> {
-    let config = read(section, 0);
+    read_if_addressed(section, server::Config::on_port(0))
+}
+
+fn read_if_addressed(section: &Section<'_>, defaults: server::Config) -> Option<server::Config> {
+    let config = read(section, defaults);
     let mut address = String::new();
     section.read("address", &mut address);
     if section.is_written_without("address") {
@@ -55,7 +58,7 @@ pub(super) fn read_optional(section: &Section<'_>) -> Option<server::Config> {
 
 /// Reads the section of the control server, for which the gateway warns if it is reachable without authentication.
 pub(super) fn read_control(section: &Section<'_>) -> Option<server::Config> {
-    let mut config = read_optional(section)?;
+    let mut config = read_if_addressed(section, server::Config::for_operators(0))?;
     config.guard = read_guard(section);
     config.is_dangerous = true;
     Some(config)
@@ -63,7 +66,7 @@ pub(super) fn read_control(section: &Section<'_>) -> Option<server::Config> {
 
 /// Reads the section of a server whose requests need no authentication unless `authKey` is given.
 pub(super) fn read_guarded(section: &Section<'_>, port: u16) -> server::Config {
-    let mut config = read(section, port);
+    let mut config = read(section, server::Config::for_operators(port));
     config.guard = read_guard(section);
     config
 }

@@ -25,6 +25,8 @@ const BACKLOG: i32 = 4096;
 /// The pause after a failed accept doubles with each failure, from the shortest to the longest.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// How often failed accepts are logged.
+const LOG_PERIOD: Duration = Duration::from_secs(60);
 
 /// A server that listens but does not accept yet.
 #[derive(Debug)]
@@ -128,7 +130,7 @@ impl Server {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
                     Ok((socket, peer)) => {
-                        backoff.succeeded(name);
+                        backoff.succeeded();
                         // Beyond a limit the connection is accepted and closed at once (contract §9.7).
                         if limiter.as_mut().is_some_and(|limiter| !limiter.allows(peer.ip(), Instant::now())) {
                             connections.count_failure(ConnectionFailure::RateLimited);
@@ -179,11 +181,16 @@ impl Drop for RunningServer {
     }
 }
 
-/// Waits between failed accepts. Only the first failure of a row and the recovery are logged.
+/// Waits between failed accepts. They are logged once a minute, with their number, however often accepts succeed between
+/// them.
 #[derive(Debug, Default)]
 struct AcceptBackoff {
     /// The last pause; none if the last accept succeeded.
     last: Option<Duration>,
+    /// When failures were last logged.
+    logged: Option<Instant>,
+    /// How many there were since.
+    unlogged: u64,
 }
 
 impl AcceptBackoff {
@@ -191,17 +198,25 @@ impl AcceptBackoff {
     /// the connection stays in the backlog.
     async fn failed(&mut self, server: &'static str, error: &io::Error) {
         let Some(pause) = self.next(error) else { return };
-        if self.last.is_none() {
-            tracing::warn!(server, %error, "cannot accept connections, trying again");
+        if let Some(failures) = self.count(Instant::now()) {
+            tracing::warn!(server, %error, failures, "cannot accept connections, trying again");
         }
         self.last = Some(pause);
         tokio::time::sleep(pause).await;
     }
 
-    fn succeeded(&mut self, server: &'static str) {
-        if self.last.take().is_some() {
-            tracing::info!(server, "accepting connections again");
+    fn succeeded(&mut self) {
+        self.last = None;
+    }
+
+    /// Counts a failure. Returns how many there were since the last line if another line is due.
+    fn count(&mut self, now: Instant) -> Option<u64> {
+        self.unlogged += 1;
+        if self.logged.is_some_and(|logged| now - logged < LOG_PERIOD) {
+            return None;
         }
+        self.logged = Some(now);
+        Some(std::mem::take(&mut self.unlogged))
     }
 
     /// How long to wait; no time at all if the failure concerns that one connection only.
@@ -269,6 +284,17 @@ mod tests {
         }
         assert_eq!(pauses[..3], [5, 10, 20].map(Duration::from_millis));
         assert_eq!(pauses[9], LONGEST_PAUSE);
+    }
+
+    #[test]
+    fn failed_accepts_are_logged_once_a_minute_even_if_others_succeed() {
+        let (mut backoff, start) = (AcceptBackoff::default(), Instant::now());
+        assert_eq!(backoff.count(start), Some(1));
+        for second in 1..60 {
+            backoff.succeeded();
+            assert_eq!(backoff.count(start + Duration::from_secs(second)), None);
+        }
+        assert_eq!(backoff.count(start + LOG_PERIOD), Some(60));
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub struct Config {
     /// Where it listens (`address`).
     pub address: Address,
     /// How many connections, upgraded ones included, may be open (`maxConnections`); further ones are closed at once.
+    /// For the primary and the alternate server a process replaces `None` by what its limit of open files allows.
     pub max_connections: Option<usize>,
     /// How long a request's header may take, from the connection's start or the request's first byte
     /// (`readHeaderTimeout`). The connection is then closed without an answer.
@@ -40,7 +41,15 @@ pub struct Config {
 }
 
 impl Config {
-    /// The defaults of every server, on this port of all interfaces.
+    /// The default of `maxConnections` of a server for operators.
+    pub const OPERATOR_CONNECTIONS: usize = 32;
+
+    /// The defaults of a server for operators: so few connections that the reserve of open files has room for them.
+    pub fn for_operators(port: u16) -> Self {
+        Self { max_connections: Some(Self::OPERATOR_CONNECTIONS), ..Self::on_port(port) }
+    }
+
+    /// The defaults of a server for devices and the API, on this port of all interfaces.
     pub fn on_port(port: u16) -> Self {
         Self {
             address: Address::any(port),

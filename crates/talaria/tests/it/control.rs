@@ -191,7 +191,7 @@ async fn the_control_server_is_started_only_if_it_has_an_address_and_a_stop_ends
 async fn devices_on_real_sockets_are_drained_at_the_pace_that_was_asked_for() {
     let many: Option<usize> =
         std::env::var("TALARIA_DRAIN_DEVICES").ok().and_then(|number| number.parse().ok());
-    talaria::descriptors::raise_limit();
+    let _ = talaria::descriptors::raise_limit();
     let (count, tick) = many.map_or((60, Duration::from_millis(50)), |many| (many, Duration::from_secs(1)));
     let mut controlled = Controlled::start(api::Config::default());
     let mut devices = Vec::new();
