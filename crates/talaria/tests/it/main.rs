@@ -16,6 +16,7 @@ mod api;
 mod api_auth;
 mod attack;
 mod bench;
+mod budgets;
 mod control;
 mod control_table;
 #[cfg(feature = "demo")]

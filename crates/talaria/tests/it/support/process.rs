@@ -43,9 +43,25 @@ impl GatewayProcess {
     /// The same with these variables in its environment, which is empty otherwise.
     pub(crate) async fn start_in(sections: &str, environment: &[(&str, &Path)]) -> Self {
         let folder = configured(&format!("{ON_FREE_PORTS}{sections}"));
+        let mut command = command(&folder);
+        command.envs(environment.iter().copied());
+        Self::spawned(command, folder).await
+    }
+
+    /// The same in a process that may open so many files.
+    pub(crate) async fn start_with_files(files: u32, sections: &str) -> Self {
+        let folder = configured(&format!("{ON_FREE_PORTS}{sections}"));
+        let inner = command(&folder);
+        let mut command = Command::new("/bin/sh");
+        command.current_dir(&folder).env_clear().stdin(Stdio::null());
+        command.args(["-c", &format!("ulimit -n {files} && exec \"$0\" \"$@\"")]);
+        command.arg(inner.get_program()).args(inner.get_args());
+        Self::spawned(command, folder).await
+    }
+
+    async fn spawned(mut command: Command, folder: PathBuf) -> Self {
         let log = File::create(folder.join("gateway.log")).expect("the test's folder can be written to");
-        let process = command(&folder)
-            .envs(environment.iter().copied())
+        let process = command
             .stdout(log.try_clone().expect("a file can be shared"))
             .stderr(log)
             .spawn()
@@ -116,6 +132,18 @@ impl GatewayProcess {
     /// Everything that it has logged.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.folder.join("gateway.log")).unwrap_or_default()
+    }
+
+    /// The first line of the log with this message.
+    pub(crate) fn log_line(&self, message: &str) -> Option<Json> {
+        self.log_lines(message).into_iter().next()
+    }
+
+    /// All lines of the log with this message.
+    pub(crate) fn log_lines(&self, message: &str) -> Vec<Json> {
+        let log = self.log();
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<Json>(line).ok());
+        lines.filter(|line| line["msg"] == message).collect()
     }
 
     /// Reads the log on to the next line with this message, and waits until there is one.
