@@ -1,4 +1,5 @@
-//! The names of a message's fields on the wire (contract §1.1).
+//! The names of a message's fields: on the wire (contract §1.1), and in the Go library, which configurations use (contract
+//! §3.9, §8.8).
 //!
 //! What a field's value may be is the decoders' business ([`msgpack`](crate::msgpack), [`json`](crate::json)).
 
@@ -95,6 +96,36 @@ impl Field {
             Field::SessionId => "session_id",
             Field::Qos => "qos",
         }
+    }
+
+    /// The field's name in the Go library, as configurations write it.
+    pub const fn go_name(self) -> &'static str {
+        match self {
+            Field::MsgType => "Type",
+            Field::Source => "Source",
+            Field::Dest => "Destination",
+            Field::TransactionUuid => "TransactionUUID",
+            Field::ContentType => "ContentType",
+            Field::Accept => "Accept",
+            Field::Status => "Status",
+            Field::Rdr => "RequestDeliveryResponse",
+            Field::Headers => "Headers",
+            Field::Metadata => "Metadata",
+            Field::Spans => "Spans",
+            Field::IncludeSpans => "IncludeSpans",
+            Field::Path => "Path",
+            Field::Payload => "Payload",
+            Field::ServiceName => "ServiceName",
+            Field::Url => "URL",
+            Field::PartnerIds => "PartnerIDs",
+            Field::SessionId => "SessionID",
+            Field::Qos => "QualityOfService",
+        }
+    }
+
+    /// The field with this name in the Go library, in exactly this case.
+    pub fn from_go_name(name: &str) -> Option<Field> {
+        Field::ALL.into_iter().find(|field| field.go_name() == name)
     }
 
     #[inline]

@@ -17,7 +17,7 @@ use crate::device::Registry;
 
 pub use check::{Check, Operator, Side};
 pub use metrics::AccessMetrics;
-pub use operand::{Field, Operand};
+pub use operand::Operand;
 pub use path::Path;
 pub use verdict::{Mode, Verdict};
 

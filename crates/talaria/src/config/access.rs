@@ -3,7 +3,7 @@
 use super::fault::UNKNOWN_KEY;
 use super::read::{Section, Setting as _};
 use super::tree::Value;
-use crate::api::access::{AccessCheck, Check, Field, Mode, Operand, Operator, Path, Side};
+use crate::api::access::{AccessCheck, Check, Mode, Operand, Operator, Path, Side};
 
 /// The keys of a check. The sample does not hold them, because its list of checks is empty.
 const KEYS: [&str; 6] = ["name", "deviceCredentialPath", "wrpCredentialPath", "inputValue", "op", "inversed"];
@@ -83,7 +83,7 @@ fn read_side(section: &Section<'_>, path: &str) -> Option<Side> {
         section.fault("", "has neither inputValue nor wrpCredentialPath, expected one of them");
         return None;
     }
-    let field = Field::from_name(path);
+    let field = wrp::Field::from_go_name(path);
     if field.is_none() {
         section.warn(
             "wrpCredentialPath",

@@ -5,7 +5,7 @@
 
 mod block;
 
-use wrp::{Locator, MessageRef, Text};
+use wrp::{Field, Locator, MessageRef, Text};
 
 pub use block::HeaderBlock;
 
@@ -30,30 +30,18 @@ struct Template {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Value {
     Literal(Box<str>),
-    Field(Field),
+    Reference(Reference),
     /// One header for each metadata entry; the template's name is the prefix of their names.
     WholeMap,
 }
 
-/// The field that a `wrp.<Field>` reference is replaced by.
+/// What a `wrp.<Field>` reference is replaced by.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Field {
-    Type,
-    Source,
+enum Reference {
+    /// A field by its Go name; metadata, spans and payload have no header of their own.
+    Field(Field),
+    /// `DeviceID`: the id in the source.
     DeviceId,
-    Destination,
-    TransactionUuid,
-    ContentType,
-    Accept,
-    Status,
-    RequestDeliveryResponse,
-    Headers,
-    Path,
-    ServiceName,
-    Url,
-    PartnerIds,
-    SessionId,
-    QualityOfService,
     /// The message's headers of this name.
     Header(Box<str>),
     /// A metadata value.
@@ -104,7 +92,7 @@ impl HeaderTemplates {
         for template in &self.0 {
             match &template.value {
                 Value::Literal(text) => out.push(&template.name, text.as_bytes()),
-                Value::Field(field) => field.render(&template.name, message, out),
+                Value::Reference(reference) => reference.render(&template.name, message, out),
                 Value::WholeMap => render_map(&template.name, message, out),
             }
         }
@@ -129,93 +117,82 @@ impl Value {
     fn parse(text: &str) -> Result<Value, HeaderError> {
         match text.strip_prefix("wrp.") {
             None | Some("") => Ok(Value::Literal(text.into())),
-            Some(field) => match Field::parse(field) {
-                Some(field) => Ok(Value::Field(field)),
+            Some(field) => match Reference::parse(field) {
+                Some(reference) => Ok(Value::Reference(reference)),
                 None => Err(HeaderError::UnknownField(text.to_owned())),
             },
         }
     }
 }
 
-impl Field {
-    fn parse(text: &str) -> Option<Field> {
-        Some(match text {
-            "Type" => Field::Type,
-            "Source" => Field::Source,
-            "DeviceID" => Field::DeviceId,
-            "Destination" => Field::Destination,
-            "TransactionUUID" => Field::TransactionUuid,
-            "ContentType" => Field::ContentType,
-            "Accept" => Field::Accept,
-            "Status" => Field::Status,
-            "RequestDeliveryResponse" => Field::RequestDeliveryResponse,
-            "Headers" => Field::Headers,
-            "Path" => Field::Path,
-            "ServiceName" => Field::ServiceName,
-            "URL" => Field::Url,
-            "PartnerIDs" => Field::PartnerIds,
-            "SessionID" => Field::SessionId,
-            "QualityOfService" => Field::QualityOfService,
-            _ => {
-                if let Some(name) = text.strip_prefix("Header.") {
-                    Field::Header(name.trim().into())
-                } else {
-                    Field::Metadata(text.strip_prefix("Metadata.")?.into())
-                }
-            }
-        })
+impl Reference {
+    fn parse(text: &str) -> Option<Reference> {
+        if let Some(name) = text.strip_prefix("Header.") {
+            return Some(Reference::Header(name.trim().into()));
+        }
+        if let Some(key) = text.strip_prefix("Metadata.") {
+            return Some(Reference::Metadata(key.into()));
+        }
+        if text == "DeviceID" {
+            return Some(Reference::DeviceId);
+        }
+        match Field::from_go_name(text)? {
+            Field::Metadata | Field::Spans | Field::IncludeSpans | Field::Payload => None,
+            field => Some(Reference::Field(field)),
+        }
     }
 
     fn render(&self, name: &str, message: &MessageRef<'_>, out: &mut HeaderBlock) {
         match self {
-            Field::Type => match message.msg_type.name_v3() {
-                Some(text) => out.push(name, text.as_bytes()),
-                None => out.push_display(name, message.msg_type),
-            },
-            Field::Source => out.push_text(name, message.source),
-            Field::DeviceId => {
+            Reference::Field(field) => render_field(*field, name, message, out),
+            Reference::DeviceId => {
                 if let Some(Ok(source)) = message.source.to_str().ok().map(Locator::parse_v5) {
                     out.push_text(name, Text::from(&*source.authority));
                 }
             }
-            Field::Destination => out.push_text(name, message.dest),
-            Field::TransactionUuid => out.push_text(name, message.transaction_uuid),
-            Field::ContentType => out.push_text(name, message.content_type),
-            Field::Accept => out.push_text(name, message.accept),
-            Field::Status => {
-                if let Some(status) = message.status {
-                    out.push_display(name, status);
-                }
-            }
-            Field::RequestDeliveryResponse => {
-                if let Some(rdr) = message.rdr {
-                    out.push_display(name, rdr);
-                }
-            }
-            Field::Headers => {
-                message.headers.into_iter().flatten().for_each(|line| out.push_text(name, line));
-            }
-            Field::Path => out.push_text(name, message.path),
-            Field::ServiceName => out.push_text(name, message.service_name),
-            Field::Url => out.push_text(name, message.url),
-            Field::PartnerIds => {
-                message.partner_ids.into_iter().flatten().for_each(|id| out.push_text(name, id));
-            }
-            Field::SessionId => out.push_text(name, message.session_id),
-            Field::QualityOfService => out.push_display(name, message.qos),
-            Field::Header(wanted) => {
+            Reference::Header(wanted) => {
                 for line in message.headers.into_iter().flatten() {
                     if let Some(value) = header_value(line, wanted) {
                         out.push(name, value);
                     }
                 }
             }
-            Field::Metadata(key) => {
+            Reference::Metadata(key) => {
                 if let Some(value) = message.metadata(key) {
                     out.push_text(name, value);
                 }
             }
         }
+    }
+}
+
+/// Appends the values of a field: one header for each item of a list, none for an absent number.
+fn render_field(field: Field, name: &str, message: &MessageRef<'_>, out: &mut HeaderBlock) {
+    let mut number = |number: Option<i64>| {
+        if let Some(number) = number {
+            out.push_display(name, number);
+        }
+    };
+    match field {
+        Field::Status => number(message.status),
+        Field::Rdr => number(message.rdr),
+        Field::MsgType => match message.msg_type.name_v3() {
+            Some(text) => out.push(name, text.as_bytes()),
+            None => out.push_display(name, message.msg_type),
+        },
+        Field::Source => out.push_text(name, message.source),
+        Field::Dest => out.push_text(name, message.dest),
+        Field::TransactionUuid => out.push_text(name, message.transaction_uuid),
+        Field::ContentType => out.push_text(name, message.content_type),
+        Field::Accept => out.push_text(name, message.accept),
+        Field::Headers => message.headers.into_iter().flatten().for_each(|line| out.push_text(name, line)),
+        Field::Path => out.push_text(name, message.path),
+        Field::ServiceName => out.push_text(name, message.service_name),
+        Field::Url => out.push_text(name, message.url),
+        Field::PartnerIds => message.partner_ids.into_iter().flatten().for_each(|id| out.push_text(name, id)),
+        Field::SessionId => out.push_text(name, message.session_id),
+        Field::Qos => out.push_display(name, message.qos),
+        Field::Metadata | Field::Spans | Field::IncludeSpans | Field::Payload => {}
     }
 }
 

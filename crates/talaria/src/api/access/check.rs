@@ -1,9 +1,9 @@
 //! One check: a claim of the device, a value to compare it with, and an operator.
 
 use serde_json::{Map, Value};
-use wrp::MessageRef;
+use wrp::{Field, MessageRef};
 
-use super::operand::{Field, Operand};
+use super::operand::Operand;
 use super::path::Path;
 use super::verdict::Verdict;
 
@@ -54,7 +54,7 @@ impl Check {
         let other = match &self.other {
             Side::Value(value) => value,
             Side::Field(field) => {
-                of_message = field.of(message);
+                of_message = Operand::of_field(*field, message);
                 &of_message
             }
             Side::NoField => return Verdict::MissingMessageCredential,

@@ -2,7 +2,7 @@
 //! messages must pass here (contract §3.9).
 
 use serde_json::Value;
-use wrp::{MessageRef, Strings, Text};
+use wrp::{Field, MessageRef, Strings, Text};
 
 use talaria_protocol::go::cast::{float_to_int, text_to_int};
 
@@ -27,98 +27,36 @@ pub enum Operand {
     Opaque,
 }
 
-/// A field of a message by its name in the Go gateway.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Field {
-    /// `Type`
-    Type,
-    /// `Source`
-    Source,
-    /// `Destination`
-    Destination,
-    /// `TransactionUUID`
-    TransactionUuid,
-    /// `ContentType`
-    ContentType,
-    /// `Accept`
-    Accept,
-    /// `Status`
-    Status,
-    /// `RequestDeliveryResponse`
-    RequestDeliveryResponse,
-    /// `Headers`
-    Headers,
-    /// `Metadata`, `Spans`, `IncludeSpans`, `Payload`, which cannot be compared.
-    Incomparable,
-    /// `Path`
-    Path,
-    /// `ServiceName`
-    ServiceName,
-    /// `URL`
-    Url,
-    /// `PartnerIDs`
-    PartnerIds,
-    /// `SessionID`
-    SessionId,
-    /// `QualityOfService`
-    QualityOfService,
-}
-
-impl Field {
-    /// The field with this name, in exactly this case. There are no names for fields of fields.
+impl Operand {
+    /// A message's value of this field. An absent list counts as empty, as in Go. Metadata, spans and payload cannot be
+    /// compared.
     #[must_use]
-    pub fn from_name(name: &str) -> Option<Field> {
-        Some(match name {
-            "Type" => Field::Type,
-            "Source" => Field::Source,
-            "Destination" => Field::Destination,
-            "TransactionUUID" => Field::TransactionUuid,
-            "ContentType" => Field::ContentType,
-            "Accept" => Field::Accept,
-            "Status" => Field::Status,
-            "RequestDeliveryResponse" => Field::RequestDeliveryResponse,
-            "Headers" => Field::Headers,
-            "Metadata" | "Spans" | "IncludeSpans" | "Payload" => Field::Incomparable,
-            "Path" => Field::Path,
-            "ServiceName" => Field::ServiceName,
-            "URL" => Field::Url,
-            "PartnerIDs" => Field::PartnerIds,
-            "SessionID" => Field::SessionId,
-            "QualityOfService" => Field::QualityOfService,
-            _ => return None,
-        })
-    }
-
-    /// The message's value. An absent list counts as empty, as in Go.
-    #[must_use]
-    pub fn of(self, message: &MessageRef<'_>) -> Operand {
+    pub fn of_field(field: Field, message: &MessageRef<'_>) -> Operand {
         let text = |text: Text<'_>| Operand::Text(text.as_bytes().into());
         let texts = |texts: Option<&Strings<'_>>| {
             Operand::Texts(texts.into_iter().flat_map(Strings::iter).map(text).collect())
         };
         let number = |number: Option<i64>| number.map_or(Operand::Opaque, Operand::Int);
-        match self {
-            Field::Type => Operand::Int(message.msg_type.0),
+        match field {
+            Field::MsgType => Operand::Int(message.msg_type.0),
             Field::Source => text(message.source),
-            Field::Destination => text(message.dest),
+            Field::Dest => text(message.dest),
             Field::TransactionUuid => text(message.transaction_uuid),
             Field::ContentType => text(message.content_type),
             Field::Accept => text(message.accept),
             Field::Status => number(message.status),
-            Field::RequestDeliveryResponse => number(message.rdr),
+            Field::Rdr => number(message.rdr),
             Field::Headers => texts(message.headers.as_ref()),
-            Field::Incomparable => Operand::Opaque,
+            Field::Metadata | Field::Spans | Field::IncludeSpans | Field::Payload => Operand::Opaque,
             Field::Path => text(message.path),
             Field::ServiceName => text(message.service_name),
             Field::Url => text(message.url),
             Field::PartnerIds => texts(message.partner_ids.as_ref()),
             Field::SessionId => text(message.session_id),
-            Field::QualityOfService => Operand::Int(message.qos.0),
+            Field::Qos => Operand::Int(message.qos.0),
         }
     }
-}
 
-impl Operand {
     /// A value of a token as Go reads JSON.
     #[must_use]
     pub fn from_claim(value: &Value) -> Operand {
