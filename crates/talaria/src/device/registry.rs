@@ -37,7 +37,7 @@ pub enum RegisterError {
     #[error("the limit of {0} devices is reached")]
     LimitReached(usize),
     /// The device has no token, and one with a token is connected with its id and alive.
-    #[error("a device with a token is connected with this id")]
+    #[error("the id belongs to a live device that has a token")]
     Occupied,
 }
 
