@@ -43,6 +43,8 @@ fn v3(data: &[u8]) {
         let stamps = Stamps {
             device_id: &device,
             partner_ids: &["partner"],
+            trust: "0",
+            account_id: "",
             session_id: "2ZzF0Zb8h5Q1",
             timestamp: "2026-11-24T04:00:00Z",
         };

@@ -4,10 +4,13 @@
 //! Start reading at [`read`], a pure function that does not allocate for a valid message. Where an accepted message goes,
 //! what is counted, and the text of the time stamp are the gateway's matter.
 
-use wrp::{DecodeError, DeviceId, MessageRef, MessageType, NotUtf8Error, OCTET_STREAM, Text};
+use wrp::{DecodeError, DeviceId, MessageRef, MessageType, NotUtf8Error, OCTET_STREAM, Scheme, Text};
 
 /// The metadata key of the time at which the gateway took the message.
 pub const TIMESTAMP: &str = "/xmidt-timestamp";
+
+/// The type of the events that tell which devices are connected.
+const DEVICE_STATUS: &str = "device-status";
 
 /// The fields that the gateway sets, whatever the device wrote there.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +19,10 @@ pub struct Stamps<'a> {
     pub device_id: &'a DeviceId,
     /// Its partner, alone.
     pub partner_ids: &'a [&'a str],
+    /// Its trust, as events carry it.
+    pub trust: &'a str,
+    /// Its account; empty if it has none.
+    pub account_id: &'a str,
     /// The connection's session id.
     pub session_id: &'a str,
     /// Now, RFC 3339 with nanoseconds.
@@ -33,13 +40,14 @@ pub struct Accepted<'a> {
     pub source: SourceVerdict,
 }
 
-/// What happens to a message whose source is not the device that sends it (contract §2.14).
+/// What happens to a message that claims to be another device's or about one (contract §2.14).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SourceCheck {
-    /// It is counted and passed on.
+    /// A source that is not the device is counted, and every message is passed on as it is.
     #[default]
     Monitor,
-    /// It is counted and dropped.
+    /// A message whose source is not the device, or that is a status event of another device, is counted and dropped;
+    /// metadata that names the device, its trust, account and partner becomes the connection's own.
     Enforce,
 }
 
@@ -64,6 +72,9 @@ pub enum InboundError {
     /// Its source is not the device, and the check is enforced.
     #[error("the source is not this device: {}", .0.reason())]
     Source(SourceVerdict),
+    /// It is a status event (`event:device-status/…`) of another device, and the check is enforced.
+    #[error("the message is a status event of another device")]
+    StatusOfAnother,
 }
 
 /// The verdict on a message's source: the labels of `wrp_source_check`.
@@ -96,6 +107,12 @@ pub fn read<'a>(
     if source.is_rejected {
         return Err(InboundError::Source(source));
     }
+    if check == SourceCheck::Enforce {
+        if is_status_of_another(message.dest, stamps.device_id) {
+            return Err(InboundError::StatusOfAnother);
+        }
+        set_own_metadata(&mut message, stamps);
+    }
     stamp(&mut message, stamps);
     let route = if message.is_transaction_part() { Route::Answer } else { Route::Event };
     Ok(Accepted { message, route, source })
@@ -117,6 +134,7 @@ impl InboundError {
             InboundError::Decode(_) => "not_wrp",
             InboundError::NotUtf8(_) => "not_utf8",
             InboundError::Source(_) => "source",
+            InboundError::StatusOfAnother => "status_of_another",
         }
     }
 }
@@ -172,6 +190,67 @@ fn find_source(source: Text<'_>, device_id: &DeviceId) -> SourceFinding {
     }
 }
 
+/// Whether a dest says something about the status of a device that is not this one (contract §14.27).
+///
+/// Receivers search the text of a dest for `device-status/<id>`, so this does, too: wherever a part of the path ends like
+/// that, the next part must not be another device's id. After the part `device-status` itself only this device's own id
+/// may follow.
+fn is_status_of_another(dest: Text<'_>, device_id: &DeviceId) -> bool {
+    let Some((scheme, path)) = dest.to_str().ok().and_then(|dest| dest.split_once(':')) else { return false };
+    if !scheme.trim().eq_ignore_ascii_case(Scheme::Event.as_str()) {
+        return false;
+    }
+    let mut parts = path.split('/').map(str::trim);
+    let mut part = parts.next().unwrap_or_default();
+    for next in parts {
+        let prefix = part.len().checked_sub(DEVICE_STATUS.len()).and_then(|at| part.split_at_checked(at));
+        if let Some((before, status)) = prefix
+            && status.eq_ignore_ascii_case(DEVICE_STATUS)
+            && next != device_id.as_str()
+        {
+            match next.parse::<DeviceId>() {
+                Ok(id) if id == *device_id => {}
+                Ok(_) => return true,
+                Err(_) if before.is_empty() => return true,
+                Err(_) => {}
+            }
+        }
+        part = next;
+    }
+    false
+}
+
+/// Replaces what the message's metadata says about the device by what is known of the connection. Entries that are not
+/// there are not added. A key without its slash means the same to the Kafka publisher.
+fn set_own_metadata<'a>(message: &mut MessageRef<'a>, stamps: &Stamps<'a>) {
+    let partner = stamps.partner_ids.first().copied().unwrap_or_default();
+    let own = [
+        ("/hw-deviceid", stamps.device_id.as_str()),
+        ("/trust", stamps.trust),
+        ("/account-id", stamps.account_id),
+        ("/partner-id", partner),
+    ];
+    let Some(metadata) = &mut message.metadata else { return };
+    let mut found = [[false; 2]; 4];
+    for (key, _) in metadata.iter() {
+        for ((name, _), found) in own.iter().zip(&mut found) {
+            if key == *name {
+                found[0] = true;
+            } else if key == name[1..] {
+                found[1] = true;
+            }
+        }
+    }
+    for ((name, value), [is_found, is_found_bare]) in own.into_iter().zip(found) {
+        if is_found {
+            metadata.set(name, value);
+        }
+        if is_found_bare {
+            metadata.set(&name[1..], value);
+        }
+    }
+}
+
 /// Whether a text is white space only, which counts as absent.
 fn is_blank(text: Text<'_>) -> bool {
     text.to_str().is_ok_and(|text| text.trim_start().is_empty())
@@ -207,5 +286,85 @@ mod tests {
             assert_eq!(verdict.reason(), reason, "{source}");
             assert_eq!(verdict.outcome(), "accepted");
         }
+    }
+
+    #[test]
+    fn under_enforce_a_status_event_names_this_device_or_none() {
+        let id: DeviceId = "mac:112233445566".parse().unwrap();
+        for (dest, is_refused) in [
+            ("event:device-status/mac:112233445566/online", false),
+            ("event:device-status/MAC:11:22:33:44:55:66/online", false),
+            ("event:device-status/mac:11-22-33-44-55-66", false),
+            ("event:device-status", false),
+            ("event:iot/mac:aabbccddeeff", false),
+            ("dns:host/device-status/mac:aabbccddeeff", false),
+            ("mac:aabbccddeeff/device-status/mac:aabbccddeeff", false),
+            ("event:wifi-device-status/summary", false),
+            ("event:é-status/mac:aabbccddeeff", false),
+            ("event:device-status/mac:aabbccddeeff/offline", true),
+            ("EVENT:Device-Status/MAC:AA-BB-CC-DD-EE-FF/offline", true),
+            ("event: device-status /mac:aabbccddeeff", true),
+            ("event:device-status/ mac:aa:bb:cc:dd:ee:ff /x", true),
+            ("event:device-status/uuid:112233445566/offline", true),
+            ("event:device-status/nonsense/offline", true),
+            ("event:device-status/", true),
+            ("event:device-status//mac:aabbccddeeff", true),
+            ("event:x/device-status/mac:aabbccddeeff/offline", true),
+            ("event:x-device-status/mac:aabbccddeeff/offline", true),
+            ("event:device-status/mac:112233445566/device-status/mac:aabbccddeeff/offline", true),
+        ] {
+            assert_eq!(is_status_of_another(Text::from(dest), &id), is_refused, "{dest}");
+        }
+    }
+
+    #[test]
+    fn under_enforce_what_metadata_says_about_the_device_is_the_connection_s() {
+        let id: DeviceId = "mac:112233445566".parse().unwrap();
+        let stamps = Stamps {
+            device_id: &id,
+            partner_ids: &["comcast"],
+            trust: "1000",
+            account_id: "acc",
+            session_id: "s",
+            timestamp: "t",
+        };
+        let names = ["hw-deviceid", "trust", "account-id", "partner-id"];
+        let forged = names.map(|name| [(format!("/{name}"), "forged"), (name.to_owned(), "forged")]);
+        let mut message = wrp::Message {
+            msg_type: MessageType::SIMPLE_EVENT,
+            source: "mac:112233445566".into(),
+            dest: "event:iot".into(),
+            metadata: Some(
+                forged
+                    .into_iter()
+                    .flatten()
+                    .map(|(key, value)| (key.as_str().into(), value.into()))
+                    .collect(),
+            ),
+            ..wrp::Message::default()
+        };
+        let read = |message: &wrp::Message, check| {
+            let mut frame = Vec::new();
+            message.as_ref().encode_v3(&mut frame);
+            read(&frame, &stamps, check).map(|accepted| accepted.message.to_owned()).unwrap()
+        };
+        let values = |message: &wrp::Message| {
+            let metadata = message.metadata.clone().unwrap();
+            names.map(|name| {
+                [format!("/{name}"), name.to_owned()].map(|key| metadata[key.as_bytes()].to_string())
+            })
+        };
+        let own = ["mac:112233445566", "1000", "acc", "comcast"].map(|own| [own, own].map(str::to_owned));
+        assert_eq!(values(&read(&message, SourceCheck::Enforce)), own);
+        assert_eq!(
+            values(&read(&message, SourceCheck::Monitor)),
+            own.map(|_| ["forged", "forged"].map(str::to_owned))
+        );
+        message.metadata = None;
+        assert_eq!(
+            read(&message, SourceCheck::Enforce).metadata.unwrap().len(),
+            1,
+            "only the time stamp is added"
+        );
     }
 }

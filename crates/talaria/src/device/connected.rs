@@ -113,6 +113,11 @@ impl Device {
         self.trust.value
     }
 
+    /// [`Self::trust`], as events carry it.
+    pub(crate) fn trust_text(&self) -> &str {
+        self.trust.as_str()
+    }
+
     /// The claim `accountID`, or empty.
     #[must_use]
     pub fn account_id(&self) -> &str {

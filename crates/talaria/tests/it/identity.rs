@@ -2,14 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt as _;
+use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use talaria::auth::{DeviceConfig, jwt, keys};
 use talaria::device;
+use talaria_protocol::inbound::SourceCheck;
 use talaria_protocol::token::Leeway;
+use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use wrp::{Message, MessageType};
 
-use crate::support::gateway::{Gateway, MAC, Socket};
+use crate::support::gateway::{Gateway, MAC, Socket, msgpack};
 use crate::support::http::Response;
 use crate::support::process::GatewayProcess;
 use crate::support::tokens::{KeyServer, Signer, now};
@@ -100,6 +103,28 @@ async fn a_claim_of_a_device_id_that_is_not_a_text_is_refused() {
         assert_eq!(refused.status, 500, "{id}");
         assert_eq!(refused.text(), r#"{"code": 500, "message": "invalid device name\ninvalid device name"}"#);
     }
+}
+
+#[tokio::test]
+async fn under_enforce_a_device_speaks_of_itself_only() {
+    let config = device::Config { source_check: SourceCheck::Enforce, ..device::Config::default() };
+    let mut gateway = Gateway::of_devices(config);
+    let mut device = gateway.device(MAC).await;
+    let mut event = Message {
+        msg_type: MessageType::SIMPLE_EVENT,
+        source: MAC.into(),
+        dest: "event:device-status/mac:aabbccddeeff/offline".into(),
+        metadata: Some([("/hw-deviceid".into(), "mac:aabbccddeeff".into())].into()),
+        ..Message::default()
+    };
+    device.send(Frame::binary(msgpack(&event))).await.unwrap();
+    event.dest = "event:iot".into();
+    device.send(Frame::binary(msgpack(&event))).await.unwrap();
+    let passed_on = gateway.message().await;
+    assert_eq!(passed_on.dest, "event:iot");
+    assert_eq!(passed_on.metadata.unwrap()[&b"/hw-deviceid"[..]], MAC);
+    let refused = r#"talaria_talaria_device_refused_messages{reason="status_of_another"}"#;
+    assert_eq!(gateway.metric(refused), 1.0);
 }
 
 #[tokio::test]

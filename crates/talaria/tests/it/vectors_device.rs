@@ -35,9 +35,12 @@ fn vectors_device_message_inbound() {
         let claims = claims(&case["claims"]);
         let id: DeviceId = text(&case["device_name"])?.parse().map_err(|error| format!("{error}"))?;
         let partner = claims.as_ref().map_or(Some("unknown"), Claims::partner_id).unwrap_or("unknown");
+        let trust = claims.as_ref().map_or(0, Claims::trust).to_string();
         let stamps = Stamps {
             device_id: &id,
             partner_ids: &[partner],
+            trust: &trust,
+            account_id: claims.as_ref().and_then(Claims::account_id).unwrap_or_default(),
             session_id: "<session>",
             timestamp: "<timestamp>",
         };
@@ -58,7 +61,19 @@ fn vectors_device_message_inbound() {
         same("reason", &result["source_check"]["reason"].as_str(), &Some(accepted.source.reason()))?;
         same("outcome", &result["source_check"]["outcome"].as_str(), &Some(accepted.source.outcome()))?;
         if let Some(message) = result.get("http").and_then(|http| http.get("message")) {
-            same("message", &encoded(&vectors::message(message).as_ref())?, &encoded(&accepted.message)?)?;
+            let mut expected = vectors::message(message);
+            // contract §14.27: what metadata says about the device is the connection's own.
+            if let Some(metadata) = expected.metadata.as_mut().filter(|_| check == SourceCheck::Enforce) {
+                for (key, own) in [
+                    ("/hw-deviceid", id.as_str()),
+                    ("/trust", stamps.trust),
+                    ("/account-id", stamps.account_id),
+                    ("/partner-id", partner),
+                ] {
+                    metadata.entry(key.into()).and_modify(|value| *value = own.into());
+                }
+            }
+            same("message", &encoded(&expected.as_ref())?, &encoded(&accepted.message)?)?;
         }
         Ok(())
     });

@@ -19,6 +19,8 @@ pub(super) fn binary(context: &SessionContext, device: &Arc<Device>, frame: &[u8
     let stamps = Stamps {
         device_id: device.id(),
         partner_ids: &[device.partner_id()],
+        trust: device.trust_text(),
+        account_id: device.account_id(),
         session_id: device.session_id(),
         timestamp: stamp.as_str(),
     };

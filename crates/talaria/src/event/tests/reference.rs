@@ -8,6 +8,7 @@ mod status;
 use std::sync::Arc;
 
 use serde_json::Value;
+use talaria_protocol::inbound::SourceCheck;
 use talaria_protocol::url::Target;
 use wrp::{Locator, Message, TextBuf};
 
@@ -52,6 +53,24 @@ fn is_same_request(expected: &Value, got: &Received) -> bool {
 
 fn got_own_credentials(expected: &Value) -> bool {
     expected["url"].as_str().unwrap_or_default().contains('@')
+}
+
+/// A message under `enforce`: what its metadata says about the device is the connection's own (contract §14.27).
+fn with_own_metadata(mut message: Message, check: SourceCheck, device: &Device) -> Message {
+    let Some(metadata) = message.metadata.as_mut().filter(|_| check == SourceCheck::Enforce) else {
+        return message;
+    };
+    for (name, own) in [
+        ("hw-deviceid", device.id().as_str()),
+        ("trust", device.trust_text()),
+        ("account-id", device.account_id()),
+        ("partner-id", device.partner_id()),
+    ] {
+        for key in [name.to_owned(), format!("/{name}")] {
+            metadata.entry(key.as_str().into()).and_modify(|value| *value = own.into());
+        }
+    }
+    message
 }
 
 /// With what differs from run to run replaced as in the vectors.

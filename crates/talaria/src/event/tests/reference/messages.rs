@@ -1,7 +1,6 @@
 //! What becomes of a device's message: `device_message.json` (from the dispatcher on), `ack.json`.
 
 use talaria_protocol::inbound;
-use talaria_protocol::inbound::SourceCheck;
 use vectors::same;
 use wrp::Scheme;
 use wrpkafka::Publisher;
@@ -71,15 +70,16 @@ async fn device_messages(file: &str, read: impl Fn(&Value) -> Sent) {
             failures.push(format!("{}: {failure}", case.name));
         }
         if !sent.kafka.is_null() {
-            records.push((case.name.clone(), device, sent.kafka));
+            records.push((case.name.clone(), device, sent));
         }
     }
     if file == "device_message.json" {
         let mut published = kafka.records("wrp-events", records.len() + 1, PATIENCE / 4).unwrap();
         published.sort_by_key(|record| record.offset);
         assert_eq!(published.len(), records.len(), "as many records as there should be");
-        for ((name, device, expected), record) in records.into_iter().zip(published) {
-            if let Err(failure) = is_same_record(&expected, &record.value, &device) {
+        for ((name, device, sent), record) in records.into_iter().zip(published) {
+            let expected = with_own_metadata(vectors::message(&sent.kafka), sent.check, &device);
+            if let Err(failure) = is_same_record(expected, &record.value, &device) {
                 failures.push(format!("{name}: {failure}"));
             }
         }
@@ -88,9 +88,8 @@ async fn device_messages(file: &str, read: impl Fn(&Value) -> Sent) {
 }
 
 /// Reading does not tell what is there but empty from what is absent; the length of the record does.
-fn is_same_record(expected: &Value, record: &[u8], device: &Device) -> Result<(), String> {
+fn is_same_record(mut expected: Message, record: &[u8], device: &Device) -> Result<(), String> {
     let got = MessageRef::decode_v5(record).unwrap().0.to_owned();
-    let mut expected = vectors::message(expected);
     let stamp = TextBuf::from("/xmidt-timestamp");
     if let (Some(there), Some(real)) = (&mut expected.metadata, &got.metadata) {
         there.insert(stamp.clone(), real[&stamp].clone());
@@ -115,6 +114,8 @@ async fn device_message(
     let stamps = inbound::Stamps {
         device_id: device.id(),
         partner_ids: &partner_ids,
+        trust: device.trust_text(),
+        account_id: device.account_id(),
         session_id: device.session_id(),
         timestamp: stamp.as_str(),
     };
@@ -136,7 +137,8 @@ async fn device_message(
             return Err(format!("expected {expected}, got {got:?}"));
         }
         let got = masked(MessageRef::decode_v3(&got.body).unwrap().to_owned(), device);
-        same("http", &vectors::message(&sent.http["message"]), &got)?;
+        let expected = with_own_metadata(vectors::message(&sent.http["message"]), sent.check, device);
+        same("http", &expected, &got)?;
     }
     if let (Some(got), Some(expected)) = (&ack, &sent.ack) {
         same("ack", &ours(expected, &accepted.message, has_kafka), &masked(got.clone(), device))?;
