@@ -5,13 +5,19 @@
 //! scheme, no host) is a [`Target`] whose [`address`](Target::address) is an [`AddressError`], so that it fails when it
 //! is sent to, as in the reference.
 //!
-//! Nothing is resolved or connected here, and which schemes and hosts are allowed is the gateway's configuration.
+//! Nothing is resolved or connected here, and which schemes and hosts are allowed is the gateway's configuration. Whether
+//! a host is one of those is decided by a [`HostPattern`], whether an address is public by [`public_address`].
+
+mod host_pattern;
+pub mod public_address;
 
 use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderValue, Uri};
+
+pub use host_pattern::{HostPattern, HostPatternError};
 
 use crate::go::percent;
 
@@ -56,7 +62,7 @@ pub struct Address {
 pub struct Origin {
     /// Whether the connection uses TLS.
     pub tls: bool,
-    /// A name or an address, without brackets.
+    /// A name or an address, without brackets, in lower case.
     pub host: Box<str>,
     /// The TCP port.
     pub port: u16,
@@ -244,7 +250,7 @@ impl<'a> Authority<'a> {
             None => None,
         };
         Some(Address {
-            origin: Origin { tls, host: self.host.into(), port },
+            origin: Origin { tls, host: self.host.to_ascii_lowercase().into(), port },
             host: HeaderValue::try_from(host).ok()?,
             path: Uri::try_from(path).ok()?,
             credentials,
