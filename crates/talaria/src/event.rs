@@ -24,7 +24,7 @@ mod status;
 mod tests;
 
 pub use ack::AckMetrics;
-pub use config::{AuthKey, AuthKeyError, Config, ConfigError, QueueLimit, Transport};
+pub use config::{AuthKey, AuthKeyError, Config, ConfigError, DnsConfig, NamedHosts, QueueLimit, Transport};
 pub use dispatcher::{Dispatcher, Undelivered};
 pub use finalizer::{Finalizer, Settle, Share, Sink, Verdict};
 pub use kafka::{DeviceKey, DeviceKeyError};

@@ -4,6 +4,7 @@
 //! struct of handles that it registers when it is built; there is no global registry. Start reading at `metrics`.
 
 pub mod health;
+pub(crate) mod keyed_throttle;
 pub mod log;
 pub mod metrics;
 mod process;

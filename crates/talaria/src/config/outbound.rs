@@ -5,11 +5,16 @@
 mod tests;
 
 use http::Method;
+use talaria_protocol::url::HostPattern;
 
 use super::read::{Section, Setting as _};
 use super::tree::Value;
-use crate::event;
 use crate::event::http::endpoints::Endpoints;
+use crate::event::{self, NamedHosts};
+
+/// The description of `dns.allowedHosts`.
+const HOSTS: &str =
+    "a list of hosts such as example.com, *.example.com, 192.0.2.7 or [2001:db8::7], with or without :port";
 
 /// Reads `device.outbound`.
 pub(super) fn read(section: &Section<'_>) -> event::Config {
@@ -37,9 +42,8 @@ pub(super) fn read(section: &Section<'_>) -> event::Config {
     section.read_limit("retries", &mut config.retries);
     section.read_period("retryInterval", &mut config.retry_interval);
     section.read_count("maxUnacknowledgedPerDevice", &mut config.max_unacknowledged_per_device);
-    section.read_limit("transport.maxIdleConns", &mut config.transport.max_idle_conns);
-    section.read_limit("transport.maxIdleConnsPerHost", &mut config.transport.max_idle_conns_per_host);
-    section.read_timeout("transport.idleConnTimeout", &mut config.transport.idle_conn_timeout);
+    read_transport(section, &mut config.transport);
+    read_dns(&section.section("dns"), &mut config.dns);
     read_endpoints(&section.section("eventEndpoints"), &mut config.endpoints);
 
     if wrp::Locator::parse_v3(&config.source).is_err() {
@@ -53,6 +57,38 @@ pub(super) fn read(section: &Section<'_>) -> event::Config {
         section.fault(fault.key, format!("is invalid: {}", fault.problem));
     }
     config
+}
+
+fn read_dns(section: &Section<'_>, dns: &mut event::DnsConfig) {
+    let (mut is_enabled, mut hosts, mut allows_private) = (true, Vec::new(), false);
+    section.read("enabled", &mut is_enabled);
+    section.read_as("allowedHosts", HOSTS, &mut hosts, |value| {
+        Vec::read(value)?.iter().map(|host: &String| host.parse().ok()).collect::<Option<Vec<HostPattern>>>()
+    });
+    section.read("allowPrivate", &mut allows_private);
+    dns.hosts = match (is_enabled, hosts.is_empty(), allows_private) {
+        (false, ..) => NamedHosts::None,
+        (true, false, _) => NamedHosts::Listed(hosts),
+        (true, true, true) => NamedHosts::Any,
+        (true, true, false) => NamedHosts::Public,
+    };
+    section.read_count("queueSize", &mut dns.queue.messages);
+    section.read_count("queueBytes", &mut dns.queue.bytes);
+    section.read_count("queueSizePerDevice", &mut dns.share.messages);
+    section.read_count("queueBytesPerDevice", &mut dns.share.bytes);
+    section.read_count("workerPoolSize", &mut dns.workers);
+    section.read_count("maxRequestsPerDevice", &mut dns.max_requests_per_device);
+    section.read_count("maxRequestsPerHost", &mut dns.max_requests_per_host);
+    section.read_period("requestTimeout", &mut dns.request_timeout);
+    section.read_period("connectTimeout", &mut dns.connect_timeout);
+    section.read_period("answerTimeout", &mut dns.answer_timeout);
+    read_transport(section, &mut dns.transport);
+}
+
+fn read_transport(section: &Section<'_>, transport: &mut event::Transport) {
+    section.read_limit("transport.maxIdleConns", &mut transport.max_idle_conns);
+    section.read_limit("transport.maxIdleConnsPerHost", &mut transport.max_idle_conns_per_host);
+    section.read_timeout("transport.idleConnTimeout", &mut transport.idle_conn_timeout);
 }
 
 fn read_endpoints(section: &Section<'_>, endpoints: &mut Endpoints) {

@@ -1,9 +1,13 @@
 //! The settings of events: the section `device.outbound` (contract §5.5, §9.6).
 
+mod dns;
+
 use std::fmt;
 use std::time::Duration;
 
 use ::http::{HeaderValue, Method};
+
+pub use dns::{DnsConfig, NamedHosts};
 
 use super::http::endpoints::Endpoints;
 
@@ -16,13 +20,14 @@ pub struct Config {
     pub host: String,
     /// `method` of the requests to event receivers.
     pub method: Method,
-    /// `authKey`: sent as `Authorization: Basic <key>`.
+    /// `authKey`: sent as `Authorization: Basic <key>` to the URLs of `endpoints`, never to a host that a device names.
     pub auth_key: Option<AuthKey>,
     /// `eventEndpoints`: the URLs of each event type.
     pub endpoints: Endpoints,
     /// `defaultScheme`: the scheme of a `dns:` destination without one.
     pub default_scheme: String,
-    /// `allowedSchemes` of `dns:` destinations, compared with case. `default_scheme` has to be one of them.
+    /// `allowedSchemes` of `dns:` destinations and of redirects, compared with case. `default_scheme` has to be one of
+    /// them.
     pub allowed_schemes: Vec<String>,
     /// `outboundQueueSize`, and the same in bytes: the bound of the events that wait to be posted, and once more of those that
     /// wait to be posted again.
@@ -39,6 +44,8 @@ pub struct Config {
     pub retry_interval: Duration,
     /// `transport`: which connections to receivers are kept.
     pub transport: Transport,
+    /// `dns`: the events whose destination is a URL that a device names.
+    pub dns: DnsConfig,
     /// How many messages of one device may wait for their acknowledgement. The next one is answered with rdr 100.
     pub max_unacknowledged_per_device: usize,
 }
@@ -60,6 +67,7 @@ impl Default for Config {
             retries: 1,
             retry_interval: Duration::from_secs(5),
             transport: Transport::default(),
+            dns: DnsConfig::default(),
             max_unacknowledged_per_device: 10_000,
         }
     }

@@ -80,14 +80,14 @@ impl Events for Dispatcher {
     fn message(&self, device: &Arc<Device>, message: &mut MessageRef<'_>) {
         let message = &*message;
         if message.is_transaction_part() {
-            return self.http.refuse(EventSource::Device, DropReason::UnsupportedEvent, None);
+            return self.http.refuse(EventSource::Device(device), DropReason::UnsupportedEvent, None);
         }
         let dest = locator(message);
         let is_for_kafka =
             self.kafka.is_enabled() && dest.as_ref().is_some_and(|dest| dest.scheme == Scheme::Event);
         let finalizer = if message.wants_ack() {
             let Some(finalizer) = self.acks.finalizer(device, message) else {
-                self.http.refuse(EventSource::Device, DropReason::FullQueue, None);
+                self.http.refuse(EventSource::Device(device), DropReason::FullQueue, None);
                 if is_for_kafka {
                     self.kafka.refuse(message.qos.level());
                 }
@@ -100,7 +100,7 @@ impl Events for Dispatcher {
         if let Some(finalizer) = finalizer.as_ref().filter(|_| message.dest.is_empty()) {
             finalizer.share(Sink::Http).finish(Verdict::MissingDest);
         }
-        self.http.send(EventSource::Device, dest.as_ref(), || encode(message), finalizer.as_ref());
+        self.http.send(EventSource::Device(device), dest.as_ref(), || encode(message), finalizer.as_ref());
         if is_for_kafka {
             self.kafka.send(&for_kafka(message, device), device, finalizer.as_ref());
         }

@@ -219,6 +219,9 @@ impl From<DropReason> for Verdict {
             | DropReason::UnsupportedEvent
             | DropReason::NoEndpoint
             | DropReason::SchemeNotAllowed
+            | DropReason::DnsDisabled
+            | DropReason::HostNotAllowed
+            | DropReason::AddressNotPublic
             | DropReason::MalformedRequest => Self::NoRoute,
             DropReason::Encoding
             | DropReason::DeadlineExceeded

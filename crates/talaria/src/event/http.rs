@@ -1,11 +1,12 @@
 //! The HTTP sink: posts events to the receivers that the configuration or a `dns:` destination names (contract §5.1).
 //!
-//! [`HttpSink::send`] resolves the destination and queues the event for each of its URLs; it never waits. A fixed number of
-//! workers post the queued events, each over a connection that it drives itself. An event that is to be posted again waits
-//! in the queue, not in a worker.
+//! [`HttpSink::send`] resolves the destination and queues the event for each of its URLs; it never waits. The URLs that the
+//! operator configured and those that devices name have a [`Lane`] each. A fixed number of workers post the queued events
+//! of a lane, each over a connection that it drives itself. An event that is to be posted again waits in the queue, not in a
+//! worker.
 //!
 //! Deliberately absent: order. Events leave the queue in order, but several are posted at the same time. Receivers that need
-//! order read from Kafka. Start reading at [`HttpSink::send`], then `worker.rs`.
+//! order read from Kafka. Start reading at [`HttpSink::send`], then `lane.rs` and `worker.rs`.
 
 mod connection;
 mod deadline_timer;
@@ -13,56 +14,59 @@ pub(super) mod dial;
 pub mod endpoints;
 mod exchange;
 mod job;
+mod lane;
 mod metrics;
 mod pool;
 mod post_error;
 mod queue;
 pub(super) mod routes;
+mod watched_stream;
 mod worker;
-mod worker_context;
 
 #[cfg(test)]
 pub(super) mod tests;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::FutureExt as _;
-use parking_lot::Mutex;
-use talaria_protocol::url::{Target, UrlError};
-use tokio::task::JoinSet;
+use talaria_protocol::url::UrlError;
 use tokio::time::Instant;
 use wrp::Locator;
 
 pub use metrics::HttpMetrics;
 pub use post_error::PostError;
 
-use self::dial::{Dial, Network};
+use self::dial::{Addresses, Dial, Network};
 use self::exchange::Client;
 use self::job::Job;
-use self::queue::Queue;
+use self::lane::{Lane, LaneConfig, Losses};
 use self::routes::Routes;
-use self::worker_context::WorkerContext;
-use super::config::Config;
+use super::config::{Config, NamedHosts};
 use super::finalizer::{Finalizer, Share, Sink, Verdict};
 use super::reason::{DropReason, SchemeLabel};
+use crate::device::Device;
+use crate::telemetry::keyed_throttle::KeyedThrottle;
 use crate::telemetry::throttle::Throttle;
 
 /// Posts events to HTTP receivers. Dropping it stops its workers; the events that it still has are lost.
 pub struct HttpSink {
-    context: Arc<WorkerContext>,
     routes: Routes,
-    request_timeout: Duration,
-    tasks: Mutex<JoinSet<()>>,
+    /// For the URLs of `eventEndpoints`.
+    endpoints: Lane,
+    /// For the URLs that devices name.
+    named: Lane,
+    metrics: HttpMetrics,
+    refusals: Throttle,
+    /// For refusals of the URLs that devices name.
+    refusals_by_device: Arc<KeyedThrottle>,
 }
 
 /// Where an event comes from. Events that are dropped before they are queued count under different schemes (contract
 /// §5.9).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EventSource {
-    /// A device sent it.
-    Device,
+#[derive(Clone, Copy, Debug)]
+pub enum EventSource<'a> {
+    /// This device sent it.
+    Device(&'a Device),
     /// The gateway made it: an online or offline event.
     Gateway,
 }
@@ -70,39 +74,59 @@ pub enum EventSource {
 impl HttpSink {
     /// Starts the workers. Needs a tokio runtime.
     pub fn start(config: &Config, metrics: HttpMetrics) -> Self {
-        Self::start_with(config, metrics, Box::new(Network::default()))
+        let tls = Arc::default();
+        let addresses = match config.dns.hosts {
+            NamedHosts::None | NamedHosts::Public => Addresses::Public,
+            // The operator has allowed these hosts, wherever they are.
+            NamedHosts::Any | NamedHosts::Listed(_) => Addresses::All,
+        };
+        let named = Network::new(addresses, Arc::clone(&tls));
+        Self::start_with(config, metrics, Arc::new(Network::new(Addresses::All, tls)), Arc::new(named))
     }
 
-    pub(super) fn start_with(config: &Config, metrics: HttpMetrics, dial: Box<dyn Dial>) -> Self {
-        for (event_type, url) in config.endpoints.iter() {
-            match url.as_ref().map(|target| (target, target.address())) {
-                Ok((_, Ok(_))) => {}
-                Ok((url, Err(problem))) => {
-                    tracing::warn!(event_type, %url, %problem, "event endpoint with an unusable url, events for it will be dropped");
-                }
-                Err(problem) => {
-                    tracing::warn!(event_type, %problem, "event endpoint is not a url, events for it will be dropped");
-                }
-            }
-        }
-        let context = Arc::new(WorkerContext {
-            queue: Queue::new(config.queue, metrics.queue_size.clone()),
-            client: Client::new(config, dial),
-            metrics,
+    /// `to_endpoints` connects to the URLs of `eventEndpoints`, `to_named` to those that devices name.
+    pub(super) fn start_with(
+        config: &Config,
+        metrics: HttpMetrics,
+        to_endpoints: Arc<dyn Dial>,
+        to_named: Arc<dyn Dial>,
+    ) -> Self {
+        warn_of_unusable_endpoints(config);
+        let endpoints = LaneConfig {
+            queue: config.queue,
+            workers: config.workers,
+            request_timeout: config.request_timeout,
+            client_timeout: config.client_timeout,
             retries: config.retries,
             retry_interval: config.retry_interval,
-            client_timeout: config.client_timeout,
-            losses: Throttle::new(),
-        });
-        let mut tasks = JoinSet::new();
-        for worker in 0..config.workers.max(1) {
-            tasks.spawn(run_worker(Arc::clone(&context), worker));
+        };
+        let named = LaneConfig {
+            queue: config.dns.queue,
+            workers: config.dns.workers,
+            request_timeout: config.dns.request_timeout,
+            client_timeout: config.dns.request_timeout,
+            retries: config.retries,
+            retry_interval: config.retry_interval,
+        };
+        let refusals_by_device = Arc::new(KeyedThrottle::new());
+        Self {
+            routes: Routes::new(config),
+            endpoints: Lane::start(
+                endpoints,
+                Client::for_endpoints(config, to_endpoints),
+                metrics.clone(),
+                Losses::Together(Throttle::new()),
+            ),
+            named: Lane::start(
+                named,
+                Client::for_named_hosts(config, to_named),
+                metrics.clone(),
+                Losses::ByDevice(Arc::clone(&refusals_by_device)),
+            ),
+            metrics,
+            refusals: Throttle::new(),
+            refusals_by_device,
         }
-        let retries = Arc::clone(&context);
-        tasks.spawn(async move { retries.queue.release_retries().await });
-        tasks.spawn(sweep(Arc::clone(&context)));
-        let (routes, request_timeout) = (Routes::new(config), config.request_timeout);
-        Self { context, routes, request_timeout, tasks: Mutex::new(tasks) }
     }
 
     /// Queues a message for every URL of its destination. Never waits; without room the message is dropped, counted, and its
@@ -111,7 +135,7 @@ impl HttpSink {
     /// `dest` is the parsed destination; none if it is malformed.
     pub fn send(
         &self,
-        source: EventSource,
+        source: EventSource<'_>,
         dest: Option<&Locator<'_>>,
         body: impl FnOnce() -> Bytes,
         finalizer: Option<&Finalizer>,
@@ -120,74 +144,85 @@ impl HttpSink {
             Ok(route) => route,
             Err(reason) => return self.refuse(source, reason, finalizer),
         };
-        let deadline = Instant::now() + self.request_timeout;
+        let (lane, device) = match (route.scheme, source) {
+            (SchemeLabel::Dns, EventSource::Device(device)) => (&self.named, Some(device.id())),
+            (SchemeLabel::Dns, EventSource::Gateway) => (&self.named, None),
+            _ => (&self.endpoints, None),
+        };
+        let deadline = Instant::now() + lane.context.config.request_timeout;
         let mut body = Body::Pending(body);
         let mut first_drop = None;
         for url in &*route.urls {
             let share = finalizer.map(|finalizer| finalizer.share(Sink::Http));
-            if let Err((reason, share)) = self.queue(url, route.scheme, &mut body, deadline, share) {
-                self.drop_unqueued(source, reason, share);
+            let queued = match url {
+                Ok(target) => lane.push(Job {
+                    target: Arc::clone(target),
+                    body: body.get(),
+                    scheme: route.scheme,
+                    device: device.cloned(),
+                    deadline,
+                    attempts: 0,
+                    share,
+                }),
+                Err(UrlError) => Err((DropReason::MalformedRequest, share)),
+            };
+            if let Err((reason, share)) = queued {
+                self.drop_unqueued(source, route.scheme, reason, share);
                 first_drop = first_drop.or(Some(reason));
             }
         }
         match first_drop {
-            None => self.context.metrics.event_queued(route.scheme),
-            Some(reason) => self.context.metrics.event_dropped(source.scheme(), reason),
+            None => self.metrics.event_queued(route.scheme),
+            Some(reason) => self.metrics.event_dropped(source.scheme(), reason),
         }
     }
 
     /// Drops a message without looking at its destination, for instance an answer that no request waits for.
-    pub fn refuse(&self, source: EventSource, reason: DropReason, finalizer: Option<&Finalizer>) {
-        self.context.metrics.event_dropped(source.scheme(), reason);
-        self.drop_unqueued(source, reason, finalizer.map(|finalizer| finalizer.share(Sink::Http)));
+    pub fn refuse(&self, source: EventSource<'_>, reason: DropReason, finalizer: Option<&Finalizer>) {
+        self.metrics.event_dropped(source.scheme(), reason);
+        let share = finalizer.map(|finalizer| finalizer.share(Sink::Http));
+        self.drop_unqueued(source, SchemeLabel::Unknown, reason, share);
     }
 
     /// Waits until all events are posted or lost, at most until `deadline`, then stops. Returns how many events were not
     /// delivered because of the stop.
     pub async fn flush(&self, deadline: Instant) -> u64 {
-        let is_drained = tokio::time::timeout_at(deadline, self.context.queue.drained()).await.is_ok();
-        let left = self.context.queue.close();
-        let mut tasks = std::mem::take(&mut *self.tasks.lock());
-        let busy = if is_drained { 0 } else { self.context.queue.busy() };
-        let undelivered = left.len() + busy;
-        for job in left {
-            self.context.lose(job, Err(PostError::Cancelled));
-        }
-        tasks.shutdown().await;
-        u64::try_from(undelivered).unwrap_or(u64::MAX)
+        let (endpoints, named) = tokio::join!(self.endpoints.flush(deadline), self.named.flush(deadline));
+        u64::try_from(endpoints + named).unwrap_or(u64::MAX)
     }
 
-    fn queue(
+    fn drop_unqueued(
         &self,
-        url: &Result<Arc<Target>, UrlError>,
-        scheme: SchemeLabel,
-        body: &mut Body<impl FnOnce() -> Bytes>,
-        deadline: Instant,
+        source: EventSource<'_>,
+        route: SchemeLabel,
+        reason: DropReason,
         share: Option<Share>,
-    ) -> Result<(), (DropReason, Option<Share>)> {
-        let Ok(target) = url else {
-            return Err((DropReason::MalformedRequest, share));
-        };
-        let job = Job { target: Arc::clone(target), body: body.get(), scheme, deadline, attempts: 0, share };
-        self.context.queue.push(job).map_err(|job| (self.context.queue.drop_reason(), job.share))
-    }
-
-    fn drop_unqueued(&self, source: EventSource, reason: DropReason, share: Option<Share>) {
-        self.context.metrics.message_dropped(source.scheme(), None, reason);
+    ) {
+        self.metrics.message_dropped(source.scheme(), None, reason);
         if let Some(share) = share {
             share.finish(Verdict::from(reason));
         }
-        if let Some(similar) = self.context.losses.admit() {
-            tracing::error!(%reason, similar, "event not queued for http");
+        match source {
+            EventSource::Device(device) if route == SchemeLabel::Dns || reason.is_of_named_host() => {
+                let device = device.id();
+                if let Some(similar) = self.refusals_by_device.admit(device.as_str()) {
+                    tracing::error!(%device, %reason, similar, "event for a host that the device names not queued");
+                }
+            }
+            _ => {
+                if let Some(similar) = self.refusals.admit() {
+                    tracing::error!(%reason, similar, "event not queued for http");
+                }
+            }
         }
     }
 }
 
-impl EventSource {
+impl EventSource<'_> {
     /// The scheme under which events count that are dropped before they are queued.
     const fn scheme(self) -> SchemeLabel {
         match self {
-            Self::Device => SchemeLabel::Unknown,
+            Self::Device(_) => SchemeLabel::Unknown,
             Self::Gateway => SchemeLabel::Event,
         }
     }
@@ -214,20 +249,16 @@ impl<F: FnOnce() -> Bytes> Body<F> {
     }
 }
 
-/// A worker that goes on after a panic. Its current event is lost and counted, the others are not affected.
-async fn run_worker(context: Arc<WorkerContext>, worker: usize) {
-    while let Err(panic) =
-        std::panic::AssertUnwindSafe(worker::work(Arc::clone(&context), worker)).catch_unwind().await
-    {
-        drop(panic);
-        tracing::error!(worker, "http worker panicked, its event is lost and it goes on");
-    }
-}
-
-async fn sweep(context: Arc<WorkerContext>) {
-    let mut ticks = tokio::time::interval(context.client.pool.sweep_period());
-    loop {
-        ticks.tick().await;
-        context.client.pool.sweep();
+fn warn_of_unusable_endpoints(config: &Config) {
+    for (event_type, url) in config.endpoints.iter() {
+        match url.as_ref().map(|target| (target, target.address())) {
+            Ok((_, Ok(_))) => {}
+            Ok((url, Err(problem))) => {
+                tracing::warn!(event_type, %url, %problem, "event endpoint with an unusable url, events for it will be dropped");
+            }
+            Err(problem) => {
+                tracing::warn!(event_type, %problem, "event endpoint is not a url, events for it will be dropped");
+            }
+        }
     }
 }

@@ -42,6 +42,12 @@ pub enum DropReason {
     NoEndpoint,
     /// The scheme of a `dns:` destination is not in `device.outbound.allowedSchemes`.
     SchemeNotAllowed,
+    /// `device.outbound.dns.enabled` is off.
+    DnsDisabled,
+    /// The host of a `dns:` destination is not in `device.outbound.dns.allowedHosts`.
+    HostNotAllowed,
+    /// The host of a `dns:` destination has no public address.
+    AddressNotPublic,
     /// The URL to post to is malformed.
     MalformedRequest,
     /// A worker panicked.
@@ -79,6 +85,9 @@ impl DropReason {
             Self::Unknown => "unknown",
             Self::NoEndpoint => "no_endpoint_configured_for_event",
             Self::SchemeNotAllowed => "url_scheme_not_allowed",
+            Self::DnsDisabled => "dns_destinations_disabled",
+            Self::HostNotAllowed => "host_not_allowed",
+            Self::AddressNotPublic => "address_not_public",
             Self::MalformedRequest => "malformed_http_request",
             Self::Panic => "panic",
             Self::UnexpectedEof => "connection_unexpectedly_closed_eof",
@@ -87,6 +96,11 @@ impl DropReason {
             Self::Non202 => "non202",
             Self::KafkaSendFailure => "kafka_send_failure",
         }
+    }
+
+    /// Whether only a `dns:` destination is refused for this reason.
+    pub(super) const fn is_of_named_host(self) -> bool {
+        matches!(self, Self::SchemeNotAllowed | Self::DnsDisabled | Self::HostNotAllowed)
     }
 }
 

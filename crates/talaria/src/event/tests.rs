@@ -36,8 +36,8 @@ struct Gateway {
 impl Gateway {
     fn start(config: &Config, publisher: Publisher, receiver: &Receiver) -> Self {
         let metrics = Metrics::default();
-        let dial = Box::new(Memory(HashMap::from([("*", receiver.clone())])));
-        let http = HttpSink::start_with(config, HttpMetrics::register(&metrics), dial);
+        let dial = Arc::new(Memory(HashMap::from([("*", receiver.clone())])));
+        let http = HttpSink::start_with(config, HttpMetrics::register(&metrics), dial.clone(), dial);
         let kafka = KafkaSink::new(publisher, KafkaMetrics::register(&metrics));
         Self { dispatcher: Dispatcher::new(config, http, kafka, &metrics), metrics }
     }

@@ -7,6 +7,9 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, Waker};
 
 use ::http::{Request, Response};
@@ -18,6 +21,7 @@ use hyper_util::rt::TokioIo;
 
 use super::dial::Stream;
 use super::post_error::PostError;
+use super::watched_stream::WatchedStream;
 use crate::event::reason::DropReason;
 
 /// The longest body of an answer that is read, in bytes. With a longer one the connection is closed.
@@ -26,21 +30,26 @@ const MAX_ANSWER_BODY: usize = 256 * 1024;
 /// The body of a request.
 pub(super) type Body = Full<Bytes>;
 
+type Driver = http1::Connection<TokioIo<WatchedStream>, Body>;
+
 /// A connection that carries one request at a time.
 pub(super) struct Connection {
     sender: http1::SendRequest<Body>,
-    driver: http1::Connection<TokioIo<Box<dyn Stream>>, Body>,
+    driver: Driver,
     /// Whether the driver has ended. It must not be polled again.
     is_closed: bool,
+    /// Whether a byte of the current request was written.
+    has_written: Arc<AtomicBool>,
     /// Whether a request was sent on it before.
     is_used: bool,
 }
 
 /// A failed request.
-pub(super) struct ExchangeError {
-    pub(super) error: PostError,
-    /// Whether the receiver had closed the idle connection, so that the request may be sent again on another one.
-    pub(super) was_idle_too_long: bool,
+pub(super) enum ExchangeError {
+    /// The receiver had closed the kept connection before anything was sent: the request may be sent again on another one.
+    NotSent,
+    /// Anything else.
+    Failed(PostError),
 }
 
 impl Connection {
@@ -49,9 +58,11 @@ impl Connection {
         let mut builder = http1::Builder::new();
         // Header names as Go writes them, because receivers' logs and filters show them.
         builder.title_case_headers(true);
+        let has_written = Arc::new(AtomicBool::new(false));
+        let stream = WatchedStream::new(stream, Arc::clone(&has_written));
         let (sender, driver) = builder.handshake(TokioIo::new(stream)).await?;
         // Boxed, because it moves between workers and the pool with every event.
-        Ok(Box::new(Self { sender, driver, is_closed: false, is_used: false }))
+        Ok(Box::new(Self { sender, driver, is_closed: false, has_written, is_used: false }))
     }
 
     /// Sends a request and reads the whole answer. Returns the head of the answer.
@@ -59,6 +70,7 @@ impl Connection {
     /// If the future is dropped, the connection must be dropped, too.
     pub(super) async fn exchange(&mut self, request: Request<Body>) -> Result<Response<()>, ExchangeError> {
         let is_reused = std::mem::replace(&mut self.is_used, true);
+        self.has_written.store(false, Relaxed);
         let mut answer = pin!(self.sender.try_send_request(request));
         let (driver, is_closed) = (&mut self.driver, &mut self.is_closed);
         let answer = poll_fn(|cx| {
@@ -74,13 +86,19 @@ impl Connection {
                 self.drain(body).await;
                 Ok(Response::from_parts(head, ()))
             }
-            Some(Err(mut error)) => {
-                let was_sent = error.take_message().is_none();
-                let error = PostError::from(error.into_error());
-                let was_idle_too_long = is_reused && (!was_sent || is_closed_by_peer(&error));
-                Err(ExchangeError { error, was_idle_too_long })
-            }
-            None => Err(ExchangeError { error: PostError::Closed, was_idle_too_long: is_reused }),
+            Some(Err(error)) => Err(self.failed(is_reused, error.into_error().into())),
+            None => Err(self.failed(is_reused, PostError::Closed)),
+        }
+    }
+
+    fn failed(&self, is_reused: bool, error: PostError) -> ExchangeError {
+        if !is_reused || !is_closed_by_peer(&error) {
+            return ExchangeError::Failed(error);
+        }
+        if self.has_written.load(Relaxed) {
+            ExchangeError::Failed(PostError::KeptClosed(Box::new(error)))
+        } else {
+            ExchangeError::NotSent
         }
     }
 
@@ -119,11 +137,7 @@ impl Connection {
     }
 }
 
-fn poll_driver(
-    driver: &mut http1::Connection<TokioIo<Box<dyn Stream>>, Body>,
-    is_closed: &mut bool,
-    cx: &mut Context<'_>,
-) {
+fn poll_driver(driver: &mut Driver, is_closed: &mut bool, cx: &mut Context<'_>) {
     // An error of the driver is also an error of the answer, if one is awaited.
     if !*is_closed && Pin::new(driver).poll(cx).is_ready() {
         *is_closed = true;

@@ -1,16 +1,20 @@
 //! New connections to event receivers: name resolution, TCP, and TLS for `https`.
+//!
+//! A host that a device names is resolved once, each of its addresses is checked, and one of those that passed is connected
+//! to. A second resolution could give another address (contract §5.8).
 
 use std::future::Future;
 use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::pin::Pin;
 use std::sync::Arc;
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use talaria_protocol::url::Origin;
+use talaria_protocol::url::{Origin, public_address};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 use tokio_rustls::TlsConnector;
 
 use super::post_error::PostError;
@@ -28,25 +32,73 @@ pub(in crate::event) type Dialing<'a> =
 /// Makes connections. It is a trait so that tests need no network.
 pub(in crate::event) trait Dial: Send + Sync {
     /// Connects to a receiver.
-    fn dial<'a>(&'a self, origin: &'a Origin) -> Dialing<'a>;
+    fn dial<'a>(&'a self, origin: &'a Origin, lookup: &'a Lookup) -> Dialing<'a>;
+}
+
+/// The name resolution of one worker. The system's resolver cannot be interrupted, so that a resolution may go on after its
+/// worker has given it up; until then, the worker cannot begin another one.
+#[derive(Clone)]
+pub(in crate::event) struct Lookup(Arc<Semaphore>);
+
+impl Lookup {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Semaphore::new(1)))
+    }
+
+    /// Whether a resolution goes on that was given up.
+    pub(super) fn is_running(&self) -> bool {
+        self.0.available_permits() == 0
+    }
+
+    /// Waits until no resolution runs.
+    pub(super) async fn ended(&self) {
+        // The semaphore is never closed.
+        drop(self.0.acquire().await);
+    }
+
+    async fn resolve(&self, origin: &Origin) -> io::Result<Vec<SocketAddr>> {
+        if let Ok(address) = origin.host.parse::<IpAddr>() {
+            return Ok(vec![SocketAddr::new(address, origin.port)]);
+        }
+        let permit = Arc::clone(&self.0).acquire_owned().await.map_err(io::Error::other)?;
+        let (host, port) = (origin.host.to_string(), origin.port);
+        let resolve = move || {
+            let addresses = (host.as_str(), port).to_socket_addrs().map(Iterator::collect);
+            drop(permit);
+            addresses
+        };
+        tokio::task::spawn_blocking(resolve).await.map_err(io::Error::other)?
+    }
 }
 
 /// Connects over the network.
-#[derive(Default)]
 pub(super) struct Network {
+    addresses: Addresses,
     /// Made for the first `https` URL, because reading the system's certificates takes tens of milliseconds.
-    tls: OnceCell<TlsConnector>,
+    tls: Arc<OnceCell<TlsConnector>>,
+}
+
+/// The addresses that may be connected to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Addresses {
+    All,
+    Public,
 }
 
 impl Dial for Network {
-    fn dial<'a>(&'a self, origin: &'a Origin) -> Dialing<'a> {
-        Box::pin(self.connect(origin))
+    fn dial<'a>(&'a self, origin: &'a Origin, lookup: &'a Lookup) -> Dialing<'a> {
+        Box::pin(self.connect(origin, lookup))
     }
 }
 
 impl Network {
-    async fn connect(&self, origin: &Origin) -> Result<Box<dyn Stream>, PostError> {
-        let stream = connect_tcp(origin).await?;
+    pub(super) fn new(addresses: Addresses, tls: Arc<OnceCell<TlsConnector>>) -> Self {
+        Self { addresses, tls }
+    }
+
+    async fn connect(&self, origin: &Origin, lookup: &Lookup) -> Result<Box<dyn Stream>, PostError> {
+        let addresses = lookup.resolve(origin).await.map_err(PostError::Lookup)?;
+        let stream = connect_tcp(self.addresses.allowed(addresses)?).await?;
         if !origin.tls {
             return Ok(Box::new(stream));
         }
@@ -57,9 +109,29 @@ impl Network {
     }
 }
 
-/// Tries the host's addresses one after the other.
-async fn connect_tcp(origin: &Origin) -> Result<TcpStream, PostError> {
-    let addresses = tokio::net::lookup_host((&*origin.host, origin.port)).await.map_err(PostError::Lookup)?;
+impl Addresses {
+    /// Those of a host's addresses that may be connected to.
+    ///
+    /// # Errors
+    /// [`PostError::NotPublic`] if the host has addresses, but none of these.
+    fn allowed(self, addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, PostError> {
+        if self == Self::All {
+            return Ok(addresses);
+        }
+        let mut refused = None;
+        let mut allowed = addresses;
+        allowed.retain(|address| {
+            public_address::check(address.ip()).map_err(|error| refused = Some(error)).is_ok()
+        });
+        match refused {
+            Some(error) if allowed.is_empty() => Err(error.into()),
+            _ => Ok(allowed),
+        }
+    }
+}
+
+/// Tries the addresses one after the other.
+async fn connect_tcp(addresses: Vec<SocketAddr>) -> Result<TcpStream, PostError> {
     let mut last = PostError::Lookup(io::Error::new(io::ErrorKind::NotFound, "the host has no address"));
     for address in addresses {
         match TcpStream::connect(address).await {

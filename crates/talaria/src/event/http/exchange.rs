@@ -1,6 +1,11 @@
-//! One attempt to post an event: a request and its redirects.
+//! One attempt to post an event: a request, and its redirects if the URL was configured.
+//!
+//! A URL that a device names gets neither credentials nor a second request, and little time (contract §5.8). Start reading
+//! at [`Client::post`].
 
+use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ::http::header::{
     ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, LOCATION, USER_AGENT,
@@ -8,14 +13,14 @@ use ::http::header::{
 use ::http::{Method, Request, Response, StatusCode};
 use bytes::Bytes;
 use http_body_util::Full;
-use talaria_protocol::url::{Address, Target};
+use talaria_protocol::url::{Address, Origin, Target};
 use wrp::Format;
 
-use super::connection::{Body, Connection};
-use super::dial::Dial;
+use super::connection::{Body, Connection, ExchangeError};
+use super::dial::{Dial, Lookup};
 use super::pool::Pool;
 use super::post_error::PostError;
-use crate::event::config::{AuthKey, Config};
+use crate::event::config::{AuthKey, Config, DnsConfig};
 
 /// As many redirects as Go follows.
 const MAX_REDIRECTS: usize = 10;
@@ -23,26 +28,46 @@ const MAX_REDIRECTS: usize = 10;
 /// Makes requests over kept connections.
 pub(super) struct Client {
     pub(super) pool: Pool,
-    dial: Box<dyn Dial>,
+    dial: Arc<dyn Dial>,
     method: Method,
-    auth_key: Option<AuthKey>,
+    trust: Trust,
 }
 
-/// The request to one URL.
-struct Hop {
-    method: Method,
-    body: Option<Bytes>,
-    /// Whether the configured credentials may be sent to this URL's host.
-    with_credentials: bool,
+/// What the receivers of a client are trusted with.
+enum Trust {
+    /// The operator configured them: they get the credentials, and may redirect to URLs of these schemes.
+    Configured { auth_key: Option<AuthKey>, schemes: Box<[String]> },
+    /// Devices name them.
+    Named { connect_timeout: Duration, answer_timeout: Duration },
+}
+
+/// Whether the credentials may be sent to a URL.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Credentials {
+    Sent,
+    Withheld,
 }
 
 impl Client {
-    pub(super) fn new(config: &Config, dial: Box<dyn Dial>) -> Self {
+    /// A client for the URLs of `eventEndpoints`.
+    pub(super) fn for_endpoints(config: &Config, dial: Arc<dyn Dial>) -> Self {
+        let schemes = config.allowed_schemes.as_slice().into();
         Self {
             pool: Pool::new(&config.transport),
             dial,
             method: config.method.clone(),
-            auth_key: config.auth_key.clone(),
+            trust: Trust::Configured { auth_key: config.auth_key.clone(), schemes },
+        }
+    }
+
+    /// A client for the URLs that devices name.
+    pub(super) fn for_named_hosts(config: &Config, dial: Arc<dyn Dial>) -> Self {
+        let DnsConfig { connect_timeout, answer_timeout, transport, .. } = &config.dns;
+        Self {
+            pool: Pool::new(transport),
+            dial,
+            method: config.method.clone(),
+            trust: Trust::Named { connect_timeout: *connect_timeout, answer_timeout: *answer_timeout },
         }
     }
 
@@ -50,77 +75,135 @@ impl Client {
     ///
     /// # Errors
     /// Why there was none.
-    pub(super) async fn post(&self, target: &Arc<Target>, body: &Bytes) -> Result<StatusCode, PostError> {
-        let mut hop = Hop { method: self.method.clone(), body: Some(body.clone()), with_credentials: true };
-        let mut target = Arc::clone(target);
+    pub(super) async fn post(
+        &self,
+        target: &Arc<Target>,
+        body: &Bytes,
+        lookup: &Lookup,
+    ) -> Result<StatusCode, PostError> {
+        let (mut target, mut credentials) = (Arc::clone(target), self.credentials());
         for _ in 0..=MAX_REDIRECTS {
-            let answer = self.send(&target, &hop).await?;
-            let Some(next) = redirection(&target, &answer, &mut hop)? else {
+            let address = target.address()?;
+            let answer = self.send(address, body, credentials, lookup).await?;
+            let Some(next) = self.redirection(&target, &answer)? else {
                 return Ok(answer.status());
             };
+            if next.address()?.origin != address.origin {
+                credentials = Credentials::Withheld;
+            }
             target = Arc::new(next);
         }
         Err(PostError::TooManyRedirects(MAX_REDIRECTS))
     }
 
-    /// Makes one request. If the receiver has closed a kept connection meanwhile, the request is made again on a new one.
-    async fn send(&self, target: &Target, hop: &Hop) -> Result<Response<()>, PostError> {
-        let address = target.address()?;
+    /// Makes one request. If the receiver has closed a kept connection before anything was sent, the request is made on a new
+    /// one.
+    async fn send(
+        &self,
+        address: &Address,
+        body: &Bytes,
+        credentials: Credentials,
+        lookup: &Lookup,
+    ) -> Result<Response<()>, PostError> {
         let mut kept = self.pool.take(&address.origin);
         loop {
             let mut connection = match kept.take() {
                 Some(connection) => connection,
-                None => Connection::open(self.dial.dial(&address.origin).await?).await?,
+                None => self.connect(&address.origin, lookup).await?,
             };
-            match connection.exchange(self.request(address, hop)).await {
+            let request = self.request(address, body.clone(), credentials);
+            match self.exchange(&mut connection, request).await {
                 Ok(answer) => {
                     self.pool.put(&address.origin, connection);
                     return Ok(answer);
                 }
                 // This can only be a kept connection. The next one is new.
-                Err(error) if error.was_idle_too_long => {}
-                Err(error) => return Err(error.error),
+                Err(ExchangeError::NotSent) => {}
+                Err(ExchangeError::Failed(error)) => return Err(error),
             }
         }
     }
 
+    async fn connect(&self, origin: &Origin, lookup: &Lookup) -> Result<Box<Connection>, PostError> {
+        let connect = async { Connection::open(self.dial.dial(origin, lookup).await?).await };
+        match &self.trust {
+            Trust::Configured { .. } => connect.await,
+            Trust::Named { connect_timeout, .. } => {
+                within(*connect_timeout, connect).await.unwrap_or(Err(PostError::ConnectTimeout))
+            }
+        }
+    }
+
+    async fn exchange(
+        &self,
+        connection: &mut Connection,
+        request: Request<Body>,
+    ) -> Result<Response<()>, ExchangeError> {
+        match &self.trust {
+            Trust::Configured { .. } => connection.exchange(request).await,
+            Trust::Named { answer_timeout, .. } => within(*answer_timeout, connection.exchange(request))
+                .await
+                .unwrap_or(Err(ExchangeError::Failed(PostError::AnswerTimeout))),
+        }
+    }
+
+    const fn credentials(&self) -> Credentials {
+        match self.trust {
+            Trust::Configured { .. } => Credentials::Sent,
+            Trust::Named { .. } => Credentials::Withheld,
+        }
+    }
+
     /// A request with the headers of Go's client (contract §5.4). hyper adds the `Content-Length`.
-    fn request(&self, address: &Address, hop: &Hop) -> Request<Body> {
+    fn request(&self, address: &Address, body: Bytes, credentials: Credentials) -> Request<Body> {
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(HOST, address.host.clone());
         headers.insert(USER_AGENT, HeaderValue::from_static("Go-http-client/1.1"));
-        let configured = self.auth_key.as_ref().filter(|_| hop.with_credentials).map(AuthKey::header);
-        if let Some(credentials) = configured.or(address.credentials.as_ref()) {
-            headers.insert(AUTHORIZATION, credentials.clone());
+        if let Some(authorization) = self.authorization(address, credentials) {
+            headers.insert(AUTHORIZATION, authorization.clone());
         }
-        if hop.body.is_some() {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static(Format::Msgpack.mime()));
-        }
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(Format::Msgpack.mime()));
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
-        let mut request = Request::new(Full::new(hop.body.clone().unwrap_or_default()));
-        *request.method_mut() = hop.method.clone();
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = self.method.clone();
         *request.uri_mut() = address.path.clone();
         *request.headers_mut() = headers;
         request
     }
+
+    /// The configured credentials, or else those in the URL. A URL that a redirect gives has only its own.
+    fn authorization<'a>(
+        &'a self,
+        address: &'a Address,
+        credentials: Credentials,
+    ) -> Option<&'a HeaderValue> {
+        let Trust::Configured { auth_key, .. } = &self.trust else {
+            return None;
+        };
+        let configured = auth_key.as_ref().filter(|_| credentials == Credentials::Sent).map(AuthKey::header);
+        configured.or(address.credentials.as_ref())
+    }
+
+    /// Where an answer redirects the request, if that redirect is followed. 301, 302 and 303 would change the request into
+    /// one without the event, so that their 202 would not be a delivery (contract §5.7).
+    fn redirection(&self, from: &Target, answer: &Response<()>) -> Result<Option<Target>, PostError> {
+        let Trust::Configured { schemes, .. } = &self.trust else {
+            return Ok(None);
+        };
+        if !matches!(answer.status(), StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT) {
+            return Ok(None);
+        }
+        let Some(location) = answer.headers().get(LOCATION) else {
+            return Ok(None);
+        };
+        let location = location.to_str().map_err(|_| PostError::BadRedirect)?;
+        let to = from.redirected(location).map_err(|_| PostError::BadRedirect)?;
+        let is_allowed =
+            to.url().split_once(':').is_some_and(|(scheme, _)| schemes.iter().any(|there| there == scheme));
+        Ok(is_allowed.then_some(to))
+    }
 }
 
-/// Where an answer redirects the request. Changes the request accordingly (RFC 9110 §15.4, as browsers and Go do it).
-fn redirection(from: &Target, answer: &Response<()>, hop: &mut Hop) -> Result<Option<Target>, PostError> {
-    let keeps_method = match answer.status() {
-        StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND | StatusCode::SEE_OTHER => false,
-        StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => true,
-        _ => return Ok(None),
-    };
-    let Some(location) = answer.headers().get(LOCATION) else {
-        return Ok(None);
-    };
-    let location = location.to_str().map_err(|_| PostError::BadRedirect)?;
-    let to = from.redirected(location).map_err(|_| PostError::BadRedirect)?;
-    if !keeps_method {
-        hop.method = Method::GET;
-        hop.body = None;
-    }
-    hop.with_credentials &= from.address()?.origin.host == to.address()?.origin.host;
-    Ok(Some(to))
+async fn within<F: Future>(time: Duration, future: F) -> Option<F::Output> {
+    tokio::time::timeout(time, future).await.ok()
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use talaria_protocol::url::Target;
 use tokio::time::Instant;
+use wrp::DeviceId;
 
 use crate::event::finalizer::Share;
 use crate::event::reason::SchemeLabel;
@@ -14,6 +15,8 @@ pub(super) struct Job {
     pub(super) target: Arc<Target>,
     pub(super) body: Bytes,
     pub(super) scheme: SchemeLabel,
+    /// The device that named the URL; none if the URL was configured.
+    pub(super) device: Option<DeviceId>,
     pub(super) deadline: Instant,
     /// How many attempts were made.
     pub(super) attempts: u32,

@@ -29,6 +29,7 @@ pub struct HttpMetrics {
     events: IntCounterVec,
     dropped: IntCounterVec,
     retries: IntCounter,
+    possible_duplicates: IntCounter,
     /// The series of successful posts by scheme (`event`, `dns`), looked up once.
     accepted: [OnceLock<Series>; 2],
     queued: [OnceLock<IntCounter>; 2],
@@ -83,6 +84,10 @@ impl HttpMetrics {
             dropped: bare.counter_vec("outbound_dropped_messages", "The messages that HTTP dropped", &labels),
             retries: bare
                 .counter("outbound_retries", "The outcomes of requests that are worth another attempt"),
+            possible_duplicates: bare.counter(
+                "outbound_possible_duplicates",
+                "The requests after which a kept connection was closed without an answer: if they are made again, the event may arrive twice",
+            ),
             accepted: Default::default(),
             queued: Default::default(),
         }
@@ -112,6 +117,11 @@ impl HttpMetrics {
     /// A request that is worth another attempt: 408, 429, 504 or a temporary error.
     pub(super) fn retryable(&self) {
         self.retries.inc();
+    }
+
+    /// A request was sent on a kept connection that was then closed without an answer. The receiver may have the event.
+    pub(super) fn possible_duplicate(&self) {
+        self.possible_duplicates.inc();
     }
 
     /// Counts a request as in flight until the guard is dropped.

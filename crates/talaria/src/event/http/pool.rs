@@ -13,6 +13,9 @@ use crate::event::config::Transport;
 /// Go's limit per host when none is configured.
 const GO_MAX_IDLE_PER_HOST: usize = 2;
 
+/// How often connections are closed that the receiver has closed.
+const SWEEP_PERIOD: Duration = Duration::from_secs(90);
+
 /// Idle connections. The most recently used one is used next, so that only as many stay open as are needed.
 pub(super) struct Pool {
     idle: Mutex<Idle>,
@@ -54,20 +57,29 @@ impl Pool {
         }
     }
 
-    /// Keeps a connection if it can carry another request and there is room; otherwise closes it.
+    /// Keeps a connection if it can carry another request and its host has room; otherwise closes it. Without room in all,
+    /// the connection that was idle for the longest time is closed.
     pub(super) fn put(&self, origin: &Origin, mut connection: Box<Connection>) {
         if !connection.is_ready() {
             return;
         }
         let parked = Parked { connection, since: Instant::now() };
         let mut idle = self.idle.lock();
-        if idle.total >= self.max {
+        if idle.by_origin.get(origin).is_some_and(|parked_here| parked_here.len() >= self.max_per_host) {
             return;
         }
+        if idle.total >= self.max {
+            idle.remove_least_recently_used();
+        }
         match idle.by_origin.get_mut(origin) {
-            Some(parked_here) if parked_here.len() >= self.max_per_host => return,
             Some(parked_here) => parked_here.push(parked),
-            None => drop(idle.by_origin.insert(origin.clone(), vec![parked])),
+            None => {
+                // Hosts without connections stay in the table until the next sweep, but do not fill it.
+                if idle.by_origin.len() > self.max {
+                    idle.by_origin.retain(|_, parked| !parked.is_empty());
+                }
+                idle.by_origin.insert(origin.clone(), vec![parked]);
+            }
         }
         idle.total += 1;
     }
@@ -87,9 +99,12 @@ impl Pool {
         });
     }
 
-    /// How often [`sweep`](Self::sweep) should be called.
+    /// How often [`sweep`](Self::sweep) should be called, so that a connection is closed at most a quarter of its time too
+    /// late although nobody sends any more.
     pub(super) fn sweep_period(&self) -> Duration {
-        self.timeout.unwrap_or(Duration::from_secs(90)).max(Duration::from_millis(100))
+        self.timeout
+            .map_or(SWEEP_PERIOD, |timeout| timeout / 4)
+            .clamp(Duration::from_millis(100), SWEEP_PERIOD)
     }
 
     fn pop(&self, origin: &Origin) -> Option<Parked> {
@@ -97,5 +112,23 @@ impl Pool {
         let parked = idle.by_origin.get_mut(origin)?.pop()?;
         idle.total -= 1;
         Some(parked)
+    }
+}
+
+impl Idle {
+    /// Each host's connections are in the order in which they were parked.
+    fn remove_least_recently_used(&mut self) {
+        let first = |parked: &[Parked]| parked.first().map(|parked| parked.since);
+        let oldest = self.by_origin.iter().filter_map(|(origin, parked)| Some((first(parked)?, origin)));
+        let Some(origin) = oldest.min_by_key(|(since, _)| *since).map(|(_, origin)| origin.clone()) else {
+            return;
+        };
+        if let Some(parked) = self.by_origin.get_mut(&origin) {
+            parked.remove(0);
+            self.total -= 1;
+            if parked.is_empty() {
+                self.by_origin.remove(&origin);
+            }
+        }
     }
 }

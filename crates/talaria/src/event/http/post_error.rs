@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 
 use talaria_protocol::url::AddressError;
+use talaria_protocol::url::public_address::NotPublicError;
 
 use crate::event::reason::DropReason;
 
@@ -13,6 +14,12 @@ pub enum PostError {
     /// `requestTimeout` or `clientTimeout` is over.
     #[error("no answer before the event's time ran out")]
     DeadlineExceeded,
+    /// `device.outbound.dns.connectTimeout` is over.
+    #[error("no connection within connectTimeout")]
+    ConnectTimeout,
+    /// `device.outbound.dns.answerTimeout` is over.
+    #[error("no complete answer within answerTimeout")]
+    AnswerTimeout,
     /// The gateway is shutting down.
     #[error("cancelled because the gateway is shutting down")]
     Cancelled,
@@ -22,6 +29,9 @@ pub enum PostError {
     /// The host could not be resolved.
     #[error("the host could not be looked up: {0}")]
     Lookup(#[source] io::Error),
+    /// All addresses of a host that a device named are such that devices may not name them.
+    #[error("the host has {0}: list it in device.outbound.dns.allowedHosts if devices may name it")]
+    NotPublic(#[from] NotPublicError),
     /// No address of the host could be connected to.
     #[error("connecting failed: {0}")]
     Connect(#[source] io::Error),
@@ -31,6 +41,9 @@ pub enum PostError {
     /// The receiver closed the connection instead of answering.
     #[error("the receiver closed the connection instead of answering")]
     Closed,
+    /// The receiver closed a kept connection after the request was sent. It may have the event or not (contract §14.31).
+    #[error("a kept connection was closed after the request had been sent: {0}")]
+    KeptClosed(#[source] Box<Self>),
     /// The request could not be written or its answer could not be read.
     #[error("the exchange failed: {}", innermost(.0))]
     Exchange(#[source] hyper::Error),
@@ -46,7 +59,11 @@ impl PostError {
     /// Its label in the metrics.
     pub fn reason(&self) -> DropReason {
         match self {
-            Self::DeadlineExceeded => DropReason::DeadlineExceeded,
+            Self::DeadlineExceeded | Self::ConnectTimeout | Self::AnswerTimeout => {
+                DropReason::DeadlineExceeded
+            }
+            Self::NotPublic(_) => DropReason::AddressNotPublic,
+            Self::KeptClosed(error) => error.reason(),
             Self::Cancelled => DropReason::Cancelled,
             Self::Unusable(_) => DropReason::InvalidAddress,
             Self::Lookup(error) if lookup_is_temporary(error) => DropReason::Dns,
@@ -68,12 +85,13 @@ impl PostError {
         }
     }
 
-    /// Whether another attempt may succeed: what Go calls a temporary error. A refused connection is not one (contract
-    /// §5.6).
+    /// Whether another attempt may succeed: what Go calls a temporary error, or a kept connection that was closed. A refused
+    /// connection is not one (contract §5.6).
     pub fn is_temporary(&self) -> bool {
         match self {
             Self::Lookup(error) => lookup_is_temporary(error),
             Self::Connect(error) => is_temporary(error),
+            Self::KeptClosed(_) => true,
             Self::Exchange(error) => io_error(error).is_some_and(is_temporary),
             _ => false,
         }

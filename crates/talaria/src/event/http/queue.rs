@@ -23,7 +23,7 @@ use crate::event::reason::DropReason;
 pub(super) struct Queue {
     state: Mutex<State>,
     limit: QueueLimit,
-    /// `outbound_queue_size`: new events only.
+    /// `outbound_queue_size`: new events only. All lanes add to it.
     depth: IntGauge,
     /// Notified when the earliest retry has changed.
     retries_changed: Notify,
@@ -99,7 +99,7 @@ impl Queue {
         }
         state.fresh_bytes += bytes;
         state.fresh.push_back(job);
-        self.show_depth(&state);
+        self.depth.inc();
         let woken = state.worker_to_wake();
         drop(state);
         wake(woken);
@@ -167,20 +167,16 @@ impl Queue {
         let mut state = self.state.lock();
         state.phase = Phase::Closed;
         let mut left: Vec<Job> = state.fresh.drain(..).collect();
+        self.depth.sub(i64::try_from(left.len()).unwrap_or(i64::MAX));
         left.extend(state.due.drain(..));
         left.extend(state.delayed.drain().map(|delayed| delayed.job));
         let idle = std::mem::take(&mut state.idle);
-        self.show_depth(&state);
         drop(state);
         self.retries_changed.notify_one();
         for worker in idle {
             worker.waker.wake();
         }
         left
-    }
-
-    fn show_depth(&self, state: &State) {
-        self.depth.set(i64::try_from(state.fresh.len()).unwrap_or(i64::MAX));
     }
 
     /// How many workers have a job.
@@ -216,7 +212,9 @@ impl<'a> WorkerSlot<'a> {
             state.busy += 1;
             self.state = SlotState::Busy;
             let woken = state.worker_to_wake();
-            self.queue.show_depth(&state);
+            if job.attempts == 0 {
+                self.queue.depth.dec();
+            }
             drop(state);
             wake(woken);
             return Poll::Ready(Some(job));

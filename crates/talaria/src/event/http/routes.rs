@@ -7,7 +7,7 @@ use talaria_protocol::url::{Target, UrlError};
 use wrp::{Locator, Scheme};
 
 use super::endpoints::Endpoints;
-use crate::event::config::Config;
+use crate::event::config::{Config, NamedHosts};
 use crate::event::reason::{DropReason, SchemeLabel};
 
 /// The separator between a URL's scheme and the rest.
@@ -19,6 +19,7 @@ pub(in crate::event) struct Routes {
     endpoints: Endpoints,
     default_scheme: Box<str>,
     allowed_schemes: Box<[String]>,
+    named_hosts: NamedHosts,
 }
 
 /// The URLs of one destination.
@@ -35,6 +36,7 @@ impl Routes {
             endpoints: config.endpoints.clone(),
             default_scheme: config.default_scheme.as_str().into(),
             allowed_schemes: config.allowed_schemes.as_slice().into(),
+            named_hosts: config.dns.hosts.clone(),
         }
     }
 
@@ -61,6 +63,9 @@ impl Routes {
     /// The URL of a `dns:` destination. The service of a v3 locator, the first element of its path, is not part of the URL:
     /// that is the reference's behaviour, and receivers are configured for it.
     fn named(&self, authority: &str, rest: &str) -> Result<Target, DropReason> {
+        if self.named_hosts == NamedHosts::None {
+            return Err(DropReason::DnsDisabled);
+        }
         let mut url = format!("{authority}{rest}");
         let scheme = match url.split_once(SCHEME_END) {
             Some((scheme, _)) => scheme,
@@ -72,6 +77,11 @@ impl Routes {
         if !self.allowed_schemes.iter().any(|allowed| allowed == scheme) {
             return Err(DropReason::SchemeNotAllowed);
         }
-        Target::parse(&url).map_err(|UrlError| DropReason::MalformedRequest)
+        let target = Target::parse(&url).map_err(|UrlError| DropReason::MalformedRequest)?;
+        // A URL without a host fails when it is sent to, as in the reference.
+        match target.address() {
+            Ok(address) if !self.named_hosts.allows(&address.origin) => Err(DropReason::HostNotAllowed),
+            _ => Ok(target),
+        }
     }
 }

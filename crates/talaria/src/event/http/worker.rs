@@ -7,37 +7,43 @@ use ::http::StatusCode;
 use tokio::time::Instant;
 
 use super::deadline_timer::DeadlineTimer;
+use super::dial::Lookup;
 use super::job::Job;
+use super::lane::LaneContext;
 use super::metrics::Attempt;
 use super::post_error::PostError;
 use super::queue::WorkerSlot;
-use super::worker_context::WorkerContext;
 use crate::event::finalizer::Verdict;
 use crate::event::reason::DropReason;
 
 /// Takes and posts events until the queue is closed.
-pub(super) async fn work(context: Arc<WorkerContext>, worker: usize) {
+pub(super) async fn work(context: Arc<LaneContext>, worker: usize) {
     let mut slot = WorkerSlot::new(&context.queue, worker);
     let mut timer = DeadlineTimer::new();
+    let lookup = Lookup::new();
     while let Some(job) = slot.next().await {
-        InFlight { context: &context, job: Some(job) }.attempt(&mut timer).await;
+        InFlight { context: &context, job: Some(job) }.attempt(&mut timer, &lookup).await;
+        if lookup.is_running() {
+            // Its threads are bounded because no worker has more than one.
+            lookup.ended().await;
+        }
     }
 }
 
 /// The job of a worker. If the worker is stopped or panics, the job is counted as lost.
 struct InFlight<'a> {
-    context: &'a WorkerContext,
+    context: &'a LaneContext,
     job: Option<Job>,
 }
 
 impl InFlight<'_> {
-    async fn attempt(mut self, timer: &mut DeadlineTimer) {
+    async fn attempt(mut self, timer: &mut DeadlineTimer, lookup: &Lookup) {
         let (context, Some(job)) = (self.context, self.job.as_mut()) else {
             return;
         };
         let start = Instant::now();
         if job.attempts == 0 {
-            job.deadline = job.deadline.min(start + context.client_timeout);
+            job.deadline = job.deadline.min(start + context.config.client_timeout);
         }
         if start >= job.deadline {
             return self.finish(Err(PostError::DeadlineExceeded));
@@ -45,7 +51,7 @@ impl InFlight<'_> {
         job.attempts += 1;
         let in_flight = context.metrics.in_flight();
         let posted = {
-            let post = pin!(context.client.post(&job.target, &job.body));
+            let post = pin!(context.client.post(&job.target, &job.body, lookup));
             timer.within(job.deadline, post).await.unwrap_or(Err(PostError::DeadlineExceeded))
         };
         drop(in_flight);
@@ -72,8 +78,11 @@ impl InFlight<'_> {
         }
         if is_retryable(&posted) {
             self.context.metrics.retryable();
-            if job.attempts <= self.context.retries {
-                let due = (Instant::now() + self.context.retry_interval).min(job.deadline);
+            if matches!(posted, Err(PostError::KeptClosed(_))) {
+                self.context.metrics.possible_duplicate();
+            }
+            if job.attempts <= self.context.config.retries {
+                let due = self.context.retry_at(&posted).min(job.deadline);
                 match self.context.queue.retry_at(due, job) {
                     Ok(()) => return,
                     Err(given_back) => job = given_back,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use talaria_protocol::inbound::SourceCheck;
 use talaria_protocol::url::Target;
-use wrp::{Locator, Message, TextBuf};
+use wrp::{Locator, Message, Scheme, TextBuf};
 
 use super::*;
 use crate::event::http::routes::Routes;
@@ -38,7 +38,7 @@ fn address(url: &str) -> Option<(bool, String, String)> {
     Some((address.origin.tls, address.host.to_str().unwrap().to_owned(), address.path.to_string()))
 }
 
-fn is_same_request(expected: &Value, got: &Received) -> bool {
+fn is_same_request(expected: &Value, got: &Received, credentials: Credentials) -> bool {
     let header =
         |name: &str| got.headers.iter().find(|(there, _)| there == name).map_or("", |(_, value)| value);
     let authorization = expected["authorization"].as_str().unwrap_or_default();
@@ -47,8 +47,29 @@ fn is_same_request(expected: &Value, got: &Received) -> bool {
         == Some((tls, header("Host").to_owned(), got.path.clone()))
         && expected["method"].as_str().unwrap_or("POST") == got.method
         && expected["content_type"].as_str().unwrap_or("application/msgpack") == header("Content-Type")
-        // A URL's own user and password are credentials too.
-        && (authorization == header("Authorization") || authorization.is_empty() && got_own_credentials(expected))
+        && match credentials {
+            // A URL's own user and password are credentials too.
+            Credentials::Sent => {
+                authorization == header("Authorization")
+                    || authorization.is_empty() && got_own_credentials(expected)
+            }
+            // contract §14.19: the reference sends its key to hosts that devices name.
+            Credentials::Withheld => header("Authorization").is_empty(),
+        }
+}
+
+/// Whether the gateway sends credentials to the receiver.
+#[derive(Clone, Copy)]
+enum Credentials {
+    Sent,
+    Withheld,
+}
+
+impl Credentials {
+    fn for_dest(dest: &str) -> Self {
+        let is_named = Locator::parse_v3(dest).is_ok_and(|locator| locator.scheme == Scheme::Dns);
+        if is_named { Self::Withheld } else { Self::Sent }
+    }
 }
 
 fn got_own_credentials(expected: &Value) -> bool {

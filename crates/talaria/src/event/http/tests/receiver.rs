@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::event::http::dial::{Dial, Dialing};
+use crate::event::http::dial::{Dial, Dialing, Lookup};
 use crate::event::http::post_error::PostError;
 
 /// What a receiver does with a request.
@@ -173,7 +173,7 @@ impl Receiver {
 pub(crate) struct Memory(pub(crate) HashMap<&'static str, Receiver>);
 
 impl Dial for Memory {
-    fn dial<'a>(&'a self, origin: &'a Origin) -> Dialing<'a> {
+    fn dial<'a>(&'a self, origin: &'a Origin, _: &'a Lookup) -> Dialing<'a> {
         Box::pin(async move {
             let Some(receiver) = self.0.get(&*origin.host).or_else(|| self.0.get("*")) else {
                 return Err(PostError::Connect(io::ErrorKind::ConnectionRefused.into()));

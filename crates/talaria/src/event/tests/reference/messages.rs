@@ -2,7 +2,6 @@
 
 use talaria_protocol::inbound;
 use vectors::same;
-use wrp::Scheme;
 use wrpkafka::Publisher;
 use wrpkafka::mock::MockKafka;
 
@@ -133,7 +132,8 @@ async fn device_message(
     if let Some(expected) = sent.http["url"].as_str().filter(|url| address(url).is_some()) {
         eventually("a request", || (receiver.requests().len() > before).then_some(())).await;
         let got = receiver.requests()[before].clone();
-        if !is_same_request(&json!({"url": expected}), &got) {
+        let credentials = Credentials::for_dest(&accepted.message.dest.to_string());
+        if !is_same_request(&json!({"url": expected}), &got, credentials) {
             return Err(format!("expected {expected}, got {got:?}"));
         }
         let got = masked(MessageRef::decode_v3(&got.body).unwrap().to_owned(), device);

@@ -1,7 +1,7 @@
 //! Where messages go: `http_dispatch.json`, `event_type.json`.
 
 use vectors::{run, same};
-use wrp::{Scheme, Text};
+use wrp::Text;
 use wrpkafka::Publisher;
 
 use super::*;
@@ -90,7 +90,8 @@ async fn http_dispatch(case: &Value) -> Result<(), String> {
         .collect();
     receiver.received(sendable.len()).await;
     for expected in sendable {
-        let found = receiver.requests().iter().any(|got| is_same_request(expected, got));
+        let found =
+            receiver.requests().iter().any(|got| is_same_request(expected, got, Credentials::for_dest(dest)));
         if !found {
             return Err(format!("expected {expected}, got {:?}", receiver.requests()));
         }

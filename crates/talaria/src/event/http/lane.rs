@@ -1,0 +1,159 @@
+//! One class of destinations: its queue, its workers and its connections. What hangs in a lane does not touch another one
+//! (contract §5.8).
+//!
+//! There are two lanes: the URLs that the operator configured, and those that devices name. Start reading at
+//! [`Lane::start`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::http::StatusCode;
+use futures_util::FutureExt as _;
+use parking_lot::Mutex;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::exchange::Client;
+use super::job::Job;
+use super::metrics::HttpMetrics;
+use super::post_error::PostError;
+use super::queue::Queue;
+use super::worker;
+use crate::event::config::QueueLimit;
+use crate::event::finalizer::{Share, Verdict};
+use crate::event::reason::{DropReason, NO_STATUS};
+use crate::telemetry::keyed_throttle::KeyedThrottle;
+use crate::telemetry::throttle::Throttle;
+
+/// A running lane. Dropping it stops its workers; the events that it still has are lost.
+pub(super) struct Lane {
+    pub(super) context: Arc<LaneContext>,
+    tasks: Mutex<JoinSet<()>>,
+}
+
+/// The bounds of a lane.
+pub(super) struct LaneConfig {
+    pub(super) queue: QueueLimit,
+    pub(super) workers: usize,
+    /// The time limit of an event, from its queueing on.
+    pub(super) request_timeout: Duration,
+    /// The time limit of all attempts of an event together.
+    pub(super) client_timeout: Duration,
+    /// Attempts after the first one.
+    pub(super) retries: u32,
+    pub(super) retry_interval: Duration,
+}
+
+/// What the workers of a lane share.
+pub(super) struct LaneContext {
+    pub(super) queue: Queue,
+    pub(super) client: Client,
+    pub(super) metrics: HttpMetrics,
+    pub(super) config: LaneConfig,
+    losses: Losses,
+}
+
+/// How often lost events are logged.
+pub(super) enum Losses {
+    /// Once a second in all.
+    Together(Throttle),
+    /// Once a minute for each device, since the device chose the destination. Shared with the refused events.
+    ByDevice(Arc<KeyedThrottle>),
+}
+
+impl Lane {
+    /// Starts the workers. Needs a tokio runtime.
+    pub(super) fn start(config: LaneConfig, client: Client, metrics: HttpMetrics, losses: Losses) -> Self {
+        let queue = Queue::new(config.queue, metrics.queue_size.clone());
+        let workers = config.workers.max(1);
+        let context = Arc::new(LaneContext { queue, client, metrics, config, losses });
+        let mut tasks = JoinSet::new();
+        for worker in 0..workers {
+            tasks.spawn(run_worker(Arc::clone(&context), worker));
+        }
+        let retries = Arc::clone(&context);
+        tasks.spawn(async move { retries.queue.release_retries().await });
+        tasks.spawn(sweep(Arc::clone(&context)));
+        Self { context, tasks: Mutex::new(tasks) }
+    }
+
+    /// Queues a new event, or says why it cannot.
+    pub(super) fn push(&self, job: Job) -> Result<(), (DropReason, Option<Share>)> {
+        self.context.queue.push(job).map_err(|job| (self.context.queue.drop_reason(), job.share))
+    }
+
+    /// Waits until all events are posted or lost, at most until `deadline`, then stops. Returns how many events were not
+    /// delivered because of the stop.
+    pub(super) async fn flush(&self, deadline: Instant) -> usize {
+        let is_drained = tokio::time::timeout_at(deadline, self.context.queue.drained()).await.is_ok();
+        let left = self.context.queue.close();
+        let mut tasks = std::mem::take(&mut *self.tasks.lock());
+        let busy = if is_drained { 0 } else { self.context.queue.busy() };
+        let undelivered = left.len() + busy;
+        for job in left {
+            self.context.lose(job, Err(PostError::Cancelled));
+        }
+        tasks.shutdown().await;
+        undelivered
+    }
+}
+
+impl LaneContext {
+    /// When an event is posted again. A receiver that has closed a kept connection is not overloaded, so it need not wait.
+    pub(super) fn retry_at(&self, posted: &Result<StatusCode, PostError>) -> Instant {
+        match posted {
+            Err(PostError::KeptClosed(_)) => Instant::now(),
+            _ => Instant::now() + self.config.retry_interval,
+        }
+    }
+
+    /// Counts and logs an event that will not be delivered.
+    pub(super) fn lose(&self, mut job: Job, posted: Result<StatusCode, PostError>) {
+        let reason = posted.as_ref().map_or_else(PostError::reason, |_| DropReason::Non202);
+        self.metrics.message_dropped(job.scheme, posted.as_ref().ok().copied(), reason);
+        if let Some(share) = job.share.take() {
+            share.finish(Verdict::from(reason));
+        }
+        if let Some(similar) = self.losses.admit(&job) {
+            let (url, attempts) = (&job.target, job.attempts);
+            let device = job.device.as_ref().map(tracing::field::display);
+            match posted {
+                Ok(status) => {
+                    let status = status.as_u16();
+                    tracing::error!(%url, device, attempts, status, %reason, similar, "event lost by http");
+                }
+                Err(error) => {
+                    tracing::error!(%url, device, attempts, code = NO_STATUS, %reason, %error, similar, "event lost by http");
+                }
+            }
+        }
+    }
+}
+
+impl Losses {
+    fn admit(&self, job: &Job) -> Option<u64> {
+        match (self, &job.device) {
+            (Self::ByDevice(throttle), Some(device)) => throttle.admit(device.as_str()),
+            (Self::Together(throttle), _) => throttle.admit(),
+            (Self::ByDevice(_), None) => None,
+        }
+    }
+}
+
+/// A worker that goes on after a panic. Its current event is lost and counted, the others are not affected.
+async fn run_worker(context: Arc<LaneContext>, worker: usize) {
+    while let Err(panic) =
+        std::panic::AssertUnwindSafe(worker::work(Arc::clone(&context), worker)).catch_unwind().await
+    {
+        drop(panic);
+        tracing::error!(worker, "http worker panicked, its event is lost and it goes on");
+    }
+}
+
+async fn sweep(context: Arc<LaneContext>) {
+    let mut ticks = tokio::time::interval(context.client.pool.sweep_period());
+    loop {
+        ticks.tick().await;
+        context.client.pool.sweep();
+    }
+}
