@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use crate::keys::{KeyError, Known};
 
 pub use compact::{FormatError, LONGEST, Token};
-pub use times::{Leeway, TimeError, check as check_times};
+pub use times::{Leeway, TimeError, check as check_times, expires_at};
 
 /// A token is rejected.
 #[derive(Debug, thiserror::Error)]

@@ -233,6 +233,7 @@ impl Config {
             kafka: kafka::read(&root.section("kafka")),
             convey_keys: Vec::new(),
         };
+        device::read_expiry(&root.section("device.manager"), &mut config.device, &config.device_auth);
         config.convey_keys = config.kafka.as_ref().map(kafka::convey_keys).unwrap_or_default();
         config
     }

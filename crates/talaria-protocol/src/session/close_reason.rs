@@ -25,6 +25,8 @@ pub enum Reason {
     WriteError,
     /// The same device connected again.
     Duplicate,
+    /// The token that the device connected with has expired.
+    TokenExpired,
     /// No more devices may be connected.
     DeviceLimitReached,
     /// The operator drains this gateway, or it shuts down.
@@ -51,6 +53,7 @@ impl Reason {
             Reason::ReadError => "readerror",
             Reason::WriteError => "write-error",
             Reason::Duplicate => "duplicate",
+            Reason::TokenExpired => "token-expired",
             Reason::DeviceLimitReached => "device-limit-reached",
             Reason::Drained => "drained",
             Reason::RehashError => "rehash-error",
@@ -66,7 +69,7 @@ impl Reason {
     #[must_use]
     pub fn close_code(self) -> CloseCode {
         match self {
-            Reason::Duplicate => CloseCode::POLICY_VIOLATION,
+            Reason::Duplicate | Reason::TokenExpired => CloseCode::POLICY_VIOLATION,
             Reason::DeviceLimitReached => CloseCode::TRY_AGAIN_LATER,
             Reason::ReadError | Reason::WriteError | Reason::Unknown => CloseCode::NORMAL,
             Reason::Drained

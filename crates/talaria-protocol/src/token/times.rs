@@ -49,6 +49,15 @@ pub fn check(claims: &Map<String, Value>, leeway: Leeway, now: i64) -> Result<()
     Ok(())
 }
 
+/// The first second in which a token is not valid any more, since 1970; none if it does not expire.
+#[must_use]
+pub fn expires_at(claims: &Map<String, Value>, leeway: Duration) -> Option<i64> {
+    let exp = seconds(claims, "exp").ok()??;
+    #[expect(clippy::cast_possible_truncation, reason = "a time after the end of i64 becomes its end")]
+    let exp = exp as i64;
+    Some(exp.saturating_add_unsigned(leeway.as_secs()).saturating_add(1))
+}
+
 struct NotANumber;
 
 fn seconds(claims: &Map<String, Value>, name: &str) -> Result<Option<f64>, NotANumber> {
@@ -92,6 +101,25 @@ mod tests {
             (json!({"iat": null}), future),
         ] {
             assert_eq!(at_1000(&claims, 0), expected, "{claims}");
+        }
+    }
+
+    #[test]
+    fn a_token_expires_in_the_second_after_its_last_one() {
+        for (claims, expected) in [
+            (json!({}), None),
+            (json!({"exp": 0}), None),
+            (json!({"exp": 1000}), Some(1061)),
+            (json!({"exp": 1000.9}), Some(1061)),
+            (json!({"exp": 1e300}), Some(i64::MAX)),
+        ] {
+            let leeway = Duration::from_secs(60);
+            assert_eq!(expires_at(claims.as_object().unwrap(), leeway), expected, "{claims}");
+            if let Some(at) = expected.filter(|at| *at < i64::MAX) {
+                let leeway = Leeway { exp: leeway, ..Leeway::default() };
+                let check = |now| check(claims.as_object().unwrap(), leeway, now);
+                assert_eq!((check(at - 1), check(at)), (Ok(()), Err(TimeError::Expired)), "{claims}");
+            }
         }
     }
 

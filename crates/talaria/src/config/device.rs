@@ -1,9 +1,11 @@
 //! Reads the section `device.manager` (contract §2).
 
+use std::time::Duration;
+
 use talaria_protocol::inbound::SourceCheck;
 
 use super::read::Section;
-use crate::device;
+use crate::{auth, device};
 
 /// Reads `device.manager`.
 pub(super) fn read(section: &Section<'_>) -> device::Config {
@@ -16,6 +18,9 @@ pub(super) fn read(section: &Section<'_>) -> device::Config {
     section.read_period("pingPeriod", &mut config.ping_period);
     section.read_period("idlePeriod", &mut config.idle_period);
     section.read_period("writeTimeout", &mut config.write_timeout);
+    let mut closes_expired = false;
+    section.read("closeExpired", &mut closes_expired);
+    config.close_expired = closes_expired.then_some(Duration::ZERO);
     section.read_period("takeoverTimeout", &mut config.takeover_timeout);
     section.read_count("maxTakeovers", &mut config.max_takeovers);
     section.read_count("maxMessageSize", &mut config.max_message_size);
@@ -37,4 +42,14 @@ pub(super) fn read(section: &Section<'_>) -> device::Config {
         );
     }
     config
+}
+
+/// Completes `closeExpired` with what belongs to tokens: a device is closed when its token would not be accepted any more.
+pub(super) fn read_expiry(section: &Section<'_>, config: &mut device::Config, auth: &auth::DeviceConfig) {
+    let Some(after) = &mut config.close_expired else { return };
+    match &auth.jwt {
+        Some(jwt) => *after = jwt.leeway.exp,
+        None => section
+            .warn("closeExpired", "has no effect: jwtValidator is not configured, so no device has a token"),
+    }
 }

@@ -32,6 +32,8 @@ pub struct DeviceMetrics {
     pub disconnect_count: IntCounter,
     /// Connections that were not admitted because of the limit.
     pub device_limit_reached_count: IntCounter,
+    /// Connections that were closed because their token had expired.
+    pub expired_token_count: IntCounter,
     hardware_model: IntGaugeVec,
     takeovers: IntCounterVec,
     wrp_source_check: IntCounterVec,
@@ -79,6 +81,10 @@ impl DeviceMetrics {
             connect_count: counter("connect_count"),
             disconnect_count: counter("disconnect_count"),
             device_limit_reached_count: counter("device_limit_reached_count"),
+            expired_token_count: family.counter(
+                "device_expired_tokens_total",
+                "connections that were closed because the device's token had expired",
+            ),
             hardware_model: family.gauge_vec("hardware_model", "hardware_model", &labels),
             takeovers: family.counter_vec(
                 "device_takeovers_total",

@@ -39,6 +39,8 @@ pub(super) enum Signal {
     Stalled = 4,
     /// The device's time to answer the closing handshake is over.
     Lingered = 8,
+    /// The device's token has expired.
+    Expired = 16,
 }
 
 /// A set of signals.

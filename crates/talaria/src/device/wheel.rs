@@ -3,9 +3,10 @@
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
+use talaria_protocol::token;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::outbox::Signal;
@@ -33,6 +34,8 @@ pub struct Wheel {
     ping: u32,
     idle: u32,
     write: u32,
+    /// How long after the `exp` of its token a device is closed; never if none.
+    close_expired: Option<Duration>,
 }
 
 /// What the wheel keeps of one device, in ticks since the wheel started.
@@ -40,6 +43,8 @@ pub struct Wheel {
 pub(super) struct Vitals {
     last_heard: AtomicU32,
     next_ping: AtomicU32,
+    /// When the device's token expires; 0 if that has no consequence.
+    expires: AtomicU32,
     /// When the current write got stuck; 0 if none is stuck.
     stalled: AtomicU32,
     /// Whether the wheel has an entry for stuck writes. One is enough, however often a slow device causes them.
@@ -79,6 +84,7 @@ impl Wheel {
             ping: ticks(config.ping_period),
             idle: ticks(config.idle_period),
             write: ticks(config.write_timeout),
+            close_expired: config.close_expired,
         }
     }
 
@@ -112,7 +118,12 @@ impl Wheel {
         let now = self.now.load(Relaxed);
         device.vitals().last_heard.store(now, Relaxed);
         device.vitals().next_ping.store(now + self.ping, Relaxed);
-        self.schedule(Arc::downgrade(device), Kind::Liveness, self.ping.min(self.idle));
+        let expires_after = self.expires_after(device);
+        if let Some(after) = expires_after {
+            device.vitals().expires.store(now.saturating_add(after), Relaxed);
+        }
+        let first = self.ping.min(self.idle).min(expires_after.unwrap_or(u32::MAX));
+        self.schedule(Arc::downgrade(device), Kind::Liveness, first);
     }
 
     /// A pong or a message came from the device.
@@ -179,15 +190,28 @@ impl Wheel {
                 if now >= dies {
                     return device.outbox().signal(Signal::Idle);
                 }
+                let expires = vitals.expires();
+                if now >= expires {
+                    return device.outbox().signal(Signal::Expired);
+                }
                 let mut next_ping = vitals.next_ping.load(Relaxed);
                 if now >= next_ping {
                     device.outbox().signal(Signal::Ping);
                     next_ping = now + self.ping;
                     vitals.next_ping.store(next_ping, Relaxed);
                 }
-                self.schedule(entry.device, Kind::Liveness, next_ping.min(dies) - now);
+                self.schedule(entry.device, Kind::Liveness, next_ping.min(dies).min(expires) - now);
             }
         }
+    }
+
+    /// How many ticks the device's token is still valid; none if that has no consequence.
+    fn expires_after(&self, device: &Device) -> Option<u32> {
+        let leeway = self.close_expired?;
+        let expires_at = token::expires_at(&device.claims()?.all(), leeway)?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let left = Duration::from_secs(u64::try_from(expires_at).unwrap_or_default()).saturating_sub(now);
+        Some(ticks(left))
     }
 
     fn schedule(&self, device: Weak<Device>, kind: Kind, after: u32) {
@@ -203,6 +227,14 @@ impl Wheel {
 }
 
 impl Vitals {
+    /// The tick in which the device's token expires; the last of all if that has no consequence.
+    fn expires(&self) -> u32 {
+        match self.expires.load(Relaxed) {
+            0 => u32::MAX,
+            expires => expires,
+        }
+    }
+
     /// Whether the device was heard after this tick.
     pub(super) fn is_heard_after(&self, tick: u32) -> bool {
         self.last_heard.load(Relaxed) > tick

@@ -152,6 +152,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
             let reason = CloseReason::with_error(Reason::ReadError, &error);
             self.session.end(Ending::by_gateway(reason));
         }
+        if signals.has(Signal::Expired) && self.session.ending().is_none() {
+            self.context.metrics.expired_token_count.inc();
+            self.session.end(Ending::by_gateway(Reason::TokenExpired.into()));
+        }
         if signals.has(Signal::Stalled) {
             let error = format!("not written within {}", duration::format(config.write_timeout));
             let reason = CloseReason::with_error(Reason::WriteError, &error);

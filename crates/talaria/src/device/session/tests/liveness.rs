@@ -1,5 +1,7 @@
 //! Pings, idle periods and writes that get stuck.
 
+use serde_json::json;
+use talaria_protocol::claims::Claims;
 use tokio::time::{Instant, sleep};
 
 use super::client::{binary, frame};
@@ -115,4 +117,41 @@ async fn periods_longer_than_a_turn_of_the_wheel_are_kept() {
     client.expect(0x89, ID).await;
     client.expect_close(1000, "readerror").await;
     assert!((2500..2502).contains(&started.elapsed().as_secs()), "{:?}", started.elapsed());
+}
+
+/// Connects a device whose token expires in a minute and a half, and answers its pings. Returns when its connection
+/// ended.
+async fn expiring(gateway: &Gateway) -> Option<Duration> {
+    let now = jiff::Timestamp::now().as_second();
+    let claims = json!({"sub": "x", "exp": now + 90});
+    let claims = Some(Claims::new(claims.as_object().unwrap()));
+    let identity = Identity { claims, ..Identity::new(ID.parse().unwrap(), session_id::random()) };
+    let (near, far) = tokio::io::duplex(4096);
+    assert!(gateway.manager.connect(near, Bytes::new(), identity).is_ok());
+    let mut client = Client::new(far);
+    let started = Instant::now();
+    while started.elapsed() < seconds(200) {
+        let received = client.frame().await.unwrap();
+        if received.first == 0x88 {
+            assert_eq!(received.payload, [&1008_u16.to_be_bytes()[..], b"token-expired"].concat());
+            return Some(started.elapsed());
+        }
+        client.send(&frame(0x8a, &received.payload)).await;
+    }
+    None
+}
+
+/// contract §14.26
+#[tokio::test(start_paused = true)]
+async fn a_device_is_closed_when_its_token_expires_if_that_is_configured() {
+    let gateway = Gateway::new(Config { close_expired: Some(seconds(10)), ..config() });
+    let ended = expiring(&gateway).await.unwrap();
+    assert!((seconds(99)..seconds(103)).contains(&ended), "{ended:?}");
+    let recorded = gateway.recorded().await;
+    assert_eq!(recorded, [Recorded::Online, Recorded::Offline("*no error*:token-expired".to_owned())]);
+    assert_eq!(gateway.metric("device_expired_tokens_total"), "1");
+
+    let gateway = Gateway::new(config());
+    assert_eq!(expiring(&gateway).await, None);
+    assert_eq!(gateway.manager.registry().len(), 1);
 }
