@@ -43,6 +43,8 @@ pub use secret::MASK;
 use read::Section;
 use tree::Node;
 
+use crate::server::OpenAccess;
+
 /// The default of `shutdownTimeout`: less than the 30 s after which Kubernetes kills a process.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(25);
 
@@ -234,6 +236,11 @@ impl Config {
             convey_keys: Vec::new(),
         };
         device::read_expiry(&root.section("device.manager"), &mut config.device, &config.device_auth);
+        let is_open = config.api.auth.keys.is_none() && config.api.auth.tokens.is_none();
+        let open_access = if is_open { OpenAccess::Changes } else { OpenAccess::Authenticated };
+        for primary in [Some(&mut config.primary), config.alternate.as_mut()].into_iter().flatten() {
+            primary.open_access = open_access;
+        }
         config.convey_keys = config.kafka.as_ref().map(kafka::convey_keys).unwrap_or_default();
         config
     }

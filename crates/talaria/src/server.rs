@@ -32,7 +32,7 @@ pub mod upgrade;
 pub use accept::{BindError, RunningServer, Server};
 pub use address::{Address, AddressError};
 pub use body::Body;
-pub use config::Config;
+pub use config::{Config, OpenAccess};
 pub use connection_failure::ConnectionFailure;
 pub use handler::{Guard, Handler, Peer};
 pub use identity::{Identity, IdentityError};

@@ -7,7 +7,7 @@ use super::inbound::read_keys;
 use super::read::{Section, Setting as _};
 use super::tree::Value;
 use crate::server::tls::{self, Key, Pair, Version, Versions};
-use crate::server::{self, ConnectionRate, Guard};
+use crate::server::{self, ConnectionRate, Guard, OpenAccess};
 
 /// Reads the section of a server without which there is no gateway. It listens on this port if no address is given; an
 /// empty address is a fault.
@@ -60,7 +60,7 @@ fn read_if_addressed(section: &Section<'_>, defaults: server::Config) -> Option<
 pub(super) fn read_control(section: &Section<'_>) -> Option<server::Config> {
     let mut config = read_if_addressed(section, server::Config::for_operators(0))?;
     config.guard = read_guard(section);
-    config.is_dangerous = true;
+    config.open_access = OpenAccess::Changes;
     Some(config)
 }
 

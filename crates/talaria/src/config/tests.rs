@@ -462,7 +462,9 @@ fn the_defaults_are_those_of_the_components() {
     let config = load(&Sources::default()).unwrap().config;
     assert_eq!(format!("{:?}", config.event), format!("{:?}", crate::event::Config::default()));
     assert_eq!(format!("{:?}", config.device), format!("{:?}", crate::device::Config::default()));
-    assert_eq!(format!("{:?}", config.primary), format!("{:?}", crate::server::Config::on_port(8080)));
+    let primary =
+        crate::server::Config { open_access: OpenAccess::Changes, ..crate::server::Config::on_port(8080) };
+    assert_eq!(format!("{:?}", config.primary), format!("{primary:?}"));
     assert_eq!(format!("{:?}", config.health), format!("{:?}", crate::server::Config::for_operators(8081)));
     assert_eq!(format!("{:?}", config.metric), format!("{:?}", crate::server::Config::for_operators(8082)));
     assert_eq!(format!("{:?}", config.api), format!("{:?}", crate::api::Config::default()));

@@ -17,7 +17,7 @@ use super::connection::{self, ServerContext};
 use super::metrics::Connections;
 use super::rate::RateLimiter;
 use super::tls::{Tls, TlsError, reload};
-use super::{Address, Config, ConnectionFailure, ConnectionMetrics, Handler, Identity};
+use super::{Address, Config, ConnectionFailure, ConnectionMetrics, Handler, Identity, OpenAccess};
 
 /// How many connections may wait to be accepted. After an outage all devices reconnect at once.
 const BACKLOG: i32 = 4096;
@@ -27,6 +27,11 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How often failed accepts are logged.
 const LOG_PERIOD: Duration = Duration::from_secs(60);
+
+/// Said at the start of each server that other hosts can use without authentication: as a warning if they can change
+/// something.
+const REACHABLE: &str = "server is reachable without authentication: bind it to a loopback address, or set authKey \
+                         (for the API inbound.authKey or inbound.jwt) or clientCACertFile";
 
 /// A server that listens but does not accept yet.
 #[derive(Debug)]
@@ -107,13 +112,10 @@ impl Server {
         let (name, local_addr) = (self.name, self.local_addr);
         let (stopping, stop) = watch::channel(false);
         tracing::info!(server = name, address = %local_addr, tls = self.tls.is_some(), "starting server");
-        if self.config.is_exposed_at(local_addr) {
-            tracing::warn!(
-                server = name,
-                address = %local_addr,
-                "server is reachable without authentication: bind it to a loopback address, or set authKey or \
-                 clientCACertFile"
-            );
+        match self.config.open_access_at(local_addr) {
+            OpenAccess::Authenticated => {}
+            OpenAccess::Reads => tracing::info!(server = name, address = %local_addr, "{REACHABLE}"),
+            OpenAccess::Changes => tracing::warn!(server = name, address = %local_addr, "{REACHABLE}"),
         }
         let reloading = self.tls.clone().map(|tls| tokio::spawn(reload(name, tls)).abort_handle());
         RunningServer { local_addr, stopping, accepting: tokio::spawn(self.accept(handler, stop)), reloading }

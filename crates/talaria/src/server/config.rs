@@ -36,8 +36,20 @@ pub struct Config {
     pub rate: Option<ConnectionRate>,
     /// The check that every request has to pass, for servers whose handlers check no credentials (`authKey`).
     pub guard: Option<Arc<dyn Guard>>,
-    /// Whether requests can do harm, so that the server must not be reachable without authentication.
-    pub is_dangerous: bool,
+    /// What clients can do whom the server itself does not authenticate.
+    pub open_access: OpenAccess,
+}
+
+/// What clients can do on a server without a guard and without client certificates. It decides how an open server is
+/// reported at the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenAccess {
+    /// Nothing that needs authentication: the handler checks credentials itself.
+    Authenticated,
+    /// Read the state of the gateway.
+    Reads,
+    /// Change the state of the gateway, or send messages to devices.
+    Changes,
 }
 
 impl Config {
@@ -63,14 +75,18 @@ impl Config {
             tls: None,
             rate: None,
             guard: None,
-            is_dangerous: false,
+            open_access: OpenAccess::Reads,
         }
     }
 
-    /// Whether clients on other hosts could do harm without authentication.
-    pub(super) fn is_exposed_at(&self, address: SocketAddr) -> bool {
+    /// What clients on other hosts can do without authentication.
+    pub(super) fn open_access_at(&self, address: SocketAddr) -> OpenAccess {
         let is_authenticated = self.guard.is_some() || self.tls.as_ref().is_some_and(tls::Config::is_mutual);
-        self.is_dangerous && !is_authenticated && !address.ip().to_canonical().is_loopback()
+        if is_authenticated || address.ip().to_canonical().is_loopback() {
+            OpenAccess::Authenticated
+        } else {
+            self.open_access
+        }
     }
 }
 
@@ -92,25 +108,26 @@ mod tests {
     }
 
     #[test]
-    fn a_dangerous_server_is_exposed_beyond_loopback_unless_it_asks_for_a_key_or_a_certificate() {
-        let open = Config { is_dangerous: true, ..Config::on_port(0) };
+    fn a_server_is_open_beyond_loopback_unless_it_asks_for_a_key_or_a_certificate() {
+        let open = Config { open_access: OpenAccess::Changes, ..Config::on_port(0) };
         let pairs = vec![tls::Pair { certificate: "a.pem".into(), key: "a.key".into() }];
         let one_sided = tls::Config { pairs, client_ca: None, versions: tls::Versions::default() };
         let mutual = tls::Config { client_ca: Some("ca.pem".into()), ..one_sided.clone() };
+        let (closed, changes) = (OpenAccess::Authenticated, OpenAccess::Changes);
         let cases = [
-            (open.clone(), "0.0.0.0:1", true),
-            (open.clone(), "[::]:1", true),
-            (open.clone(), "192.0.2.1:1", true),
-            (open.clone(), "127.0.0.1:1", false),
-            (open.clone(), "[::1]:1", false),
-            (open.clone(), "[::ffff:127.0.0.1]:1", false),
-            (Config { tls: Some(one_sided), ..open.clone() }, "[::]:1", true),
-            (Config { tls: Some(mutual), ..open.clone() }, "[::]:1", false),
-            (Config { guard: Some(Arc::new(Open)), ..open }, "[::]:1", false),
-            (Config::on_port(0), "[::]:1", false),
+            (open.clone(), "0.0.0.0:1", changes),
+            (open.clone(), "[::]:1", changes),
+            (open.clone(), "192.0.2.1:1", changes),
+            (open.clone(), "127.0.0.1:1", closed),
+            (open.clone(), "[::1]:1", closed),
+            (open.clone(), "[::ffff:127.0.0.1]:1", closed),
+            (Config { tls: Some(one_sided), ..open.clone() }, "[::]:1", changes),
+            (Config { tls: Some(mutual), ..open.clone() }, "[::]:1", closed),
+            (Config { guard: Some(Arc::new(Open)), ..open }, "[::]:1", closed),
+            (Config::on_port(0), "[::]:1", OpenAccess::Reads),
         ];
-        for (config, address, is_exposed) in cases {
-            assert_eq!(config.is_exposed_at(address.parse().unwrap()), is_exposed, "{address} {config:?}");
+        for (config, address, expected) in cases {
+            assert_eq!(config.open_access_at(address.parse().unwrap()), expected, "{address} {config:?}");
         }
     }
 }

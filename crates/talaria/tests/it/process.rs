@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::path::Path;
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -47,6 +48,32 @@ async fn an_unreachable_broker_lets_the_gateway_start_and_stop_within_its_time()
     device.next().await.unwrap().unwrap();
     gateway.signal("-INT");
     assert!(gateway.ended().await.success());
+}
+
+/// contract §9.7
+#[tokio::test]
+async fn each_server_that_other_hosts_can_use_without_authentication_is_reported_at_the_start() {
+    let everywhere = ["PRIMARY", "ALTERNATE", "HEALTH", "METRIC", "CONTROL"]
+        .map(|server| (format!("TALARIA_{server}_ADDRESS"), Path::new(":0")));
+    let environment: Vec<_> = everywhere.iter().map(|(name, address)| (&**name, *address)).collect();
+    let open = "info health, info metric, warn alternate, warn control, warn primary";
+    let guarded = "info metric, warn control";
+    let key = Path::new("dXNlcjpwYXNz");
+    let keys = [("TALARIA_INBOUND_AUTHKEY", key), ("TALARIA_HEALTH_AUTHKEY", key)];
+    for (environment, expected) in
+        [(Vec::new(), ""), (environment.clone(), open), ([&*environment, &keys].concat(), guarded)]
+    {
+        let gateway = GatewayProcess::start_in("", &environment).await;
+        let mut reported: Vec<String> = gateway
+            .log()
+            .lines()
+            .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+            .filter(|line| line["msg"].as_str().is_some_and(|text| text.contains("without authentication")))
+            .map(|line| format!("{} {}", line["level"].as_str().unwrap(), line["server"].as_str().unwrap()))
+            .collect();
+        reported.sort();
+        assert_eq!(reported.join(", "), expected);
+    }
 }
 
 /// contract §9.11, §14.30
