@@ -41,6 +41,7 @@ pub use sample::SAMPLE;
 pub use secret::MASK;
 
 use read::Section;
+use talaria_protocol::ws::handshake::Subprotocol;
 use tree::Node;
 
 use crate::server::OpenAccess;
@@ -82,6 +83,8 @@ pub struct Config {
     /// The convey keys whose values are kept of each device besides those that events carry, because a filter of a Kafka
     /// route asks for them (`convey/<name>`). Each device is searched for all of them when it connects.
     pub convey_keys: Vec<String>,
+    /// The WebSocket subprotocols that devices may agree on, in order of preference.
+    pub subprotocols: Vec<Subprotocol>,
 }
 
 /// The values of the headers `X-Talaria-*` (contract §3.8).
@@ -234,6 +237,7 @@ impl Config {
             event: outbound::read(&root.section("device.outbound")),
             kafka: kafka::read(&root.section("kafka")),
             convey_keys: Vec::new(),
+            subprotocols: device::read_subprotocols(&root.section("device.manager.upgrader")),
         };
         device::read_expiry(&root.section("device.manager"), &mut config.device, &config.device_auth);
         let is_open = config.api.auth.keys.is_none() && config.api.auth.tokens.is_none();

@@ -217,7 +217,8 @@ impl BoundGateway {
         let health = health.start(HealthPage(gateway.health));
         let metric = metric.start(MetricsPage(gateway.metrics));
         let convey_keys = gateway.config.convey_keys;
-        let devices = DeviceConnector::new(Arc::clone(&gateway.manager), gateway.device_auth, convey_keys);
+        let devices = DeviceConnector::new(Arc::clone(&gateway.manager), gateway.device_auth, convey_keys)
+            .with_subprotocols(gateway.config.subprotocols);
         let handler = Arc::new(Primary::new(devices, gateway.api));
         let primary = PrimaryServers {
             alternate: alternate.map(|server| server.start(Arc::clone(&handler))),

@@ -5,8 +5,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::header::{CONNECTION, HOST, ORIGIN, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
-use http::{HeaderMap, Method, StatusCode};
+use http::header::{
+    CONNECTION, HOST, ORIGIN, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 const KEY_BYTES: usize = 16;
@@ -38,6 +40,46 @@ impl UpgradeError {
             UpgradeError::Origin => StatusCode::FORBIDDEN,
         }
     }
+}
+
+/// A subprotocol that a server supports (RFC 6455 §1.9).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subprotocol(HeaderValue);
+
+/// The text is not the name of a subprotocol: a token of RFC 9110 §5.6.2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected the name of a WebSocket subprotocol")]
+pub struct SubprotocolError;
+
+impl std::str::FromStr for Subprotocol {
+    type Err = SubprotocolError;
+
+    fn from_str(name: &str) -> Result<Self, SubprotocolError> {
+        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        if name.is_empty() || !name.bytes().all(is_token) {
+            return Err(SubprotocolError);
+        }
+        HeaderValue::from_str(name).map(Self).map_err(|_| SubprotocolError)
+    }
+}
+
+impl Subprotocol {
+    /// The response's `Sec-WebSocket-Protocol`.
+    #[must_use]
+    pub fn header(&self) -> &HeaderValue {
+        &self.0
+    }
+}
+
+/// The first of the supported subprotocols that the client offers (RFC 6455 §4.2.2). Names are compared with case.
+#[must_use]
+pub fn choose_subprotocol<'s>(headers: &HeaderMap, supported: &'s [Subprotocol]) -> Option<&'s Subprotocol> {
+    let is_offered = |subprotocol: &&Subprotocol| {
+        let offers = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter();
+        let mut names = offers.flat_map(|offer| offer.as_bytes().split(|byte| *byte == b','));
+        names.any(|name| name.trim_ascii() == subprotocol.0.as_bytes())
+    };
+    supported.iter().find(is_offered)
 }
 
 /// Checks a request and gives the response's `Sec-WebSocket-Accept`.
@@ -132,6 +174,32 @@ mod tests {
         }
         assert_eq!(check(&Method::POST, &headers(&[])), Err(UpgradeError::Method));
         assert_eq!(check(&Method::POST, &HeaderMap::new()), Err(UpgradeError::Method));
+    }
+
+    #[test]
+    fn the_first_supported_subprotocol_that_is_offered_is_chosen() {
+        let supported: Vec<Subprotocol> =
+            ["wrp-0.1", "wrp"].iter().map(|name| name.parse().unwrap()).collect();
+        for (offers, chosen) in [
+            (&[][..], None),
+            (&["chat"], None),
+            (&["WRP"], None),
+            (&["wrp"], Some("wrp")),
+            (&["chat, wrp , wrp-0.1"], Some("wrp-0.1")),
+            (&["wrp", "wrp-0.1"], Some("wrp-0.1")),
+            (&["wrp-0.1x,,"], None),
+        ] {
+            let mut headers = HeaderMap::new();
+            for offer in offers {
+                headers.append(SEC_WEBSOCKET_PROTOCOL, offer.parse().unwrap());
+            }
+            let found =
+                choose_subprotocol(&headers, &supported).map(|found| found.header().to_str().unwrap());
+            assert_eq!(found, chosen, "{offers:?}");
+        }
+        for name in ["", "a b", "a,b", "a\r\nb", "é"] {
+            assert_eq!(name.parse::<Subprotocol>(), Err(SubprotocolError), "{name:?}");
+        }
     }
 
     #[test]

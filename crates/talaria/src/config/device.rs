@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use talaria_protocol::inbound::SourceCheck;
+use talaria_protocol::ws::handshake::Subprotocol;
 
-use super::read::Section;
+use super::read::{Section, Setting as _};
 use crate::{auth, device};
 
 /// Reads `device.manager`.
@@ -52,4 +53,16 @@ pub(super) fn read_expiry(section: &Section<'_>, config: &mut device::Config, au
         None => section
             .warn("closeExpired", "has no effect: jwtValidator is not configured, so no device has a token"),
     }
+}
+
+/// Reads `device.manager.upgrader`, of which only the subprotocols have an effect.
+pub(super) fn read_subprotocols(section: &Section<'_>) -> Vec<Subprotocol> {
+    let mut subprotocols = Vec::new();
+    section.read_as(
+        "subprotocols",
+        "a list of names of WebSocket subprotocols",
+        &mut subprotocols,
+        |value| Vec::<String>::read(value)?.iter().map(|name| name.parse().ok()).collect(),
+    );
+    subprotocols
 }

@@ -45,6 +45,10 @@ const FOREIGN: &[(&str, Foreign)] = &[
     ("device.outbound.enableConsulRoundRobin", NO_DISCOVERY),
     ("tracing", Foreign::Ignored("is not supported yet, nothing is traced")),
     ("device.manager.upgrader", Foreign::NoEffect),
+    (
+        "device.manager.upgrader.enableCompression",
+        Foreign::Ignored("is not supported, messages are not compressed"),
+    ),
     ("device.manager.initialCapacity", Foreign::NoEffect),
     ("log", Foreign::NoEffect),
     ("zap", Foreign::NoEffect),
@@ -140,6 +144,8 @@ impl Check<'_> {
                     self.report.warn(path, problem, Some(&node.origin));
                 }
             }
+            // A false turns nothing on that would be missed.
+            Some((_, Foreign::Ignored(_))) if node.value == Value::Bool(false) => {}
             Some((name, Foreign::Ignored(problem))) => self.report.warn(name, problem, Some(&node.origin)),
             None => {
                 let problem = match self.nearest(section, key, sample) {

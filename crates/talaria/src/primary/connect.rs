@@ -7,10 +7,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL};
 use http::{HeaderMap, Method, Request, Response};
 use talaria_protocol::connect::{Candidate, ConnectError};
-use talaria_protocol::ws::handshake;
+use talaria_protocol::ws::handshake::{self, Subprotocol};
 use tracing::debug;
 
 use super::upgrade;
@@ -24,6 +24,7 @@ pub struct DeviceConnector {
     devices: Arc<Manager>,
     auth: DeviceAuth,
     convey_keys: Vec<String>,
+    subprotocols: Vec<Subprotocol>,
 }
 
 /// Why a device may not connect. Each error knows its response.
@@ -39,7 +40,13 @@ impl DeviceConnector {
     /// Connects devices with valid tokens to this manager. Of each convey the values of `convey_keys` are kept besides
     /// those that events carry: filters ask for them.
     pub fn new(devices: Arc<Manager>, auth: DeviceAuth, convey_keys: Vec<String>) -> Self {
-        Self { devices, auth, convey_keys }
+        Self { devices, auth, convey_keys, subprotocols: Vec::new() }
+    }
+
+    /// Agrees on these WebSocket subprotocols with devices that offer one.
+    #[must_use]
+    pub fn with_subprotocols(self, subprotocols: Vec<Subprotocol>) -> Self {
+        Self { subprotocols, ..self }
     }
 
     /// Checks a request, of any method. The response is the 101, after which the connection becomes the device's, or an
@@ -48,7 +55,13 @@ impl DeviceConnector {
         match self.check(request.method(), request.headers()).await {
             Ok((candidate, accept)) => {
                 let candidate = candidate.keeping_convey(request.headers(), &self.convey_keys);
-                upgrade::switch_protocols(&self.devices, request, accept, candidate.into_identity())
+                let subprotocol = handshake::choose_subprotocol(request.headers(), &self.subprotocols);
+                let mut response =
+                    upgrade::switch_protocols(&self.devices, request, accept, candidate.into_identity());
+                if let Some(subprotocol) = subprotocol {
+                    response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, subprotocol.header().clone());
+                }
+                response
             }
             Err(error) => error.into_response(version),
         }

@@ -50,6 +50,22 @@ async fn an_unreachable_broker_lets_the_gateway_start_and_stop_within_its_time()
     assert!(gateway.ended().await.success());
 }
 
+/// contract §2.16
+#[tokio::test]
+async fn a_device_gets_the_first_configured_subprotocol_that_it_offers() {
+    let gateway =
+        GatewayProcess::start("device: {manager: {upgrader: {subprotocols: [wrp-0.1, wrp]}}}\n").await;
+    for (offers, chosen) in [("wrp, wrp-0.1", Some("wrp-0.1")), ("chat, wrp", Some("wrp")), ("chat", None)] {
+        let text = format!(
+            "GET /api/v2/device HTTP/1.1\r\nHost: t\r\nX-Webpa-Device-Name: mac:112233445566\r\n\
+             Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: {offers}\r\n\r\n"
+        );
+        let response = request(gateway.primary(), text).await;
+        assert_eq!((response.status, response.header("sec-websocket-protocol")), (101, chosen), "{offers}");
+    }
+}
+
 /// contract §9.7
 #[tokio::test]
 async fn each_server_that_other_hosts_can_use_without_authentication_is_reported_at_the_start() {
