@@ -60,10 +60,10 @@ pub struct Config {
     pub primary: crate::server::Config,
     /// A second server for devices and the API; `None` without an address.
     pub alternate: Option<crate::server::Config>,
-    /// The server of `/health`.
-    pub health: crate::server::Config,
-    /// The server of `/metrics`.
-    pub metric: crate::server::Config,
+    /// The server of `/health`; `None` with an empty address.
+    pub health: Option<crate::server::Config>,
+    /// The server of `/metrics`; `None` with an empty address.
+    pub metric: Option<crate::server::Config>,
     /// The server of gate, filters and drains; `None` without an address.
     pub control: Option<crate::server::Config>,
     /// The prefixes of metric names.

@@ -42,8 +42,8 @@ fn start(far_ends: FarEnds) -> Result<RunningGateway, GatewayError> {
     connect(&mut config, far_ends);
     let bound = Gateway::build(config)?.bind()?;
     let addresses = bound.addresses();
-    let addresses =
-        Addresses { primary: addresses.primary, health: addresses.health, metric: addresses.metric };
+    let (health, metric) = addresses.health.zip(addresses.metric).ok_or("the demo needs both servers")?;
+    let addresses = Addresses { primary: addresses.primary, health, metric };
     let (stop, stopped) = oneshot::channel();
     let task = tokio::spawn(async move {
         // The log is written until the gateway has ended.
@@ -58,7 +58,8 @@ fn start(far_ends: FarEnds) -> Result<RunningGateway, GatewayError> {
 
 /// Puts the gateway on free ports, and its sinks in front of the demo's far ends.
 fn connect(config: &mut Config, far_ends: FarEnds) {
-    for server in [&mut config.primary, &mut config.health, &mut config.metric] {
+    let servers = [Some(&mut config.primary), config.health.as_mut(), config.metric.as_mut()];
+    for server in servers.into_iter().flatten() {
         server.address = Address::loopback(0);
     }
     config.event.endpoints.insert("default", [far_ends.receiver.as_str()]);

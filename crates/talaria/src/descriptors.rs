@@ -63,7 +63,7 @@ impl Reserve {
     /// The reserve of a gateway with this configuration, at most three quarters of the limit.
     #[must_use]
     pub fn of(config: &Config, limit: u64) -> Reserve {
-        let operators = [Some(&config.health), Some(&config.metric), config.control.as_ref()];
+        let operators = [config.health.as_ref(), config.metric.as_ref(), config.control.as_ref()];
         let operators = operators.into_iter().flatten();
         // One without a limit of its own is expected to have as many connections as one has by default.
         let operators = operators

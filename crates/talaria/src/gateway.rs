@@ -56,8 +56,8 @@ pub struct BoundGateway {
     gateway: Gateway,
     primary: Server,
     alternate: Option<Server>,
-    health: Server,
-    metric: Server,
+    health: Option<Server>,
+    metric: Option<Server>,
     control: Option<Server>,
 }
 
@@ -68,10 +68,10 @@ pub struct Addresses {
     pub primary: SocketAddr,
     /// The second address of both, if there is one.
     pub alternate: Option<SocketAddr>,
-    /// `/health`.
-    pub health: SocketAddr,
-    /// `/metrics`.
-    pub metric: SocketAddr,
+    /// `/health`, if it is served.
+    pub health: Option<SocketAddr>,
+    /// `/metrics`, if it is served.
+    pub metric: Option<SocketAddr>,
     /// Gate, filters and drains, if there is a control server.
     pub control: Option<SocketAddr>,
 }
@@ -156,12 +156,15 @@ impl Gateway {
         let bind = |name, config: &crate::server::Config| {
             Server::bind(name, config.clone(), self.identity.clone(), &self.connections)
         };
+        let bind_optional = |name, config: &Option<crate::server::Config>| {
+            config.as_ref().map(|config| bind(name, config)).transpose()
+        };
         Ok(BoundGateway {
             primary: bind("primary", &self.config.primary)?,
-            alternate: self.config.alternate.as_ref().map(|config| bind("alternate", config)).transpose()?,
-            health: bind("health", &self.config.health)?,
-            metric: bind("metric", &self.config.metric)?,
-            control: self.config.control.as_ref().map(|control| bind("control", control)).transpose()?,
+            alternate: bind_optional("alternate", &self.config.alternate)?,
+            health: bind_optional("health", &self.config.health)?,
+            metric: bind_optional("metric", &self.config.metric)?,
+            control: bind_optional("control", &self.config.control)?,
             gateway: self,
         })
     }
@@ -192,8 +195,8 @@ impl BoundGateway {
         Addresses {
             primary: self.primary.local_addr(),
             alternate: self.alternate.as_ref().map(Server::local_addr),
-            health: self.health.local_addr(),
-            metric: self.metric.local_addr(),
+            health: self.health.as_ref().map(Server::local_addr),
+            metric: self.metric.as_ref().map(Server::local_addr),
             control: self.control.as_ref().map(Server::local_addr),
         }
     }
@@ -214,8 +217,8 @@ impl BoundGateway {
             gateway.publisher.start()?;
         }
         let control = control.map(|server| ControlServer::start(server, &gateway.manager, &gateway.metrics));
-        let health = health.start(HealthPage(gateway.health));
-        let metric = metric.start(MetricsPage(gateway.metrics));
+        let health = health.map(|server| server.start(HealthPage(gateway.health)));
+        let metric = metric.map(|server| server.start(MetricsPage(gateway.metrics)));
         let convey_keys = gateway.config.convey_keys;
         let devices = DeviceConnector::new(Arc::clone(&gateway.manager), gateway.device_auth, convey_keys)
             .with_subprotocols(gateway.config.subprotocols);
@@ -233,7 +236,7 @@ impl BoundGateway {
         }
         let unfinished = drain(&primary, &gateway.manager, &gateway.dispatcher, deadline).await;
         let last = LAST_REQUESTS.min(deadline.saturating_duration_since(Instant::now()));
-        tokio::join!(primary.stop(last), health.stop(last), metric.stop(last));
+        tokio::join!(primary.stop(last), stop_optional(health, last), stop_optional(metric, last));
         unfinished.log();
         Ok(unfinished)
     }
@@ -275,12 +278,13 @@ impl PrimaryServers {
     }
 
     async fn stop(self, within: Duration) {
-        let alternate = async {
-            if let Some(alternate) = self.alternate {
-                alternate.stop(within).await;
-            }
-        };
-        tokio::join!(self.primary.stop(within), alternate);
+        tokio::join!(self.primary.stop(within), stop_optional(self.alternate, within));
+    }
+}
+
+async fn stop_optional(server: Option<RunningServer>, within: Duration) {
+    if let Some(server) = server {
+        server.stop(within).await;
     }
 }
 

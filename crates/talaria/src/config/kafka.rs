@@ -22,6 +22,7 @@ pub(super) fn read(section: &Section<'_>) -> Option<wrpkafka::Config> {
 
     let mut config = wrpkafka::Config::default();
     section.read("brokers", &mut config.brokers);
+    drop_schemes(section, &mut config.brokers);
     section.read("allowAutoTopicCreation", &mut config.allow_auto_topic_creation);
     section.read_count("maxBufferedRecords", &mut config.max_buffered_records);
     section.read_count("maxBufferedBytes", &mut config.max_buffered_bytes);
@@ -88,6 +89,19 @@ impl Names {
         }
         let parsed = text.parse();
         parsed.map_err(|error| section.fault(key, format!("is {text:?}, {error}"))).ok()
+    }
+}
+
+/// Drops the scheme of brokers that are written as URLs, as the image of the Go gateway makes them (contract §14.28).
+fn drop_schemes(section: &Section<'_>, brokers: &mut [String]) {
+    for (at, broker) in brokers.iter_mut().enumerate() {
+        let Some((_, address)) = broker.split_once("://") else { continue };
+        let address = address.trim_end_matches('/').to_owned();
+        section.warn(
+            &format!("brokers[{at}]"),
+            format!("is {broker:?}, whose scheme is dropped; expected host:port"),
+        );
+        *broker = address;
     }
 }
 

@@ -64,11 +64,12 @@ pub(super) fn read_control(section: &Section<'_>) -> Option<server::Config> {
     Some(config)
 }
 
-/// Reads the section of a server whose requests need no authentication unless `authKey` is given.
-pub(super) fn read_guarded(section: &Section<'_>, port: u16) -> server::Config {
+/// Reads the section of a server whose requests need no authentication unless `authKey` is given. It listens on this
+/// port if no address is given; `None` with an empty one (contract §14.28).
+pub(super) fn read_guarded(section: &Section<'_>, port: u16) -> Option<server::Config> {
     let mut config = read(section, server::Config::for_operators(port));
     config.guard = read_guard(section);
-    config
+    (!section.is_empty("address")).then_some(config)
 }
 
 /// Reads the keys that every request to a server has to have.

@@ -152,14 +152,15 @@ async fn the_control_server_is_started_only_if_it_has_an_address_and_a_stop_ends
     for has_control in [false, true] {
         let mut config = talaria::config::load(&talaria::config::Sources::default()).unwrap().config;
         let server = any_port();
-        (config.primary, config.health, config.metric) = (server.clone(), server.clone(), server.clone());
+        (config.primary, config.health, config.metric) =
+            (server.clone(), Some(server.clone()), Some(server.clone()));
         config.control = has_control.then_some(server);
         let bound = talaria::gateway::Gateway::build(config).unwrap().bind().unwrap();
         let addresses = bound.addresses();
         assert_eq!(addresses.control.is_some(), has_control);
         let (stop, stopping) = tokio::sync::oneshot::channel::<()>();
         let running = tokio::spawn(bound.run(async { _ = stopping.await }));
-        let metrics = request(addresses.metric, "GET /metrics HTTP/1.1\r\nHost: t\r\n\r\n").await;
+        let metrics = request(addresses.metric.unwrap(), "GET /metrics HTTP/1.1\r\nHost: t\r\n\r\n").await;
         for name in ["gate_status", "drain_status", "drain_count"] {
             let is_there = metrics.text().lines().any(|line| line.starts_with(name));
             assert_eq!(is_there, has_control, "{name}");
