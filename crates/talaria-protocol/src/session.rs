@@ -95,6 +95,19 @@ impl Session {
         self.ping = true;
     }
 
+    /// Whether the device has begun a message that is not complete yet.
+    #[must_use]
+    pub fn is_unfinished(&self) -> bool {
+        self.ending.is_none() && self.decoder.is_unfinished()
+    }
+
+    /// Frees what is kept of an unfinished message, once the session has ended.
+    pub fn discard_unfinished(&mut self) {
+        if self.ending.is_some() {
+            self.decoder.discard();
+        }
+    }
+
     /// Ends the session. Of several endings the first one counts.
     pub fn end(&mut self, ending: Ending) {
         if self.ending.is_none() {
@@ -154,7 +167,7 @@ impl Ending {
         }
     }
 
-    /// The unfinished messages of all devices together are over their limit in bytes, and this device's has just grown.
+    /// The unfinished messages of all devices together are over their limit in bytes, and this device's is the largest.
     #[must_use]
     pub fn out_of_memory(limit: usize) -> Ending {
         let error = format!("unfinished messages over {limit} bytes");
@@ -162,6 +175,17 @@ impl Ending {
             reason: CloseReason::with_error(Reason::ReadError, &error),
             close_frame: Some(CloseFrame { code: Some(CloseCode::TRY_AGAIN_LATER), text: error }),
             protocol_error: Some(ProtocolError::NoRoom),
+        }
+    }
+
+    /// A message did not arrive completely within this time, given as text.
+    #[must_use]
+    pub fn slow_message(timeout: &str) -> Ending {
+        let error = format!("message not complete within {timeout}");
+        Ending {
+            reason: CloseReason::with_error(Reason::ReadError, &error),
+            close_frame: Some(CloseFrame { code: Some(CloseCode::POLICY_VIOLATION), text: error }),
+            protocol_error: Some(ProtocolError::SlowMessage),
         }
     }
 

@@ -14,7 +14,6 @@
 //!
 //! Start reading at [`Manager::connect`] for a connection, at `session/run.rs` for a message.
 
-mod budget;
 pub mod clock;
 mod config;
 mod connected;

@@ -7,6 +7,7 @@
 pub mod api;
 pub mod api_version;
 pub mod auth;
+pub mod budget;
 pub mod cli;
 pub mod config;
 pub mod control;

@@ -22,13 +22,15 @@ pub enum ProtocolError {
     BadClose,
     /// A message over its limit.
     TooBig,
-    /// A piece of a long message when all unfinished messages together had reached their limit.
+    /// The largest of the unfinished messages when all of them together had reached their limit.
     NoRoom,
+    /// A message that did not arrive completely in time.
+    SlowMessage,
 }
 
 impl ProtocolError {
     /// All of them, each at the place of its number.
-    pub const ALL: [ProtocolError; 8] = [
+    pub const ALL: [ProtocolError; 9] = [
         ProtocolError::Unmasked,
         ProtocolError::ReservedBits,
         ProtocolError::BadOpcode,
@@ -37,6 +39,7 @@ impl ProtocolError {
         ProtocolError::BadClose,
         ProtocolError::TooBig,
         ProtocolError::NoRoom,
+        ProtocolError::SlowMessage,
     ];
 
     /// The label.
@@ -51,6 +54,7 @@ impl ProtocolError {
             ProtocolError::BadClose => "bad_close",
             ProtocolError::TooBig => "too_big",
             ProtocolError::NoRoom => "no_room",
+            ProtocolError::SlowMessage => "slow_message",
         }
     }
 }

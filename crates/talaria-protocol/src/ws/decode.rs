@@ -147,6 +147,17 @@ impl Decoder {
         self.partial.capacity() + self.message.capacity()
     }
 
+    /// Whether a frame or a message has begun that is not whole yet.
+    #[must_use]
+    pub fn is_unfinished(&self) -> bool {
+        self.open.is_some() || !self.partial.is_empty() && !self.partial_used
+    }
+
+    /// Frees what is kept. The decoder cannot be used any more.
+    pub fn discard(&mut self) {
+        (self.partial, self.message) = (Vec::new(), Vec::new());
+    }
+
     /// The next item, or `None` once `input` is used up; call it until then.
     ///
     /// # Errors

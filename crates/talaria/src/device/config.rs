@@ -21,11 +21,13 @@ pub struct Config {
     /// The longest message that a device may send, in bytes (`maxMessageSize`); a longer one ends its connection.
     pub max_message_size: usize,
     /// The memory that the unfinished messages of all devices may take together, in bytes (`maxUnfinishedBytes`). Beyond
-    /// it, the connection of a device that sends the next piece of a message is closed with "try again later".
+    /// it, the connection of the device with the largest one is closed with "try again later".
     pub max_unfinished_bytes: usize,
     /// How long after the `exp` of its token a device is closed (`closeExpired`, the time is the leeway of tokens); never if
     /// none.
     pub close_expired: Option<Duration>,
+    /// How long a message may take from its first byte to its last (`messageTimeout`).
+    pub message_timeout: Duration,
     /// How long a device with a token may take to answer the ping that is sent because a connection without a token wants
     /// its id (`takeoverTimeout`).
     pub takeover_timeout: Duration,
@@ -56,6 +58,7 @@ impl Default for Config {
             max_message_size: 32 * 1024 * 1024,
             max_unfinished_bytes: 1024 * 1024 * 1024,
             close_expired: None,
+            message_timeout: Duration::from_secs(60),
             takeover_timeout: Duration::from_secs(5),
             max_takeovers: 4096,
             source_check: SourceCheck::Monitor,

@@ -13,10 +13,11 @@ use talaria_protocol::session::CloseReason;
 use tokio::time::Instant;
 use wrp::{DeviceId, Text, TextBuf};
 
-use super::outbox::Outbox;
+use super::outbox::{Outbox, Signal};
 use super::transactions::Transactions;
 use super::wheel::Vitals;
 use super::{Config, SendError, Statistics};
+use crate::budget::{Holder, Store};
 use crate::event::device_state::DeviceState;
 
 /// The metadata key of the account.
@@ -240,6 +241,21 @@ impl Device {
     /// Whether this warning has not been logged about this device before. From now on it has.
     pub(super) fn is_first(&self, warning: Warned) -> bool {
         self.warned.fetch_or(warning as u8, Ordering::Relaxed) & warning as u8 == 0
+    }
+}
+
+impl Holder for Device {
+    fn may_go(&self, store: Store) -> bool {
+        match store {
+            Store::Unfinished => true,
+        }
+    }
+
+    fn go(&self, store: Store) {
+        let signal = match store {
+            Store::Unfinished => Signal::UnfinishedTooMuch,
+        };
+        self.outbox.signal(signal);
     }
 }
 

@@ -18,7 +18,6 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-use super::budget::Budget;
 use super::config::Config;
 use super::connected::Device;
 use super::events::Events;
@@ -30,6 +29,7 @@ use super::session::{self, Connection, SessionContext};
 use super::takeover::Takeovers;
 use super::takeover::outcome::TakeoverOutcome;
 use super::wheel::Wheel;
+use crate::budget::{Budget, Store};
 use crate::telemetry::metrics::Metrics;
 
 /// All devices of the gateway.
@@ -65,7 +65,7 @@ impl Manager {
             wheel,
             events,
             metrics,
-            unfinished: Budget::new(config.max_unfinished_bytes),
+            unfinished: Budget::new(Store::Unfinished, config.max_unfinished_bytes),
             config,
         };
         Arc::new(Manager {

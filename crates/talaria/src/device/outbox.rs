@@ -27,7 +27,7 @@ pub struct Outbox {
     limit: OutboxLimit,
 }
 
-/// A signal of the wheel to a session.
+/// A signal of the wheel or of a budget to a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Signal {
@@ -41,6 +41,10 @@ pub(super) enum Signal {
     Lingered = 8,
     /// The device's token has expired.
     Expired = 16,
+    /// A message of the device has not arrived completely in time.
+    SlowMessage = 32,
+    /// The device's unfinished message is the largest when all of them are too much.
+    UnfinishedTooMuch = 64,
 }
 
 /// A set of signals.

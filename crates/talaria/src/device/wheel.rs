@@ -36,6 +36,7 @@ pub struct Wheel {
     write: u32,
     /// How long after the `exp` of its token a device is closed; never if none.
     close_expired: Option<Duration>,
+    message: u32,
 }
 
 /// What the wheel keeps of one device, in ticks since the wheel started.
@@ -45,14 +46,33 @@ pub(super) struct Vitals {
     next_ping: AtomicU32,
     /// When the device's token expires; 0 if that has no consequence.
     expires: AtomicU32,
-    /// When the current write got stuck; 0 if none is stuck.
-    stalled: AtomicU32,
-    /// Whether the wheel has an entry for stuck writes. One is enough, however often a slow device causes them.
-    write_is_watched: AtomicBool,
+    /// A write that got stuck.
+    write: Watch,
+    /// A message that has not arrived completely.
+    message: Watch,
     /// The tick in which the device was pinged for a newcomer, without an answer in time; 0 if that never happened.
     given_up: AtomicU32,
     /// When a newcomer's fate was logged last; 0 if never.
     takeover_logged: AtomicU32,
+}
+
+/// Something of a device that must end in time.
+#[derive(Debug, Default)]
+struct Watch {
+    /// When it began; 0 if there is none.
+    since: AtomicU32,
+    /// Whether the wheel has an entry for it. One is enough, however often a slow device causes it.
+    has_entry: AtomicBool,
+}
+
+/// What a watch is to do when its entry is due.
+enum Due {
+    /// Nothing: it has ended.
+    Nothing,
+    /// It has taken too long.
+    Late,
+    /// It has so many ticks left.
+    Early(u32),
 }
 
 #[derive(Debug)]
@@ -68,6 +88,8 @@ enum Kind {
     Liveness,
     /// The deadline of a write.
     Write,
+    /// The deadline of a message.
+    Message,
     /// The end of the closing handshake.
     Close,
 }
@@ -85,6 +107,7 @@ impl Wheel {
             idle: ticks(config.idle_period),
             write: ticks(config.write_timeout),
             close_expired: config.close_expired,
+            message: ticks(config.message_timeout),
         }
     }
 
@@ -146,15 +169,26 @@ impl Wheel {
 
     /// A write to the device got stuck.
     pub(super) fn stalled(&self, device: &Arc<Device>) {
-        device.vitals().stalled.store(self.now.load(Relaxed), SeqCst);
-        if !device.vitals().write_is_watched.swap(true, SeqCst) {
+        if device.vitals().write.begin(self.now.load(Relaxed)) {
             self.schedule(Arc::downgrade(device), Kind::Write, self.write);
         }
     }
 
     /// The write that was stuck has been finished.
     pub(super) fn flowing(&self, device: &Device) {
-        device.vitals().stalled.store(0, Relaxed);
+        device.vitals().write.end();
+    }
+
+    /// A message of the device has begun to arrive and is not complete.
+    pub(super) fn message_begun(&self, device: &Arc<Device>) {
+        if device.vitals().message.begin(self.now.load(Relaxed)) {
+            self.schedule(Arc::downgrade(device), Kind::Message, self.message);
+        }
+    }
+
+    /// The message that had begun is complete.
+    pub(super) fn message_complete(&self, device: &Device) {
+        device.vitals().message.end();
     }
 
     /// The device has been sent a close frame.
@@ -167,19 +201,15 @@ impl Wheel {
         let vitals = device.vitals();
         match entry.kind {
             Kind::Close => device.outbox().signal(Signal::Lingered),
-            Kind::Write => {
-                // In this order, so that a write that gets stuck right now is either seen here or schedules an entry; the
-                // swap below decides if both would.
-                vitals.write_is_watched.store(false, SeqCst);
-                let stalled = vitals.stalled.load(SeqCst);
-                let waited = now.saturating_sub(stalled);
-                if stalled == 0 {
-                    return;
-                }
-                if waited >= self.write {
-                    device.outbox().signal(Signal::Stalled);
-                } else if !vitals.write_is_watched.swap(true, SeqCst) {
-                    self.schedule(entry.device, Kind::Write, self.write - waited);
+            Kind::Write | Kind::Message => {
+                let (watch, limit, signal) = match entry.kind {
+                    Kind::Message => (&vitals.message, self.message, Signal::SlowMessage),
+                    _ => (&vitals.write, self.write, Signal::Stalled),
+                };
+                match watch.check(now, limit) {
+                    Due::Nothing => {}
+                    Due::Late => device.outbox().signal(signal),
+                    Due::Early(left) => self.schedule(entry.device, entry.kind, left),
                 }
             }
             Kind::Liveness => {
@@ -226,6 +256,39 @@ impl Wheel {
     }
 }
 
+impl Watch {
+    /// It begins now. Returns whether it needs an entry in the wheel.
+    fn begin(&self, now: u32) -> bool {
+        self.since.store(now, SeqCst);
+        !self.has_entry.swap(true, SeqCst)
+    }
+
+    fn end(&self) {
+        self.since.store(0, Relaxed);
+    }
+
+    fn is_running(&self) -> bool {
+        self.since.load(Relaxed) > 0
+    }
+
+    fn check(&self, now: u32, limit: u32) -> Due {
+        // In this order, so that what begins right now is either seen here or gets an entry; the swap below decides if both
+        // would.
+        self.has_entry.store(false, SeqCst);
+        let since = self.since.load(SeqCst);
+        let waited = now.saturating_sub(since);
+        if since == 0 {
+            Due::Nothing
+        } else if waited >= limit {
+            Due::Late
+        } else if self.has_entry.swap(true, SeqCst) {
+            Due::Nothing
+        } else {
+            Due::Early(limit - waited)
+        }
+    }
+}
+
 impl Vitals {
     /// The tick in which the device's token expires; the last of all if that has no consequence.
     fn expires(&self) -> u32 {
@@ -233,6 +296,11 @@ impl Vitals {
             0 => u32::MAX,
             expires => expires,
         }
+    }
+
+    /// Whether a message of the device has not arrived completely.
+    pub(super) fn has_unfinished_message(&self) -> bool {
+        self.message.is_running()
     }
 
     /// Whether the device was heard after this tick.

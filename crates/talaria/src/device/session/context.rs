@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use talaria_protocol::session::CloseReason;
 
-use crate::device::budget::Budget;
+use crate::budget::Budget;
 use crate::device::config::Config;
 use crate::device::connected::Device;
 use crate::device::events::Events;

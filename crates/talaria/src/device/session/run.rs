@@ -21,6 +21,7 @@ use tracing::info;
 use super::batch::Batch;
 use super::context::SessionContext;
 use super::{fill, receive};
+use crate::budget::{Holder, Holding, NoRoomError};
 use crate::device::connected::Device;
 use crate::device::outbox::{Signal, Signals};
 use crate::device::registry::RunningSession;
@@ -61,7 +62,7 @@ pub(super) struct Task<S> {
     /// Whether bytes were written since the last flush.
     needs_flush: bool,
     /// The session's part of the memory for unfinished messages.
-    kept: usize,
+    unfinished: Holding,
     /// How many bytes arrived after the end of the session.
     ignored: usize,
     model: IntGauge,
@@ -95,7 +96,7 @@ where
         unsent: None,
         phase: Phase::Open,
         needs_flush: false,
-        kept: 0,
+        unfinished: Holding::default(),
         ignored: 0,
         model: connection.model,
         _running: connection.running,
@@ -161,6 +162,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
             let reason = CloseReason::with_error(Reason::WriteError, &error);
             self.session.end(Ending::unreachable(reason));
         }
+        if signals.has(Signal::SlowMessage) && self.session.is_unfinished() {
+            self.session.end(Ending::slow_message(&duration::format(config.message_timeout)));
+        }
+        if signals.has(Signal::UnfinishedTooMuch) {
+            self.session.end(Ending::out_of_memory(self.context.unfinished.limit()));
+        }
         if signals.has(Signal::Ping) {
             self.session.ping();
         }
@@ -193,11 +200,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
             return;
         }
         let mut input = Input::new(bytes);
+        let mut completes_message = false;
         loop {
             match self.session.next(&mut input) {
                 Step::NeedMore | Step::Ended => break,
-                Step::Message(frame) => receive::binary(&self.context, &self.device, frame),
-                Step::Text(length) => receive::text(&self.context, &self.device, length),
+                Step::Message(frame) => {
+                    completes_message = true;
+                    receive::binary(&self.context, &self.device, frame);
+                }
+                Step::Text(length) => {
+                    completes_message = true;
+                    receive::text(&self.context, &self.device, length);
+                }
                 Step::Ping => {}
                 Step::Pong => {
                     self.context.metrics.pong_count.inc();
@@ -205,11 +219,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
                 }
             }
         }
-        let kept = self.session.kept();
-        let is_within_budget = self.context.unfinished.change(self.kept, kept);
-        self.kept = kept;
-        if !is_within_budget {
+        self.watch_unfinished(completes_message);
+        if self.account_unfinished().is_err() {
             self.session.end(Ending::out_of_memory(self.context.unfinished.limit()));
+        }
+    }
+
+    /// Starts or ends the deadline of the message that is arriving.
+    fn watch_unfinished(&self, completes_message: bool) {
+        let (wheel, device) = (&self.context.wheel, &self.device);
+        let was_unfinished = device.vitals().has_unfinished_message();
+        if !self.session.is_unfinished() {
+            if was_unfinished {
+                wheel.message_complete(device);
+            }
+        } else if completes_message || !was_unfinished {
+            wheel.message_begun(device);
         }
     }
 
@@ -320,6 +345,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
         } else {
             Phase::Over
         };
+        self.session.discard_unfinished();
+        // Giving back is always accepted.
+        let _ = self.account_unfinished();
     }
 
     /// Whether only the socket is left to be closed. If it were closed while the device still sends, the kernel would reset
@@ -345,9 +373,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
     }
 }
 
+impl<S> Task<S> {
+    fn account_unfinished(&mut self) -> Result<(), NoRoomError> {
+        let device = &self.device;
+        let holder = || Arc::clone(device) as Arc<dyn Holder>;
+        self.context.unfinished.change(&mut self.unfinished, self.session.kept(), holder)
+    }
+}
+
 impl<S> Drop for Task<S> {
     fn drop(&mut self) {
-        self.context.unfinished.change(self.kept, 0);
+        let device = &self.device;
+        let holder = || Arc::clone(device) as Arc<dyn Holder>;
+        // Giving back is always accepted.
+        let _ = self.context.unfinished.change(&mut self.unfinished, 0, holder);
     }
 }
 

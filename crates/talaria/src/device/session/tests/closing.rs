@@ -62,30 +62,63 @@ async fn bad_frames_end_the_connection_with_their_code_and_text() {
     }
 }
 
+/// contract §14.25
 #[tokio::test(start_paused = true)]
-async fn halves_of_messages_that_are_too_much_together_end_the_one_that_grows() {
-    let gateway = Gateway::new(Config { max_unfinished_bytes: 13_000, ..Config::default() });
-    let (mut early, device) = gateway.connect(65_536);
-    let message = binary(&[0; 12_000]);
-    early.send(&message[..6000]).await;
+async fn of_halves_of_messages_that_are_too_much_together_the_largest_is_closed() {
+    const KIB: usize = 1024;
+    // 768 KiB for messages over 64 KiB.
+    let gateway = Gateway::new(Config { max_unfinished_bytes: 1024 * KIB, ..Config::default() });
+    let connect = |id: &str| {
+        let (near, far) = tokio::io::duplex(2048 * KIB);
+        let identity = Identity::new(id.parse().unwrap(), session_id::random());
+        gateway.manager.connect(near, Bytes::new(), identity).unwrap();
+        Client::new(far)
+    };
+    let message = binary(&vec![0; 700 * KIB]);
+    let mut large = connect("uuid:large");
+    large.send(&message[..600 * KIB]).await;
+    let mut small = connect("uuid:small");
+    let short = binary(&vec![0; 60 * KIB]);
+    small.send(&short[..10 * KIB]).await;
     settle().await;
-    let (near, far) = tokio::io::duplex(65_536);
-    let connected = gateway.manager.connect(
-        near,
-        Bytes::new(),
-        Identity::new("uuid:late".parse().unwrap(), session_id::random()),
-    );
-    connected.unwrap();
-    let mut late = Client::new(far);
-    late.send(&binary(&[0; 16_000])[..8000]).await;
-    late.expect_close(1013, "unfinished messages over 13000 bytes").await;
+    let mut growing = connect("uuid:growing");
+    growing.send(&message[..200 * KIB]).await;
+    large.expect_close(1013, "unfinished messages over 1048576 bytes").await;
     assert_eq!(gateway.metric("device_protocol_errors_total{reason=\"no_room\"}"), "1");
-    drop(late);
+    drop(large);
     settle().await;
-    early.send(&message[6000..]).await;
+    small.send(&short[10 * KIB..]).await;
+    growing.send(&message[200 * KIB..]).await;
     settle().await;
-    assert_eq!(device.statistics().messages_received(), 1);
-    assert_eq!(gateway.manager.registry().len(), 1);
+    let registry = gateway.manager.registry();
+    assert_eq!(registry.len(), 2);
+    for id in ["uuid:small", "uuid:growing"] {
+        let device = registry.get(&id.parse().unwrap()).unwrap();
+        assert_eq!(device.statistics().messages_received(), 1, "{id}");
+    }
+}
+
+/// contract §14.25
+#[tokio::test(start_paused = true)]
+async fn a_message_that_does_not_end_in_time_ends_its_connection() {
+    let gateway =
+        Gateway::new(Config { idle_period: seconds(1001), ping_period: seconds(1000), ..Config::default() });
+    let (mut client, device) = gateway.connect(65_536);
+    let message = binary(&event("event:iot"));
+    let (first, rest) = message.split_at(5);
+    // Each message is complete in time, although there never is a moment without one.
+    client.send(first).await;
+    for _ in 0..10 {
+        tokio::time::sleep(seconds(40)).await;
+        client.send(&[rest, first].concat()).await;
+    }
+    settle().await;
+    assert_eq!(device.statistics().messages_received(), 10);
+    let begun = Instant::now();
+    client.expect_close(1008, "message not complete within 1m0s").await;
+    let took = begun.elapsed();
+    assert!((seconds(60)..seconds(61)).contains(&took), "{took:?}");
+    assert_eq!(gateway.metric("device_protocol_errors_total{reason=\"slow_message\"}"), "1");
 }
 
 #[tokio::test(start_paused = true)]
