@@ -29,8 +29,20 @@ pub enum Reason {
     Early,
     /// The token is valid, but does not allow this request.
     Capability,
-    /// Too many attempts from this address failed; it has to wait.
+    /// They are not accepted either, and too many others from this address were not.
     Throttled,
+}
+
+/// Whether credentials that were not accepted may have been a guess.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doubt {
+    /// They may: they count against their address.
+    Guess,
+    /// They may, but they do not count, because the key server may be the cause: its outage must not slow services down.
+    /// While the address has to wait they are answered like a guess, or the answer would show which key ids exist.
+    Unverified,
+    /// They were not: there were none, or their signature was right.
+    None,
 }
 
 /// `auth_failures_total` for one endpoint.
@@ -58,19 +70,18 @@ impl Reason {
         }
     }
 
-    /// Whether the client may be guessing credentials. That is not so without credentials, with a properly signed token, or
-    /// if the key could not be fetched: an outage of the key server must not shut services out.
-    pub fn is_guess(self) -> bool {
+    /// Whether the client may be guessing credentials.
+    pub fn doubt(self) -> Doubt {
         match self {
-            Self::Bad | Self::Malformed | Self::Signature => true,
+            Self::Bad | Self::Malformed | Self::Signature => Doubt::Guess,
+            Self::UnknownKey => Doubt::Unverified,
             Self::Missing
             | Self::Scheme
-            | Self::UnknownKey
             | Self::Subject
             | Self::Expired
             | Self::Early
             | Self::Capability
-            | Self::Throttled => false,
+            | Self::Throttled => Doubt::None,
         }
     }
 }

@@ -14,7 +14,7 @@ use super::error::{AuthError, BASIC_CHALLENGE, BASIC_OR_BEARER_CHALLENGE, BEARER
 use super::header;
 use super::jwt::{self, Validator};
 use super::keys::KeyMetrics;
-use super::reason::{FailureCounter, Reason};
+use super::reason::{Doubt, FailureCounter, Reason};
 use crate::telemetry::metrics::Metrics;
 
 /// The credentials that the API accepts (`inbound`).
@@ -93,21 +93,8 @@ impl ServiceAuth {
         if self.keys.is_none() && self.tokens.is_none() {
             return Ok(Caller::Anonymous);
         }
-        match self.authenticate(request).await {
-            Ok(caller) => {
-                if let Some(peer) = request.peer {
-                    self.attempts.succeeded(peer);
-                }
-                Ok(caller)
-            }
-            Err((reason, error)) => {
-                self.failures.count(reason);
-                if let (true, Some(peer)) = (reason.is_guess(), request.peer) {
-                    self.attempts.failed(peer);
-                }
-                Err(error)
-            }
-        }
+        // No caller waits before its credentials are checked: others of its address may have caused the wait.
+        self.authenticate(request).await.map_err(|(reason, error)| self.rejected(request.peer, reason, error))
     }
 
     /// The challenge of a 401.
@@ -119,10 +106,24 @@ impl ServiceAuth {
         }
     }
 
-    async fn authenticate(&self, request: RequestHead<'_>) -> Result<Caller, (Reason, AuthError)> {
-        if let Some(Err(wait)) = request.peer.map(|peer| self.attempts.check(peer)) {
-            return Err((Reason::Throttled, AuthError::TooMany(wait)));
+    /// Counts a failure, and gives the error for its response: of an address that has to wait, all credentials that may
+    /// be guessed get the same one.
+    fn rejected(&self, peer: Option<IpAddr>, reason: Reason, error: AuthError) -> AuthError {
+        let wait = peer.map(|peer| match reason.doubt() {
+            Doubt::Guess => self.attempts.failed(peer),
+            Doubt::Unverified => self.attempts.check(peer),
+            Doubt::None => Ok(()),
+        });
+        if let Some(Err(wait)) = wait {
+            self.failures.count(Reason::Throttled);
+            AuthError::TooMany(wait)
+        } else {
+            self.failures.count(reason);
+            error
         }
+    }
+
+    async fn authenticate(&self, request: RequestHead<'_>) -> Result<Caller, (Reason, AuthError)> {
         let with_reason = |error| (Reason::from(&error), error);
         let (scheme, value) = header::split(request.headers.get(AUTHORIZATION)).map_err(with_reason)?;
         match (&self.keys, &self.tokens) {
