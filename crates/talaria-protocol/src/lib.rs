@@ -12,7 +12,7 @@
 //! - a token: [`token`], and the keys that tokens are signed with: [`keys`];
 //! - a destination that a device or the configuration names: [`url`];
 //! - a certificate that is trusted by itself: [`x509`];
-//! - a request of a service or an operator: [`request_checks`], [`smuggling`], [`control`].
+//! - a request of a service or an operator: [`request_checks`], [`host`], [`smuggling`], [`web_page`], [`control`].
 //!
 //! What has to be read, compared or printed exactly as the Go gateway does it is in [`go`], each rule once. The modules
 //! use each other in one direction, from [`go`] and [`strict_json`] upwards; ARCHITECTURE.md has the list.
@@ -28,6 +28,7 @@ pub mod control;
 pub mod convey;
 pub mod der;
 pub mod go;
+pub mod host;
 pub mod inbound;
 pub mod keys;
 pub mod request_checks;
@@ -36,5 +37,6 @@ pub mod smuggling;
 pub mod strict_json;
 pub mod token;
 pub mod url;
+pub mod web_page;
 pub mod ws;
 pub mod x509;

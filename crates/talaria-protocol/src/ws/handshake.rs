@@ -5,10 +5,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::header::{
-    CONNECTION, HOST, ORIGIN, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
-};
+use http::header::{CONNECTION, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
+
+use crate::web_page::has_own_origin;
 
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 const KEY_BYTES: usize = 16;
@@ -97,7 +97,7 @@ pub fn check(method: &Method, headers: &HeaderMap) -> Result<String, UpgradeErro
             return Err(UpgradeError::Headers);
         }
     }
-    if !origin_is_ours(headers) {
+    if !has_own_origin(headers) {
         return Err(UpgradeError::Origin);
     }
     let key = headers.get(SEC_WEBSOCKET_KEY).map_or(&b""[..], |key| key.as_bytes());
@@ -123,16 +123,6 @@ fn has_token(headers: &HeaderMap, name: &http::HeaderName, token: &str) -> bool 
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .any(|found| found.trim().eq_ignore_ascii_case(token))
-}
-
-/// No `Origin` at all, or one whose authority is the request's `Host`.
-fn origin_is_ours(headers: &HeaderMap) -> bool {
-    let Some(origin) = headers.get(ORIGIN).filter(|origin| !origin.is_empty()) else {
-        return true;
-    };
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let authority = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, rest)| rest);
-    authority.is_some_and(|rest| rest.split('/').next().is_some_and(|found| found.eq_ignore_ascii_case(host)))
 }
 
 #[cfg(test)]

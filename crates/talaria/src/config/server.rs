@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use talaria_protocol::web_page::{ServerName, ServerNames};
+
 use super::inbound::read_keys;
 use super::read::{Section, Setting as _};
 use super::tree::Value;
@@ -61,6 +63,7 @@ pub(super) fn read_control(section: &Section<'_>) -> Option<server::Config> {
     let mut config = read_if_addressed(section, server::Config::for_operators(0))?;
     config.guard = read_guard(section);
     config.open_access = OpenAccess::Changes;
+    config.names = Some(read_names(section, config.address.host()));
     Some(config)
 }
 
@@ -77,6 +80,24 @@ fn read_guard(section: &Section<'_>) -> Option<Arc<dyn Guard>> {
     let mut keys = None;
     read_keys(section, &mut keys);
     keys.map(|keys| Arc::new(keys) as Arc<dyn Guard>)
+}
+
+/// Reads the names of a server, to which the host of its address belongs.
+fn read_names(section: &Section<'_>, host: Option<&str>) -> ServerNames {
+    let mut texts = Vec::<String>::new();
+    section.read("allowedHosts", &mut texts);
+    let mut names = Vec::new();
+    for (number, text) in texts.iter().enumerate() {
+        match text.parse::<ServerName>() {
+            Ok(name) => names.push(name),
+            Err(_) => section.fault(
+                &format!("allowedHosts[{number}]"),
+                format!("is {text:?}, expected a host name without a port"),
+            ),
+        }
+    }
+    names.extend(host.and_then(|host| host.parse().ok()));
+    ServerNames::new(names)
 }
 
 fn read_rate(section: &Section<'_>) -> Option<ConnectionRate> {

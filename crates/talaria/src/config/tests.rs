@@ -194,6 +194,10 @@ talaria.yaml:5: deviceAccessCheck.checks[1] has neither inputValue nor wrpCreden
             "health:\n  authKey: nonsense",
             "talaria.yaml:2: health.authKey is a hidden value, expected base64 of user:password, one or a list",
         ),
+        (
+            "control:\n  address: control.example:1\n  allowedHosts: [a, 'b:1']",
+            "talaria.yaml:3: control.allowedHosts[1] is \"b:1\", expected a host name without a port",
+        ),
     ];
     for (text, expected) in cases {
         assert_eq!(faults(text, &[]).join("\n"), expected, "{text}");

@@ -124,7 +124,7 @@ impl Server {
     async fn accept<H: Handler>(self, handler: H, mut stop: watch::Receiver<bool>) {
         let Self { name, listener, config, identity, connections, tls, .. } = self;
         let mut limiter = config.rate.map(RateLimiter::new);
-        let server = ServerContext::new(config, identity, Arc::clone(&connections), tls, handler);
+        let server = ServerContext::new(name, config, identity, Arc::clone(&connections), tls, handler);
         let server = Arc::new(server);
         let mut tasks = JoinSet::new();
         let mut backoff = AcceptBackoff::default();

@@ -29,6 +29,11 @@ impl Address {
         Self { host: Ipv4Addr::LOCALHOST.to_string(), port }
     }
 
+    /// The host's name or IP address; none for every interface.
+    pub fn host(&self) -> Option<&str> {
+        (!self.host.is_empty()).then_some(self.host.as_str())
+    }
+
     /// The port, 0 if the system chooses one.
     pub fn port(&self) -> u16 {
         self.port

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use talaria_protocol::web_page::ServerNames;
+
 use super::address::Address;
 use super::handler::Guard;
 use super::rate::ConnectionRate;
@@ -36,6 +38,8 @@ pub struct Config {
     pub rate: Option<ConnectionRate>,
     /// The check that every request has to pass, for servers whose handlers check no credentials (`authKey`).
     pub guard: Option<Arc<dyn Guard>>,
+    /// The server's names (`allowedHosts`), for servers that reject the requests of web pages of other sites.
+    pub names: Option<ServerNames>,
     /// What clients can do whom the server itself does not authenticate.
     pub open_access: OpenAccess,
 }
@@ -76,6 +80,7 @@ impl Config {
             rate: None,
             guard: None,
             open_access: OpenAccess::Reads,
+            names: None,
         }
     }
 

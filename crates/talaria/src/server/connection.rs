@@ -3,12 +3,14 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use talaria_protocol::web_page::WebPageError;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
@@ -16,22 +18,29 @@ use tokio::time::{Instant, timeout_at};
 use super::accept::stop_requested;
 use super::incoming::Arrival;
 use super::metrics::Connections;
+use super::request_checks::{self, CheckError};
 use super::stream::{Answering, Stream};
 use super::tls::{self, HandshakeError, Tls};
 use super::transport::Transport;
-use super::{Body, Config, ConnectionFailure, Handler, Identity, Peer, Permit, raw_response, request_checks};
+use super::{Body, Config, ConnectionFailure, Handler, Identity, Peer, Permit, raw_response};
+use crate::telemetry::throttle::Throttle;
 
 /// hyper does not accept smaller buffers.
 const SMALLEST_BUFFER: usize = 8 * 1024;
 
+/// The shortest time between two log lines about requests of web pages.
+const WEB_PAGE_LOG_PERIOD: Duration = Duration::from_secs(60);
+
 /// What all connections of one server share.
 pub(super) struct ServerContext<H> {
+    name: &'static str,
     config: Config,
     identity: Arc<Identity>,
     connections: Arc<Connections>,
     tls: Option<Arc<Tls>>,
     handler: H,
     http: http1::Builder,
+    web_pages: Throttle,
 }
 
 /// Serves one connection until it ends or the server stops.
@@ -80,6 +89,7 @@ pub(super) async fn serve<H: Handler>(
 
 impl<H: Handler> ServerContext<H> {
     pub(super) fn new(
+        name: &'static str,
         config: Config,
         identity: Identity,
         connections: Arc<Connections>,
@@ -94,7 +104,16 @@ impl<H: Handler> ServerContext<H> {
             .max_buf_size(config.max_header_bytes.max(SMALLEST_BUFFER))
             .title_case_headers(true)
             .auto_date_header(false);
-        Self { config, identity: Arc::new(identity), connections, tls, handler, http }
+        Self {
+            name,
+            config,
+            identity: Arc::new(identity),
+            connections,
+            tls,
+            handler,
+            http,
+            web_pages: Throttle::every(WEB_PAGE_LOG_PERIOD),
+        }
     }
 
     /// Negotiates TLS where it is configured. A handshake that fails is counted and gives nothing.
@@ -135,17 +154,26 @@ impl<H: Handler> ServerContext<H> {
         request.extensions_mut().insert(peer);
         let deadline = self.config.read_timeout.map(|timeout| Instant::now() + timeout);
         request.extensions_mut().insert(Arrival { deadline, connections: Arc::clone(&self.connections) });
-        let guard = self.config.guard.as_deref();
-        let mut response = match request_checks::check(&request, guard, answering.is_ambiguous()) {
+        let mut response = match request_checks::check(&request, &self.config, answering.is_ambiguous()) {
             Ok(()) => self.handler.handle(request).await,
             Err(error) => {
                 self.connections.count_failure(error.failure());
+                if let CheckError::WebPage(error) = &error {
+                    self.log_web_page(peer, *error);
+                }
                 error.into_response()
             }
         };
         self.identity.sign(&mut response);
         response.body_mut().keep(answering);
         response
+    }
+
+    fn log_web_page(&self, Peer(peer): Peer, error: WebPageError) {
+        if let Some(suppressed) = self.web_pages.admit() {
+            let server = self.name;
+            tracing::warn!(server, %peer, %error, suppressed, "request rejected that a web page may have made");
+        }
     }
 
     /// Tells a client that speaks plain HTTP to a TLS port what is wrong, as Go's server does. The send buffer of a new

@@ -39,11 +39,15 @@ pub enum ConnectionFailure {
     BrokenBody,
     /// The request does not have the credentials that the server's guard asks for.
     Unauthorized,
+    /// A web page of another site made the request.
+    CrossSite,
+    /// The server does not have the name in the request's `Host`.
+    ForeignHost,
 }
 
 impl ConnectionFailure {
     /// All of them, each at the index of its number.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::Limit,
         Self::RateLimited,
         Self::HandshakeTimeout,
@@ -62,6 +66,8 @@ impl ConnectionFailure {
         Self::Malformed,
         Self::BrokenBody,
         Self::Unauthorized,
+        Self::CrossSite,
+        Self::ForeignHost,
     ];
 
     /// The label `reason` of the metric.
@@ -86,6 +92,8 @@ impl ConnectionFailure {
             Self::Malformed => "malformed",
             Self::BrokenBody => "broken_body",
             Self::Unauthorized => "unauthorized",
+            Self::CrossSite => "cross_site",
+            Self::ForeignHost => "foreign_host",
         }
     }
 }

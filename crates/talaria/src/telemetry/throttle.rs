@@ -1,4 +1,5 @@
-//! Limits a log line that could come thousands of times a second to one a second, with the number of suppressed lines.
+//! Limits a log line that could come thousands of times a second to one a second or a minute, with the number of
+//! suppressed lines.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -6,13 +7,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The shortest time between two lines.
+/// The shortest time between two lines, unless another one is given.
 const PERIOD: Duration = Duration::from_secs(1);
 
 /// The state of one throttled log line.
 #[derive(Debug)]
 pub(crate) struct Throttle {
     start: Instant,
+    period: Duration,
     /// When the next line may be written, in milliseconds from `start`.
     next: AtomicU64,
     suppressed: AtomicU64,
@@ -20,14 +22,19 @@ pub(crate) struct Throttle {
 
 impl Throttle {
     pub(crate) fn new() -> Self {
-        Self { start: Instant::now(), next: AtomicU64::new(0), suppressed: AtomicU64::new(0) }
+        Self::every(PERIOD)
+    }
+
+    /// A throttle with this time between two lines.
+    pub(crate) fn every(period: Duration) -> Self {
+        Self { start: Instant::now(), period, next: AtomicU64::new(0), suppressed: AtomicU64::new(0) }
     }
 
     /// `None` if the line must be suppressed; otherwise the number of lines that were suppressed since the last one.
     pub(crate) fn admit(&self) -> Option<u64> {
         let now = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
         let next = self.next.load(Relaxed);
-        let period = u64::try_from(PERIOD.as_millis()).unwrap_or(u64::MAX);
+        let period = u64::try_from(self.period.as_millis()).unwrap_or(u64::MAX);
         if now < next
             || self.next.compare_exchange(next, now.saturating_add(period), Relaxed, Relaxed).is_err()
         {

@@ -42,6 +42,47 @@ async fn a_closed_gate_refuses_new_devices_and_keeps_those_that_are_connected() 
     let _device = controlled.device("uuid:b", None, "").await;
 }
 
+/// contract §7: a page that the operator's browser has open can neither close the gate nor read what it is.
+#[tokio::test]
+async fn a_web_page_cannot_control_the_gateway() {
+    let controlled = Controlled::start(api::Config::default());
+    let address = controlled.address();
+    for (headers, reason) in [
+        (format!("Host: {address}\r\nOrigin: https://evil.example\r\n"), "cross_site"),
+        (format!("Host: {address}\r\nOrigin: null\r\n"), "cross_site"),
+        (format!("Host: {address}\r\nOrigin: http://localhost:1\r\n"), "cross_site"),
+        (format!("Host: {address}\r\nSec-Fetch-Site: cross-site\r\n"), "cross_site"),
+        (format!("Host: {address}\r\nSec-Fetch-Site: same-site\r\n"), "cross_site"),
+        ("Host: evil.example\r\n".to_owned(), "foreign_host"),
+        ("Host: evil.example\r\nOrigin: http://evil.example\r\n".to_owned(), "foreign_host"),
+    ] {
+        let counter =
+            format!("talaria_talaria_connection_failures_total{{reason=\"{reason}\",server=\"control\"}}");
+        for line in
+            ["POST /device/gate?open=false", "GET /device/gate", "POST /device/drain", "OPTIONS /nowhere"]
+        {
+            let before = controlled.gateway.metric(&counter);
+            let answer = controlled.ask_with(line, &headers, "", "").await;
+            assert_eq!(
+                (answer.status, answer.content_type.as_deref()),
+                (403, Some(JSON)),
+                "{line} {headers}"
+            );
+            assert!(answer.body.starts_with(r#"{"code": 403, "message": ""#), "{}", answer.body);
+            assert_eq!(controlled.gateway.metric(&counter) - before, 1.0, "{line} {headers}");
+        }
+    }
+    assert!(controlled.gateway.metric("gate_status") > 0.0);
+    for headers in [
+        format!("Host: {address}\r\n"),
+        format!("Host: {address}\r\nOrigin: http://{address}\r\nSec-Fetch-Site: same-origin\r\n"),
+        "Host: control.example:6205\r\n".to_owned(),
+    ] {
+        let answer = controlled.ask_with("POST /device/gate?open=true", &headers, "", "").await;
+        assert_eq!(answer.status, 200, "{headers}");
+    }
+}
+
 /// contract §2.7: ours refuses with 403, tested before method and upgrade.
 #[tokio::test]
 async fn a_filter_keeps_out_whose_claim_is_or_contains_one_of_its_values() {

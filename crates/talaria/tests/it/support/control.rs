@@ -7,8 +7,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use talaria::auth::{DeviceConfig, jwt, keys};
 use talaria::control::{Control, ControlMetrics, Drainer};
-use talaria::server::{ConnectionMetrics, RunningServer, Server};
+use talaria::server::{Config, ConnectionMetrics, RunningServer, Server};
 use talaria_protocol::token::Leeway;
+use talaria_protocol::web_page::ServerNames;
 use tokio::io::AsyncReadExt as _;
 
 use crate::support::eventually;
@@ -51,7 +52,9 @@ impl Controlled {
         let drainer = Arc::new(Drainer::new(Arc::clone(gateway.manager.registry()), metrics.clone()));
         let control = Control::new(Arc::clone(&gateway.manager), drainer, metrics);
         let connections = ConnectionMetrics::register(&gateway.metrics);
-        let control = Server::bind("control", any_port(), identity(), &connections).unwrap().start(control);
+        let names = ServerNames::new(["control.example".parse().unwrap()]);
+        let config = Config { names: Some(names), ..any_port() };
+        let control = Server::bind("control", config, identity(), &connections).unwrap().start(control);
         Self { gateway, control, signer, _keys: keys }
     }
 
@@ -61,6 +64,11 @@ impl Controlled {
 
     /// Asks the control server: `POST /device/gate?open=true`, below `/api/v3`.
     pub(crate) async fn ask(&self, line: &str, content_type: &str, body: &str) -> Answer {
+        self.ask_with(line, "Host: localhost\r\n", content_type, body).await
+    }
+
+    /// The same with these headers, `Host` among them.
+    pub(crate) async fn ask_with(&self, line: &str, headers: &str, content_type: &str, body: &str) -> Answer {
         let (method, path) = line.split_once(' ').unwrap();
         let path = if path.starts_with("/api/") { path.to_owned() } else { format!("/api/v3{path}") };
         let content_type =
@@ -69,7 +77,7 @@ impl Controlled {
         let response = request(
             self.address(),
             format!(
-                "{method} {path} HTTP/1.1\r\nHost: t\r\n{content_type}Content-Length: {length}\r\n\r\n{body}"
+                "{method} {path} HTTP/1.1\r\n{headers}{content_type}Content-Length: {length}\r\n\r\n{body}"
             ),
         )
         .await;
