@@ -7,6 +7,7 @@
 //!
 //! Deliberately absent: whether a token is good ([`token`](crate::token)), and what happens to the connection.
 
+mod certificate_rule;
 mod identity;
 
 use http::header::CONTENT_TYPE;
@@ -18,6 +19,7 @@ use crate::claims::{ClaimedId, Claims};
 use crate::convey::Convey;
 use crate::ws::handshake::{UpgradeError, VERSION};
 
+pub use certificate_rule::{CertificateRule, CertificateRuleError};
 pub use identity::{Identity, SessionId};
 
 const DEVICE_NAME: HeaderName = HeaderName::from_static("x-webpa-device-name");
@@ -48,6 +50,9 @@ pub enum ConnectError {
     /// It has no token, and a device with a token is connected with its id and alive (contract §14.26).
     #[error("a device with a token is connected with this id")]
     Occupied,
+    /// Its id is not the one of its client certificate (`deviceIdFromCertificate`).
+    #[error("the device id is not that of the client certificate")]
+    NotInCertificate,
     /// A filter of the operator excludes it (contract §2.7). The reference answers 200 without an upgrade.
     #[error("device blocked from connecting due to filters")]
     Filtered,
@@ -119,7 +124,9 @@ impl ConnectError {
             ConnectError::Closed => StatusCode::SERVICE_UNAVAILABLE,
             ConnectError::NoName | ConnectError::BadName(_) => StatusCode::BAD_REQUEST,
             ConnectError::BadClaim(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            ConnectError::Filtered | ConnectError::Occupied => StatusCode::FORBIDDEN,
+            ConnectError::Filtered | ConnectError::Occupied | ConnectError::NotInCertificate => {
+                StatusCode::FORBIDDEN
+            }
             ConnectError::Upgrade(error) => error.status(),
         }
     }
@@ -133,7 +140,8 @@ impl ConnectError {
             | ConnectError::BadName(_)
             | ConnectError::BadClaim(_)
             | ConnectError::Filtered
-            | ConnectError::Occupied => {
+            | ConnectError::Occupied
+            | ConnectError::NotInCertificate => {
                 (Some(answer::JSON), answer::json_error(self.status(), &self.to_string()))
             }
             ConnectError::Upgrade(error) => (Some(answer::TEXT), format!("{error}\n")),

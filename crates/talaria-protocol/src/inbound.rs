@@ -9,6 +9,18 @@ use wrp::{DecodeError, DeviceId, MessageRef, MessageType, NotUtf8Error, OCTET_ST
 /// The metadata key of the time at which the gateway took the message.
 pub const TIMESTAMP: &str = "/xmidt-timestamp";
 
+/// The metadata key of the device's id.
+pub const HARDWARE_DEVICE_ID: &str = "/hw-deviceid";
+
+/// The metadata key of the device's trust.
+pub const TRUST: &str = "/trust";
+
+/// The metadata key of the account.
+pub const ACCOUNT_ID: &str = "/account-id";
+
+/// The metadata key of the partner.
+const PARTNER_ID: &str = "/partner-id";
+
 /// The type of the events that tell which devices are connected.
 const DEVICE_STATUS: &str = "device-status";
 
@@ -225,10 +237,10 @@ fn is_status_of_another(dest: Text<'_>, device_id: &DeviceId) -> bool {
 fn set_own_metadata<'a>(message: &mut MessageRef<'a>, stamps: &Stamps<'a>) {
     let partner = stamps.partner_ids.first().copied().unwrap_or_default();
     let own = [
-        ("/hw-deviceid", stamps.device_id.as_str()),
-        ("/trust", stamps.trust),
-        ("/account-id", stamps.account_id),
-        ("/partner-id", partner),
+        (HARDWARE_DEVICE_ID, stamps.device_id.as_str()),
+        (TRUST, stamps.trust),
+        (ACCOUNT_ID, stamps.account_id),
+        (PARTNER_ID, partner),
     ];
     let Some(metadata) = &mut message.metadata else { return };
     let mut found = [[false; 2]; 4];

@@ -1,8 +1,10 @@
-//! What is needed of an X.509 certificate (RFC 5280 §4.1) that is trusted by itself: its version, the time in which it is
-//! valid, and its purposes.
+//! What is needed of an X.509 certificate (RFC 5280 §4.1): of one that is trusted by itself its version, the time in which
+//! it is valid, and its purposes; of a device's its [names](Names).
 //!
-//! Deliberately absent: names, signatures and chains, which are the TLS library's task, and any look at a clock. Start
+//! Deliberately absent: signatures and chains, which are the TLS library's task, and any look at a clock. Start
 //! reading at [`Certificate::read`].
+
+mod names;
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -11,6 +13,8 @@ use crate::der::{
     BOOLEAN, Der, DerError, GENERALIZED_TIME, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, UTC_TIME,
     whole,
 };
+
+pub use names::Names;
 
 const VERSION: u8 = 0xa0;
 const ISSUER_UNIQUE_ID: u8 = 0x81;
@@ -69,17 +73,7 @@ impl<'a> Certificate<'a> {
         for _subject_key in 0..2 {
             fields.take(SEQUENCE)?;
         }
-        fields.take_optional(ISSUER_UNIQUE_ID)?;
-        fields.take_optional(SUBJECT_UNIQUE_ID)?;
-        let usages = match fields.take_optional(EXTENSIONS)? {
-            Some(extensions) => {
-                extension(Der::new(Der::new(extensions).take(SEQUENCE)?), EXTENDED_KEY_USAGE)?
-            }
-            None => None,
-        };
-        if !fields.is_empty() {
-            return Err(DerError);
-        }
+        let usages = extension_after_key(fields, EXTENDED_KEY_USAGE)?;
         Ok(Self { version, not_before, not_after, usages })
     }
 
@@ -132,6 +126,17 @@ fn to_be_signed(der: &[u8]) -> Result<(u32, Der<'_>), DerError> {
     };
     fields.take(INTEGER)?;
     Ok((version, fields))
+}
+
+/// The content of an extension of a certificate, of which the fields after its key are left to read.
+fn extension_after_key<'a>(mut fields: Der<'a>, wanted: &[u8]) -> Result<Option<&'a [u8]>, DerError> {
+    fields.take_optional(ISSUER_UNIQUE_ID)?;
+    fields.take_optional(SUBJECT_UNIQUE_ID)?;
+    let content = match fields.take_optional(EXTENSIONS)? {
+        Some(extensions) => extension(Der::new(Der::new(extensions).take(SEQUENCE)?), wanted)?,
+        None => None,
+    };
+    if fields.is_empty() { Ok(content) } else { Err(DerError) }
 }
 
 /// The content of an extension.

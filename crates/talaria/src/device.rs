@@ -33,7 +33,7 @@ mod transactions;
 mod wheel;
 
 pub use config::{Config, OutboxLimit};
-pub use connected::{ACCOUNT_ID, Device, HARDWARE_DEVICE_ID};
+pub use connected::Device;
 pub use error::SendError;
 pub use events::Events;
 pub use filters::Filters;

@@ -34,7 +34,7 @@ pub use address::{Address, AddressError};
 pub use body::Body;
 pub use config::{Config, OpenAccess};
 pub use connection_failure::ConnectionFailure;
-pub use handler::{Guard, Handler, Peer};
+pub use handler::{ClientCertificate, Guard, Handler, Peer};
 pub use identity::{Identity, IdentityError};
 pub use metrics::{ConnectionMetrics, Permit};
 pub use rate::ConnectionRate;

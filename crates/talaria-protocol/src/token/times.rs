@@ -53,7 +53,7 @@ pub fn check(claims: &Map<String, Value>, leeway: Leeway, now: i64) -> Result<()
 #[must_use]
 pub fn expires_at(claims: &Map<String, Value>, leeway: Duration) -> Option<i64> {
     let exp = seconds(claims, "exp").ok()??;
-    #[expect(clippy::cast_possible_truncation, reason = "a time after the end of i64 becomes its end")]
+
     let exp = exp as i64;
     Some(exp.saturating_add_unsigned(leeway.as_secs()).saturating_add(1))
 }

@@ -1,15 +1,23 @@
-//! The check of devices' tokens (contract §6.2): `jwtValidator` and `failOpen`.
+//! The checks of devices' tokens (contract §6.2: `jwtValidator`, `failOpen`) and of their client certificates
+//! (contract §14.26: `deviceIdFromCertificate`).
+//!
+//! TLS has verified the certificate; here only its names are compared with the device's id.
 
 use http::header::HeaderValue;
 use talaria_protocol::claims::Claims;
-use tracing::debug;
+use talaria_protocol::connect::{CertificateRule, ConnectError};
+use talaria_protocol::x509::Names;
+use tracing::{debug, warn};
+use wrp::DeviceId;
 
 use super::error::AuthError;
 use super::header;
 use super::jwt::{self, Validator};
 use super::keys::KeyMetrics;
 use super::reason::{FailureCounter, Reason};
+use crate::server::ClientCertificate;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::throttle::Throttle;
 
 /// Whether and how devices' tokens are checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,11 +27,13 @@ pub struct Config {
     pub jwt: Option<jwt::Config>,
     /// Whether a device without an `Authorization` header may connect, without claims (`failOpen`).
     pub fail_open: bool,
+    /// Which id the client certificate of a device allows; any if none (`primary.deviceIdFromCertificate`).
+    pub certificate_rule: Option<CertificateRule>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { jwt: None, fail_open: true }
+        Self { jwt: None, fail_open: true, certificate_rule: None }
     }
 }
 
@@ -32,6 +42,9 @@ impl Default for Config {
 pub struct DeviceAuth {
     validator: Option<Validator>,
     fail_open: bool,
+    certificate_rule: Option<CertificateRule>,
+    /// Throttles the line about certificates of another id.
+    wrong_certificates: Throttle,
     failures: FailureCounter,
 }
 
@@ -42,6 +55,8 @@ impl DeviceAuth {
         Self {
             validator: config.jwt.as_ref().map(|jwt| Validator::start(jwt, key_metrics)),
             fail_open: config.fail_open,
+            certificate_rule: config.certificate_rule.clone(),
+            wrong_certificates: Throttle::new(),
             failures: FailureCounter::register(metrics, "device"),
         }
     }
@@ -66,5 +81,25 @@ impl DeviceAuth {
                 Err(AuthError::from(&error))
             }
         }
+    }
+    /// Whether the client certificate allows this id. Without the rule every certificate, and none, does.
+    ///
+    /// # Errors
+    /// [`ConnectError::NotInCertificate`], also if there is no certificate.
+    pub fn check_certificate(
+        &self,
+        certificate: Option<&ClientCertificate>,
+        id: &DeviceId,
+    ) -> Result<(), ConnectError> {
+        let Some(rule) = &self.certificate_rule else { return Ok(()) };
+        let names = certificate.and_then(|certificate| Names::read(&certificate.0).ok()).unwrap_or_default();
+        if rule.allows(&names, id) {
+            return Ok(());
+        }
+        self.failures.count(Reason::Certificate);
+        if let Some(suppressed) = self.wrong_certificates.admit() {
+            warn!(%id, ?names, suppressed, "device refused: its id is not that of its client certificate");
+        }
+        Err(ConnectError::NotInCertificate)
     }
 }

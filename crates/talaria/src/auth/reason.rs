@@ -27,6 +27,8 @@ pub enum Reason {
     Expired,
     /// The token is not valid yet.
     Early,
+    /// The client certificate does not allow this device id.
+    Certificate,
     /// The token is valid, but does not allow this request.
     Capability,
     /// They are not accepted either, and too many others from this address were not.
@@ -65,6 +67,7 @@ impl Reason {
             Self::Subject => "subject",
             Self::Expired => "expired",
             Self::Early => "early",
+            Self::Certificate => "certificate",
             Self::Capability => "capability",
             Self::Throttled => "throttled",
         }
@@ -80,6 +83,7 @@ impl Reason {
             | Self::Subject
             | Self::Expired
             | Self::Early
+            | Self::Certificate
             | Self::Capability
             | Self::Throttled => Doubt::None,
         }

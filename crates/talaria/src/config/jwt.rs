@@ -3,6 +3,7 @@
 use std::str::FromStr as _;
 use std::time::Duration;
 
+use talaria_protocol::connect::CertificateRule;
 use talaria_protocol::keys::{MinRsaBits, Template};
 use talaria_protocol::token::Leeway;
 
@@ -11,11 +12,13 @@ use super::read::{Section, Setting as _};
 use super::tree::Value;
 use crate::auth::keys::Source;
 use crate::auth::{DeviceConfig, jwt};
+use crate::server::tls;
 
 /// Reads `jwtValidator` and `failOpen`.
 pub(super) fn read_devices(root: &Section<'_>) -> DeviceConfig {
     let mut config = DeviceConfig { jwt: read(&root.section("jwtValidator")), ..DeviceConfig::default() };
     root.read("failOpen", &mut config.fail_open);
+    config.certificate_rule = read_certificate_rule(root);
     if config.fail_open && config.jwt.is_some() {
         root.warn(
             "failOpen",
@@ -29,6 +32,29 @@ pub(super) fn read_devices(root: &Section<'_>) -> DeviceConfig {
         );
     }
     config
+}
+
+/// Reads `primary.deviceIdFromCertificate`, which also binds the devices of the alternate server: otherwise that would be
+/// the way around it.
+fn read_certificate_rule(root: &Section<'_>) -> Option<CertificateRule> {
+    const KEY: &str = "deviceIdFromCertificate";
+    let primary = root.section("primary");
+    let mut text = String::new();
+    primary.read(KEY, &mut text);
+    if text.is_empty() {
+        return None;
+    }
+    if primary.is_empty(CLIENT_CA) {
+        primary.fault(KEY, format!("requires {CLIENT_CA}: without it no device presents a certificate"));
+    }
+    let alternate = root.section("alternate");
+    if !alternate.is_empty("address") && alternate.is_empty(CLIENT_CA) {
+        alternate.warn(
+            CLIENT_CA,
+            format!("is empty although primary.{KEY} is set: no device can connect to this server"),
+        );
+    }
+    text.parse().inspect_err(|error| primary.fault(KEY, format!("is {text:?}, {error}"))).ok()
 }
 
 /// Reads one of the sections; `None` if it is as in the sample. A section that differs from the sample, even by a
@@ -71,6 +97,7 @@ pub(super) fn read(section: &Section<'_>) -> Option<jwt::Config> {
     Some(config)
 }
 
+const CLIENT_CA: &str = tls::Key::ClientCa.as_str();
 const TEMPLATE: &str = "an http:// or https:// URL with {keyID} in its path or query";
 
 fn read_source(section: &Section<'_>) -> Option<Source> {

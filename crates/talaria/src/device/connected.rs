@@ -9,6 +9,7 @@ use bytes::Bytes;
 use talaria_protocol::claims::Claims;
 use talaria_protocol::connect::{Identity, SessionId};
 use talaria_protocol::convey::Convey;
+use talaria_protocol::inbound::{ACCOUNT_ID, HARDWARE_DEVICE_ID, TRUST};
 use talaria_protocol::session::CloseReason;
 use tokio::time::Instant;
 use wrp::{DeviceId, Text, TextBuf};
@@ -19,12 +20,6 @@ use super::wheel::Vitals;
 use super::{Config, SendError, Statistics};
 use crate::budget::{Holder, Store};
 use crate::event::device_state::DeviceState;
-
-/// The metadata key of the account.
-pub const ACCOUNT_ID: &str = "/account-id";
-
-/// The metadata key of the device's id.
-pub const HARDWARE_DEVICE_ID: &str = "/hw-deviceid";
 
 /// The partner of a device whose token has none.
 const UNKNOWN_PARTNER: &str = "unknown";
@@ -141,7 +136,7 @@ impl Device {
     /// as the device sent them and need not be UTF-8.
     pub fn event_metadata(&self) -> impl Iterator<Item = (&'static str, Text<'_>)> {
         let own = [
-            ("/trust", Text::from(self.trust.as_str())),
+            (TRUST, Text::from(self.trust.as_str())),
             (ACCOUNT_ID, Text::from(self.account_id())),
             (HARDWARE_DEVICE_ID, Text::from(self.id.as_str())),
             ("/intermediate-context", self.intermediate_context.as_text()),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use talaria_protocol::inbound::{ACCOUNT_ID, HARDWARE_DEVICE_ID};
 use talaria_protocol::session::CloseReason;
 use tokio::time::Instant;
 use wrp::{Locator, MessageRef, Scheme};
@@ -16,7 +17,7 @@ use super::http::{EventSource, HttpMetrics, HttpSink};
 use super::kafka::{KafkaMetrics, KafkaSink};
 use super::reason::DropReason;
 use super::status::StatusEvent;
-use crate::device::{ACCOUNT_ID, Device, Events, HARDWARE_DEVICE_ID};
+use crate::device::{Device, Events};
 use crate::telemetry::metrics::Metrics;
 use crate::thread_buffer::WriteBuffer;
 

@@ -1,6 +1,6 @@
 //! The checks of contract §2 on a request for `/api/{v2,v3}/device`, in their order.
 //!
-//! Gate, name, token, the token's claims, filters, WebSocket handshake, takeover of an id: each check is a line of
+//! Gate, name, token, the token's claims, the client certificate, filters, WebSocket handshake, takeover of an id: each check is a line of
 //! [`DeviceConnector::check`]. What a check looks at is in its own module. A request that passes is answered with 101, and
 //! [`upgrade`] takes its connection over.
 
@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL};
-use http::{HeaderMap, Method, Request, Response};
+use http::{Request, Response};
 use talaria_protocol::connect::{Candidate, ConnectError};
 use talaria_protocol::ws::handshake::{self, Subprotocol};
 use tracing::debug;
@@ -17,7 +17,7 @@ use super::upgrade;
 use crate::api_version::ApiVersion;
 use crate::auth::{AuthError, BEARER_CHALLENGE, DeviceAuth};
 use crate::device::{Manager, session_id};
-use crate::server::Body;
+use crate::server::{Body, ClientCertificate};
 
 /// Turns requests into connected devices.
 pub struct DeviceConnector {
@@ -52,7 +52,7 @@ impl DeviceConnector {
     /// Checks a request, of any method. The response is the 101, after which the connection becomes the device's, or an
     /// error.
     pub async fn connect<R>(&self, version: ApiVersion, request: Request<R>) -> Response<Body> {
-        match self.check(request.method(), request.headers()).await {
+        match self.check(&request).await {
             Ok((candidate, accept)) => {
                 let candidate = candidate.keeping_convey(request.headers(), &self.convey_keys);
                 let subprotocol = handshake::choose_subprotocol(request.headers(), &self.subprotocols);
@@ -68,11 +68,14 @@ impl DeviceConnector {
     }
 
     /// Returns the device and the `Sec-WebSocket-Accept` of the response.
-    async fn check(&self, method: &Method, headers: &HeaderMap) -> Result<(Candidate, String), CheckError> {
+    async fn check<R>(&self, request: &Request<R>) -> Result<(Candidate, String), CheckError> {
+        let (method, headers) = (request.method(), request.headers());
+        let certificate = request.extensions().get::<ClientCertificate>();
         self.devices.check_open()?;
         let candidate = Candidate::new(headers, session_id::random())?;
         let claims = self.auth.check(headers.get(AUTHORIZATION)).await?;
         let candidate = candidate.with_claims(claims)?;
+        self.auth.check_certificate(certificate, &candidate.identity().id)?;
         self.devices.check_filters(candidate.identity())?;
         let accept = handshake::check(method, headers).map_err(ConnectError::from)?;
         self.devices.check_takeover(candidate.identity()).await?;

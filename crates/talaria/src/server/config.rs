@@ -116,7 +116,7 @@ mod tests {
     fn a_server_is_open_beyond_loopback_unless_it_asks_for_a_key_or_a_certificate() {
         let open = Config { open_access: OpenAccess::Changes, ..Config::on_port(0) };
         let pairs = vec![tls::Pair { certificate: "a.pem".into(), key: "a.key".into() }];
-        let one_sided = tls::Config { pairs, client_ca: None, versions: tls::Versions::default() };
+        let one_sided = tls::Config::of(pairs);
         let mutual = tls::Config { client_ca: Some("ca.pem".into()), ..one_sided.clone() };
         let (closed, changes) = (OpenAccess::Authenticated, OpenAccess::Changes);
         let cases = [

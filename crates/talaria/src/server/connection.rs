@@ -22,7 +22,9 @@ use super::request_checks::{self, CheckError};
 use super::stream::{Answering, Stream};
 use super::tls::{self, HandshakeError, Tls};
 use super::transport::Transport;
-use super::{Body, Config, ConnectionFailure, Handler, Identity, Peer, Permit, raw_response};
+use super::{
+    Body, ClientCertificate, Config, ConnectionFailure, Handler, Identity, Peer, Permit, raw_response,
+};
 use crate::telemetry::throttle::Throttle;
 
 /// hyper does not accept smaller buffers.
@@ -61,12 +63,16 @@ pub(super) async fn serve<H: Handler>(
         () = stop_requested(&mut stop) => None,
     };
     let Some(transport) = negotiated else { return };
+    let certificate = transport.client_certificate().map(|der| ClientCertificate(der.into()));
     let identity = Arc::clone(&server.identity);
     let stream = Stream::new(transport, permit, &server.config, identity, first_header_by);
     let state = stream.state();
     let service = {
         let server = Arc::clone(&server);
-        service_fn(move |request| {
+        service_fn(move |mut request: Request<Incoming>| {
+            if let Some(certificate) = &certificate {
+                request.extensions_mut().insert(certificate.clone());
+            }
             let server = Arc::clone(&server);
             let answering = state.request_arrived();
             async move { Ok::<_, Infallible>(server.answer(request, Peer(peer), answering).await) }

@@ -14,6 +14,11 @@ use super::body::Body;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer(pub SocketAddr);
 
+/// The certificate that the client presented, DER, verified by the server; the requests of a client that has one carry it
+/// as an extension.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCertificate(pub Arc<[u8]>);
+
 /// A check of requests before they reach their handler.
 pub trait Guard: fmt::Debug + Send + Sync {
     /// Checks the headers of a request.

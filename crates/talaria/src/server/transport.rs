@@ -17,6 +17,16 @@ pub(super) enum Transport {
     Tls(Box<TlsSocket>),
 }
 
+impl Transport {
+    /// The client's own certificate, DER.
+    pub(super) fn client_certificate(&self) -> Option<&[u8]> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(socket) => socket.client_certificate(),
+        }
+    }
+}
+
 impl AsyncRead for Transport {
     fn poll_read(
         mut self: Pin<&mut Self>,

@@ -124,7 +124,7 @@ fn an_idle_device_with_convey_and_token_costs_less_than_two_kibibytes_and_less_t
 fn measure_all() {
     let authority = Authority::new();
     let pair = authority.pair("server", &["talaria.test"]);
-    let tls = tls::Config { pairs: vec![pair], client_ca: None, versions: tls::Versions::default() };
+    let tls = tls::Config::of(vec![pair]);
     println!("{:<8} {:>8} {:>14}", "", "heap", "with C's heap");
     let plain = measure(DEVICES, None, &|socket| Box::new(socket));
     println!("{:<8} {:>8} {:>14}", "plain", plain.rust, plain.all);

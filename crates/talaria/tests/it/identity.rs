@@ -1,26 +1,34 @@
 //! Who a device is, over real sockets (contract §14.26, §14.27): what one device cannot do in the name of another.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use rustls::pki_types::ServerName;
+use rustls::version::TLS13;
 use serde_json::{Value, json};
+use talaria::api;
 use talaria::auth::{DeviceConfig, jwt, keys};
 use talaria::device;
+use talaria::server::{self, tls};
 use talaria_protocol::inbound::SourceCheck;
 use talaria_protocol::token::Leeway;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use wrp::{Message, MessageType};
 
-use crate::support::gateway::{Gateway, MAC, Socket, msgpack};
-use crate::support::http::Response;
+use crate::support::certificates::Authority;
+use crate::support::gateway::{Gateway, MAC, Socket, any_port, msgpack};
+use crate::support::http::{Client, Response};
 use crate::support::process::GatewayProcess;
 use crate::support::tokens::{KeyServer, Signer, now};
 
 /// Devices with and without a token are accepted.
 fn fail_open(keys: &KeyServer) -> DeviceConfig {
     let keys = keys::Config { template: Some(keys.template().parse().unwrap()), ..keys::Config::default() };
-    DeviceConfig { jwt: Some(jwt::Config { keys, leeway: Leeway::default() }), fail_open: true }
+    DeviceConfig { jwt: Some(jwt::Config { keys, leeway: Leeway::default() }), ..DeviceConfig::default() }
 }
 
 fn token(signer: &Signer, more: &Value) -> String {
@@ -135,4 +143,40 @@ async fn the_start_warns_that_tokens_are_checked_and_not_needed() {
     assert!(open.log().contains(warning), "{}", open.log());
     let closed = GatewayProcess::start(&format!("failOpen: false\n{jwt}")).await;
     assert!(!closed.log().contains(warning), "{}", closed.log());
+}
+
+#[tokio::test]
+async fn a_device_has_the_id_of_its_client_certificate() {
+    let authority = Authority::new();
+    let pair = authority.pair("server", &["talaria.test"]);
+    let tls = tls::Config { client_ca: Some(authority.ca()), ..tls::Config::of(vec![pair]) };
+    let server = server::Config { tls: Some(tls), ..any_port() };
+    let status = async |rule: &str, common_name: &str, names: &[&str]| {
+        let auth = DeviceConfig { certificate_rule: Some(rule.parse().unwrap()), ..DeviceConfig::default() };
+        let gateway = Gateway::behind(server.clone(), api::Config::default(), &auth);
+        let client = authority.client(Some(&authority.issue_to(common_name, names)), &[&TLS13]);
+        let socket = TcpStream::connect(gateway.address()).await.unwrap();
+        let name = ServerName::try_from("talaria.test").unwrap();
+        let socket = TlsConnector::from(Arc::new(client)).connect(name, socket).await.unwrap();
+        let mut client = Client::over(socket);
+        client.send(upgrade("")).await;
+        let response = client.response().await;
+        let counted = gateway.metric(r#"auth_failures_total{endpoint="device",reason="certificate"}"#);
+        assert_eq!(counted, f64::from(u8::from(response.status == 403)), "{rule} {common_name}");
+        response.status
+    };
+    assert_eq!(status("cn", MAC, &["device.test"]).await, 101);
+    assert_eq!(status("mac:{cn}", "11-22-33-44-55-66", &[]).await, 101);
+    assert_eq!(status("mac:{san}", "x", &["device.test", "112233445566"]).await, 101);
+    assert_eq!(status("cn", "mac:aabbccddeeff", &[]).await, 403);
+    assert_eq!(status("san", MAC, &["device.test"]).await, 403);
+    // Without a certificate, as at a server that does not ask for one.
+    let auth = DeviceConfig { certificate_rule: Some("cn".parse().unwrap()), ..DeviceConfig::default() };
+    let open = Gateway::with_tokens(api::Config::default(), &auth);
+    let refused = ask(&open, "").await;
+    assert_eq!(refused.status, 403);
+    assert_eq!(
+        refused.text(),
+        r#"{"code": 403, "message": "the device id is not that of the client certificate"}"#
+    );
 }

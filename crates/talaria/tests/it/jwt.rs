@@ -23,7 +23,11 @@ fn devices(keys: &KeyServer) -> DeviceConfig {
         timeout: Duration::from_secs(5),
         ..keys::Config::default()
     };
-    DeviceConfig { jwt: Some(jwt::Config { keys, leeway: Leeway::default() }), fail_open: false }
+    DeviceConfig {
+        jwt: Some(jwt::Config { keys, leeway: Leeway::default() }),
+        fail_open: false,
+        ..DeviceConfig::default()
+    }
 }
 
 fn gateway(devices: &DeviceConfig) -> Gateway {
@@ -277,7 +281,7 @@ async fn fail_open_lets_in_only_those_without_a_header() {
     let no_name = open.ask("GET /api/v2/device HTTP/1.1\r\nHost: t\r\nAuthorization: junk\r\n\r\n").await;
     assert!(no_name.text().contains("missing device name header"), "{}", no_name.text());
 
-    let unset = gateway(&DeviceConfig { jwt: None, fail_open: false });
+    let unset = gateway(&DeviceConfig { fail_open: false, ..DeviceConfig::default() });
     assert_eq!(connect(&unset, "v2", Some("junk")).await.status, 101);
     assert_eq!(connect(&unset, "v3", None).await.status, 101);
 }

@@ -63,7 +63,7 @@ struct Fixture {
 
 fn tls(authority: &Authority) -> tls::Config {
     let pair = authority.pair("server", &["talaria.test"]);
-    tls::Config { pairs: vec![pair], client_ca: None, versions: Versions::default() }
+    tls::Config::of(vec![pair])
 }
 
 fn config(tls: tls::Config) -> Config {

@@ -34,7 +34,7 @@ async fn a_certificate_is_rotated_under_connected_devices_and_none_is_lost() {
     let number = devices();
     let (before, after) = (Authority::new(), Authority::new());
     let pair = before.pair("server", &["talaria.test"]);
-    let tls = tls::Config { pairs: vec![pair.clone()], client_ca: None, versions: tls::Versions::default() };
+    let tls = tls::Config::of(vec![pair.clone()]);
     let server = Config { tls: Some(tls), ..any_port() };
     let mut gateway = Gateway::behind(server, api::Config::default(), &DeviceConfig::default());
     let (old, new) = (connector(&before), connector(&after));
@@ -76,7 +76,7 @@ async fn a_certificate_is_rotated_under_connected_devices_and_none_is_lost() {
 async fn a_device_over_tls_gets_and_sends_messages_of_any_size() {
     let authority = Authority::new();
     let pair = authority.pair("server", &["talaria.test"]);
-    let tls = tls::Config { pairs: vec![pair], client_ca: None, versions: tls::Versions::default() };
+    let tls = tls::Config::of(vec![pair]);
     // Devices over TLS on one server, the API without it on another would be the alternate's job; here both are TLS.
     let server = Config { tls: Some(tls), ..any_port() };
     let mut gateway = Gateway::behind(server, api::Config::default(), &DeviceConfig::default());

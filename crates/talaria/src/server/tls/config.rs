@@ -28,6 +28,12 @@ pub struct Config {
 }
 
 impl Config {
+    /// These certificates, for clients without certificates, in all versions.
+    #[must_use]
+    pub fn of(pairs: Vec<Pair>) -> Self {
+        Self { pairs, client_ca: None, versions: Versions::default() }
+    }
+
     /// Reads the files and builds the configuration that connections use.
     ///
     /// # Errors

@@ -62,7 +62,7 @@ pub enum FileError {
 impl Key {
     /// Its name in a server's section.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Key::Certificate => "certificateFile",
             Key::PrivateKey => "keyFile",

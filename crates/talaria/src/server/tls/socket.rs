@@ -114,6 +114,11 @@ impl TlsSocket {
         })
     }
 
+    /// The client's own certificate, DER, once the handshake is complete; none if the client was not asked for one.
+    pub(in crate::server) fn client_certificate(&self) -> Option<&[u8]> {
+        self.session.peer_certificates()?.first().map(|certificate| certificate.as_ref())
+    }
+
     /// Ready when the handshake is complete and its last message is written.
     pub(super) fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {

@@ -59,9 +59,14 @@ impl Authority {
 
     /// A certificate for these names, and its key, as PEM.
     pub(crate) fn issue(&self, names: &[&str]) -> (String, String) {
+        self.issue_to("a certificate of tests", names)
+    }
+
+    /// The same, whose subject has this common name.
+    pub(crate) fn issue_to(&self, common_name: &str, names: &[&str]) -> (String, String) {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).expect("good names");
-        params.distinguished_name.push(DnType::CommonName, "a certificate of tests");
+        params.distinguished_name.push(DnType::CommonName, common_name);
         params.extended_key_usages =
             vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         let key = KeyPair::generate().expect("a key");

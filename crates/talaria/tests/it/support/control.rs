@@ -47,7 +47,7 @@ impl Controlled {
             ..keys::Config::default()
         };
         let jwt = jwt::Config { keys: config, leeway: Leeway::default() };
-        let gateway = Gateway::with_tokens(api, &DeviceConfig { jwt: Some(jwt), fail_open: true });
+        let gateway = Gateway::with_tokens(api, &DeviceConfig { jwt: Some(jwt), ..DeviceConfig::default() });
         let metrics = ControlMetrics::register(&gateway.metrics);
         let drainer = Arc::new(Drainer::new(Arc::clone(gateway.manager.registry()), metrics.clone()));
         let control = Control::new(Arc::clone(&gateway.manager), drainer, metrics);
