@@ -118,6 +118,15 @@ fn read_tls(section: &Section<'_>) -> Option<tls::Config> {
     let mut client_ca = PathBuf::new();
     section.read(Key::ClientCa.as_str(), &mut client_ca);
     let client_ca = (!client_ca.as_os_str().is_empty()).then_some(client_ca);
+    let mut client_crls = Vec::<String>::new();
+    section.read(Key::ClientCrl.as_str(), &mut client_crls);
+    if client_ca.is_none() && !client_crls.is_empty() {
+        section.fault(
+            Key::ClientCrl.as_str(),
+            format!("requires {}: without it clients present no certificates", Key::ClientCa.as_str()),
+        );
+    }
+    let client_crls = client_crls.into_iter().map(PathBuf::from).collect();
     let versions = read_versions(section);
     if certificates.len() != keys.len() {
         let problem = format!(
@@ -142,7 +151,7 @@ fn read_tls(section: &Section<'_>) -> Option<tls::Config> {
         .zip(keys)
         .map(|(certificate, key)| Pair { certificate: certificate.into(), key: key.into() })
         .collect();
-    let config = tls::Config { pairs, client_ca, versions: versions? };
+    let config = tls::Config { pairs, client_ca, client_crls, versions: versions? };
     if let Err(error) = config.load() {
         section.fault(error.key.as_str(), error.to_string());
     }

@@ -19,6 +19,8 @@ pub enum ConnectionFailure {
     NoCertificate,
     /// The client's certificate was not accepted.
     BadCertificate,
+    /// The client's certificate is revoked, or no revocation list says that it is not.
+    RevokedCertificate,
     /// The client sent an alert, for instance because it does not accept the server's certificate.
     RefusedByClient,
     /// The TLS handshake failed for any other reason.
@@ -47,7 +49,7 @@ pub enum ConnectionFailure {
 
 impl ConnectionFailure {
     /// All of them, each at the index of its number.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Limit,
         Self::RateLimited,
         Self::HandshakeTimeout,
@@ -56,6 +58,7 @@ impl ConnectionFailure {
         Self::Incompatible,
         Self::NoCertificate,
         Self::BadCertificate,
+        Self::RevokedCertificate,
         Self::RefusedByClient,
         Self::HandshakeFailed,
         Self::SlowHeader,
@@ -82,6 +85,7 @@ impl ConnectionFailure {
             Self::Incompatible => "incompatible",
             Self::NoCertificate => "no_certificate",
             Self::BadCertificate => "bad_certificate",
+            Self::RevokedCertificate => "revoked_certificate",
             Self::RefusedByClient => "refused_by_client",
             Self::HandshakeFailed => "handshake_failed",
             Self::SlowHeader => "slow_header",

@@ -155,6 +155,41 @@ async fn a_client_whose_self_signed_certificate_is_in_the_file_of_authorities_is
     }
 }
 
+/// contract §9.8
+#[tokio::test]
+async fn a_revoked_client_certificate_is_refused_and_a_list_that_changes_is_read_again() {
+    let (ours, other) = (Authority::new(), Authority::new());
+    let client = ours.issue(&["device.test"]);
+    let serial = ours.last_serial();
+    let list = ours.file("revoked.crl");
+    let with = |revoked: &[u64]| ours.revocation_list(revoked).pem().unwrap();
+    std::fs::write(&list, with(&[serial + 100])).unwrap();
+    let tls = tls::Config { client_ca: Some(ours.ca()), client_crls: vec![list.clone()], ..tls(&ours) };
+    let fixture = start(config(tls.clone()));
+    let ask = async || fixture.ask(ours.client(Some(&client), &[&TLS13])).await;
+    let is_accepted = async || ask().await.is_ok();
+    assert_eq!(ask().await, Ok(200));
+
+    std::fs::write(&list, with(&[serial])).unwrap();
+    eventually("the certificate is revoked", PATIENCE, async || !is_accepted().await).await;
+    assert!(fixture.failures("revoked_certificate") >= 1.0);
+    // As DER, and with nothing revoked.
+    std::fs::write(&list, ours.revocation_list(&[]).der()).unwrap();
+    eventually("the certificate is good again", PATIENCE, is_accepted).await;
+
+    // A list of another issuer says nothing about the certificate.
+    std::fs::write(&list, other.revocation_list(&[]).pem().unwrap()).unwrap();
+    eventually("the certificate is not covered", PATIENCE, async || !is_accepted().await).await;
+
+    std::fs::write(&list, "no list").unwrap();
+    let error = tls.load().unwrap_err();
+    assert_eq!(error.key.as_str(), "clientCRLFile");
+    assert!(
+        error.to_string().ends_with("revoked.crl: expected a certificate revocation list, PEM"),
+        "{error}"
+    );
+}
+
 #[tokio::test]
 async fn only_the_configured_versions_are_spoken() {
     let authority = Authority::new();

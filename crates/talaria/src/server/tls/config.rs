@@ -8,7 +8,7 @@ use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
 
 use super::certificates::Certificates;
-use super::files::{FileError, Key, Pair, TlsError, certificates_in};
+use super::files::{FileError, Key, Pair, TlsError, certificates_in, revocation_lists_in};
 use super::version::Versions;
 use crate::trust;
 
@@ -23,6 +23,9 @@ pub struct Config {
     pub pairs: Vec<Pair>,
     /// The authorities that every client's certificate has to come from (`clientCACertFile`).
     pub client_ca: Option<PathBuf>,
+    /// Lists of revoked client certificates (`clientCRLFile`). If there are any, each certificate of a client's chain has to
+    /// be covered by one.
+    pub client_crls: Vec<PathBuf>,
     /// The versions of the protocol (`minVersion`, `maxVersion`).
     pub versions: Versions,
 }
@@ -31,7 +34,7 @@ impl Config {
     /// These certificates, for clients without certificates, in all versions.
     #[must_use]
     pub fn of(pairs: Vec<Pair>) -> Self {
-        Self { pairs, client_ca: None, versions: Versions::default() }
+        Self { pairs, client_ca: None, client_crls: Vec::new(), versions: Versions::default() }
     }
 
     /// Reads the files and builds the configuration that connections use.
@@ -79,7 +82,21 @@ impl Config {
         for authority in &authorities {
             roots.add(authority.clone()).map_err(|error| fault(FileError::Unusable(error)))?;
         }
-        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+        let roots = Arc::new(roots);
+        let builder =
+            || WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(provider));
+        let mut lists = Vec::new();
+        for path in &self.client_crls {
+            let fault = |problem| TlsError { key: Key::ClientCrl, path: path.clone(), problem };
+            let in_file = revocation_lists_in(path).map_err(fault)?;
+            // Alone first, so that the error names its file.
+            builder().with_crls(in_file.clone()).build().map_err(|error| fault(error.into()))?;
+            lists.extend(in_file);
+        }
+        // A certificate that no list covers is rejected. A list stays in use beyond its nextUpdate: one that comes late must
+        // not lock out every device.
+        builder()
+            .with_crls(lists)
             .build()
             .map(|webpki| trust::client_verifier(authorities, webpki))
             .map_err(|error| fault(error.into()))
@@ -88,7 +105,7 @@ impl Config {
     /// The files that are read, always in the same order.
     pub(super) fn files(&self) -> impl Iterator<Item = &Path> {
         let pairs = self.pairs.iter().flat_map(|pair| [pair.certificate.as_path(), pair.key.as_path()]);
-        pairs.chain(self.client_ca.as_deref())
+        pairs.chain(self.client_ca.as_deref()).chain(self.client_crls.iter().map(PathBuf::as_path))
     }
 
     /// An error that concerns no file in particular is reported for the first certificate.

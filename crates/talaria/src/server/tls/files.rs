@@ -4,8 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
 
 /// The files, in PEM, of a certificate chain and of its private key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub enum Key {
     PrivateKey,
     /// `clientCACertFile`
     ClientCa,
+    /// `clientCRLFile`
+    ClientCrl,
 }
 
 /// A file that cannot be used. The text has its path, never its content.
@@ -67,6 +69,7 @@ impl Key {
             Key::Certificate => "certificateFile",
             Key::PrivateKey => "keyFile",
             Key::ClientCa => "clientCACertFile",
+            Key::ClientCrl => "clientCRLFile",
         }
     }
 }
@@ -79,4 +82,18 @@ pub(super) fn certificates_in(path: &Path) -> Result<Vec<CertificateDer<'static>
         .ok()
         .filter(|certificates| !certificates.is_empty())
         .ok_or(FileError::NotFound("a certificate"))
+}
+
+/// The revocation lists in a file: one as DER, or at least one as PEM.
+pub(super) fn revocation_lists_in(
+    path: &Path,
+) -> Result<Vec<CertificateRevocationListDer<'static>>, FileError> {
+    /// The first byte of DER: a sequence.
+    const SEQUENCE: u8 = 0x30;
+    let content = fs::read(path)?;
+    if content.first() == Some(&SEQUENCE) {
+        return Ok(vec![content.into()]);
+    }
+    let lists: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(&content).collect();
+    lists.ok().filter(|lists| !lists.is_empty()).ok_or(FileError::NotFound("a certificate revocation list"))
 }

@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
 
-use rustls::{Error, ServerConfig};
+use rustls::{CertificateError, Error, ServerConfig};
 use tokio::net::TcpStream;
 
 use super::TlsSocket;
@@ -58,6 +58,9 @@ impl HandshakeError {
             Self::NotTls { .. } => ConnectionFailure::NotTls,
             Self::Io(_) => ConnectionFailure::HandshakeAborted,
             Self::Tls(Error::NoCertificatesPresented) => ConnectionFailure::NoCertificate,
+            Self::Tls(Error::InvalidCertificate(
+                CertificateError::Revoked | CertificateError::UnknownRevocationStatus,
+            )) => ConnectionFailure::RevokedCertificate,
             Self::Tls(Error::InvalidCertificate(_)) => ConnectionFailure::BadCertificate,
             Self::Tls(Error::PeerIncompatible(_) | Error::NoApplicationProtocol) => {
                 ConnectionFailure::Incompatible

@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose,
+    BasicConstraints, CertificateParams, CertificateRevocationList, CertificateRevocationListParams,
+    CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose,
+    RevokedCertParams, date_time_ymd,
 };
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -17,6 +18,8 @@ use talaria::server::tls;
 pub(crate) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     folder: PathBuf,
+    /// How many certificates it has issued; the last one has this serial number.
+    issued: AtomicU64,
 }
 
 impl Authority {
@@ -34,10 +37,13 @@ impl Authority {
         let mut params = CertificateParams::new(names).expect("good names");
         params.distinguished_name.push(DnType::CommonName, "an authority of tests");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = KeyPair::generate().expect("a key");
-        let authority =
-            Self { issuer: CertifiedIssuer::self_signed(params, key).expect("signs itself"), folder };
+        let authority = Self {
+            issuer: CertifiedIssuer::self_signed(params, key).expect("signs itself"),
+            folder,
+            issued: AtomicU64::new(0),
+        };
         fs::write(authority.file("ca.pem"), authority.issuer.pem()).expect("the folder can be written to");
         authority
     }
@@ -67,11 +73,36 @@ impl Authority {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).expect("good names");
         params.distinguished_name.push(DnType::CommonName, common_name);
+        params.serial_number = Some((self.issued.fetch_add(1, Ordering::Relaxed) + 1).into());
         params.extended_key_usages =
             vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.issuer).expect("is signed");
         (certificate.pem(), key.serialize_pem())
+    }
+
+    /// The serial number of the certificate that was issued last.
+    pub(crate) fn last_serial(&self) -> u64 {
+        self.issued.load(Ordering::Relaxed)
+    }
+
+    /// A list that revokes the certificates with these serial numbers. Its time is long over.
+    pub(crate) fn revocation_list(&self, revoked: &[u64]) -> CertificateRevocationList {
+        let revoked = revoked.iter().map(|serial| RevokedCertParams {
+            serial_number: (*serial).into(),
+            revocation_time: date_time_ymd(2020, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        });
+        let params = CertificateRevocationListParams {
+            this_update: date_time_ymd(2020, 1, 1),
+            next_update: date_time_ymd(2020, 2, 1),
+            crl_number: 1_u64.into(),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        params.signed_by(&self.issuer).expect("is signed")
     }
 
     /// The same in files `<name>.pem` and `<name>.key`; over those that are there, certificate first.
