@@ -23,6 +23,7 @@ fn main() {
     urls();
     control();
     smuggling();
+    proxy_headers();
     routes();
 }
 
@@ -260,6 +261,38 @@ fn smuggling() {
             bytes.extend_from_slice(header.as_bytes());
             write("smuggling", &format!("{name}-{which}"), &bytes);
         }
+    }
+}
+
+/// Headers of proxies, each with a request behind it.
+fn proxy_headers() {
+    let signature = vectors::hex("0d0a0d0a000d0a515549540a");
+    let ipv4 = "c0000207 7f000001 1388 1838";
+    let ipv6 = "20010db8000000000000000000000001 00000000000000000000000000000001 1388 1838";
+    for (name, rest) in [
+        ("v2-tcp4", format!("21 11 000c {ipv4}")),
+        ("v2-tcp6", format!("21 21 0024 {ipv6}")),
+        ("v2-unix", format!("21 31 00d8 {}", "2f".repeat(216))),
+        ("v2-unspecified", "21 00 0000".to_owned()),
+        ("v2-local", "20 00 0000".to_owned()),
+        ("v2-name", format!("21 11 0013 {ipv4} 02 0004 686f7374")),
+        ("v2-checksum", format!("21 11 0013 {ipv4} 03 0004 00000000")),
+        ("v2-field-too-long", format!("21 11 000f {ipv4} 02 ffff")),
+        ("v2-too-long", "21 11 ffff".to_owned()),
+    ] {
+        write(
+            "proxy_protocol",
+            name,
+            &[&signature, &vectors::hex(&rest), &b"GET / HTTP/1.1\r\n"[..]].concat(),
+        );
+    }
+    for (name, line) in [
+        ("v1-tcp4", "PROXY TCP4 192.0.2.7 127.0.0.1 5000 6200"),
+        ("v1-tcp6", "PROXY TCP6 2001:db8::1 ::1 5000 6200"),
+        ("v1-unknown", "PROXY UNKNOWN ffff::1 ffff::2 1 2"),
+        ("v1-port", "PROXY TCP4 192.0.2.7 127.0.0.1 05000 6200"),
+    ] {
+        write("proxy_protocol", name, format!("{line}\r\nGET / HTTP/1.1\r\n").as_bytes());
     }
 }
 

@@ -19,6 +19,7 @@ pub mod handshake;
 pub mod jwt;
 pub mod locator;
 pub mod message;
+pub mod proxy_protocol;
 pub mod routes;
 pub mod smuggling;
 pub mod url;

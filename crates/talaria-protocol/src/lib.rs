@@ -12,6 +12,7 @@
 //! - a token: [`token`], and the keys that tokens are signed with: [`keys`];
 //! - a destination that a device or the configuration names: [`url`];
 //! - a certificate that is trusted by itself: [`x509`];
+//! - a connection through a proxy: [`proxy_protocol`], [`network`];
 //! - a request of a service or an operator: [`request_checks`], [`host`], [`smuggling`], [`web_page`], [`control`].
 //!
 //! What has to be read, compared or printed exactly as the Go gateway does it is in [`go`], each rule once. The modules
@@ -31,6 +32,8 @@ pub mod go;
 pub mod host;
 pub mod inbound;
 pub mod keys;
+pub mod network;
+pub mod proxy_protocol;
 pub mod request_checks;
 pub mod session;
 pub mod smuggling;

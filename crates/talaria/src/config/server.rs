@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use talaria_protocol::network::Network;
 use talaria_protocol::web_page::{ServerName, ServerNames};
 
 use super::inbound::read_keys;
 use super::read::{Section, Setting as _};
 use super::tree::Value;
 use crate::server::tls::{self, Key, Pair, Version, Versions};
-use crate::server::{self, ConnectionRate, Guard, OpenAccess};
+use crate::server::{self, ConnectionRate, Guard, OpenAccess, Proxies};
 
 /// Reads the section of a server without which there is no gateway. It listens on this port if no address is given; an
 /// empty address is a fault.
@@ -39,6 +40,7 @@ fn read(section: &Section<'_>, mut config: server::Config) -> server::Config {
         *timeout = (!duration.is_zero()).then_some(duration);
     }
     config.rate = read_rate(&section.section("connectionRate"));
+    config.proxies = read_proxies(section);
     config.tls = read_tls(section);
     config
 }
@@ -108,6 +110,28 @@ fn read_rate(section: &Section<'_>) -> Option<ConnectionRate> {
         rate.burst = rate.per_second;
     }
     (rate.per_second > 0).then_some(rate)
+}
+
+/// Reads which peers are proxies and what they say about clients.
+fn read_proxies(section: &Section<'_>) -> Proxies {
+    let mut proxies = Proxies::default();
+    section.read("proxyProtocol", &mut proxies.proxy_protocol);
+    let mut networks = Vec::<String>::new();
+    section.read("trustedProxies", &mut networks);
+    for network in &networks {
+        match network.parse::<Network>() {
+            Ok(network) => proxies.trusted.push(network),
+            Err(error) => section.fault("trustedProxies", format!("has {network:?}, {error}")),
+        }
+    }
+    if proxies.proxy_protocol && networks.is_empty() {
+        section.warn(
+            "trustedProxies",
+            "is empty while proxyProtocol is true, so that anyone who reaches this server can claim any address; \
+             expected the addresses of the proxies",
+        );
+    }
+    proxies
 }
 
 /// Reads the keys of TLS and loads the files once, so that files that cannot be used are faults of the configuration.

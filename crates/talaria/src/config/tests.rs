@@ -71,6 +71,10 @@ fn every_kind_of_fault_names_its_key_its_value_and_what_is_expected() {
             "device: {manager: {pingPeriod: 45}, outbound: {requestTimeout: 1x}}",
             r#"talaria.yaml:1: device.outbound.requestTimeout is "1x", expected a duration such as 30s, 1m30s or 500ms (a number means nanoseconds)"#,
         ),
+        (
+            "primary: {trustedProxies: [10.0.0.0/8, 10.0.0.1/8]}",
+            r#"talaria.yaml:1: primary.trustedProxies has "10.0.0.1/8", expected an IP address or a network such as 10.0.0.0/8, without bits behind its prefix"#,
+        ),
         ("\nserver: [a, b]", "talaria.yaml:2: server is a list, expected a text"),
         ("kafka: {brokers: {a: 1}}", "talaria.yaml:1: kafka.brokers is a section, expected a list of texts"),
         ("kafka: localhost:9092", r#"talaria.yaml:1: kafka is "localhost:9092", expected a section"#),
@@ -276,6 +280,13 @@ fn a_misspelt_key_is_warned_of_with_the_nearest_one() {
 fn a_source_that_is_not_a_locator_is_warned_of() {
     let expected = r#"device.outbound.source is "localhost", which is not a locator; some consumers require one, such as dns:talaria.example.com"#;
     assert_eq!(warnings("", &[]), [expected]);
+}
+
+#[test]
+fn a_proxy_protocol_that_anyone_may_speak_is_warned_of() {
+    let of_proxies = |text| warnings(text, &[]).into_iter().filter(|line| line.contains("Proxies")).count();
+    assert_eq!(of_proxies("primary: {proxyProtocol: true}"), 1);
+    assert_eq!(of_proxies("primary: {proxyProtocol: true, trustedProxies: [192.0.2.1]}"), 0);
 }
 
 #[test]

@@ -15,9 +15,8 @@ use tokio::time::Instant;
 
 use super::connection::{self, ServerContext};
 use super::metrics::Connections;
-use super::rate::RateLimiter;
 use super::tls::{Tls, TlsError, reload};
-use super::{Address, Config, ConnectionFailure, ConnectionMetrics, Handler, Identity, OpenAccess};
+use super::{Address, Config, ConnectionMetrics, Handler, Identity, OpenAccess};
 
 /// How many connections may wait to be accepted. After an outage all devices reconnect at once.
 const BACKLOG: i32 = 4096;
@@ -123,7 +122,6 @@ impl Server {
 
     async fn accept<H: Handler>(self, handler: H, mut stop: watch::Receiver<bool>) {
         let Self { name, listener, config, identity, connections, tls, .. } = self;
-        let mut limiter = config.rate.map(RateLimiter::new);
         let server = ServerContext::new(name, config, identity, Arc::clone(&connections), tls, handler);
         let server = Arc::new(server);
         let mut tasks = JoinSet::new();
@@ -134,9 +132,10 @@ impl Server {
                     Ok((socket, peer)) => {
                         backoff.succeeded();
                         // Beyond a limit the connection is accepted and closed at once (contract §9.7).
-                        if limiter.as_mut().is_some_and(|limiter| !limiter.allows(peer.ip(), Instant::now())) {
-                            connections.count_failure(ConnectionFailure::RateLimited);
-                        } else if let Some(permit) = connections.permit() {
+                        if !server.is_behind_proxy(peer) && !server.is_within_rate(peer) {
+                            continue;
+                        }
+                        if let Some(permit) = connections.permit() {
                             // If this fails, it costs latency and nothing else.
                             let _ = socket.set_nodelay(true);
                             tasks.spawn(connection::serve(socket, peer, permit, Arc::clone(&server), stop.clone()));

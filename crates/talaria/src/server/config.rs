@@ -8,6 +8,7 @@ use talaria_protocol::web_page::ServerNames;
 
 use super::address::Address;
 use super::handler::Guard;
+use super::proxies::Proxies;
 use super::rate::ConnectionRate;
 use super::tls;
 
@@ -36,6 +37,8 @@ pub struct Config {
     pub tls: Option<tls::Config>,
     /// How often one address may connect (`connectionRate`).
     pub rate: Option<ConnectionRate>,
+    /// The proxies in front of the server.
+    pub proxies: Proxies,
     /// The check that every request has to pass, for servers whose handlers check no credentials (`authKey`).
     pub guard: Option<Arc<dyn Guard>>,
     /// The server's names (`allowedHosts`), for servers that reject the requests of web pages of other sites.
@@ -78,6 +81,7 @@ impl Config {
             disable_keep_alives: false,
             tls: None,
             rate: None,
+            proxies: Proxies::default(),
             guard: None,
             open_access: OpenAccess::Reads,
             names: None,

@@ -1,4 +1,4 @@
-//! One connection: its TLS handshake, then HTTP/1.1 until the client leaves, upgrades or is cut off.
+//! One connection: the header of its proxy, its TLS handshake, then HTTP/1.1 until the client leaves, upgrades or is cut off.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
 use talaria_protocol::web_page::WebPageError;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -18,6 +19,8 @@ use tokio::time::{Instant, timeout_at};
 use super::accept::stop_requested;
 use super::incoming::Arrival;
 use super::metrics::Connections;
+use super::proxies::{self, ProxyHeaderError};
+use super::rate::RateLimiter;
 use super::request_checks::{self, CheckError};
 use super::stream::{Answering, Stream};
 use super::tls::{self, HandshakeError, Tls};
@@ -30,8 +33,8 @@ use crate::telemetry::throttle::Throttle;
 /// hyper does not accept smaller buffers.
 const SMALLEST_BUFFER: usize = 8 * 1024;
 
-/// The shortest time between two log lines about requests of web pages.
-const WEB_PAGE_LOG_PERIOD: Duration = Duration::from_secs(60);
+/// The shortest time between two log lines about web pages, or about headers of proxies.
+const LOG_PERIOD: Duration = Duration::from_secs(60);
 
 /// What all connections of one server share.
 pub(super) struct ServerContext<H> {
@@ -43,6 +46,10 @@ pub(super) struct ServerContext<H> {
     handler: H,
     http: http1::Builder,
     web_pages: Throttle,
+    /// How often each client may connect.
+    limiter: Option<Mutex<RateLimiter>>,
+    /// The log of connections without a proxy's header.
+    proxy_headers: Throttle,
 }
 
 /// Serves one connection until it ends or the server stops.
@@ -57,12 +64,12 @@ pub(super) async fn serve<H: Handler>(
 ) {
     let first_header_by = server.config.read_header_timeout.map(|timeout| Instant::now() + timeout);
     // In a box of its own, which is freed before requests are served.
-    let handshake = Box::pin(server.negotiate(socket, peer, first_header_by));
-    let negotiated = tokio::select! {
-        negotiated = handshake => negotiated,
+    let establishing = Box::pin(server.establish(socket, peer, first_header_by));
+    let established = tokio::select! {
+        established = establishing => established,
         () = stop_requested(&mut stop) => None,
     };
-    let Some(transport) = negotiated else { return };
+    let Some((transport, peer)) = established else { return };
     let certificate = transport.client_certificate().map(|der| ClientCertificate(der.into()));
     let identity = Arc::clone(&server.identity);
     let stream = Stream::new(transport, permit, &server.config, identity, first_header_by);
@@ -110,15 +117,86 @@ impl<H: Handler> ServerContext<H> {
             .max_buf_size(config.max_header_bytes.max(SMALLEST_BUFFER))
             .title_case_headers(true)
             .auto_date_header(false);
+        let limiter = config.rate.map(RateLimiter::new).map(Mutex::new);
+        let identity = Arc::new(identity);
         Self {
             name,
             config,
-            identity: Arc::new(identity),
+            identity,
             connections,
             tls,
             handler,
             http,
-            web_pages: Throttle::every(WEB_PAGE_LOG_PERIOD),
+            limiter,
+            web_pages: Throttle::every(LOG_PERIOD),
+            proxy_headers: Throttle::every(LOG_PERIOD),
+        }
+    }
+
+    /// Whether connections of this peer begin with a header that names the client.
+    pub(super) fn is_behind_proxy(&self, peer: SocketAddr) -> bool {
+        self.config.proxies.require_header_of(peer.ip())
+    }
+
+    /// Whether this client may connect once more now. If not, it is counted.
+    pub(super) fn is_within_rate(&self, client: SocketAddr) -> bool {
+        let Some(limiter) = &self.limiter else { return true };
+        let is_within = limiter.lock().allows(client.ip(), Instant::now());
+        if !is_within {
+            self.connections.count_failure(ConnectionFailure::RateLimited);
+        }
+        is_within
+    }
+
+    /// Does what comes before HTTP. Returns the connection, and the client's address if a proxy names it.
+    async fn establish(
+        &self,
+        mut socket: TcpStream,
+        peer: SocketAddr,
+        deadline: Option<Instant>,
+    ) -> Option<(Transport, SocketAddr)> {
+        let mut client = peer;
+        if self.is_behind_proxy(peer) {
+            client = Box::pin(self.read_proxy_header(&mut socket, peer, deadline)).await?;
+            if !self.is_within_rate(client) {
+                return None;
+            }
+        }
+        Some((self.negotiate(socket, client, deadline).await?, client))
+    }
+
+    /// Reads the proxy's header and returns the client's address. A header that is missing is counted, logged once a minute,
+    /// and gives nothing.
+    async fn read_proxy_header(
+        &self,
+        socket: &mut TcpStream,
+        peer: SocketAddr,
+        deadline: Option<Instant>,
+    ) -> Option<SocketAddr> {
+        let reading = proxies::read_header(socket);
+        let read = match deadline {
+            Some(deadline) => timeout_at(deadline, reading).await.unwrap_or(Err(ProxyHeaderError::TimedOut)),
+            None => reading.await,
+        };
+        match read {
+            Ok(client) => Some(client.unwrap_or(peer)),
+            Err(error) => {
+                let failure = error.failure();
+                self.connections.count_failure(failure);
+                // Health checks of load balancers connect and close.
+                if failure != ConnectionFailure::NoProxyHeader
+                    && let Some(suppressed) = self.proxy_headers.admit()
+                {
+                    tracing::warn!(
+                        server = self.name,
+                        %peer,
+                        %error,
+                        suppressed,
+                        "connection closed, it has no valid PROXY protocol header although proxyProtocol is on"
+                    );
+                }
+                None
+            }
         }
     }
 

@@ -7,6 +7,12 @@ pub enum ConnectionFailure {
     Limit,
     /// The client's address connected more often than it may (`connectionRate`).
     RateLimited,
+    /// A proxy's connection begins with something else than a PROXY protocol header.
+    BadProxyHeader,
+    /// A proxy closed its connection before it sent a PROXY protocol header.
+    NoProxyHeader,
+    /// A PROXY protocol header did not arrive within `readHeaderTimeout`.
+    SlowProxyHeader,
     /// The TLS handshake did not end within `readHeaderTimeout`.
     HandshakeTimeout,
     /// The client left during the TLS handshake.
@@ -49,9 +55,12 @@ pub enum ConnectionFailure {
 
 impl ConnectionFailure {
     /// All of them, each at the index of its number.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 24] = [
         Self::Limit,
         Self::RateLimited,
+        Self::BadProxyHeader,
+        Self::NoProxyHeader,
+        Self::SlowProxyHeader,
         Self::HandshakeTimeout,
         Self::HandshakeAborted,
         Self::NotTls,
@@ -79,6 +88,9 @@ impl ConnectionFailure {
         match self {
             Self::Limit => "limit",
             Self::RateLimited => "rate_limited",
+            Self::BadProxyHeader => "bad_proxy_header",
+            Self::NoProxyHeader => "no_proxy_header",
+            Self::SlowProxyHeader => "slow_proxy_header",
             Self::HandshakeTimeout => "handshake_timeout",
             Self::HandshakeAborted => "handshake_aborted",
             Self::NotTls => "not_tls",

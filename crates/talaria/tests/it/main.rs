@@ -31,6 +31,7 @@ mod jwt_keys;
 mod jwt_process;
 mod observe;
 mod process;
+mod proxies;
 mod real_kafka;
 mod reload;
 mod server;
