@@ -3,7 +3,7 @@
 //! The input: lines of `name: value`, as HTTP/1.1 has them; those that no HTTP parser would let through are left out.
 //! A line without a colon is the method. The header `x-claims` stands for a verified token's claims.
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, Version};
 use serde_json::Value;
 use talaria_protocol::claims::Claims;
 use talaria_protocol::connect::{Candidate, ConnectError, SessionId};
@@ -26,7 +26,7 @@ const SESSION_ID: &str = "0ujsswThIGTUYm2K8FjOOfXtY1K";
 /// One input.
 pub fn run(data: &[u8]) {
     let (method, headers) = request(data);
-    match UPGRADE.hold(data.len(), || handshake::check(&method, &headers)) {
+    match UPGRADE.hold(data.len(), || handshake::check(Version::HTTP_11, &method, &headers)) {
         Ok(accept) => assert_eq!(accept.len(), ACCEPT_LENGTH),
         Err(error) => is_an_answer(error.into()),
     }

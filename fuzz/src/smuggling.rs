@@ -1,11 +1,13 @@
 //! The header of a request, as the scan against request smuggling sees it: any bytes, cut anywhere.
 //!
 //! The input: how the header is cut (one byte), the header. The oracle is `httparse`, which is what hyper reads requests
-//! with: whenever it finds both lengths in a header that it accepts, the scan must have found them, too.
+//! with: whenever it finds both lengths in a header that it accepts, the scan must have found them, too. Then come the
+//! checks of `request_checks` and `web_page`.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use talaria_protocol::request_checks::{self, RequestError};
 use talaria_protocol::smuggling::Ambiguity;
+use talaria_protocol::web_page::ServerNames;
 
 use crate::allocation;
 use crate::cost::Cost;
@@ -14,6 +16,8 @@ use crate::cost::Cost;
 const MOST_HEADERS: usize = 100;
 
 static SCAN: Cost = Cost::measured("scan", 30);
+static CHECKS: Cost = Cost::measured("request checks", 30);
+static WEB_PAGE: Cost = Cost::measured("web page", 30);
 
 /// One input.
 pub fn run(data: &[u8]) {
@@ -49,12 +53,14 @@ fn checks(request: &httparse::Request<'_, '_>, is_ambiguous: bool) {
         }
     }
     let version = if request.version == Some(1) { Version::HTTP_11 } else { Version::HTTP_10 };
-    match request_checks::check(version, &headers, is_ambiguous) {
+    let length = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    let _ = WEB_PAGE.hold(length, || ServerNames::default().check(&headers));
+    match CHECKS.hold(length, || request_checks::check(version, &headers, is_ambiguous)) {
         Ok(()) => assert!(
             !is_ambiguous && (version == Version::HTTP_10 || headers.get_all("host").iter().count() == 1)
         ),
         Err(error) => {
-            assert!(error.status().is_client_error());
+            assert!(error.status().is_client_error() || error == RequestError::Coding);
             assert_eq!(error == RequestError::Ambiguous, is_ambiguous);
         }
     }

@@ -6,7 +6,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{CONNECTION, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 
 use crate::web_page::has_own_origin;
 
@@ -22,7 +22,7 @@ pub enum UpgradeError {
     /// Any method but GET.
     #[error("Method Not Allowed")]
     Method,
-    /// No `Upgrade: websocket`, no `Connection: Upgrade`, another version, or a key that is not 16 bytes of base64.
+    /// HTTP/1.0, which has no upgrades (RFC 6455 §4.2.1), no `Upgrade: websocket`, no `Connection: Upgrade`, another version, or a key that is not 16 bytes of base64.
     #[error("Bad Request")]
     Headers,
     /// An `Origin` of another host: the page of another site in a browser.
@@ -86,9 +86,12 @@ pub fn choose_subprotocol<'s>(headers: &HeaderMap, supported: &'s [Subprotocol])
 ///
 /// # Errors
 /// The first thing that is missing or wrong.
-pub fn check(method: &Method, headers: &HeaderMap) -> Result<String, UpgradeError> {
+pub fn check(version: Version, method: &Method, headers: &HeaderMap) -> Result<String, UpgradeError> {
     if method != Method::GET {
         return Err(UpgradeError::Method);
+    }
+    if version < Version::HTTP_11 {
+        return Err(UpgradeError::Headers);
     }
     for (name, token) in
         [(&CONNECTION, "upgrade"), (&UPGRADE, "websocket"), (&SEC_WEBSOCKET_VERSION, VERSION)]
@@ -146,8 +149,18 @@ mod tests {
     }
 
     #[test]
+    fn http_1_0_has_no_upgrades() {
+        let refused = check(Version::HTTP_10, &Method::GET, &headers(&[]));
+        assert_eq!(refused, Err(UpgradeError::Headers));
+        assert_eq!(UpgradeError::Headers.status(), 400);
+    }
+
+    #[test]
     fn the_rfc_s_sample_nonce_is_accepted() {
-        assert_eq!(check(&Method::GET, &headers(&[])).as_deref(), Ok("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
+        assert_eq!(
+            check(Version::HTTP_11, &Method::GET, &headers(&[])).as_deref(),
+            Ok("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")
+        );
     }
 
     #[test]
@@ -159,11 +172,11 @@ mod tests {
             ("sec-websocket-key", "c2hvcnQ="),
             ("sec-websocket-key", "not base64"),
         ] {
-            let refused = check(&Method::GET, &headers(&[(name, value)]));
+            let refused = check(Version::HTTP_11, &Method::GET, &headers(&[(name, value)]));
             assert_eq!(refused, Err(UpgradeError::Headers), "{name}: {value}");
         }
-        assert_eq!(check(&Method::POST, &headers(&[])), Err(UpgradeError::Method));
-        assert_eq!(check(&Method::POST, &HeaderMap::new()), Err(UpgradeError::Method));
+        assert_eq!(check(Version::HTTP_11, &Method::POST, &headers(&[])), Err(UpgradeError::Method));
+        assert_eq!(check(Version::HTTP_11, &Method::POST, &HeaderMap::new()), Err(UpgradeError::Method));
     }
 
     #[test]
@@ -201,7 +214,7 @@ mod tests {
             ("https://elsewhere.example", false),
             ("null", false),
         ] {
-            let result = check(&Method::GET, &headers(&[("origin", origin)]));
+            let result = check(Version::HTTP_11, &Method::GET, &headers(&[("origin", origin)]));
             assert_eq!(result.is_ok(), ours, "origin {origin}");
         }
     }

@@ -77,7 +77,7 @@ impl DeviceConnector {
         let candidate = candidate.with_claims(claims)?;
         self.auth.check_certificate(certificate, &candidate.identity().id)?;
         self.devices.check_filters(candidate.identity())?;
-        let accept = handshake::check(method, headers).map_err(ConnectError::from)?;
+        let accept = handshake::check(request.version(), method, headers).map_err(ConnectError::from)?;
         self.devices.check_takeover(candidate.identity()).await?;
         Ok((candidate, accept))
     }

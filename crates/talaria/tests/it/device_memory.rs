@@ -87,7 +87,8 @@ impl Handler for Devices {
     async fn handle(&self, request: Request<Incoming>) -> Response<Body> {
         let candidate = Candidate::new(request.headers(), session_id::random()).expect("a device's name");
         let candidate = candidate.with_claims(Some(self.claims.clone())).expect("good claims");
-        let accept = handshake::check(request.method(), request.headers()).expect("a handshake");
+        let accept =
+            handshake::check(request.version(), request.method(), request.headers()).expect("a handshake");
         upgrade::switch_protocols(&self.manager, request, accept, candidate.into_identity())
     }
 }

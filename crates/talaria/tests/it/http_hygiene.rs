@@ -81,6 +81,32 @@ fn cases() -> Vec<Case> {
             400,
             "both Content-Length and Transfer-Encoding",
         ),
+        (
+            "coding that nobody decodes",
+            post("Transfer-Encoding: gzip, chunked\r\n", "0\r\n\r\n"),
+            501,
+            "connection: close",
+        ),
+        (
+            "coding in a line of its own",
+            post("Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n"),
+            501,
+            "expected no transfer coding but chunked",
+        ),
+        ("chunked twice", post("Transfer-Encoding: chunked, chunked\r\n", "0\r\n\r\n"), 400, "chunked once"),
+        (
+            "chunked before another",
+            post("Transfer-Encoding: chunked, gzip\r\n", "0\r\n\r\n"),
+            400,
+            "connection: close",
+        ),
+        ("empty coding", post("Transfer-Encoding: , chunked\r\n", "0\r\n\r\n"), 400, "chunked once"),
+        (
+            "coding in HTTP/1.0",
+            "POST /api/v3/device/send HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n".to_owned(),
+            400,
+            "",
+        ),
         ("two lengths", post("Content-Length: 1\r\nContent-Length: 2\r\n", "x"), 400, "connection: close"),
         ("negative length", post("Content-Length: -1\r\n", "x"), 400, "connection: close"),
         ("length with a plus", post("Content-Length: +1\r\n", "x"), 400, "connection: close"),
@@ -91,6 +117,20 @@ fn cases() -> Vec<Case> {
         ("unknown version", "GET / HTTP/3.0\r\nHost: t\r\n\r\n".to_owned(), 400, "400 Bad Request"),
         ("no host", "GET /api/v3/devices HTTP/1.1\r\n\r\n".to_owned(), 400, "expected one Host"),
         ("two hosts", plain("GET /api/v3/devices", "Host: u\r\n"), 400, "expected one Host"),
+        ("host that is none", "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n".to_owned(), 400, "expected Host to be"),
+        ("host with a user", "GET / HTTP/1.1\r\nHost: u@a\r\n\r\n".to_owned(), 400, "connection: close"),
+        ("two hosts in one", "GET / HTTP/1.0\r\nHost: a, b\r\n\r\n".to_owned(), 400, "expected Host to be"),
+        ("empty host", "GET /api/v3/devices HTTP/1.1\r\nHost:\r\n\r\n".to_owned(), 200, ""),
+        ("host that is IPv6", "GET /api/v3/devices HTTP/1.1\r\nHost: [::1]:1\r\n\r\n".to_owned(), 200, ""),
+        (
+            "upgrade of HTTP/1.0",
+            "GET /api/v2/device HTTP/1.0\r\nX-Webpa-Device-Name: uuid:a\r\nConnection: Upgrade\r\n\
+             Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+                .to_owned(),
+            400,
+            "Bad Request\n",
+        ),
         (
             "HTTP/1.0",
             "GET /api/v3/devices HTTP/1.0\r\n\r\n".to_owned(),
