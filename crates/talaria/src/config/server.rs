@@ -34,6 +34,7 @@ fn read(section: &Section<'_>, mut config: server::Config) -> server::Config {
         ("readHeaderTimeout", &mut config.read_header_timeout),
         ("readTimeout", &mut config.read_timeout),
         ("writeTimeout", &mut config.write_timeout),
+        ("writeStallTimeout", &mut config.write_stall_timeout),
     ] {
         let mut duration = timeout.unwrap_or_default();
         section.read_timeout(key, &mut duration);

@@ -27,8 +27,10 @@ pub struct Config {
     pub read_timeout: Option<Duration>,
     /// How long a kept connection may wait for its next request (`idleTimeout`).
     pub idle_timeout: Option<Duration>,
-    /// How long a response may be stuck because the client does not read (`writeTimeout`).
+    /// How long the client may take to read a response that does not fit into the socket's buffers (`writeTimeout`).
     pub write_timeout: Option<Duration>,
+    /// How long the client may read nothing of such a response (`writeStallTimeout`).
+    pub write_stall_timeout: Option<Duration>,
     /// The largest request header, request line included (`maxHeaderBytes`); a larger one is answered with 431.
     pub max_header_bytes: usize,
     /// Closes each connection after one response (`disableKeepAlives`).
@@ -77,6 +79,7 @@ impl Config {
             read_timeout: Some(Duration::from_secs(5)),
             idle_timeout: Some(Duration::from_secs(15)),
             write_timeout: Some(Duration::from_secs(30 * 60)),
+            write_stall_timeout: Some(Duration::from_secs(30)),
             max_header_bytes: 64 * 1024,
             disable_keep_alives: false,
             tls: None,

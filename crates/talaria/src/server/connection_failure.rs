@@ -35,7 +35,7 @@ pub enum ConnectionFailure {
     SlowHeader,
     /// A request's body did not arrive within `readTimeout`.
     SlowBody,
-    /// The client did not read a response for `writeTimeout`.
+    /// The client did not read a response within `writeTimeout`, or read nothing of it for `writeStallTimeout`.
     SlowReader,
     /// A request's header is larger than `maxHeaderBytes`.
     HeaderTooLarge,

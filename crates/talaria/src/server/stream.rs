@@ -6,6 +6,9 @@
 //! hyper also answers by itself to a header that it cannot parse, without the identity headers. This stream replaces that
 //! response: whatever hyper writes while no response of ours is owed is such an answer.
 //!
+//! While a response is stuck because the client does not read, nothing more is read from that client. Otherwise a client
+//! that pipelines requests and reads no responses would make hyper keep any number of them.
+//!
 //! Start reading at `state.rs`; [`Stream`]'s `poll_read` has the deadlines, `poll_write` the replacement.
 
 mod deadline;
@@ -32,6 +35,9 @@ pub(super) use state::Answering;
 /// kernel would reset it, and the reset can overtake the response.
 const ERROR_READ_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// How many bytes of a client are read and ignored after an error response, for the same reason (contract §9.7).
+const MAX_IGNORED_BYTES: usize = 256 * 1024;
+
 /// A connection under HTTP. Reads fail with `TimedOut` when a request is late, writes when the client does not read.
 #[derive(Debug)]
 pub(super) struct Stream {
@@ -40,7 +46,11 @@ pub(super) struct Stream {
     timeouts: Timeouts,
     state: Arc<SharedState>,
     reading: Deadline,
+    /// The whole response that is stuck.
     writing: Deadline,
+    /// The next bytes of it.
+    stalled: Deadline,
+    output_flow: OutputFlow,
     /// The check of the header that is arriving.
     ambiguity: Ambiguity,
     identity: Arc<Identity>,
@@ -52,6 +62,17 @@ struct Timeouts {
     header: Option<Duration>,
     idle: Option<Duration>,
     write: Option<Duration>,
+    write_stall: Option<Duration>,
+}
+
+/// Whether the client reads what is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum OutputFlow {
+    Free,
+    /// The socket's buffers are full. Reads are refused since then if one was tried.
+    Stuck {
+        read_refused: bool,
+    },
 }
 
 /// What is written to the client.
@@ -60,7 +81,7 @@ enum Output {
     /// What hyper writes.
     Hyper,
     /// An error response of ours in place of hyper's: the last bytes on this connection.
-    Replaced { response: Vec<u8>, written: usize },
+    Replaced { response: Vec<u8>, written: usize, ignored: usize },
 }
 
 impl Stream {
@@ -76,6 +97,7 @@ impl Stream {
             header: config.read_header_timeout,
             idle: config.idle_timeout,
             write: config.write_timeout,
+            write_stall: config.write_stall_timeout,
         };
         Self {
             transport,
@@ -84,6 +106,8 @@ impl Stream {
             state: SharedState::new(),
             reading: Deadline::at(Wait::Header, first_header_by),
             writing: Deadline::default(),
+            stalled: Deadline::default(),
+            output_flow: OutputFlow::Free,
             ambiguity: Ambiguity::default(),
             identity,
             output: Output::Hyper,
@@ -119,9 +143,9 @@ impl Stream {
             }
             let status = raw_response::status_of(head)?;
             let response = raw_response::response(status, &raw_response::text(status), &self.identity);
-            self.output = Output::Replaced { response, written: 0 };
+            self.output = Output::Replaced { response, written: 0, ignored: 0 };
         }
-        let Output::Replaced { response, written } = &mut self.output else { return None };
+        let Output::Replaced { response, written, .. } = &mut self.output else { return None };
         while *written < response.len() {
             match Pin::new(&mut self.transport).poll_write(cx, &response[*written..]) {
                 Poll::Ready(Ok(0)) => return Some(Poll::Ready(Err(io::ErrorKind::WriteZero.into()))),
@@ -133,33 +157,45 @@ impl Stream {
         Some(Poll::Ready(Ok(())))
     }
 
-    /// Shuts the connection down for writing and waits a moment for the client to read the error response.
+    /// Shuts the connection down for writing and waits a moment for the client to read the error response. What it still
+    /// sends is ignored, and beyond a limit not even read.
     fn poll_error_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.transport).poll_shutdown(cx))?;
-        loop {
-            let mut ignored = [0; 1024];
-            let mut ignored = ReadBuf::new(&mut ignored);
-            match Pin::new(&mut self.transport).poll_read(cx, &mut ignored) {
-                Poll::Ready(Ok(())) if !ignored.filled().is_empty() => {}
+        while let Output::Replaced { ignored, .. } = &mut self.output
+            && *ignored < MAX_IGNORED_BYTES
+        {
+            let mut bytes = [0; 1024];
+            let mut bytes = ReadBuf::new(&mut bytes);
+            match Pin::new(&mut self.transport).poll_read(cx, &mut bytes) {
+                Poll::Ready(Ok(())) if !bytes.filled().is_empty() => *ignored += bytes.filled().len(),
                 Poll::Ready(_) => return Poll::Ready(Ok(())),
-                Poll::Pending => {
-                    return self.reading.poll(cx, Wait::ErrorRead, Some(ERROR_READ_TIMEOUT)).map(Ok);
-                }
+                Poll::Pending => break,
             }
         }
+        self.reading.poll(cx, Wait::ErrorRead, Some(ERROR_READ_TIMEOUT)).map(Ok)
     }
 
-    /// Fails a pending write at its deadline.
+    /// Fails a pending write at its deadlines, and lets a read that was refused go on once there is room again.
     fn with_deadline<T>(
         &mut self,
         cx: &mut Context<'_>,
         written: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if written.is_ready() {
-            self.writing.clear();
+            self.stalled.clear();
+            if self.output_flow == (OutputFlow::Stuck { read_refused: true }) {
+                cx.waker().wake_by_ref();
+            }
+            self.output_flow = OutputFlow::Free;
             return written;
         }
-        ready!(self.writing.poll(cx, Wait::Reader, self.timeouts.write));
+        if self.output_flow == OutputFlow::Free {
+            self.output_flow = OutputFlow::Stuck { read_refused: false };
+        }
+        let whole = self.writing.poll(cx, Wait::Reader, self.timeouts.write);
+        if whole.is_pending() {
+            ready!(self.stalled.poll(cx, Wait::Reader, self.timeouts.write_stall));
+        }
         self.permit.count_failure(ConnectionFailure::SlowReader);
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
@@ -172,6 +208,12 @@ impl AsyncRead for Stream {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        if let OutputFlow::Stuck { read_refused } = &mut this.output_flow {
+            *read_refused = true;
+            // The client's time for a request begins anew; that for the response runs.
+            this.reading.clear();
+            return Poll::Pending;
+        }
         let before = buf.filled().len();
         let read = Pin::new(&mut this.transport).poll_read(cx, buf);
         if read.is_ready() {
@@ -181,11 +223,8 @@ impl AsyncRead for Stream {
         let state = this.state.get();
         let (wait, timeout) = match state {
             State::Header | State::PipelinedHeader => (Wait::Header, this.timeouts.header),
-            // The last bytes of the response may still wait for the client to read them.
-            State::Unflushed | State::Idle if !this.writing.is_set() => {
-                (Wait::NextRequest, this.timeouts.idle)
-            }
-            State::Unflushed | State::Idle | State::Answering => {
+            State::Unflushed | State::Idle => (Wait::NextRequest, this.timeouts.idle),
+            State::Answering => {
                 this.state.wake_when_answered(state, cx.waker());
                 (Wait::NextRequest, None)
             }
@@ -229,6 +268,7 @@ impl AsyncWrite for Stream {
             return self.poll_error_read(cx);
         }
         ready!(Pin::new(&mut self.transport).poll_flush(cx))?;
+        self.writing.clear();
         self.state.flushed();
         Poll::Ready(Ok(()))
     }

@@ -1,6 +1,8 @@
 //! The server's promises about connections, over real sockets: limits, timeouts, identity, stopping, upgrading.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use ::http::{Request, Response, StatusCode};
@@ -31,6 +33,7 @@ struct Paths {
     /// Told when the body of `/endless` is given up.
     given_up: Mutex<Option<oneshot::Sender<()>>>,
     upgraded: mpsc::UnboundedSender<upgrade::Taken>,
+    counted: Arc<AtomicUsize>,
 }
 
 struct Fixture {
@@ -40,6 +43,8 @@ struct Fixture {
     let_answer: Arc<Notify>,
     given_up: oneshot::Receiver<()>,
     upgraded: mpsc::UnboundedReceiver<upgrade::Taken>,
+    /// How often `/count` was asked for.
+    counted: Arc<AtomicUsize>,
 }
 
 impl Handler for Paths {
@@ -69,6 +74,10 @@ impl Handler for Paths {
                 tokio::spawn(async move { upgraded.send(upgrade::take(upgrading.await.unwrap()).unwrap()) });
                 reply::empty(StatusCode::SWITCHING_PROTOCOLS)
             }
+            "/count" => {
+                self.counted.fetch_add(1, Relaxed);
+                reply::empty(StatusCode::OK)
+            }
             "/panic" => panic!("as the test asked"),
             _ => reply::not_found(),
         }
@@ -81,14 +90,16 @@ fn start(config: Config) -> Fixture {
     let (given_up_sender, given_up) = oneshot::channel();
     let (upgraded_sender, upgraded) = mpsc::unbounded_channel();
     let let_answer = Arc::new(Notify::new());
+    let counted = Arc::new(AtomicUsize::new(0));
     let paths = Paths {
+        counted: Arc::clone(&counted),
         asked: asked_sender,
         let_answer: Arc::clone(&let_answer),
         given_up: Mutex::new(Some(given_up_sender)),
         upgraded: upgraded_sender,
     };
     let server = Server::bind("primary", config, identity(), &ConnectionMetrics::register(&metrics)).unwrap();
-    Fixture { server: server.start(paths), metrics, asked, let_answer, given_up, upgraded }
+    Fixture { server: server.start(paths), metrics, asked, let_answer, given_up, upgraded, counted }
 }
 
 impl Fixture {
@@ -189,6 +200,60 @@ async fn a_reader_that_takes_nothing_is_cut_at_the_write_timeout() {
     let mut client = fixture.client().await;
     client.send("GET /endless HTTP/1.1\r\nHost: t\r\n\r\n").await;
     assert!(fixture.given_up.await.is_err(), "the body is dropped");
+}
+
+#[tokio::test]
+async fn a_reader_that_takes_nothing_is_cut_after_the_stall_timeout_whatever_the_write_timeout() {
+    for pipelined in [1, 3] {
+        let config = Config {
+            write_timeout: None,
+            write_stall_timeout: Some(Duration::from_millis(50)),
+            ..any_port()
+        };
+        let fixture = start(config);
+        let mut client = fixture.client().await;
+        client.send("GET /endless HTTP/1.1\r\nHost: t\r\n\r\n".repeat(pipelined)).await;
+        fixture.given_up.await.expect_err("the body is dropped");
+        let reason = "talaria_talaria_connection_failures_total{reason=\"slow_reader\",server=\"primary\"}";
+        assert_eq!(metric(&fixture.metrics, reason), 1.0);
+    }
+}
+
+/// hyper alone would answer all of them and keep the responses.
+#[tokio::test(start_paused = true)]
+async fn requests_are_not_read_while_their_client_reads_no_responses() {
+    let fixture = start(Config { write_timeout: None, write_stall_timeout: None, ..any_port() });
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(64 * 1024).unwrap();
+    let client = Client::over(socket.connect(fixture.server.local_addr()).await.unwrap());
+    let (mut reading, mut writing) = client.socket.into_split();
+    const REQUESTS: usize = 80_000;
+    let sending = tokio::spawn(async move {
+        let requests = "HEAD /count HTTP/1.1\r\nHost: t\r\n\r\n".repeat(1000);
+        for _ in 0..REQUESTS / 1000 {
+            writing.write_all(requests.as_bytes()).await.unwrap();
+        }
+        writing
+    });
+    // Until everything waits.
+    time_passes(Duration::from_secs(3600)).await;
+    let answered = fixture.counted.load(Relaxed);
+    assert!(answered < REQUESTS / 2, "{answered} responses wait");
+    // Each of them is given once the client reads.
+    let mut response_length = 0;
+    let mut received = 0;
+    let mut piece = vec![0; 64 * 1024];
+    while response_length == 0 || received < response_length * REQUESTS {
+        let count = reading.read(&mut piece).await.unwrap();
+        assert!(count > 0, "the connection ended after {received} bytes");
+        if response_length == 0 {
+            let end = piece[..count].windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap();
+            response_length = end + 4;
+        }
+        received += count;
+    }
+    assert_eq!(fixture.counted.load(Relaxed), REQUESTS);
+    drop(sending.await.unwrap());
 }
 
 #[tokio::test]

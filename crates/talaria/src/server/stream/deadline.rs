@@ -14,7 +14,7 @@ pub(super) enum Wait {
     Header,
     /// The next request (`idleTimeout`).
     NextRequest,
-    /// The client to read the response (`writeTimeout`).
+    /// The client to read the response (`writeTimeout`), or some of it (`writeStallTimeout`).
     Reader,
     /// The client to read an error response before its connection is closed.
     ErrorRead,
@@ -42,10 +42,6 @@ impl Deadline {
             sleep.as_mut().reset(Instant::now() + timeout);
         }
         sleep.as_mut().poll(cx)
-    }
-
-    pub(super) fn is_set(&self) -> bool {
-        self.0.is_some()
     }
 
     pub(super) fn clear(&mut self) {
