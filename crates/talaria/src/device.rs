@@ -34,12 +34,13 @@ mod wheel;
 
 pub use config::{Config, OutboxLimit};
 pub use connected::Device;
+pub(crate) use connected::UNKNOWN_PARTNER;
 pub use error::SendError;
 pub use events::Events;
 pub use filters::Filters;
 pub use gate::Gate;
 pub use manager::{Manager, NotAdmittedError};
-pub use metrics::DeviceMetrics;
+pub use metrics::{CountedModel, DeviceMetrics};
 pub use outbox::Outbox;
 pub use registry::{RegisterError, Registry};
 pub use statistics::Statistics;

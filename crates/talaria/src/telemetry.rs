@@ -5,6 +5,7 @@
 
 pub mod health;
 pub(crate) mod keyed_throttle;
+pub mod labels;
 pub mod log;
 pub mod metrics;
 mod process;

@@ -97,6 +97,12 @@ impl<W: Clone> Cache<W> {
         self.missing(id, now)
     }
 
+    /// Whether keys with this id are kept.
+    #[must_use]
+    pub fn is_known(&self, id: &KeyId) -> bool {
+        self.keys.contains_key(id)
+    }
+
     /// A fetch of this key begins; `waiter` is what others get who ask for it meanwhile.
     pub fn begin(&mut self, id: &KeyId, waiter: W) {
         self.fetches.insert(id.clone(), waiter);

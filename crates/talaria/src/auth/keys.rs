@@ -116,8 +116,12 @@ impl Keys {
         let (shared, id) = (Arc::clone(&self.shared), id.clone());
         tokio::spawn(async move {
             let outcome = shared.fetch(&id).await;
+            {
+                let mut cache = shared.cache.lock();
+                cache.finish(&id, &outcome, now());
+                shared.metrics.keep_labels(|id| cache.is_known(id));
+            }
             shared.metrics.resolved(shared.config.template.as_ref(), &id, &outcome);
-            shared.cache.lock().finish(&id, &outcome, now());
             outcome_sender.send_replace(Some(outcome));
         });
         fetching

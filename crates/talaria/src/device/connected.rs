@@ -22,7 +22,7 @@ use crate::budget::{Holder, Store};
 use crate::event::device_state::DeviceState;
 
 /// The partner of a device whose token has none.
-const UNKNOWN_PARTNER: &str = "unknown";
+pub(crate) const UNKNOWN_PARTNER: &str = "unknown";
 
 /// A connected device for everything except its session. It owns no socket, and may be used after its connection has ended.
 pub struct Device {

@@ -163,7 +163,6 @@ impl Manager {
         context.metrics.connect_count.inc();
         context.metrics.device_count.set(context.registry.len() as i64);
         let model = context.metrics.hardware_model(&device);
-        model.inc();
         context.wheel.add(&device);
         debug!(
             id = %device.id(),

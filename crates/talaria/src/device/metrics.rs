@@ -2,13 +2,14 @@
 
 use std::sync::{Arc, OnceLock};
 
-use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
+use prometheus::{IntCounter, IntCounterVec, IntGauge};
 use talaria_protocol::inbound::{InboundError, SourceVerdict};
 use talaria_protocol::session::ProtocolError;
 
 use super::Device;
 use super::takeover::outcome::TakeoverOutcome;
 use crate::telemetry::health::{RequestTally, Sources};
+use crate::telemetry::labels::{HeldLabels, LabelTable, MAX_MODELS};
 use crate::telemetry::metrics::Metrics;
 
 /// Handles of the device metrics. All names have the prefix.
@@ -34,7 +35,7 @@ pub struct DeviceMetrics {
     pub device_limit_reached_count: IntCounter,
     /// Connections that were closed because their token had expired.
     pub expired_token_count: IntCounter,
-    hardware_model: IntGaugeVec,
+    hardware_model: Arc<LabelTable<4, IntGauge>>,
     takeovers: IntCounterVec,
     wrp_source_check: IntCounterVec,
     /// The series of `wrp_source_check`, looked up once each: every message counts in one.
@@ -42,6 +43,16 @@ pub struct DeviceMetrics {
     refused_messages: IntCounterVec,
     /// In the order of [`ProtocolError::ALL`].
     protocol_errors: [IntCounter; ProtocolError::ALL.len()],
+}
+
+/// A device that is counted in `hardware_model`.
+#[derive(Debug)]
+pub struct CountedModel(HeldLabels<4, IntGauge>);
+
+impl Drop for CountedModel {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 impl DeviceMetrics {
@@ -71,6 +82,14 @@ impl DeviceMetrics {
             &["reason"],
         );
         let labels = ["model", "partnerid", "firmware", "trust"];
+        let models = family.gauge_vec("hardware_model", "hardware_model", &labels);
+        let removed = models.clone();
+        let hardware_model = LabelTable::new(
+            MAX_MODELS,
+            move |values| models.with_label_values(&values),
+            // An error says that there is no such series.
+            move |values| drop(removed.remove_label_values(&values)),
+        );
         DeviceMetrics {
             device_count: gauge("device_count"),
             max_device_count: gauge("max_device_count"),
@@ -85,7 +104,7 @@ impl DeviceMetrics {
                 "device_expired_tokens_total",
                 "connections that were closed because the device's token had expired",
             ),
-            hardware_model: family.gauge_vec("hardware_model", "hardware_model", &labels),
+            hardware_model,
             takeovers: family.counter_vec(
                 "device_takeovers_total",
                 "connections without a token under the id of a device with one, by what came of them",
@@ -107,16 +126,19 @@ impl DeviceMetrics {
         }
     }
 
-    /// The series of `hardware_model` for this device. A value that is not text counts as `unknown`.
+    /// Counts this device in its series of `hardware_model` until the result is dropped. A value that is not text counts as
+    /// `unknown`.
     #[must_use]
-    pub fn hardware_model(&self, device: &Device) -> IntGauge {
+    pub fn hardware_model(&self, device: &Device) -> CountedModel {
         let text = |value: Option<wrp::Text<'_>>| value.map_or("unknown".into(), |text| text.to_string());
-        self.hardware_model.with_label_values(&[
+        let series = self.hardware_model.hold([
             text(device.convey().hardware_model()).as_str(),
             device.partner_id(),
             text(device.convey().firmware()).as_str(),
-            &device.trust().to_string(),
-        ])
+            device.trust_text(),
+        ]);
+        series.inc();
+        CountedModel(series)
     }
 
     /// Counts what came of a connection without a token under the id of a device with one.

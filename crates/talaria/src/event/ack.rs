@@ -8,16 +8,20 @@ use std::sync::Arc;
 use bytes::Bytes;
 use prometheus::{HistogramVec, IntCounterVec};
 use tokio::time::Instant;
-use wrp::{MessageRef, MessageType, Qos, Text};
+use wrp::{MessageRef, MessageType, Qos, QosLevel, Text};
 
 use super::finalizer::{Finalizer, Settle, Verdict};
 use super::quota::{Quota, Slot};
-use crate::device::Device;
+use crate::device::{Device, UNKNOWN_PARTNER};
+use crate::telemetry::labels::{HeldLabels, LabelTable, MAX_PARTNERS};
 use crate::telemetry::metrics::Metrics;
 
 /// Seconds, from the message's arrival to its acknowledgement. The reference has a native histogram here.
 const LATENCY_BUCKETS: &[f64] =
     &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.0625, 0.125, 0.25, 0.5, 1.0, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0];
+
+/// All levels of quality of service.
+const LEVELS: [QosLevel; 4] = [QosLevel::Low, QosLevel::Medium, QosLevel::High, QosLevel::Critical];
 
 /// Makes the finalizers of messages that want an acknowledgement.
 #[derive(Debug)]
@@ -34,6 +38,10 @@ pub struct AckMetrics {
     failure: IntCounterVec,
     success_latency: HistogramVec,
     failure_latency: HistogramVec,
+    /// The partners of the devices that have been sent an acknowledgement.
+    partners: Arc<LabelTable<1, ()>>,
+    /// The partner of devices without one is not a stranger's choice: its series stay.
+    _unknown: Arc<HeldLabels<1, ()>>,
 }
 
 /// An acknowledgement that waits for the message's verdict.
@@ -101,7 +109,10 @@ impl Acks {
             Ok(()) => (&self.metrics.success, &self.metrics.success_latency),
             Err(_) => (&self.metrics.failure, &self.metrics.failure_latency),
         };
-        let labels = [qos.level().as_str(), device.partner_id(), MessageType::SIMPLE_EVENT.friendly_name()];
+        let partner =
+            device.sinks().ack_partner.get_or_init(|| self.metrics.partners.hold([device.partner_id()]));
+        let [partner] = partner.values();
+        let labels = labels(qos.level(), partner);
         count.with_label_values(&labels).inc();
         latency.with_label_values(&labels).observe(since.elapsed().as_secs_f64());
         if let Err(error) = sent {
@@ -131,30 +142,37 @@ impl AckMetrics {
     /// Registers the families.
     pub fn register(metrics: &Metrics) -> Self {
         let bare = metrics.bare();
-        let labels = ["qos_level", "partner_id", "message_type"];
-        Self {
-            success: bare.counter_vec(
-                "outbound_ack_success",
-                "The acknowledgements queued for a device, positive or negative",
-                &labels,
-            ),
-            failure: bare.counter_vec(
-                "outbound_ack_failure",
-                "The acknowledgements that could not be queued for their device",
-                &labels,
-            ),
-            success_latency: bare.histogram_vec(
-                "outbound_ack_success_latency_seconds",
-                "Seconds from a message's arrival to its acknowledgement",
-                &labels,
-                LATENCY_BUCKETS,
-            ),
-            failure_latency: bare.histogram_vec(
-                "outbound_ack_failure_latency_seconds",
-                "Seconds from a message's arrival to an acknowledgement that could not be queued",
-                &labels,
-                LATENCY_BUCKETS,
-            ),
-        }
+        let names = ["qos_level", "partner_id", "message_type"];
+        let counter = |name, help| bare.counter_vec(name, help, &names);
+        let latency = |name, help| bare.histogram_vec(name, help, &names, LATENCY_BUCKETS);
+        let success =
+            counter("outbound_ack_success", "The acknowledgements queued for a device, positive or negative");
+        let failure =
+            counter("outbound_ack_failure", "The acknowledgements that could not be queued for their device");
+        let success_latency = latency(
+            "outbound_ack_success_latency_seconds",
+            "Seconds from a message's arrival to its acknowledgement",
+        );
+        let failure_latency = latency(
+            "outbound_ack_failure_latency_seconds",
+            "Seconds from a message's arrival to an acknowledgement that could not be queued",
+        );
+        let (counters, latencies) =
+            ([success.clone(), failure.clone()], [success_latency.clone(), failure_latency.clone()]);
+        let remove = move |[partner]: [&str; 1]| {
+            for labels in LEVELS.map(|level| labels(level, partner)) {
+                // An error says that there is no such series.
+                counters.iter().for_each(|family| drop(family.remove_label_values(&labels)));
+                latencies.iter().for_each(|family| drop(family.remove_label_values(&labels)));
+            }
+        };
+        let partners = LabelTable::new(MAX_PARTNERS, |_| (), remove);
+        let unknown = Arc::new(partners.hold([UNKNOWN_PARTNER]));
+        Self { success, failure, success_latency, failure_latency, partners, _unknown: unknown }
     }
+}
+
+/// The labels of an acknowledgement, in the order in which the families have them.
+fn labels(level: QosLevel, partner: &str) -> [&str; 3] {
+    [level.as_str(), partner, MessageType::SIMPLE_EVENT.friendly_name()]
 }

@@ -29,6 +29,7 @@ mod identity;
 mod jwt;
 mod jwt_keys;
 mod jwt_process;
+mod labels;
 mod observe;
 mod process;
 mod proxies;

@@ -1,20 +1,15 @@
 //! The metrics and log lines of keys (contract §10.12).
 
-use std::collections::HashSet;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use prometheus::{IntCounterVec, IntGaugeVec};
 use talaria_protocol::keys::{Document, KeyError, KeyId, Known, Template};
 
+use crate::telemetry::labels::{HeldLabels, LabelTable, MAX_KEY_IDS, OTHER};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::throttle::Throttle;
-
-/// How many key ids get a series of their own. A stranger chooses the id, so only ids whose key was found get one.
-const MAX_LABELS: usize = 64;
-
-/// The label of all other key ids.
-const OTHER: &str = "other";
 
 /// Handles of the key metrics.
 #[derive(Clone, Debug)]
@@ -24,7 +19,11 @@ pub struct KeyMetrics {
     refresh_errors: IntCounterVec,
     resolves: IntCounterVec,
     resolve_errors: IntCounterVec,
-    labels: Arc<Mutex<HashSet<KeyId>>>,
+    /// The label of each key that is kept. A stranger chooses the id, so only ids whose key was found have one.
+    labels: Arc<Mutex<HashMap<KeyId, HeldLabels<1, ()>>>>,
+    key_ids: Arc<LabelTable<1, ()>>,
+    /// The label `source`, once it is known.
+    source: Arc<OnceLock<String>>,
     log: Arc<Throttle>,
 }
 
@@ -34,6 +33,15 @@ impl KeyMetrics {
         let family = metrics.bare();
         let counter = |name, help, labels: &[&str]| family.counter_vec(name, help, labels);
         let resolve = ["source", "keyID"];
+        let resolves = counter("keys_resolve_total", "Fetches of single keys", &resolve);
+        let resolve_errors = counter("keys_resolve_error_total", "Failed fetches of single keys", &resolve);
+        let source = Arc::new(OnceLock::<String>::new());
+        let (families, of_source) = ([resolves.clone(), resolve_errors.clone()], Arc::clone(&source));
+        let remove = move |[key_id]: [&str; 1]| {
+            let Some(source) = of_source.get() else { return };
+            // An error says that there is no such series.
+            families.iter().for_each(|family| drop(family.remove_label_values(&[source, key_id])));
+        };
         Self {
             refreshes: counter("keys_refresh_total", "Fetches of key sources", &["source"]),
             refreshed_keys: family.gauge_vec(
@@ -42,9 +50,11 @@ impl KeyMetrics {
                 &["source"],
             ),
             refresh_errors: counter("keys_refresh_error_total", "Failed fetches of sources", &["source"]),
-            resolves: counter("keys_resolve_total", "Fetches of single keys", &resolve),
-            resolve_errors: counter("keys_resolve_error_total", "Failed fetches of single keys", &resolve),
+            resolves,
+            resolve_errors,
             labels: Arc::default(),
+            key_ids: LabelTable::new(MAX_KEY_IDS, |_| (), remove),
+            source,
             log: Arc::new(Throttle::new()),
         }
     }
@@ -69,14 +79,21 @@ impl KeyMetrics {
 
     /// The fetch of a key has ended.
     pub(super) fn resolved(&self, source: Option<&Template>, id: &KeyId, outcome: &Result<Known, KeyError>) {
-        let uri = source.map(ToString::to_string).unwrap_or_default();
-        let label = if self.has_label(id, outcome.is_ok()) { id.as_str() } else { OTHER };
-        self.resolves.with_label_values(&[&uri, label]).inc();
+        let uri = self.source.get_or_init(|| source.map(ToString::to_string).unwrap_or_default());
         let key_id = id.as_str();
+        let mut labels = self.labels.lock();
+        if outcome.is_ok() && !labels.contains_key(id) {
+            labels.insert(id.clone(), self.key_ids.hold([key_id]));
+        }
+        let label = labels.get(id).map_or(OTHER, |label| label.values()[0]);
+        self.resolves.with_label_values(&[uri, label]).inc();
+        if outcome.is_err() {
+            self.resolve_errors.with_label_values(&[uri, label]).inc();
+        }
+        drop(labels);
         match outcome {
             Ok(_) => tracing::info!(uri, keyID = key_id, "key resolve"),
             Err(error) => {
-                self.resolve_errors.with_label_values(&[&uri, label]).inc();
                 if let Some(left_out) = self.log.admit() {
                     tracing::error!(uri, keyID = key_id, %error, left_out, "key resolve");
                 }
@@ -98,11 +115,8 @@ impl KeyMetrics {
         }
     }
 
-    fn has_label(&self, id: &KeyId, is_found: bool) -> bool {
-        let mut labels = self.labels.lock();
-        if is_found && labels.len() < MAX_LABELS {
-            labels.insert(id.clone());
-        }
-        labels.contains(id)
+    /// Removes the labels of keys that are not kept any more.
+    pub(super) fn keep_labels(&self, is_known: impl Fn(&KeyId) -> bool) {
+        self.labels.lock().retain(|id, _| is_known(id));
     }
 }

@@ -11,7 +11,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use prometheus::IntGauge;
 use talaria_protocol::go::duration;
 use talaria_protocol::session::{CloseReason, Ending, Reason, Session, Step};
 use talaria_protocol::ws::Input;
@@ -23,6 +22,7 @@ use super::context::SessionContext;
 use super::{fill, receive};
 use crate::budget::{Holder, Holding, NoRoomError};
 use crate::device::connected::Device;
+use crate::device::metrics::CountedModel;
 use crate::device::outbox::{Signal, Signals};
 use crate::device::registry::RunningSession;
 use crate::thread_buffer::{ReadBuffer, WriteBuffer};
@@ -44,8 +44,8 @@ pub(in crate::device) struct Connection<S> {
     pub(in crate::device) read_ahead: bytes::Bytes,
     /// The registered device.
     pub(in crate::device) device: Arc<Device>,
-    /// The series of `hardware_model` that counts it.
-    pub(in crate::device) model: IntGauge,
+    /// Counts it in `hardware_model`.
+    pub(in crate::device) model: CountedModel,
     /// Counts the session as running.
     pub(in crate::device) running: RunningSession,
 }
@@ -65,7 +65,8 @@ pub(super) struct Task<S> {
     unfinished: Holding,
     /// How many bytes arrived after the end of the session.
     ignored: usize,
-    model: IntGauge,
+    /// None once the session has ended.
+    model: Option<CountedModel>,
     _running: RunningSession,
 }
 
@@ -98,7 +99,7 @@ where
         needs_flush: false,
         unfinished: Holding::default(),
         ignored: 0,
-        model: connection.model,
+        model: Some(connection.model),
         _running: connection.running,
     };
     if !connection.read_ahead.is_empty() {
@@ -322,11 +323,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
             return;
         };
         let device = &self.device;
+        // Before the device is disconnected, so that no series is left of devices that are gone.
+        self.model = None;
         self.context.disconnected(device, &ending.reason);
         if let Some(error) = ending.protocol_error {
             self.context.metrics.count_protocol_error(error);
         }
-        self.model.dec();
         let statistics = device.statistics();
         info!(
             id = %device.id(),

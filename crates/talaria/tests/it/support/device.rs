@@ -30,9 +30,21 @@ struct Seen {
 impl Device {
     /// Connects as `id` (`mac:112233445566`).
     pub(crate) async fn connect(gateway: SocketAddr, id: &str) -> Device {
+        Self::connect_with(gateway, id, &[]).await
+    }
+
+    /// The same with these further headers.
+    pub(crate) async fn connect_with(
+        gateway: SocketAddr,
+        id: &str,
+        headers: &[(&'static str, String)],
+    ) -> Device {
         let mut request =
             format!("ws://{gateway}/api/v2/device").into_client_request().expect("an address makes a URL");
         request.headers_mut().insert("X-Webpa-Device-Name", id.parse().expect("an id is a header value"));
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, value.parse().expect("a header value"));
+        }
         let handshake = Box::pin(tokio_tungstenite::connect_async(request));
         let (socket, _) = handshake.await.expect("the gateway lets the device in");
         let (outgoing, queue) = mpsc::unbounded_channel();
