@@ -178,6 +178,17 @@ impl Ending {
         }
     }
 
+    /// The messages that wait for all devices together are over their limit in bytes, and this device has most of them and
+    /// does not read.
+    #[must_use]
+    pub fn unread(limit: usize) -> Ending {
+        let error = format!("unread messages over {limit} bytes");
+        Ending {
+            protocol_error: Some(ProtocolError::Unread),
+            ..Ending::unreachable(CloseReason::with_error(Reason::WriteError, &error))
+        }
+    }
+
     /// A message did not arrive completely within this time, given as text.
     #[must_use]
     pub fn slow_message(timeout: &str) -> Ending {

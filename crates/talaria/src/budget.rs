@@ -29,6 +29,10 @@ const ASKED: usize = 64;
 pub enum Store {
     /// Messages of devices that have not arrived completely.
     Unfinished,
+    /// Messages to devices that have not been written.
+    Queued,
+    /// Acknowledgements that wait for the outcome of their messages.
+    Unacknowledged,
 }
 
 /// An owner of bytes that can be ended to get them back. Its methods are called while other holders may be locked: they

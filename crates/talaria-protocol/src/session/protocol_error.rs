@@ -26,11 +26,13 @@ pub enum ProtocolError {
     NoRoom,
     /// A message that did not arrive completely in time.
     SlowMessage,
+    /// Most of the messages that wait to be read when all of them together had reached their limit.
+    Unread,
 }
 
 impl ProtocolError {
     /// All of them, each at the place of its number.
-    pub const ALL: [ProtocolError; 9] = [
+    pub const ALL: [ProtocolError; 10] = [
         ProtocolError::Unmasked,
         ProtocolError::ReservedBits,
         ProtocolError::BadOpcode,
@@ -40,6 +42,7 @@ impl ProtocolError {
         ProtocolError::TooBig,
         ProtocolError::NoRoom,
         ProtocolError::SlowMessage,
+        ProtocolError::Unread,
     ];
 
     /// The label.
@@ -55,6 +58,7 @@ impl ProtocolError {
             ProtocolError::TooBig => "too_big",
             ProtocolError::NoRoom => "no_room",
             ProtocolError::SlowMessage => "slow_message",
+            ProtocolError::Unread => "unread",
         }
     }
 }

@@ -42,6 +42,7 @@ pub(super) fn read(section: &Section<'_>) -> event::Config {
     section.read_limit("retries", &mut config.retries);
     section.read_period("retryInterval", &mut config.retry_interval);
     section.read_count("maxUnacknowledgedPerDevice", &mut config.max_unacknowledged_per_device);
+    section.read_count("maxUnacknowledgedBytes", &mut config.max_unacknowledged_bytes);
     read_transport(section, &mut config.transport);
     read_dns(&section.section("dns"), &mut config.dns);
     read_endpoints(&section.section("eventEndpoints"), &mut config.endpoints);

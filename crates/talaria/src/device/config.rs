@@ -26,6 +26,9 @@ pub struct Config {
     /// How long after the `exp` of its token a device is closed (`closeExpired`, the time is the leeway of tokens); never if
     /// none.
     pub close_expired: Option<Duration>,
+    /// The bytes of the messages that may wait to be written to all devices together (`maxQueuedBytes`). Beyond it, the device
+    /// that has most of them and does not read is closed, or the message is refused.
+    pub max_queued_bytes: usize,
     /// How long a message may take from its first byte to its last (`messageTimeout`).
     pub message_timeout: Duration,
     /// How long a device with a token may take to answer the ping that is sent because a connection without a token wants
@@ -58,6 +61,7 @@ impl Default for Config {
             max_message_size: 32 * 1024 * 1024,
             max_unfinished_bytes: 1024 * 1024 * 1024,
             close_expired: None,
+            max_queued_bytes: 256 * 1024 * 1024,
             message_timeout: Duration::from_secs(60),
             takeover_timeout: Duration::from_secs(5),
             max_takeovers: 4096,

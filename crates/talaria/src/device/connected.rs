@@ -18,7 +18,7 @@ use super::outbox::{Outbox, Signal};
 use super::transactions::Transactions;
 use super::wheel::Vitals;
 use super::{Config, SendError, Statistics};
-use crate::budget::{Holder, Store};
+use crate::budget::{Budget, Holder, Store};
 use crate::event::device_state::DeviceState;
 
 /// The partner of a device whose token has none.
@@ -64,9 +64,14 @@ pub(super) enum Warned {
 }
 
 impl Device {
-    /// A device that connects now.
+    /// A device that connects now, whose outbox is not counted with those of other devices.
     #[must_use]
     pub fn new(identity: Identity, config: &Config) -> Arc<Device> {
+        Self::within(identity, config, None)
+    }
+
+    /// A device that connects now, whose outbox takes its part of this budget.
+    pub(super) fn within(identity: Identity, config: &Config, budget: Option<Arc<Budget>>) -> Arc<Device> {
         let trust = identity.claims.as_ref().map_or(0, Claims::trust);
         Arc::new(Device {
             id: identity.id,
@@ -76,7 +81,7 @@ impl Device {
             convey: identity.convey,
             intermediate_context: identity.intermediate_context,
             statistics: Statistics::new(),
-            outbox: Outbox::new(config.outbox),
+            outbox: Outbox::new(config.outbox, budget),
             transactions: Transactions::new(),
             vitals: Vitals::default(),
             sinks: DeviceState::default(),
@@ -166,16 +171,17 @@ impl Device {
     ///
     /// # Errors
     /// [`SendError::Busy`] if the queue is full, [`SendError::Closed`] if the connection has ended.
-    pub fn try_send(&self, frame: Bytes) -> Result<(), SendError> {
-        self.outbox.try_send(frame)
+    pub fn try_send(self: &Arc<Self>, frame: Bytes) -> Result<(), SendError> {
+        self.outbox.try_send(self, frame)
     }
 
     /// Sends a WRP message (v3 msgpack): waits for room in the queue, and until it is written to the socket.
     ///
     /// # Errors
-    /// [`SendError::Timeout`] at the deadline, [`SendError::Closed`] if the connection ends first.
-    pub async fn send(&self, frame: Bytes, deadline: Instant) -> Result<(), SendError> {
-        self.outbox.send(frame, deadline).await
+    /// [`SendError::Timeout`] at the deadline, [`SendError::Closed`] if the connection ends first, [`SendError::Busy`] if the
+    /// queues of all devices together are full.
+    pub async fn send(self: &Arc<Self>, frame: Bytes, deadline: Instant) -> Result<(), SendError> {
+        self.outbox.send(self, frame, deadline).await
     }
 
     /// Sends a request and waits for the device's message of the same transaction_uuid. The answer is that message with
@@ -183,14 +189,19 @@ impl Device {
     ///
     /// # Errors
     /// As [`send`](Device::send), and if the uuid is empty or in use, or the connection ends before the answer.
-    pub async fn request(&self, uuid: &str, frame: Bytes, deadline: Instant) -> Result<Bytes, SendError> {
+    pub async fn request(
+        self: &Arc<Self>,
+        uuid: &str,
+        frame: Bytes,
+        deadline: Instant,
+    ) -> Result<Bytes, SendError> {
         let pending = self.transactions.register(uuid)?;
         let mut answer = std::pin::pin!(pending.answer(deadline));
         tokio::select! {
             biased;
             // This ends with the session even while the write of the request is stuck.
             early = &mut answer => return early,
-            sent = self.outbox.send(frame, deadline) => sent?,
+            sent = self.outbox.send(self, frame, deadline) => sent?,
         }
         answer.await
     }
@@ -202,8 +213,8 @@ impl Device {
 
     /// The next message that waits to be written, for tests without a session.
     #[cfg(test)]
-    pub(crate) fn take_frame(&self) -> Option<Bytes> {
-        self.outbox.pop().map(|outgoing| outgoing.frame)
+    pub(crate) fn take_frame(self: &Arc<Self>) -> Option<Bytes> {
+        self.outbox.pop(self).map(|outgoing| outgoing.frame)
     }
 
     pub(super) fn outbox(&self) -> &Outbox {
@@ -243,12 +254,17 @@ impl Holder for Device {
     fn may_go(&self, store: Store) -> bool {
         match store {
             Store::Unfinished => true,
+            Store::Queued => self.vitals.has_stuck_write(),
+            // Whether its messages are delivered is not in the device's power.
+            Store::Unacknowledged => false,
         }
     }
 
     fn go(&self, store: Store) {
         let signal = match store {
             Store::Unfinished => Signal::UnfinishedTooMuch,
+            Store::Queued => Signal::UnreadTooMuch,
+            Store::Unacknowledged => return,
         };
         self.outbox.signal(signal);
     }

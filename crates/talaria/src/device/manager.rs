@@ -66,6 +66,7 @@ impl Manager {
             events,
             metrics,
             unfinished: Budget::new(Store::Unfinished, config.max_unfinished_bytes),
+            queued: Arc::new(Budget::new(Store::Queued, config.max_queued_bytes)),
             config,
         };
         Arc::new(Manager {
@@ -143,7 +144,7 @@ impl Manager {
             return Err(NotAdmittedError { io, reason: Reason::Drained });
         }
         let context = &self.context;
-        let device = Device::new(identity, &context.config);
+        let device = Device::within(identity, &context.config, Some(Arc::clone(&context.queued)));
         let running = context.registry.session_started();
         match context.registry.connect(&device) {
             Ok(None) => {}

@@ -1,6 +1,7 @@
 //! The outbox: everything that reaches a device's session from the rest of the gateway.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::Waker;
 
@@ -12,6 +13,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, timeout_at};
 
 use super::{OutboxLimit, SendError};
+use crate::budget::{Budget, Holder, Holding, NoRoomError};
 
 /// Messages to send, the request to close, and the signals of the wheel. Bounded in messages and bytes; an empty outbox owns
 /// no further memory.
@@ -25,6 +27,8 @@ pub struct Outbox {
     /// Wakes senders that wait for room.
     room: Notify,
     limit: OutboxLimit,
+    /// What may wait for all devices together; no bound if none.
+    budget: Option<Arc<Budget>>,
 }
 
 /// A signal of the wheel or of a budget to a session.
@@ -45,6 +49,8 @@ pub(super) enum Signal {
     SlowMessage = 32,
     /// The device's unfinished message is the largest when all of them are too much.
     UnfinishedTooMuch = 64,
+    /// The device does not read, and most messages wait for it when all that wait are too much.
+    UnreadTooMuch = 128,
 }
 
 /// A set of signals.
@@ -66,7 +72,29 @@ pub(super) struct Receipt(oneshot::Sender<()>);
 struct State {
     queue: VecDeque<Outgoing>,
     bytes: usize,
+    /// The bytes of messages that are not in the queue: those whose senders wait for room, and the rest of a write.
+    outside: usize,
+    /// What all of these bytes take of the budget.
+    holding: Holding,
     phase: Phase,
+}
+
+/// Why a message was not queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PushError {
+    /// This outbox is full.
+    Full,
+    /// All outboxes together are full.
+    NoRoom,
+    /// The session has ended or is about to.
+    Closed,
+}
+
+/// A sender that waits for room: its message counts as long as this exists.
+struct Waiting<'a, H: Holder + 'static> {
+    outbox: &'a Outbox,
+    device: &'a Arc<H>,
+    bytes: usize,
 }
 
 #[derive(Debug)]
@@ -80,13 +108,22 @@ enum Phase {
 }
 
 impl Outbox {
-    pub(super) fn new(limit: OutboxLimit) -> Outbox {
+    /// An empty outbox. Its methods get the device that it belongs to, which is the holder of its part of the budget.
+    pub(super) fn new(limit: OutboxLimit, budget: Option<Arc<Budget>>) -> Outbox {
+        let state = State {
+            queue: VecDeque::new(),
+            bytes: 0,
+            outside: 0,
+            holding: Holding::default(),
+            phase: Phase::Open,
+        };
         Outbox {
-            state: Mutex::new(State { queue: VecDeque::new(), bytes: 0, phase: Phase::Open }),
+            state: Mutex::new(state),
             signals: AtomicU8::new(0),
             session: AtomicWaker::new(),
             room: Notify::new(),
             limit,
+            budget,
         }
     }
 
@@ -103,24 +140,35 @@ impl Outbox {
     }
 
     /// Queues a message if there is room.
-    pub(super) fn try_send(&self, frame: Bytes) -> Result<(), SendError> {
-        self.push(Outgoing { frame, receipt: None }).map_err(|(error, _)| error)
+    pub(super) fn try_send<H: Holder + 'static>(
+        &self,
+        device: &Arc<H>,
+        frame: Bytes,
+    ) -> Result<(), SendError> {
+        self.push(device, Outgoing { frame, receipt: None }).map_err(|(error, _)| error.into())
     }
 
     /// Queues a message, waiting for room, and waits until it has been written. A message whose sender gave up waiting
-    /// is not written any more.
-    pub(super) async fn send(&self, frame: Bytes, deadline: Instant) -> Result<(), SendError> {
+    /// is not written any more. Only for room in this outbox: if all outboxes together are full, it fails at once.
+    pub(super) async fn send<H: Holder + 'static>(
+        &self,
+        device: &Arc<H>,
+        frame: Bytes,
+        deadline: Instant,
+    ) -> Result<(), SendError> {
         let (receipt, written) = oneshot::channel();
+        let bytes = frame.len();
         let mut outgoing = Outgoing { frame, receipt: Some(Receipt(receipt)) };
         loop {
             let mut room = std::pin::pin!(self.room.notified());
             // From here on a pop is noticed, so none can be missed between the attempt and the wait.
             room.as_mut().enable();
-            match self.push(outgoing) {
+            match self.push(device, outgoing) {
                 Ok(()) => break,
-                Err((SendError::Busy, back)) => outgoing = back,
-                Err((error, _)) => return Err(error),
+                Err((PushError::Full, back)) => outgoing = back,
+                Err((error, _)) => return Err(error.into()),
             }
+            let _waiting = self.wait(device, bytes)?;
             timeout_at(deadline, room).await.map_err(|_| SendError::Timeout)?;
         }
         match timeout_at(deadline, written).await {
@@ -179,7 +227,7 @@ impl Outbox {
     }
 
     /// The next message whose sender still waits for it to be written.
-    pub(super) fn pop(&self) -> Option<Outgoing> {
+    pub(super) fn pop<H: Holder + 'static>(&self, device: &Arc<H>) -> Option<Outgoing> {
         let mut state = self.state.lock();
         let was_full = state.is_full(self.limit);
         let mut popped = None;
@@ -194,6 +242,7 @@ impl Outbox {
             // The memory of a burst must not stay with an idle device.
             state.queue = VecDeque::new();
         }
+        self.account_less(&mut state, device);
         drop(state);
         if was_full {
             self.room.notify_waiters();
@@ -202,32 +251,103 @@ impl Outbox {
     }
 
     /// Accepts no more messages and fails those that wait. For the end of the session.
-    pub(super) fn shut(&self) {
+    pub(super) fn shut<H: Holder + 'static>(&self, device: &Arc<H>) {
         let dropped = {
             let mut state = self.state.lock();
             state.phase = Phase::Closed;
-            state.bytes = 0;
+            (state.bytes, state.outside) = (0, 0);
+            self.account_less(&mut state, device);
             std::mem::take(&mut state.queue)
         };
         drop(dropped);
         self.room.notify_waiters();
     }
 
-    fn push(&self, outgoing: Outgoing) -> Result<(), (SendError, Outgoing)> {
+    /// The session keeps the rest of a write, which counts like messages that wait.
+    pub(super) fn hold<H: Holder + 'static>(&self, device: &Arc<H>, bytes: usize) {
+        let mut state = self.state.lock();
+        if !matches!(state.phase, Phase::Closed) {
+            state.outside += bytes;
+            // The bytes are there, whether they have room or not. Without room, a device that holds more has to go.
+            let _ = self.account(&mut state, device);
+        }
+    }
+
+    /// Bytes that were outside of the queue are gone or in the queue: the whole rest of a write, or a waiting sender's.
+    pub(super) fn release<H: Holder + 'static>(&self, device: &Arc<H>, bytes: usize) {
+        let mut state = self.state.lock();
+        state.outside = state.outside.saturating_sub(bytes);
+        self.account_less(&mut state, device);
+    }
+
+    fn push<H: Holder + 'static>(
+        &self,
+        device: &Arc<H>,
+        outgoing: Outgoing,
+    ) -> Result<(), (PushError, Outgoing)> {
         {
             let mut state = self.state.lock();
             if !matches!(state.phase, Phase::Open) {
-                return Err((SendError::Closed, outgoing));
+                return Err((PushError::Closed, outgoing));
             }
-            let over = state.bytes + outgoing.frame.len() > self.limit.bytes && !state.queue.is_empty();
+            let bytes = outgoing.frame.len();
+            let over = state.bytes + bytes > self.limit.bytes && !state.queue.is_empty();
             if over || state.queue.len() >= self.limit.messages.max(1) {
-                return Err((SendError::Busy, outgoing));
+                return Err((PushError::Full, outgoing));
             }
-            state.bytes += outgoing.frame.len();
+            state.bytes += bytes;
+            if self.account(&mut state, device).is_err() {
+                state.bytes -= bytes;
+                return Err((PushError::NoRoom, outgoing));
+            }
             state.queue.push_back(outgoing);
         }
         self.session.wake();
         Ok(())
+    }
+
+    /// Counts the message of a sender that waits for room.
+    fn wait<'a, H: Holder + 'static>(
+        &'a self,
+        device: &'a Arc<H>,
+        bytes: usize,
+    ) -> Result<Waiting<'a, H>, SendError> {
+        let mut state = self.state.lock();
+        if !matches!(state.phase, Phase::Open) {
+            return Err(SendError::Closed);
+        }
+        state.outside += bytes;
+        if self.account(&mut state, device).is_err() {
+            state.outside -= bytes;
+            return Err(SendError::Busy);
+        }
+        Ok(Waiting { outbox: self, device, bytes })
+    }
+
+    fn account<H: Holder + 'static>(&self, state: &mut State, device: &Arc<H>) -> Result<(), NoRoomError> {
+        let Some(budget) = &self.budget else { return Ok(()) };
+        let bytes = state.bytes + state.outside;
+        budget.change(&mut state.holding, bytes, || Arc::clone(device) as Arc<dyn Holder>)
+    }
+
+    /// Accounts for less than before, which is always accepted.
+    fn account_less<H: Holder + 'static>(&self, state: &mut State, device: &Arc<H>) {
+        let _ = self.account(state, device);
+    }
+}
+
+impl<H: Holder + 'static> Drop for Waiting<'_, H> {
+    fn drop(&mut self) {
+        self.outbox.release(self.device, self.bytes);
+    }
+}
+
+impl From<PushError> for SendError {
+    fn from(error: PushError) -> Self {
+        match error {
+            PushError::Full | PushError::NoRoom => SendError::Busy,
+            PushError::Closed => SendError::Closed,
+        }
     }
 }
 

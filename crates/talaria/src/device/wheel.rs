@@ -298,6 +298,11 @@ impl Vitals {
         }
     }
 
+    /// Whether a write to the device is stuck: the device does not read, or slowly.
+    pub(super) fn has_stuck_write(&self) -> bool {
+        self.write.is_running()
+    }
+
     /// Whether a message of the device has not arrived completely.
     pub(super) fn has_unfinished_message(&self) -> bool {
         self.message.is_running()

@@ -55,25 +55,25 @@ struct Pending {
 }
 
 impl Acks {
-    /// `host` is the name of this gateway's host, `limit` how many messages of one device may wait for an outcome.
-    pub(super) fn new(host: &str, limit: usize, metrics: AckMetrics) -> Arc<Self> {
+    /// `host` is the name of this gateway's host, `quota` the bound on the messages that wait for an outcome.
+    pub(super) fn new(host: &str, quota: Arc<Quota>, metrics: AckMetrics) -> Arc<Self> {
         // The reference's bare host name is not a locator, and strict devices reject it (contract §14.11).
-        Arc::new(Self { source: format!("dns:{host}").into(), quota: Quota::new(limit), metrics })
+        Arc::new(Self { source: format!("dns:{host}").into(), quota, metrics })
     }
 
-    /// The finalizer of a message that wants an acknowledgement. If the device has too many of them already, a negative
+    /// The finalizer of a message that wants an acknowledgement. If there are too many of them already, a negative
     /// acknowledgement is sent at once, and there is none.
     pub(super) fn finalizer(
         self: &Arc<Self>,
         device: &Arc<Device>,
         message: &MessageRef<'_>,
     ) -> Option<Finalizer> {
-        let Some(slot) = self.quota.take(device) else {
+        let frame = self.frame(message, Verdict::Delivered);
+        let Some(slot) = self.quota.take(device, frame.len()) else {
             let frame = self.frame(message, Verdict::NotEnqueued);
             self.send(device, frame, message.qos, Instant::now());
             return None;
         };
-        let frame = self.frame(message, Verdict::Delivered);
         Some(Finalizer::new(Pending {
             acks: Arc::clone(self),
             slot,
@@ -103,7 +103,7 @@ impl Acks {
         frame.into()
     }
 
-    fn send(&self, device: &Device, frame: Bytes, qos: Qos, since: Instant) {
+    fn send(&self, device: &Arc<Device>, frame: Bytes, qos: Qos, since: Instant) {
         let sent = device.try_send(frame);
         let (count, latency) = match sent {
             Ok(()) => (&self.metrics.success, &self.metrics.success_latency),

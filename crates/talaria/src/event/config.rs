@@ -48,6 +48,9 @@ pub struct Config {
     pub dns: DnsConfig,
     /// How many messages of one device may wait for their acknowledgement. The next one is answered with rdr 100.
     pub max_unacknowledged_per_device: usize,
+    /// The bytes of the acknowledgements that wait for the outcome of their messages, of all devices together
+    /// (`maxUnacknowledgedBytes`). One device may have a sixteenth of them.
+    pub max_unacknowledged_bytes: usize,
 }
 
 impl Default for Config {
@@ -69,6 +72,7 @@ impl Default for Config {
             transport: Transport::default(),
             dns: DnsConfig::default(),
             max_unacknowledged_per_device: 10_000,
+            max_unacknowledged_bytes: 128 * 1024 * 1024,
         }
     }
 }

@@ -15,6 +15,7 @@ use super::config::Config;
 use super::finalizer::{Sink, Verdict};
 use super::http::{EventSource, HttpMetrics, HttpSink};
 use super::kafka::{KafkaMetrics, KafkaSink};
+use super::quota::Quota;
 use super::reason::DropReason;
 use super::status::StatusEvent;
 use crate::device::{Device, Events};
@@ -47,8 +48,8 @@ impl Dispatcher {
     }
 
     pub(super) fn new(config: &Config, http: HttpSink, kafka: KafkaSink, metrics: &Metrics) -> Self {
-        let limit = config.max_unacknowledged_per_device;
-        let acks = Acks::new(&config.host, limit, AckMetrics::register(metrics));
+        let quota = Quota::new(config.max_unacknowledged_per_device, config.max_unacknowledged_bytes);
+        let acks = Acks::new(&config.host, quota, AckMetrics::register(metrics));
         Self { source: config.source.as_str().into(), http, kafka, acks }
     }
 

@@ -79,7 +79,7 @@ fn unbounded() -> crate::device::OutboxLimit {
 }
 
 /// The next message sent to the device.
-async fn sent_to(device: &Device) -> Message {
+async fn sent_to(device: &Arc<Device>) -> Message {
     eventually("a message to the device", || {
         let frame = device.take_frame()?;
         Some(MessageRef::decode_v3(&frame).unwrap().to_owned())

@@ -21,13 +21,15 @@ pub(in crate::device) struct SessionContext {
     pub(in crate::device) metrics: DeviceMetrics,
     /// The memory for unfinished messages.
     pub(in crate::device) unfinished: Budget,
+    /// The memory for messages to devices.
+    pub(in crate::device) queued: Arc<Budget>,
 }
 
 impl SessionContext {
     /// A session has ended: nothing can be sent to the device any more, and everything that waits for it fails.
     pub(super) fn disconnected(&self, device: &Arc<Device>, reason: &CloseReason) {
         self.registry.disconnect(device);
-        device.outbox().shut();
+        device.outbox().shut(device);
         device.transactions().close();
         self.metrics.disconnect_count.inc();
         self.metrics.device_count.set(self.registry.len() as i64);

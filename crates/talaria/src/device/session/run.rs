@@ -169,6 +169,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
         if signals.has(Signal::UnfinishedTooMuch) {
             self.session.end(Ending::out_of_memory(self.context.unfinished.limit()));
         }
+        if signals.has(Signal::UnreadTooMuch) {
+            self.session.end(Ending::unread(self.context.queued.limit()));
+        }
         if signals.has(Signal::Ping) {
             self.session.ping();
         }
@@ -263,6 +266,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
                 Poll::Ready(Ok(count)) if count > 0 => {
                     unsent.wrote(count, self.device.statistics());
                     if unsent.rest().is_empty() {
+                        self.device.outbox().release(&self.device, unsent.len());
                         self.unsent = None;
                         self.context.wheel.flowing(&self.device);
                     }
@@ -281,7 +285,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
         let mut buffer = WriteBuffer::borrow();
         let mut batch = Batch::over(std::mem::take(&mut buffer));
         let device = &self.device;
-        if fill(&mut self.session, &mut batch, device.id().as_str(), || device.outbox().pop()) {
+        if fill(&mut self.session, &mut batch, device.id().as_str(), || device.outbox().pop(device)) {
             self.context.metrics.ping_count.inc();
         }
         if batch.len() == 0 {
@@ -303,8 +307,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
         }
         let rest;
         (rest, *buffer) = batch.split_rest();
-        self.unsent = Some(rest);
         self.context.wheel.stalled(&self.device);
+        self.device.outbox().hold(&self.device, rest.len());
+        self.unsent = Some(rest);
         // Once more, so that the socket wakes this task when it accepts more.
         self.write_unsent(cx)
     }
@@ -389,6 +394,7 @@ impl<S> Drop for Task<S> {
         let holder = || Arc::clone(device) as Arc<dyn Holder>;
         // Giving back is always accepted.
         let _ = self.context.unfinished.change(&mut self.unfinished, 0, holder);
+        device.outbox().shut(device);
     }
 }
 

@@ -39,7 +39,7 @@ fn publisher_without_broker(delivery_timeout: Duration) -> Publisher {
     publisher
 }
 
-pub(super) async fn rdr(device: &Device) -> Option<i64> {
+pub(super) async fn rdr(device: &Arc<Device>) -> Option<i64> {
     sent_to(device).await.rdr
 }
 

@@ -239,3 +239,57 @@ async fn a_shutdown_says_going_away_and_waits_for_the_offline_events() {
     assert_eq!(error.reason, Reason::Drained);
     assert_eq!(gateway.recorded().await, []);
 }
+
+/// contract §14.25
+#[tokio::test(start_paused = true)]
+async fn of_devices_that_do_not_read_the_one_for_which_most_waits_is_closed() {
+    const KIB: usize = 1024;
+    // 768 KiB for devices for which more than 64 KiB wait.
+    let gateway = Gateway::new(Config { max_queued_bytes: 1024 * KIB, ..Config::default() });
+    let mut clients = Vec::new();
+    let mut connect = |id: &str, pipe| {
+        let (near, far) = tokio::io::duplex(pipe);
+        let identity = Identity::new(id.parse().unwrap(), session_id::random());
+        let id = identity.id.clone();
+        gateway.manager.connect(near, Bytes::new(), identity).unwrap();
+        clients.push(Client::new(far));
+        gateway.manager.registry().get(&id).unwrap()
+    };
+    let (most, less) = (connect("uuid:most", 1), connect("uuid:less", 1));
+    let (reads, later) = (connect("uuid:reads", 4096 * KIB), connect("uuid:later", 1));
+    let piece = Bytes::from(vec![0; 100 * KIB]);
+    for (device, pieces) in [(&most, 4), (&less, 3)] {
+        for _ in 0..pieces {
+            device.try_send(piece.clone()).unwrap();
+        }
+    }
+    settle().await;
+    for _ in 0..30 {
+        reads.try_send(piece.slice(..50 * KIB)).expect("a device that reads is not affected");
+        settle().await;
+    }
+    later.try_send(piece.clone()).expect("the one that has most goes for it");
+    later.try_send(piece.clone()).expect("there is room now");
+    settle().await;
+    let registry = gateway.manager.registry();
+    assert!(registry.get(most.id()).is_none());
+    assert!([&less, &reads, &later].iter().all(|device| registry.get(device.id()).is_some()));
+    assert_eq!(gateway.metric("device_protocol_errors_total{reason=\"unread\"}"), "1");
+    let offline = gateway.recorded().await;
+    let offline = offline.iter().filter(|event| matches!(event, Recorded::Offline(_)));
+    let reason = "unread messages over 1048576 bytes:write-error".to_owned();
+    assert_eq!(offline.collect::<Vec<_>>(), [&Recorded::Offline(reason)]);
+}
+
+/// contract §14.25
+#[tokio::test(start_paused = true)]
+async fn a_message_for_which_there_is_no_room_is_refused_if_every_device_reads() {
+    const KIB: usize = 1024;
+    let gateway = Gateway::new(Config { max_queued_bytes: 1024 * KIB, ..Config::default() });
+    let (_client, device) = gateway.connect(64 * KIB);
+    // The session has not had its turn, so nothing is stuck yet.
+    device.try_send(Bytes::from(vec![0; 700 * KIB])).unwrap();
+    let refused = device.send(Bytes::from(vec![0; 100 * KIB]), Instant::now() + seconds(5)).await;
+    assert_eq!(refused, Err(SendError::Busy), "it does not wait for other devices");
+    assert!(!device.outbox().is_closed());
+}
