@@ -115,6 +115,14 @@ pub struct QueueLimit {
     pub bytes: usize,
 }
 
+impl QueueLimit {
+    /// Whether a queue that holds so much has room for one more message. One that is alone is accepted whatever its size, so
+    /// that no bound makes a single message undeliverable.
+    pub(super) const fn has_room(self, messages: usize, queued_bytes: usize, bytes: usize) -> bool {
+        messages < self.messages && (messages == 0 || queued_bytes.saturating_add(bytes) <= self.bytes)
+    }
+}
+
 /// `device.outbound.transport`: the idle connections that are kept for the next request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Transport {

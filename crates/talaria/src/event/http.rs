@@ -10,6 +10,7 @@
 
 mod connection;
 mod deadline_timer;
+mod device_share;
 pub(super) mod dial;
 pub mod endpoints;
 mod exchange;
@@ -29,17 +30,19 @@ pub(super) mod tests;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use talaria_protocol::url::UrlError;
+use talaria_protocol::url::{Target, UrlError};
 use tokio::time::Instant;
 use wrp::Locator;
 
 pub use metrics::HttpMetrics;
 pub use post_error::PostError;
 
+use self::device_share::DeviceShares;
 use self::dial::{Addresses, Dial, Network};
 use self::exchange::Client;
 use self::job::Job;
 use self::lane::{Lane, LaneConfig, Losses};
+use self::queue::{Backlog, InOrder, Turns};
 use self::routes::Routes;
 use super::config::{Config, NamedHosts};
 use super::finalizer::{Finalizer, Share, Sink, Verdict};
@@ -55,6 +58,8 @@ pub struct HttpSink {
     endpoints: Lane,
     /// For the URLs that devices name.
     named: Lane,
+    /// What each device may have in `named`.
+    shares: Arc<DeviceShares>,
     metrics: HttpMetrics,
     refusals: Throttle,
     /// For refusals of the URLs that devices name.
@@ -108,21 +113,25 @@ impl HttpSink {
             retries: config.retries,
             retry_interval: config.retry_interval,
         };
+        let turns = Turns::new(config.dns.max_requests_per_device, config.dns.max_requests_per_host);
         let refusals_by_device = Arc::new(KeyedThrottle::new());
         Self {
             routes: Routes::new(config),
             endpoints: Lane::start(
                 endpoints,
+                Backlog::InOrder(InOrder::default()),
                 Client::for_endpoints(config, to_endpoints),
                 metrics.clone(),
                 Losses::Together(Throttle::new()),
             ),
             named: Lane::start(
                 named,
+                Backlog::InTurns(turns),
                 Client::for_named_hosts(config, to_named),
                 metrics.clone(),
                 Losses::ByDevice(Arc::clone(&refusals_by_device)),
             ),
+            shares: DeviceShares::new(config.dns.share),
             metrics,
             refusals: Throttle::new(),
             refusals_by_device,
@@ -144,26 +153,14 @@ impl HttpSink {
             Ok(route) => route,
             Err(reason) => return self.refuse(source, reason, finalizer),
         };
-        let (lane, device) = match (route.scheme, source) {
-            (SchemeLabel::Dns, EventSource::Device(device)) => (&self.named, Some(device.id())),
-            (SchemeLabel::Dns, EventSource::Gateway) => (&self.named, None),
-            _ => (&self.endpoints, None),
-        };
+        let lane = if route.scheme == SchemeLabel::Dns { &self.named } else { &self.endpoints };
         let deadline = Instant::now() + lane.context.config.request_timeout;
         let mut body = Body::Pending(body);
         let mut first_drop = None;
         for url in &*route.urls {
             let share = finalizer.map(|finalizer| finalizer.share(Sink::Http));
             let queued = match url {
-                Ok(target) => lane.push(Job {
-                    target: Arc::clone(target),
-                    body: body.get(),
-                    scheme: route.scheme,
-                    device: device.cloned(),
-                    deadline,
-                    attempts: 0,
-                    share,
-                }),
+                Ok(target) => self.queue(source, route.scheme, target, body.get(), deadline, share),
                 Err(UrlError) => Err((DropReason::MalformedRequest, share)),
             };
             if let Err((reason, share)) = queued {
@@ -189,6 +186,28 @@ impl HttpSink {
     pub async fn flush(&self, deadline: Instant) -> u64 {
         let (endpoints, named) = tokio::join!(self.endpoints.flush(deadline), self.named.flush(deadline));
         u64::try_from(endpoints + named).unwrap_or(u64::MAX)
+    }
+
+    fn queue(
+        &self,
+        source: EventSource<'_>,
+        scheme: SchemeLabel,
+        target: &Arc<Target>,
+        body: Bytes,
+        deadline: Instant,
+        share: Option<Share>,
+    ) -> Result<(), (DropReason, Option<Share>)> {
+        let (lane, slot) = match source {
+            EventSource::Device(device) if scheme == SchemeLabel::Dns => {
+                let Some(slot) = self.shares.take(device.id(), body.len()) else {
+                    return Err((DropReason::FullQueue, share));
+                };
+                (&self.named, Some(slot))
+            }
+            EventSource::Gateway if scheme == SchemeLabel::Dns => (&self.named, None),
+            _ => (&self.endpoints, None),
+        };
+        lane.push(Job { target: Arc::clone(target), body, scheme, slot, deadline, attempts: 0, share })
     }
 
     fn drop_unqueued(

@@ -23,6 +23,7 @@ mod control_table;
 mod demo;
 mod device;
 mod device_memory;
+mod dns_destinations;
 mod filters;
 mod http_hygiene;
 mod identity;

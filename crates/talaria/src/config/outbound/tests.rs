@@ -1,6 +1,7 @@
 //! Vectors: the sections with which the reference starts, and those with which it does not.
 
 use crate::config::tests::load_text;
+use crate::event::NamedHosts;
 
 #[test]
 fn vectors_http_dispatch_setup() {
@@ -13,4 +14,23 @@ fn vectors_http_dispatch_setup() {
             (Err(error), None) => Err(format!("does not start: {error}")),
         }
     });
+}
+
+#[test]
+fn hosts_that_devices_may_name() {
+    let listed =
+        |hosts: &[&str]| NamedHosts::Listed(hosts.iter().map(|host| host.parse().unwrap()).collect());
+    for (keys, hosts) in [
+        ("", NamedHosts::Public),
+        ("allowPrivate: true", NamedHosts::Any),
+        ("enabled: false, allowPrivate: true", NamedHosts::None),
+        ("allowedHosts: 'a.example.com, *.b:80'", listed(&["a.example.com", "*.b:80"])),
+        ("allowedHosts: ['[::1]:80'], allowPrivate: true", listed(&["[::1]:80"])),
+    ] {
+        let loaded = load_text(&format!("device: {{outbound: {{dns: {{{keys}}}}}}}"), &[]).unwrap();
+        assert_eq!(loaded.config.event.dns.hosts, hosts, "{keys}");
+    }
+    let loaded = load_text("device: {outbound: {dns: {allowedHosts: ['http://h/x']}}}", &[]);
+    let fault = loaded.err().map(|error| error.to_string()).unwrap_or_default();
+    assert!(fault.contains("device.outbound.dns.allowedHosts") && fault.contains("*.example.com"), "{fault}");
 }

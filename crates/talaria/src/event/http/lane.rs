@@ -17,7 +17,7 @@ use super::exchange::Client;
 use super::job::Job;
 use super::metrics::HttpMetrics;
 use super::post_error::PostError;
-use super::queue::Queue;
+use super::queue::{Backlog, Queue};
 use super::worker;
 use crate::event::config::QueueLimit;
 use crate::event::finalizer::{Share, Verdict};
@@ -63,8 +63,14 @@ pub(super) enum Losses {
 
 impl Lane {
     /// Starts the workers. Needs a tokio runtime.
-    pub(super) fn start(config: LaneConfig, client: Client, metrics: HttpMetrics, losses: Losses) -> Self {
-        let queue = Queue::new(config.queue, metrics.queue_size.clone());
+    pub(super) fn start(
+        config: LaneConfig,
+        backlog: Backlog,
+        client: Client,
+        metrics: HttpMetrics,
+        losses: Losses,
+    ) -> Self {
+        let queue = Queue::new(config.queue, backlog, metrics.queue_size.clone());
         let workers = config.workers.max(1);
         let context = Arc::new(LaneContext { queue, client, metrics, config, losses });
         let mut tasks = JoinSet::new();
@@ -116,7 +122,7 @@ impl LaneContext {
         }
         if let Some(similar) = self.losses.admit(&job) {
             let (url, attempts) = (&job.target, job.attempts);
-            let device = job.device.as_ref().map(tracing::field::display);
+            let device = job.device().map(tracing::field::display);
             match posted {
                 Ok(status) => {
                     let status = status.as_u16();
@@ -132,7 +138,7 @@ impl LaneContext {
 
 impl Losses {
     fn admit(&self, job: &Job) -> Option<u64> {
-        match (self, &job.device) {
+        match (self, job.device()) {
             (Self::ByDevice(throttle), Some(device)) => throttle.admit(device.as_str()),
             (Self::Together(throttle), _) => throttle.admit(),
             (Self::ByDevice(_), None) => None,

@@ -1,12 +1,16 @@
-//! The events that wait to be posted: new ones in order, and those that wait for another attempt.
+//! The events of a lane that wait to be posted: new ones, and those that wait for another attempt. The [`Backlog`] decides
+//! which of them is next.
 //!
 //! Both parts have bounds of their own in messages and in bytes, so that a receiver that answers 504 cannot keep new events
 //! out. An idle worker is woken only if there is something to do and no other worker has been woken and not arrived yet.
 //! The one that arrives wakes the next one if there is more to do. So a burst that one worker can handle costs one wake-up,
 //! and the worker that was busy last, which has an open connection, is the first to be woken.
 
+mod backlog;
+mod turns;
+
 use std::cmp::Ordering;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::BinaryHeap;
 use std::future::poll_fn;
 use std::task::{Context, Poll, Waker};
 
@@ -15,11 +19,14 @@ use prometheus::IntGauge;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+pub(super) use self::backlog::{Backlog, InOrder};
+use self::turns::Started;
+pub(super) use self::turns::Turns;
 use super::job::Job;
 use crate::event::config::QueueLimit;
 use crate::event::reason::DropReason;
 
-/// The queue that the workers of one sink share.
+/// The queue that the workers of one lane share.
 pub(super) struct Queue {
     state: Mutex<State>,
     limit: QueueLimit,
@@ -31,20 +38,26 @@ pub(super) struct Queue {
     drained: Notify,
 }
 
-#[derive(Default)]
 struct State {
-    fresh: VecDeque<Job>,
-    fresh_bytes: usize,
-    /// Retries that are due. They are bounded together with `delayed`.
-    due: VecDeque<Job>,
+    /// New events, and retries that are due.
+    backlog: Backlog,
     delayed: BinaryHeap<Delayed>,
-    retry_bytes: usize,
+    fresh: Load,
+    /// Retries, due or delayed.
+    retries: Load,
     sequence: u64,
     idle: Vec<Idle>,
     /// Whether a worker was woken and has not arrived yet.
     is_wake_pending: bool,
     busy: usize,
     phase: Phase,
+}
+
+/// How many events there are, and the bytes of their bodies.
+#[derive(Clone, Copy, Default)]
+struct Load {
+    messages: usize,
+    bytes: usize,
 }
 
 /// Whether the queue accepts events.
@@ -74,31 +87,31 @@ pub(super) struct WorkerSlot<'a> {
     state: SlotState,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
 enum SlotState {
     /// The worker neither waits nor has a job.
     Free,
     /// The worker is on the list of idle ones, or was woken from it.
     Waiting,
     /// The worker has a job.
-    Busy,
+    Busy(Option<Started>),
+    /// The job is finished, but its device and its host still count a request.
+    Lingering(Option<Started>),
 }
 
 impl Queue {
-    pub(super) fn new(limit: QueueLimit, depth: IntGauge) -> Self {
-        let (state, retries_changed, drained) = Default::default();
-        Self { state, limit, depth, retries_changed, drained }
+    pub(super) fn new(limit: QueueLimit, backlog: Backlog, depth: IntGauge) -> Self {
+        let (retries_changed, drained) = Default::default();
+        Self { state: Mutex::new(State::new(backlog)), limit, depth, retries_changed, drained }
     }
 
     /// Queues a new event, or gives it back if the queue is full or closed.
     pub(super) fn push(&self, job: Job) -> Result<(), Job> {
         let mut state = self.state.lock();
-        let bytes = job.body.len();
-        if state.phase == Phase::Closed || !self.has_room(state.fresh.len(), state.fresh_bytes, bytes) {
+        if state.phase == Phase::Closed || !state.fresh.has_room(self.limit, &job) {
             return Err(job);
         }
-        state.fresh_bytes += bytes;
-        state.fresh.push_back(job);
+        state.fresh.add(&job);
+        state.backlog.push_fresh(job);
         self.depth.inc();
         let woken = state.worker_to_wake();
         drop(state);
@@ -109,13 +122,10 @@ impl Queue {
     /// Keeps an event for another attempt at `due`, or gives it back if there is no room or the queue is closed.
     pub(super) fn retry_at(&self, due: Instant, job: Job) -> Result<(), Job> {
         let mut state = self.state.lock();
-        let bytes = job.body.len();
-        if state.phase == Phase::Closed
-            || !self.has_room(state.delayed.len() + state.due.len(), state.retry_bytes, bytes)
-        {
+        if state.phase == Phase::Closed || !state.retries.has_room(self.limit, &job) {
             return Err(job);
         }
-        state.retry_bytes += bytes;
+        state.retries.add(&job);
         state.sequence += 1;
         let sequence = state.sequence;
         state.delayed.push(Delayed { due, sequence, job });
@@ -166,10 +176,10 @@ impl Queue {
     pub(super) fn close(&self) -> Vec<Job> {
         let mut state = self.state.lock();
         state.phase = Phase::Closed;
-        let mut left: Vec<Job> = state.fresh.drain(..).collect();
-        self.depth.sub(i64::try_from(left.len()).unwrap_or(i64::MAX));
-        left.extend(state.due.drain(..));
+        self.depth.sub(i64::try_from(state.fresh.messages).unwrap_or(i64::MAX));
+        let mut left = state.backlog.drain();
         left.extend(state.delayed.drain().map(|delayed| delayed.job));
+        (state.fresh, state.retries) = Default::default();
         let idle = std::mem::take(&mut state.idle);
         drop(state);
         self.retries_changed.notify_one();
@@ -188,11 +198,6 @@ impl Queue {
     pub(super) fn drop_reason(&self) -> DropReason {
         if self.state.lock().phase == Phase::Closed { DropReason::Cancelled } else { DropReason::FullQueue }
     }
-
-    /// A message that is alone is accepted whatever its size, so that no bound makes a single message undeliverable.
-    fn has_room(&self, messages: usize, queued_bytes: usize, bytes: usize) -> bool {
-        messages < self.limit.messages && (messages == 0 || queued_bytes + bytes <= self.limit.bytes)
-    }
 }
 
 impl<'a> WorkerSlot<'a> {
@@ -205,12 +210,28 @@ impl<'a> WorkerSlot<'a> {
         poll_fn(|cx| self.poll_next(cx)).await
     }
 
+    /// The job is finished, but something of it goes on: until [`next`](Self::next), its device and its host still count a
+    /// request.
+    pub(super) fn linger(&mut self) {
+        if let SlotState::Busy(started) = &mut self.state {
+            let started = started.take();
+            self.state = SlotState::Lingering(started);
+            let mut state = self.queue.state.lock();
+            state.busy -= 1;
+            let is_drained = state.is_drained();
+            drop(state);
+            if is_drained {
+                self.queue.drained.notify_waiters();
+            }
+        }
+    }
+
     fn poll_next(&mut self, cx: &Context<'_>) -> Poll<Option<Job>> {
         let mut state = self.queue.state.lock();
         self.leave(&mut state);
-        if let Some(job) = state.take() {
+        if let Some((job, started)) = state.take() {
             state.busy += 1;
-            self.state = SlotState::Busy;
+            self.state = SlotState::Busy(started);
             let woken = state.worker_to_wake();
             if job.attempts == 0 {
                 self.queue.depth.dec();
@@ -233,15 +254,18 @@ impl<'a> WorkerSlot<'a> {
     }
 
     fn leave(&mut self, state: &mut State) {
-        match self.state {
+        match std::mem::replace(&mut self.state, SlotState::Free) {
             SlotState::Free => {}
-            SlotState::Busy => state.busy -= 1,
+            SlotState::Busy(started) => {
+                state.busy -= 1;
+                state.ended(started);
+            }
+            SlotState::Lingering(started) => state.ended(started),
             SlotState::Waiting => match state.idle.iter().rposition(|idle| idle.worker == self.worker) {
                 Some(at) => drop(state.idle.remove(at)),
                 None => state.is_wake_pending = false,
             },
         }
-        self.state = SlotState::Free;
     }
 }
 
@@ -261,26 +285,47 @@ impl Drop for WorkerSlot<'_> {
 }
 
 impl State {
-    /// A retry that is due, or the oldest new event.
-    fn take(&mut self) -> Option<Job> {
-        if let Some(job) = self.due.pop_front() {
-            self.retry_bytes -= job.body.len();
-            return Some(job);
+    fn new(backlog: Backlog) -> Self {
+        Self {
+            backlog,
+            delayed: BinaryHeap::new(),
+            fresh: Load::default(),
+            retries: Load::default(),
+            sequence: 0,
+            idle: Vec::new(),
+            is_wake_pending: false,
+            busy: 0,
+            phase: Phase::default(),
         }
-        let job = self.fresh.pop_front()?;
-        self.fresh_bytes -= job.body.len();
-        Some(job)
+    }
+
+    fn take(&mut self) -> Option<(Job, Option<Started>)> {
+        let (job, started) = self.backlog.take()?;
+        if job.attempts == 0 {
+            self.fresh.remove(&job);
+        } else {
+            self.retries.remove(&job);
+        }
+        Some((job, started))
+    }
+
+    fn ended(&mut self, started: Option<Started>) {
+        if let Some(started) = started {
+            self.backlog.ended(&started);
+        }
     }
 
     fn release_due(&mut self, now: Instant) {
         while self.delayed.peek().is_some_and(|first| first.due <= now) {
-            self.due.extend(self.delayed.pop().map(|delayed| delayed.job));
+            if let Some(delayed) = self.delayed.pop() {
+                self.backlog.push_due(delayed.job);
+            }
         }
     }
 
     /// The worker to wake, if one is needed.
     fn worker_to_wake(&mut self) -> Option<Waker> {
-        if self.is_wake_pending || (self.fresh.is_empty() && self.due.is_empty()) {
+        if self.is_wake_pending || self.idle.is_empty() || !self.backlog.can_start() {
             return None;
         }
         let idle = self.idle.pop()?;
@@ -289,7 +334,23 @@ impl State {
     }
 
     fn is_drained(&self) -> bool {
-        self.busy == 0 && self.fresh.is_empty() && self.due.is_empty() && self.delayed.is_empty()
+        self.busy == 0 && self.fresh.messages == 0 && self.retries.messages == 0
+    }
+}
+
+impl Load {
+    fn has_room(self, limit: QueueLimit, job: &Job) -> bool {
+        limit.has_room(self.messages, self.bytes, job.body.len())
+    }
+
+    fn add(&mut self, job: &Job) {
+        self.messages += 1;
+        self.bytes += job.body.len();
+    }
+
+    fn remove(&mut self, job: &Job) {
+        self.messages -= 1;
+        self.bytes -= job.body.len();
     }
 }
 

@@ -24,7 +24,8 @@ pub(super) async fn work(context: Arc<LaneContext>, worker: usize) {
     while let Some(job) = slot.next().await {
         InFlight { context: &context, job: Some(job) }.attempt(&mut timer, &lookup).await;
         if lookup.is_running() {
-            // Its threads are bounded because no worker has more than one.
+            // It blocks a thread. So it still counts as a request of its device and of its host, and no worker has two.
+            slot.linger();
             lookup.ended().await;
         }
     }
