@@ -56,18 +56,29 @@ impl Lookup {
         drop(self.0.acquire().await);
     }
 
-    async fn resolve(&self, origin: &Origin) -> io::Result<Vec<SocketAddr>> {
+    /// Runs a resolution on a thread of its own.
+    ///
+    /// # Errors
+    /// The thread could not run it to its end.
+    pub(in crate::event) async fn run<T: Send + 'static>(
+        &self,
+        resolve: impl FnOnce() -> T + Send + 'static,
+    ) -> io::Result<T> {
+        let permit = Arc::clone(&self.0).acquire_owned().await.map_err(io::Error::other)?;
+        let resolve = move || {
+            let resolved = resolve();
+            drop(permit);
+            resolved
+        };
+        tokio::task::spawn_blocking(resolve).await.map_err(io::Error::other)
+    }
+
+    async fn addresses(&self, origin: &Origin) -> io::Result<Vec<SocketAddr>> {
         if let Ok(address) = origin.host.parse::<IpAddr>() {
             return Ok(vec![SocketAddr::new(address, origin.port)]);
         }
-        let permit = Arc::clone(&self.0).acquire_owned().await.map_err(io::Error::other)?;
         let (host, port) = (origin.host.to_string(), origin.port);
-        let resolve = move || {
-            let addresses = (host.as_str(), port).to_socket_addrs().map(Iterator::collect);
-            drop(permit);
-            addresses
-        };
-        tokio::task::spawn_blocking(resolve).await.map_err(io::Error::other)?
+        self.run(move || (host.as_str(), port).to_socket_addrs().map(Iterator::collect)).await?
     }
 }
 
@@ -97,7 +108,7 @@ impl Network {
     }
 
     async fn connect(&self, origin: &Origin, lookup: &Lookup) -> Result<Box<dyn Stream>, PostError> {
-        let addresses = lookup.resolve(origin).await.map_err(PostError::Lookup)?;
+        let addresses = lookup.addresses(origin).await.map_err(PostError::Lookup)?;
         let stream = connect_tcp(self.addresses.allowed(addresses)?).await?;
         if !origin.tls {
             return Ok(Box::new(stream));

@@ -39,9 +39,12 @@ impl Bench {
     }
 
     fn in_memory(config: &Config, receivers: impl IntoIterator<Item = (&'static str, Receiver)>) -> Self {
+        Self::dialling(config, Arc::new(Memory(HashMap::from_iter(receivers))))
+    }
+
+    fn dialling(config: &Config, dial: Arc<dyn Dial>) -> Self {
         let metrics = Metrics::default();
-        let dial = Arc::new(Memory(HashMap::from_iter(receivers)));
-        let sink = HttpSink::start_with(config, HttpMetrics::register(&metrics), dial.clone(), dial);
+        let sink = HttpSink::start_with(config, HttpMetrics::register(&metrics), Arc::clone(&dial), dial);
         Self { sink, metrics, verdicts: Arc::default() }
     }
 

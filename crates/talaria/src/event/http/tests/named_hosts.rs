@@ -1,7 +1,14 @@
 //! Hosts that devices name: what they get, and what they can cost (contract §5.8).
 
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc;
+
+use talaria_protocol::url::Origin;
+
 use super::*;
 use crate::event::config::{DnsConfig, NamedHosts};
+use crate::event::http::dial::{Dialing, Lookup};
 
 const ONE: &str = "mac:112233445501";
 const OTHER: &str = "mac:112233445502";
@@ -180,4 +187,44 @@ async fn an_address_that_is_not_public_is_not_connected_to() {
     assert_eq!((named.connections(), bench.verdicts()), (0, vec![Verdict::NoRoute; hosts.len()]));
     let labels = r#"code="message_dropped",reason="address_not_public",scheme="dns""#;
     bench.assert_metric(&format!("outbound_dropped_messages{{{labels}}} {}", hosts.len()));
+}
+
+/// Resolves names until the other end of the channel is dropped.
+struct Unresolved {
+    begun: Arc<AtomicUsize>,
+    until: Arc<Mutex<mpsc::Receiver<()>>>,
+}
+
+impl Dial for Unresolved {
+    fn dial<'a>(&'a self, _: &'a Origin, lookup: &'a Lookup) -> Dialing<'a> {
+        self.begun.fetch_add(1, Relaxed);
+        let until = Arc::clone(&self.until);
+        Box::pin(async move {
+            lookup.run(move || until.lock().recv().is_ok()).await.map_err(PostError::Lookup)?;
+            Err(PostError::Closed)
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_resolution_that_was_given_up_counts_as_a_request_until_it_ends() {
+    let (release, until) = mpsc::channel();
+    let (begun, until) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(until)));
+    let dns = DnsConfig { connect_timeout: Duration::from_millis(5), ..DnsConfig::default() };
+    let bench =
+        Bench::dialling(&Config { dns, ..config() }, Arc::new(Unresolved { begun: begun.clone(), until }));
+    for number in 0..5 {
+        bench.send(&format!("dns:http://h{number}/"), "body");
+    }
+    while bench.verdicts().len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(bench.verdicts(), [Verdict::ReceiverUnreachable; 2]);
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(begun.load(Relaxed), 2, "two requests of a device");
+    drop(release);
+    bench.drained().await;
+    assert_eq!((begun.load(Relaxed), bench.verdicts().len()), (5, 5));
 }
