@@ -8,6 +8,7 @@
 //! Deliberately absent: order. Events leave the queue in order, but several are posted at the same time. Receivers that need
 //! order read from Kafka. Start reading at [`HttpSink::send`], then `lane.rs` and `worker.rs`.
 
+mod backlog;
 mod connection;
 mod deadline_timer;
 mod device_share;
@@ -21,6 +22,7 @@ mod pool;
 mod post_error;
 mod queue;
 pub(super) mod routes;
+mod turns;
 mod watched_stream;
 mod worker;
 
@@ -37,13 +39,14 @@ use wrp::Locator;
 pub use metrics::HttpMetrics;
 pub use post_error::PostError;
 
+use self::backlog::{Backlog, InOrder};
 use self::device_share::DeviceShares;
 use self::dial::{Addresses, Dial, Network};
 use self::exchange::Client;
 use self::job::Job;
 use self::lane::{Lane, LaneConfig, Losses};
-use self::queue::{Backlog, InOrder, Turns};
 use self::routes::Routes;
+use self::turns::Turns;
 use super::config::{Config, NamedHosts};
 use super::finalizer::{Finalizer, Share, Sink, Verdict};
 use super::reason::{DropReason, SchemeLabel};

@@ -13,11 +13,12 @@ use parking_lot::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::backlog::Backlog;
 use super::exchange::Client;
 use super::job::Job;
 use super::metrics::HttpMetrics;
 use super::post_error::PostError;
-use super::queue::{Backlog, Queue};
+use super::queue::Queue;
 use super::worker;
 use crate::event::config::QueueLimit;
 use crate::event::finalizer::{Share, Verdict};

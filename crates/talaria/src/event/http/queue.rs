@@ -6,9 +6,6 @@
 //! The one that arrives wakes the next one if there is more to do. So a burst that one worker can handle costs one wake-up,
 //! and the worker that was busy last, which has an open connection, is the first to be woken.
 
-mod backlog;
-mod turns;
-
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::future::poll_fn;
@@ -19,10 +16,9 @@ use prometheus::IntGauge;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-pub(super) use self::backlog::{Backlog, InOrder};
-use self::turns::Started;
-pub(super) use self::turns::Turns;
+use super::backlog::Backlog;
 use super::job::Job;
+use super::turns::Started;
 use crate::event::config::QueueLimit;
 use crate::event::reason::DropReason;
 

@@ -2,11 +2,11 @@
 
 use std::collections::VecDeque;
 
+use super::job::Job;
 use super::turns::{Started, Turns};
-use crate::event::http::job::Job;
 
 /// New events, and retries that are due.
-pub(in crate::event::http) enum Backlog {
+pub(super) enum Backlog {
     /// Retries first, then the oldest new event.
     InOrder(InOrder),
     /// Devices take turns.
@@ -14,7 +14,7 @@ pub(in crate::event::http) enum Backlog {
 }
 
 #[derive(Default)]
-pub(in crate::event::http) struct InOrder {
+pub(super) struct InOrder {
     fresh: VecDeque<Job>,
     due: VecDeque<Job>,
 }

@@ -11,10 +11,10 @@ use std::sync::Arc;
 use talaria_protocol::url::{Origin, Target};
 use wrp::DeviceId;
 
-use crate::event::http::job::Job;
+use super::job::Job;
 
 /// Waiting events by device, and the requests that run.
-pub(in crate::event::http) struct Turns {
+pub(super) struct Turns {
     /// The waiting events of each device; never empty. Events without a device take turns as one device.
     waiting: HashMap<Option<DeviceId>, VecDeque<Job>>,
     /// The devices with waiting events; the next one is first.
@@ -24,7 +24,7 @@ pub(in crate::event::http) struct Turns {
 }
 
 /// A request that runs.
-pub(in crate::event::http) struct Started {
+pub(super) struct Started {
     device: Option<DeviceId>,
     target: Arc<Target>,
 }
@@ -36,7 +36,7 @@ struct Running<K> {
 }
 
 impl Turns {
-    pub(in crate::event::http) fn new(max_per_device: usize, max_per_host: usize) -> Self {
+    pub(super) fn new(max_per_device: usize, max_per_host: usize) -> Self {
         Self {
             waiting: HashMap::new(),
             order: VecDeque::new(),
