@@ -74,7 +74,8 @@ impl Reserve {
     }
 }
 
-/// The connections to event receivers: each worker has one, and each receiver may keep as many idle ones.
+/// The connections to event receivers: each worker has one, and each receiver may keep as many idle ones. Hosts that devices
+/// name have workers and idle connections of their own.
 fn event_connections(config: &crate::event::Config) -> u64 {
     let workers = count(config.workers);
     let receivers = count(config.endpoints.iter().count()).max(1);
@@ -82,7 +83,8 @@ fn event_connections(config: &crate::event::Config) -> u64 {
         0 => workers * (receivers - 1),
         most => count(most),
     };
-    workers + idle
+    let dns = &config.dns;
+    workers + idle + count(dns.workers) + count(dns.transport.max_idle_conns.max(dns.workers))
 }
 
 fn count(number: usize) -> u64 {
@@ -118,8 +120,8 @@ mod tests {
     fn clients_get_what_the_reserve_leaves() {
         let mut config = configured(&[]);
         let reserve = Reserve::of(&config, 20_000).0;
-        // Two servers for operators, and a hundred workers.
-        assert_eq!(reserve, BASE + 2 * 32 + 100);
+        // Two servers for operators, a hundred workers, and the connections to hosts that devices name.
+        assert_eq!(reserve, BASE + 2 * 32 + 100 + 32 + 100);
         apportion(&mut config, 20_000);
         assert_eq!(config.primary.max_connections, Some(20_000 - reserve as usize));
     }

@@ -4,6 +4,7 @@ mod citations;
 mod dependencies;
 mod invariants;
 mod layers;
+mod limits;
 mod links;
 mod module_files;
 mod test_style;
