@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use talaria_protocol::claims::Claims;
 use talaria_protocol::keys::{Algorithm, Document, Key, KeyId, MinRsaBits, PublicKey, Template};
 use talaria_protocol::strict_json;
-use talaria_protocol::token::{self, Leeway, Token};
+use talaria_protocol::token::{self, Leeway, Requirements, Token};
 
 use crate::allocation;
 use crate::cost::Cost;
@@ -87,8 +87,9 @@ fn claims(data: &[u8]) {
 
 fn reads_as_others_read_it(claims: &Map<String, Value>) {
     for now in [0, 1_800_000_000, i64::MAX] {
-        let strict = token::check_claims(claims, Leeway::default(), now);
-        let lenient = token::check_claims(claims, Leeway { exp: DAY, nbf: DAY, iat: DAY }, now);
+        let strict = token::check_claims(claims, &Requirements::default(), now);
+        let leeway = Leeway { exp: DAY, nbf: DAY, iat: DAY };
+        let lenient = token::check_claims(claims, &Requirements { leeway, ..Requirements::default() }, now);
         assert!(strict.is_err() || lenient.is_ok(), "leeway makes nothing stricter");
     }
     assert_eq!(Claims::new(claims).all(), *claims);

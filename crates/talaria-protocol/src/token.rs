@@ -16,6 +16,17 @@ use crate::keys::{KeyError, Known};
 pub use compact::{FormatError, LONGEST, Token};
 pub use times::{Leeway, TimeError, check as check_times, expires_at};
 
+/// What is required of the claims of every token (`jwtValidator`, `inbound.jwt`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Requirements {
+    /// How far the clocks of the issuer and of this gateway may be apart (`Leeway`).
+    pub leeway: Leeway,
+    /// The audiences of which `aud` has to name one (`Audience`); any `aud` or none if empty.
+    pub audiences: Vec<String>,
+    /// The issuers of which `iss` has to be one (`Issuer`); any `iss` or none if empty.
+    pub issuers: Vec<String>,
+}
+
 /// A token is rejected.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
@@ -31,6 +42,12 @@ pub enum TokenError {
     /// Its `sub` is not a text, or empty.
     #[error("it has no subject")]
     Subject,
+    /// Its `aud` names none of the audiences that are accepted.
+    #[error("it is for another audience")]
+    Audience,
+    /// Its `iss` is not one of the issuers that are accepted.
+    #[error("it is from another issuer")]
+    Issuer,
     /// It is not valid now.
     #[error(transparent)]
     Time(#[from] TimeError),
@@ -48,13 +65,76 @@ pub fn verified(token: &Token<'_>, known: &Known) -> Option<Result<Map<String, V
 
 /// Checks the claims of a token whose signature is good, at `now`, in whole seconds since 1970.
 ///
-/// The subject comes first: its absence is an unsound token (400), a wrong time is not (401, 403).
+/// The subject comes first: its absence is an unsound token (400); another audience or issuer and a wrong time are not (401,
+/// 403).
 ///
 /// # Errors
-/// [`TokenError::Subject`] or [`TokenError::Time`].
-pub fn check_claims(claims: &Map<String, Value>, leeway: Leeway, now: i64) -> Result<(), TokenError> {
+/// [`TokenError`]: the first claim that fails.
+pub fn check_claims(
+    claims: &Map<String, Value>,
+    required: &Requirements,
+    now: i64,
+) -> Result<(), TokenError> {
     if claims.get("sub").and_then(Value::as_str).is_none_or(str::is_empty) {
         return Err(TokenError::Subject);
     }
-    Ok(times::check(claims, leeway, now)?)
+    let is_one_of = |value: &Value, accepted: &[String]| {
+        value.as_str().is_some_and(|value| accepted.iter().any(|accepted| accepted == value))
+    };
+    if !required.issuers.is_empty()
+        && !claims.get("iss").is_some_and(|issuer| is_one_of(issuer, &required.issuers))
+    {
+        return Err(TokenError::Issuer);
+    }
+    // A text or a list of texts (RFC 7519 §4.1.3).
+    let is_for = |audience: &Value| match audience {
+        Value::Array(audiences) => {
+            audiences.iter().all(Value::is_string)
+                && audiences.iter().any(|audience| is_one_of(audience, &required.audiences))
+        }
+        audience => is_one_of(audience, &required.audiences),
+    };
+    if !required.audiences.is_empty() && !claims.get("aud").is_some_and(is_for) {
+        return Err(TokenError::Audience);
+    }
+    Ok(times::check(claims, required.leeway, now)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_token_is_for_an_accepted_audience_and_from_an_accepted_issuer_if_any_are_configured() {
+        let accepted = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let required = Requirements {
+            audiences: accepted(&["talaria", "xmidt"]),
+            issuers: accepted(&["themis", "other"]),
+            ..Requirements::default()
+        };
+        for (claims, expected) in [
+            (json!({"iss": "themis", "aud": "talaria"}), "accepted"),
+            (json!({"iss": "other", "aud": ["x", "xmidt"]}), "accepted"),
+            (json!({"aud": "talaria"}), "it is from another issuer"),
+            (json!({"iss": "Themis", "aud": "talaria"}), "it is from another issuer"),
+            (json!({"iss": ["themis"], "aud": "talaria"}), "it is from another issuer"),
+            (json!({"iss": "themis"}), "it is for another audience"),
+            (json!({"iss": "themis", "aud": "x"}), "it is for another audience"),
+            (json!({"iss": "themis", "aud": []}), "it is for another audience"),
+            (json!({"iss": "themis", "aud": ["talaria", 1]}), "it is for another audience"),
+            (json!({"iss": "themis", "aud": {"talaria": true}}), "it is for another audience"),
+            (json!({"iss": "themis", "aud": null}), "it is for another audience"),
+        ] {
+            let check = |required: &Requirements| {
+                let mut claims = claims.as_object().unwrap().clone();
+                claims.insert("sub".to_owned(), "x".into());
+                check_claims(&claims, required, 0)
+                    .map_or_else(|error| error.to_string(), |()| "accepted".into())
+            };
+            assert_eq!(check(&required), expected, "{claims}");
+            assert_eq!(check(&Requirements::default()), "accepted", "{claims}");
+        }
+    }
 }

@@ -77,7 +77,7 @@ impl From<&TokenError> for AuthError {
             TokenError::Format(_) | TokenError::Key(_) | TokenError::Signature | TokenError::Subject => {
                 Self::Invalid
             }
-            TokenError::Time(_) => Self::Bad,
+            TokenError::Audience | TokenError::Issuer | TokenError::Time(_) => Self::Bad,
         }
     }
 }

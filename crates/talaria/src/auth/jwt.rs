@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value};
 use talaria_protocol::keys::Known;
-use talaria_protocol::token::{self, Leeway, Token, TokenError};
+use talaria_protocol::token::{self, Requirements, Token, TokenError};
 
 use super::keys::{self, KeyMetrics, Keys};
 
@@ -16,21 +16,21 @@ use super::keys::{self, KeyMetrics, Keys};
 pub struct Config {
     /// Where the keys come from.
     pub keys: keys::Config,
-    /// How far the clocks of issuer and gateway may differ.
-    pub leeway: Leeway,
+    /// What is required of the claims.
+    pub required: Requirements,
 }
 
 /// Checks tokens.
 #[derive(Debug)]
 pub struct Validator {
     keys: Keys,
-    leeway: Leeway,
+    required: Requirements,
 }
 
 impl Validator {
     /// A validator with keys of its own. Needs a tokio runtime.
     pub fn start(config: &Config, metrics: KeyMetrics) -> Self {
-        Self { keys: Keys::start(config.keys.clone(), metrics), leeway: config.leeway }
+        Self { keys: Keys::start(config.keys.clone(), metrics), required: config.required.clone() }
     }
 
     /// The claims of a token that is valid now. May wait for a key for up to `Resolve.Timeout`.
@@ -44,7 +44,7 @@ impl Validator {
             Some(claims) => claims?,
             None => self.verified_by_newer_key(&token, &known).await?,
         };
-        token::check_claims(&claims, self.leeway, now())?;
+        token::check_claims(&claims, &self.required, now())?;
         Ok(claims)
     }
 

@@ -23,6 +23,10 @@ pub enum Reason {
     Signature,
     /// The token has no subject.
     Subject,
+    /// The token is for another audience.
+    Audience,
+    /// The token is from another issuer.
+    Issuer,
     /// The token has expired.
     Expired,
     /// The token is not valid yet.
@@ -65,6 +69,8 @@ impl Reason {
             Self::UnknownKey => "unknown_key",
             Self::Signature => "signature",
             Self::Subject => "subject",
+            Self::Audience => "audience",
+            Self::Issuer => "issuer",
             Self::Expired => "expired",
             Self::Early => "early",
             Self::Certificate => "certificate",
@@ -81,6 +87,8 @@ impl Reason {
             Self::Missing
             | Self::Scheme
             | Self::Subject
+            | Self::Audience
+            | Self::Issuer
             | Self::Expired
             | Self::Early
             | Self::Certificate
@@ -110,6 +118,8 @@ impl From<&TokenError> for Reason {
             TokenError::Key(_) => Self::UnknownKey,
             TokenError::Signature => Self::Signature,
             TokenError::Subject => Self::Subject,
+            TokenError::Audience => Self::Audience,
+            TokenError::Issuer => Self::Issuer,
             TokenError::Time(TimeError::Expired) => Self::Expired,
             TokenError::Time(TimeError::Early | TimeError::FromTheFuture) => Self::Early,
         }

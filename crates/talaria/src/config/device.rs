@@ -51,7 +51,7 @@ pub(super) fn read(section: &Section<'_>) -> device::Config {
 pub(super) fn read_expiry(section: &Section<'_>, config: &mut device::Config, auth: &auth::DeviceConfig) {
     let Some(after) = &mut config.close_expired else { return };
     match &auth.jwt {
-        Some(jwt) => *after = jwt.leeway.exp,
+        Some(jwt) => *after = jwt.required.leeway.exp,
         None => section
             .warn("closeExpired", "has no effect: jwtValidator is not configured, so no device has a token"),
     }

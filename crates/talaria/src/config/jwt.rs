@@ -84,7 +84,9 @@ pub(super) fn read(section: &Section<'_>) -> Option<jwt::Config> {
         Err(_) if min_bits == 0 => {}
         Err(error) => section.fault("Config.MinRSABits", format!("is {min_bits}, {error}")),
     }
-    config.leeway = read_leeway(&section.section("Leeway"));
+    config.required.leeway = read_leeway(&section.section("Leeway"));
+    section.read("Audience", &mut config.required.audiences);
+    section.read("Issuer", &mut config.required.issuers);
 
     let is_blank = matches!(resolve.section("Template").value(), Value::Null)
         || matches!(resolve.section("Template").value(), Value::Text(text) if text.is_empty());

@@ -183,6 +183,15 @@ talaria.yaml:5: deviceAccessCheck.checks[1] has neither inputValue nor wrpCreden
             "talaria.yaml:2: metric.clientCACertFile requires certificateFile and keyFile: clients present certificates only over TLS",
         ),
         (
+            "control:\n  clientCRLFile: [revoked.crl]",
+            "talaria.yaml:2: control.clientCRLFile requires clientCACertFile: without it clients present no certificates",
+        ),
+        (
+            "primary:\n  deviceIdFromCertificate: ou",
+            "talaria.yaml:2: primary.deviceIdFromCertificate requires clientCACertFile: without it no device presents a certificate
+talaria.yaml:2: primary.deviceIdFromCertificate is \"ou\", expected cn, san, or a template with {cn} or {san} in it, such as mac:{cn}",
+        ),
+        (
             "primary:\n  maxVersion: 770",
             "talaria.yaml:2: primary.maxVersion is 770, expected 771 (TLS 1.2) or 772 (TLS 1.3)",
         ),
@@ -478,7 +487,10 @@ inbound: {jwt: {Config: {Resolve: {Template: 'http://h/{keyID}'}}}, throttle: {f
     assert!(!config.device_auth.fail_open);
     let jwt = config.device_auth.jwt.unwrap();
     let seconds = Duration::from_secs;
-    assert_eq!((jwt.leeway.exp, jwt.leeway.nbf, jwt.leeway.iat), (seconds(10), seconds(20), seconds(30)));
+    assert_eq!(
+        (jwt.required.leeway.exp, jwt.required.leeway.nbf, jwt.required.leeway.iat),
+        (seconds(10), seconds(20), seconds(30))
+    );
     assert_eq!(jwt.keys.template.unwrap().to_string(), "https://keys.example/{keyID}");
     assert_eq!((jwt.keys.timeout, jwt.keys.max_keys), (seconds(3), 7));
     assert_eq!(jwt.keys.max_age, seconds(24 * 3600));

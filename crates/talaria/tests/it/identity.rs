@@ -12,7 +12,7 @@ use talaria::auth::{DeviceConfig, jwt, keys};
 use talaria::device;
 use talaria::server::{self, tls};
 use talaria_protocol::inbound::SourceCheck;
-use talaria_protocol::token::Leeway;
+use talaria_protocol::token::Requirements;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_tungstenite::tungstenite::Message as Frame;
@@ -28,7 +28,10 @@ use crate::support::tokens::{KeyServer, Signer, now};
 /// Devices with and without a token are accepted.
 fn fail_open(keys: &KeyServer) -> DeviceConfig {
     let keys = keys::Config { template: Some(keys.template().parse().unwrap()), ..keys::Config::default() };
-    DeviceConfig { jwt: Some(jwt::Config { keys, leeway: Leeway::default() }), ..DeviceConfig::default() }
+    DeviceConfig {
+        jwt: Some(jwt::Config { keys, required: Requirements::default() }),
+        ..DeviceConfig::default()
+    }
 }
 
 fn token(signer: &Signer, more: &Value) -> String {
@@ -179,4 +182,34 @@ async fn a_device_has_the_id_of_its_client_certificate() {
         refused.text(),
         r#"{"code": 403, "message": "the device id is not that of the client certificate"}"#
     );
+}
+
+#[tokio::test]
+async fn a_token_for_another_audience_or_from_another_issuer_is_refused() {
+    let signer = Signer::new("ES256");
+    let keys = KeyServer::of(&signer);
+    let mut auth = fail_open(&keys);
+    let required = &mut auth.jwt.as_mut().unwrap().required;
+    required.audiences = vec!["talaria".to_owned()];
+    required.issuers = vec!["themis".to_owned()];
+    let gateway = Gateway::of_devices_with_tokens(device::Config::default(), &auth);
+    for (claims, reason) in [
+        (json!({"iss": "themis", "aud": ["other", "talaria"]}), None),
+        (json!({"iss": "themis", "aud": "other"}), Some("audience")),
+        (json!({"iss": "themis"}), Some("audience")),
+        (json!({"iss": "other", "aud": "talaria"}), Some("issuer")),
+        (json!({"iss": 1, "aud": "talaria"}), Some("issuer")),
+    ] {
+        let counted = |reason: &str| {
+            gateway.metric(&format!("auth_failures_total{{endpoint=\"device\",reason=\"{reason}\"}}"))
+        };
+        let before = reason.map_or(0.0, counted);
+        let answer = ask(&gateway, &format!("Authorization: Bearer {}\r\n", token(&signer, &claims))).await;
+        let Some(reason) = reason else {
+            assert_eq!(answer.status, 101, "{claims}");
+            continue;
+        };
+        assert_eq!((answer.status, answer.text()), (403, "bad credentials"), "{claims}");
+        assert_eq!(counted(reason), before + 1.0, "{claims}");
+    }
 }

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use talaria::api;
 use talaria::auth::{DeviceConfig, jwt, keys};
-use talaria_protocol::token::Leeway;
+use talaria_protocol::token::{self, Leeway};
 
 use crate::support::gateway::{Gateway, MAC};
 use crate::support::http::{Client, Response};
@@ -24,7 +24,7 @@ fn devices(keys: &KeyServer) -> DeviceConfig {
         ..keys::Config::default()
     };
     DeviceConfig {
-        jwt: Some(jwt::Config { keys, leeway: Leeway::default() }),
+        jwt: Some(jwt::Config { keys, required: token::Requirements::default() }),
         fail_open: false,
         ..DeviceConfig::default()
     }
@@ -293,7 +293,7 @@ async fn a_leeway_is_a_leeway() {
     let keys = KeyServer::of(&signer);
     let mut config = devices(&keys);
     let leeway = Duration::from_secs(100);
-    config.jwt.as_mut().unwrap().leeway = Leeway { exp: leeway, nbf: leeway, iat: leeway };
+    config.jwt.as_mut().unwrap().required.leeway = Leeway { exp: leeway, nbf: leeway, iat: leeway };
     let gateway = gateway(&config);
     let token = |name, value: i64| signer.token(&json!({"alg": "ES256"}), &with(name, value));
     for (name, value, expected) in [

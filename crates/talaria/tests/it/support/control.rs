@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use talaria::auth::{DeviceConfig, jwt, keys};
 use talaria::control::{Control, ControlMetrics, Drainer};
 use talaria::server::{Config, ConnectionMetrics, RunningServer, Server};
-use talaria_protocol::token::Leeway;
+use talaria_protocol::token::Requirements;
 use talaria_protocol::web_page::ServerNames;
 use tokio::io::AsyncReadExt as _;
 
@@ -46,7 +46,7 @@ impl Controlled {
             timeout: Duration::from_secs(5),
             ..keys::Config::default()
         };
-        let jwt = jwt::Config { keys: config, leeway: Leeway::default() };
+        let jwt = jwt::Config { keys: config, required: Requirements::default() };
         let gateway = Gateway::with_tokens(api, &DeviceConfig { jwt: Some(jwt), ..DeviceConfig::default() });
         let metrics = ControlMetrics::register(&gateway.metrics);
         let drainer = Arc::new(Drainer::new(Arc::clone(gateway.manager.registry()), metrics.clone()));
