@@ -12,7 +12,7 @@
 //! - a token: [`token`], and the keys that tokens are signed with: [`keys`];
 //! - a destination that a device or the configuration names: [`url`];
 //! - a certificate that is trusted by itself: [`x509`];
-//! - a connection through a proxy: [`proxy_protocol`], [`network`];
+//! - a connection through a proxy: [`proxy_protocol`], [`forwarded`], [`network`];
 //! - a request of a service or an operator: [`request_checks`], [`host`], [`smuggling`], [`web_page`], [`control`].
 //!
 //! What has to be read, compared or printed exactly as the Go gateway does it is in [`go`], each rule once. The modules
@@ -28,6 +28,7 @@ pub mod connect;
 pub mod control;
 pub mod convey;
 pub mod der;
+pub mod forwarded;
 pub mod go;
 pub mod host;
 pub mod inbound;

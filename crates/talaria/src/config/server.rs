@@ -125,6 +125,15 @@ fn read_proxies(section: &Section<'_>) -> Proxies {
             Err(error) => section.fault("trustedProxies", format!("has {network:?}, {error}")),
         }
     }
+    let mut forwarded = None;
+    section.read_as("forwardedHeader", "Forwarded or X-Forwarded-For", &mut forwarded, |value| {
+        let name = String::read(value)?;
+        if name.is_empty() { Some(None) } else { name.parse().ok().map(Some) }
+    });
+    proxies.forwarded = forwarded;
+    if forwarded.is_some() && networks.is_empty() {
+        section.fault("forwardedHeader", "requires trustedProxies, the proxies that write it");
+    }
     if proxies.proxy_protocol && networks.is_empty() {
         section.warn(
             "trustedProxies",

@@ -72,6 +72,14 @@ fn every_kind_of_fault_names_its_key_its_value_and_what_is_expected() {
             r#"talaria.yaml:1: device.outbound.requestTimeout is "1x", expected a duration such as 30s, 1m30s or 500ms (a number means nanoseconds)"#,
         ),
         (
+            "primary: {forwardedHeader: X-Real-IP, trustedProxies: [10.0.0.0/8]}",
+            r#"talaria.yaml:1: primary.forwardedHeader is "X-Real-IP", expected Forwarded or X-Forwarded-For"#,
+        ),
+        (
+            "primary: {forwardedHeader: Forwarded}",
+            "talaria.yaml:1: primary.forwardedHeader requires trustedProxies, the proxies that write it",
+        ),
+        (
             "primary: {trustedProxies: [10.0.0.0/8, 10.0.0.1/8]}",
             r#"talaria.yaml:1: primary.trustedProxies has "10.0.0.1/8", expected an IP address or a network such as 10.0.0.0/8, without bits behind its prefix"#,
         ),

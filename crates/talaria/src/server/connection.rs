@@ -82,7 +82,7 @@ pub(super) async fn serve<H: Handler>(
             }
             let server = Arc::clone(&server);
             let answering = state.request_arrived();
-            async move { Ok::<_, Infallible>(server.answer(request, Peer(peer), answering).await) }
+            async move { Ok::<_, Infallible>(server.answer(request, peer, answering).await) }
         })
     };
     let connection = server.http.serve_connection(TokioIo::new(stream), service).with_upgrades();
@@ -232,9 +232,10 @@ impl<H: Handler> ServerContext<H> {
     async fn answer(
         &self,
         mut request: Request<Incoming>,
-        peer: Peer,
+        peer: SocketAddr,
         answering: Answering,
     ) -> Response<Body> {
+        let peer = Peer(self.config.proxies.client_of(peer, request.headers()));
         request.extensions_mut().insert(peer);
         let deadline = self.config.read_timeout.map(|timeout| Instant::now() + timeout);
         request.extensions_mut().insert(Arrival { deadline, connections: Arc::clone(&self.connections) });

@@ -5,6 +5,8 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
+use http::HeaderMap;
+use talaria_protocol::forwarded::ForwardedHeader;
 use talaria_protocol::network::Network;
 use talaria_protocol::proxy_protocol::{self, Progress, ProxyProtocolError};
 use tokio::io::AsyncReadExt as _;
@@ -19,6 +21,8 @@ pub struct Proxies {
     pub proxy_protocol: bool,
     /// Their addresses (`trustedProxies`). If there are none, every peer has to send the header.
     pub trusted: Vec<Network>,
+    /// The header in which trusted proxies name the client of a request (`forwardedHeader`).
+    pub forwarded: Option<ForwardedHeader>,
 }
 
 /// Why a connection of a proxy has no header.
@@ -38,6 +42,14 @@ impl Proxies {
     /// Whether a connection of this peer has to begin with a header.
     pub(super) fn require_header_of(&self, peer: IpAddr) -> bool {
         self.proxy_protocol && (self.trusted.is_empty() || self.trust(peer))
+    }
+
+    /// The client of a request from this peer: another one if the peer is a trusted proxy that names it. Its port is not
+    /// known then.
+    pub(super) fn client_of(&self, peer: SocketAddr, headers: &HeaderMap) -> SocketAddr {
+        let header = self.forwarded.filter(|_| self.trust(peer.ip()));
+        let client = header.and_then(|header| header.client(headers, |address| self.trust(address)));
+        client.map_or(peer, |client| SocketAddr::new(client, 0))
     }
 
     fn trust(&self, address: IpAddr) -> bool {

@@ -81,7 +81,7 @@ impl Fixture {
 
 fn proxies(trusted: &[&str]) -> Proxies {
     let trusted = trusted.iter().map(|network| network.parse().unwrap()).collect();
-    Proxies { proxy_protocol: true, trusted }
+    Proxies { proxy_protocol: true, trusted, forwarded: None }
 }
 
 fn with_request(header: impl AsRef<[u8]>) -> Vec<u8> {
@@ -172,6 +172,24 @@ async fn the_header_of_a_peer_that_is_not_trusted_is_not_read() {
     assert_eq!(request(fixture.address(), with_request(LINE)).await.status, 400);
     let off = Fixture::start(any_port());
     assert_eq!(request(off.address(), with_request(LINE)).await.status, 400);
+}
+
+#[tokio::test]
+async fn a_trusted_proxy_names_the_client_of_each_request() {
+    let ask = |header: &str| format!("GET / HTTP/1.1\r\nHost: t\r\n{header}\r\n\r\n");
+    for (trusted, name, header, client) in [
+        ("127.0.0.1", "X-Forwarded-For", "X-Forwarded-For: 203.0.113.9, 192.0.2.7", "192.0.2.7:0"),
+        ("127.0.0.1", "Forwarded", "Forwarded: for=\"[2001:db8::1]:5000\"", "[2001:db8::1]:0"),
+        ("127.0.0.1", "X-Forwarded-For", "Forwarded: for=192.0.2.7", "127.0.0.1:"),
+        ("127.0.0.1", "X-Forwarded-For", "X-Forwarded-For: unknown", "127.0.0.1:"),
+        ("192.0.2.0/24", "X-Forwarded-For", "X-Forwarded-For: 203.0.113.9", "127.0.0.1:"),
+    ] {
+        let trusted = vec![trusted.parse().unwrap()];
+        let proxies = Proxies { proxy_protocol: false, trusted, forwarded: Some(name.parse().unwrap()) };
+        let fixture = Fixture::start(Config { proxies, ..any_port() });
+        let response = request(fixture.address(), ask(header)).await;
+        assert!(response.text().starts_with(client), "{header}: {}", response.text());
+    }
 }
 
 #[tokio::test]
