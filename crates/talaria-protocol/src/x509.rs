@@ -178,6 +178,8 @@ fn time((tag, text): (u8, &[u8])) -> Result<i64, DerError> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn value(tag: u8, content: &[u8]) -> Vec<u8> {
@@ -189,7 +191,7 @@ mod tests {
     }
 
     /// A certificate of these parts; what is not read is empty.
-    fn certificate(version: Option<u8>, times: [Vec<u8>; 2], usages: Option<&[&[u8]]>) -> Vec<u8> {
+    fn certificate(version: Option<u8>, times: &[Vec<u8>; 2], usages: Option<&[&[u8]]>) -> Vec<u8> {
         let version =
             version.map_or_else(Vec::new, |version| value(VERSION, &value(INTEGER, &[version - 1])));
         let extensions = usages.map_or_else(Vec::new, |usages| {
@@ -224,14 +226,14 @@ mod tests {
     #[test]
     fn the_version_is_1_unless_it_is_written() {
         for (version, expected) in [(None, 1), (Some(2), 2), (Some(3), 3)] {
-            let der = certificate(version, times(), None);
+            let der = certificate(version, &times(), None);
             assert_eq!(Certificate::read(&der).unwrap().version, expected);
         }
     }
 
     #[test]
     fn a_certificate_is_valid_from_its_first_to_its_last_second() {
-        let der = certificate(Some(3), times(), None);
+        let der = certificate(Some(3), &times(), None);
         let certificate = Certificate::read(&der).unwrap();
         for (time, expected) in [
             (i64::MIN, Validity::NotYet),
@@ -257,7 +259,7 @@ mod tests {
             value(INTEGER, b"700101000010Z"),
             Vec::new(),
         ] {
-            let der = certificate(Some(3), [time.clone(), times()[1].clone()], None);
+            let der = certificate(Some(3), &[time.clone(), times()[1].clone()], None);
             assert_eq!(Certificate::read(&der), Err(DerError), "{time:?}");
         }
     }
@@ -266,7 +268,7 @@ mod tests {
     fn purposes_restrict_a_certificate_that_lists_any() {
         use Purpose::{Client, Server};
         let is_for = |usages: Option<&[&[u8]]>, purpose| {
-            Certificate::read(&certificate(Some(3), times(), usages)).unwrap().is_for(purpose)
+            Certificate::read(&certificate(Some(3), &times(), usages)).unwrap().is_for(purpose)
         };
         assert!(is_for(None, Server) && is_for(None, Client));
         assert!(is_for(Some(&[SERVER_AUTH]), Server) && !is_for(Some(&[SERVER_AUTH]), Client));
@@ -277,10 +279,31 @@ mod tests {
 
     #[test]
     fn torn_and_overlong_certificates_are_malformed() {
-        let der = certificate(Some(3), times(), Some(&[SERVER_AUTH]));
+        let der = certificate(Some(3), &times(), Some(&[SERVER_AUTH]));
         for end in 0..der.len() {
             assert_eq!(Certificate::read(&der[..end]), Err(DerError), "{end}");
         }
         assert_eq!(Certificate::read(&[&*der, &[0]].concat()), Err(DerError));
+    }
+
+    proptest! {
+        /// A client presents its certificate before anything is known about it.
+        #[test]
+        fn no_change_of_a_certificate_makes_reading_it_panic(
+            changes in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 0..8),
+            bytes in proptest::collection::vec(any::<u8>(), 0..64),
+        ) {
+            let mut der = certificate(Some(3), &times(), Some(&[SERVER_AUTH]));
+            for (at, byte) in changes {
+                let at = at.index(der.len());
+                der[at] = byte;
+            }
+            for der in [der, bytes] {
+                if let Ok(certificate) = Certificate::read(&der) {
+                    let _ = (certificate.validity_at(0), certificate.is_for(Purpose::Client));
+                }
+                let _ = subject_public_key_info(&der);
+            }
+        }
     }
 }

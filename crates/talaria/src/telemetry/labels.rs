@@ -41,8 +41,8 @@ const LONGEST: usize = 64;
 /// The combinations of values of `N` labels that somebody has, each with its series `S`.
 pub struct LabelTable<const N: usize, S> {
     most: usize,
-    make: Box<dyn Fn([&str; N]) -> S + Send + Sync>,
-    remove: Box<dyn Fn([&str; N]) + Send + Sync>,
+    make: ForValues<N, S>,
+    remove: ForValues<N, ()>,
     held: Mutex<HashMap<Values<N>, Arc<Entry<N, S>>>>,
 }
 
@@ -50,6 +50,8 @@ pub struct LabelTable<const N: usize, S> {
 pub struct HeldLabels<const N: usize, S>(Arc<Entry<N, S>>);
 
 type Values<const N: usize> = [Box<str>; N];
+
+type ForValues<const N: usize, T> = Box<dyn Fn([&str; N]) -> T + Send + Sync>;
 
 struct Entry<const N: usize, S> {
     values: Values<N>,

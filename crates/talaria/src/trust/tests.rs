@@ -52,7 +52,7 @@ fn at(year: u64) -> UnixTime {
 #[test]
 fn a_self_signed_certificate_is_accepted_if_it_is_trusted_itself() {
     for is_ca in [IsCa::Ca(BasicConstraints::Unconstrained), IsCa::ExplicitNoCa, IsCa::NoCa] {
-        let certificate = self_signed(|params| params.is_ca = is_ca.clone());
+        let certificate = self_signed(|params| params.is_ca = is_ca);
         assert_eq!(server(&certificate, &certificate, "h.example", 2030), Ok(()), "{is_ca:?}");
         assert_eq!(client(&certificate, &certificate, 2030), Ok(()), "{is_ca:?}");
         let other = self_signed(|params| params.is_ca = is_ca);
