@@ -70,7 +70,8 @@ async fn all_works(gateway: &GatewayProcess, control: SocketAddr, devices: &[Dev
     }
     assert!(gateway.is_healthy().await);
     assert!(gateway.metric("talaria_talaria_device_count", &[]).await >= devices.len() as f64);
-    let gate = request(control, "GET /api/v2/device/gate HTTP/1.1\r\nHost: t\r\n\r\n").await;
+    let gate = format!("GET /api/v2/device/gate HTTP/1.1\r\nHost: {control}\r\n\r\n");
+    let gate = request(control, &gate).await;
     assert_eq!(gate.status, 200, "{gate:?}");
 }
 
