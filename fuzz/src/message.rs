@@ -4,7 +4,7 @@
 //! decode again to the same. No memory is allocated for a length that the bytes only claim.
 
 use talaria_protocol::inbound::{self, SourceCheck, Stamps};
-use wrp::{DeviceId, Message, MessageRef, json};
+use wrp::{DeviceId, Limits, Message, MessageRef, json};
 
 use crate::allocation;
 use crate::cost::Cost;
@@ -39,6 +39,7 @@ fn v3(data: &[u8]) {
     };
     reencodes(&message, data.len());
     let Ok(device) = "mac:112233445566".parse::<DeviceId>() else { return };
+    let limits = Limits::default();
     for check in [SourceCheck::Monitor, SourceCheck::Enforce] {
         let stamps = Stamps {
             device_id: &device,
@@ -48,7 +49,7 @@ fn v3(data: &[u8]) {
             session_id: "2ZzF0Zb8h5Q1",
             timestamp: "2026-11-24T04:00:00Z",
         };
-        if let Ok(accepted) = INBOUND.hold(data.len(), || inbound::read(data, &stamps, check)) {
+        if let Ok(accepted) = INBOUND.hold(data.len(), || inbound::read(data, &stamps, check, &limits)) {
             assert_eq!(accepted.message.check_utf8(), Ok(()));
             assert_eq!(accepted.message.metadata("/xmidt-timestamp"), Some(stamps.timestamp.into()));
             reencodes(&accepted.message, data.len());

@@ -4,7 +4,10 @@
 //! Start reading at [`read`], a pure function that does not allocate for a valid message. Where an accepted message goes,
 //! what is counted, and the text of the time stamp are the gateway's matter.
 
-use wrp::{DecodeError, DeviceId, MessageRef, MessageType, NotUtf8Error, OCTET_STREAM, Scheme, Text};
+use wrp::{
+    DecodeError, DeviceId, Limits, MessageRef, MessageType, NotUtf8Error, OCTET_STREAM, Scheme, Text,
+    WireError,
+};
 
 /// The metadata key of the time at which the gateway took the message.
 pub const TIMESTAMP: &str = "/xmidt-timestamp";
@@ -75,7 +78,7 @@ pub enum Route {
 /// Why a device's message is not passed on.
 #[derive(Debug, thiserror::Error)]
 pub enum InboundError {
-    /// It is not a WRP message.
+    /// It is not a WRP message, or over a limit of messages ([`InboundError::is_limit`]).
     #[error("not a WRP message: {0}")]
     Decode(#[from] DecodeError),
     /// One of its texts is not UTF-8.
@@ -112,8 +115,9 @@ pub fn read<'a>(
     frame: &'a [u8],
     stamps: &Stamps<'a>,
     check: SourceCheck,
+    limits: &Limits,
 ) -> Result<Accepted<'a>, InboundError> {
-    let mut message = MessageRef::decode_v3(frame)?;
+    let mut message = MessageRef::decode_v3_within(frame, limits)?;
     message.check_utf8()?;
     let source = check_source(message.source, stamps.device_id, check);
     if source.is_rejected {
@@ -130,6 +134,35 @@ pub fn read<'a>(
     Ok(Accepted { message, route, source })
 }
 
+/// What can be acknowledged of a message that is over its limits: its type, source, ids and qos, stamped. `None` if it
+/// wants no acknowledgement, or gets none because the rest of it would be rejected as well.
+///
+/// Takes time proportional to the length of the frame, and allocates nothing.
+#[must_use]
+pub fn read_oversized<'a>(
+    frame: &'a [u8],
+    stamps: &Stamps<'a>,
+    check: SourceCheck,
+    limits: &Limits,
+) -> Option<MessageRef<'a>> {
+    let head = MessageRef::decode_v3_head(frame).ok().filter(MessageRef::wants_ack)?;
+    let within = |text: Text<'a>, most: usize| if text.len() <= most { text } else { Text::default() };
+    let mut message = MessageRef {
+        msg_type: head.msg_type,
+        source: within(head.source, limits.field_bytes),
+        transaction_uuid: within(head.transaction_uuid, limits.id_bytes),
+        qos: head.qos,
+        ..MessageRef::default()
+    };
+    message.check_utf8().ok()?;
+    let is_of_another = check == SourceCheck::Enforce && is_status_of_another(head.dest, stamps.device_id);
+    if is_of_another || check_source(message.source, stamps.device_id, check).is_rejected {
+        return None;
+    }
+    stamp(&mut message, stamps);
+    Some(message)
+}
+
 impl SourceCheck {
     /// The check that the configuration names (`wrpSourceCheck.type`): only `enforce`, in lower case, enforces.
     #[must_use]
@@ -139,11 +172,23 @@ impl SourceCheck {
 }
 
 impl InboundError {
+    /// Whether the message may be good, but is over a limit (contract §2.18). Its sender can be answered.
+    #[must_use]
+    pub fn is_limit(&self) -> bool {
+        matches!(self, InboundError::Decode(error) if error.problem.is_limit())
+    }
+
     /// The label `reason` of `device_refused_messages`.
     #[must_use]
     pub fn label(&self) -> &'static str {
         match self {
-            InboundError::Decode(_) => "not_wrp",
+            InboundError::Decode(error) => match error.problem {
+                WireError::TooManyEntries => "too_many_entries",
+                WireError::KeyTooLong => "key_too_long",
+                WireError::IdTooLong => "id_too_long",
+                WireError::FieldsTooLong => "fields_too_long",
+                _ => "not_wrp",
+            },
             InboundError::NotUtf8(_) => "not_utf8",
             InboundError::Source(_) => "source",
             InboundError::StatusOfAnother => "status_of_another",
@@ -282,6 +327,52 @@ fn stamp<'a>(message: &mut MessageRef<'a>, stamps: &Stamps<'a>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn stamps(device_id: &DeviceId) -> Stamps<'_> {
+        Stamps { device_id, partner_ids: &["p"], session_id: "s", timestamp: "t" }
+    }
+
+    #[test]
+    fn an_oversized_message_is_acknowledged_by_its_head() {
+        let id: DeviceId = "serial:1".parse().unwrap();
+        let message = wrp::Message {
+            msg_type: MessageType::SIMPLE_EVENT,
+            source: "serial:1/config".into(),
+            transaction_uuid: "u".into(),
+            headers: Some(vec!["".into(); 5000]),
+            payload: Some(vec![7]),
+            qos: wrp::Qos(30),
+            ..wrp::Message::default()
+        };
+        let frame = |message: &wrp::Message| {
+            let mut frame = Vec::new();
+            message.as_ref().encode_v3(&mut frame);
+            frame
+        };
+        let bytes = frame(&message);
+        let (check, limits) = (SourceCheck::Enforce, Limits::default());
+        let refused = read(&bytes, &stamps(&id), check, &limits).unwrap_err();
+        assert!(refused.is_limit());
+        assert_eq!(refused.label(), "too_many_entries");
+        let head = read_oversized(&bytes, &stamps(&id), check, &limits).unwrap();
+        assert_eq!(
+            (head.source, head.transaction_uuid, head.qos),
+            ("serial:1/config".into(), "u".into(), message.qos)
+        );
+        assert_eq!((head.payload, head.headers.is_none(), head.session_id), (None, true, "s".into()));
+
+        let unacknowledged = [
+            wrp::Message { qos: wrp::Qos(0), ..message.clone() },
+            wrp::Message { source: "serial:2".into(), ..message.clone() },
+        ];
+        for other in unacknowledged {
+            assert!(read_oversized(&frame(&other), &stamps(&id), check, &limits).is_none());
+        }
+        let long = wrp::Message { transaction_uuid: "x".repeat(257).as_str().into(), ..message };
+        let bytes = frame(&long);
+        let head = read_oversized(&bytes, &stamps(&id), check, &limits).unwrap();
+        assert_eq!(head.transaction_uuid, "");
+    }
 
     #[test]
     fn a_source_that_only_begins_like_the_device_is_another() {

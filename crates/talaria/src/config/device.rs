@@ -25,6 +25,8 @@ pub(super) fn read(section: &Section<'_>) -> device::Config {
     section.read_period("takeoverTimeout", &mut config.takeover_timeout);
     section.read_count("maxTakeovers", &mut config.max_takeovers);
     section.read_count("maxMessageSize", &mut config.max_message_size);
+    section.read_count("maxMessageEntries", &mut config.message_limits.entries);
+    section.read_count("maxMessageFieldBytes", &mut config.message_limits.field_bytes);
     section.read_count("maxUnfinishedBytes", &mut config.max_unfinished_bytes);
     section.read_count("maxQueuedBytes", &mut config.max_queued_bytes);
     section.read_period("messageTimeout", &mut config.message_timeout);

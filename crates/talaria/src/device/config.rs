@@ -36,6 +36,9 @@ pub struct Config {
     pub takeover_timeout: Duration,
     /// How many connections may wait for such answers, one for each id (`maxTakeovers`); further ones are refused at once.
     pub max_takeovers: usize,
+    /// What a message may hold beside its payload (`maxMessageEntries`, `maxMessageFieldBytes`); one that is over a limit
+    /// is dropped.
+    pub message_limits: wrp::Limits,
     /// What happens to messages whose source is not the device (`wrpSourceCheck.type`).
     pub source_check: SourceCheck,
 }
@@ -65,6 +68,7 @@ impl Default for Config {
             message_timeout: Duration::from_secs(60),
             takeover_timeout: Duration::from_secs(5),
             max_takeovers: 4096,
+            message_limits: wrp::Limits::default(),
             source_check: SourceCheck::Monitor,
         }
     }

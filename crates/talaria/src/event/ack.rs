@@ -83,6 +83,11 @@ impl Acks {
         }))
     }
 
+    /// Acknowledges a message that goes nowhere, because it is over its limits.
+    pub(super) fn refuse(&self, device: &Arc<Device>, message: &MessageRef<'_>, verdict: Verdict) {
+        self.send(device, self.frame(message, verdict), message.qos, Instant::now());
+    }
+
     /// The acknowledgement has the fields of the message except the payload and its description (contract §5.3).
     fn frame(&self, message: &MessageRef<'_>, verdict: Verdict) -> Bytes {
         let ack = MessageRef {

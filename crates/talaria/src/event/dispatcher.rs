@@ -107,6 +107,10 @@ impl Events for Dispatcher {
             self.kafka.send(&for_kafka(message, device), device, finalizer.as_ref());
         }
     }
+
+    fn oversized(&self, device: &Arc<Device>, message: &MessageRef<'_>) {
+        self.acks.refuse(device, message, Verdict::TooLarge);
+    }
 }
 
 /// The message for Kafka, with the ids of account and device. Neither HTTP nor the acknowledgement has them.

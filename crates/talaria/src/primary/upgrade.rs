@@ -94,6 +94,7 @@ mod tests {
         fn online(&self, _: &Arc<Device>) {}
         fn offline(&self, _: &Arc<Device>, _: &CloseReason) {}
         fn message(&self, _: &Arc<Device>, _: &mut MessageRef<'_>) {}
+        fn oversized(&self, _: &Arc<Device>, _: &MessageRef<'_>) {}
     }
 
     /// Connects a device, and reads what it is sent until its connection ends.

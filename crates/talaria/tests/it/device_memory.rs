@@ -76,6 +76,7 @@ impl Events for Deaf {
     fn online(&self, _: &Arc<Device>) {}
     fn offline(&self, _: &Arc<Device>, _: &CloseReason) {}
     fn message(&self, _: &Arc<Device>, _: &mut MessageRef<'_>) {}
+    fn oversized(&self, _: &Arc<Device>, _: &MessageRef<'_>) {}
 }
 
 struct Devices {

@@ -47,7 +47,7 @@ fn vectors_device_message_inbound() {
         let check = SourceCheck::from_type(&text(&case["source_check"])?);
         let frame = vectors::hex(&text(&case["hex"])?);
         let result = &case["result"];
-        let accepted = match inbound::read(&frame, &stamps, check) {
+        let accepted = match inbound::read(&frame, &stamps, check, &wrp::Limits::default()) {
             Ok(accepted) if !result.is_null() => accepted,
             Ok(_) => return Err("not refused".to_owned()),
             Err(InboundError::Source(verdict)) if result.is_null() => {

@@ -24,9 +24,17 @@ pub(super) fn binary(context: &SessionContext, device: &Arc<Device>, frame: &[u8
         session_id: device.session_id(),
         timestamp: stamp.as_str(),
     };
-    match inbound::read(frame, &stamps, context.config.source_check) {
+    let (check, limits) = (context.config.source_check, &context.config.message_limits);
+    match inbound::read(frame, &stamps, check, limits) {
         Ok(accepted) => route(context, device, accepted),
-        Err(error) => reject(context, device, &error),
+        Err(error) => {
+            reject(context, device, &error);
+            if error.is_limit()
+                && let Some(message) = inbound::read_oversized(frame, &stamps, check, limits)
+            {
+                context.events.oversized(device, &message);
+            }
+        }
     }
 }
 

@@ -29,6 +29,8 @@ enum Recorded {
     Online,
     Offline(String),
     Message(Box<Message>),
+    /// With its qos.
+    Oversized(i64),
 }
 
 #[derive(Default)]
@@ -45,6 +47,10 @@ impl Events for Recorder {
 
     fn message(&self, _: &Arc<Device>, message: &mut MessageRef<'_>) {
         self.0.lock().push(Recorded::Message(Box::new(message.to_owned())));
+    }
+
+    fn oversized(&self, _: &Arc<Device>, message: &MessageRef<'_>) {
+        self.0.lock().push(Recorded::Oversized(message.qos.0));
     }
 }
 

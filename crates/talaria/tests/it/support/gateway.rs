@@ -58,6 +58,8 @@ impl Events for Recorder {
     fn message(&self, _: &Arc<Device>, message: &mut MessageRef<'_>) {
         self.record(DeviceEvent::Message(Box::new(message.to_owned())));
     }
+
+    fn oversized(&self, _: &Arc<Device>, _: &MessageRef<'_>) {}
 }
 
 /// The primary server in this process.

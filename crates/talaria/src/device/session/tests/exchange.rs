@@ -42,6 +42,34 @@ async fn bad_messages_are_counted_and_the_connection_is_kept() {
     assert_eq!(gateway.metric("device_refused_messages{reason=\"not_utf8\"}"), "1");
 }
 
+/// contract §2.18: counted under a name, acknowledged if it wants that, the connection stays.
+#[tokio::test(start_paused = true)]
+async fn a_message_over_its_limits_is_dropped_and_acknowledged() {
+    let gateway = Gateway::new(Config::default());
+    let (mut client, device) = gateway.connect(1 << 20);
+    let with = |message: Message| {
+        let mut frame = Vec::new();
+        message.as_ref().encode_v3(&mut frame);
+        binary(&frame)
+    };
+    let event = || Message { msg_type: MessageType::SIMPLE_EVENT, ..Message::default() };
+    let many = || Some(vec!["".into(); 4096]);
+    client.send(&with(Message { headers: many(), qos: wrp::Qos(30), ..event() })).await;
+    client.send(&with(Message { partner_ids: many(), ..event() })).await;
+    client.send(&with(Message { path: "x".repeat(1 << 16).as_str().into(), ..event() })).await;
+    client.send(&with(Message { transaction_uuid: "x".repeat(257).as_str().into(), ..event() })).await;
+    let metadata = [("k".repeat(1025).as_str().into(), "".into())].into();
+    client.send(&with(Message { metadata: Some(metadata), ..event() })).await;
+    client.send(&with(Message { source: device.id().as_str().into(), ..event() })).await;
+    let recorded = gateway.recorded().await;
+    let [Recorded::Online, Recorded::Oversized(30), Recorded::Message(_)] = recorded[..] else {
+        panic!("{recorded:?}")
+    };
+    let counted = |reason: &str| gateway.metric(&format!("device_refused_messages{{reason=\"{reason}\"}}"));
+    assert_eq!(counted("too_many_entries"), "2");
+    assert_eq!(["fields_too_long", "id_too_long", "key_too_long"].map(counted), ["1", "1", "1"]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_was_read_with_the_handshake_counts() {
     let gateway = Gateway::new(Config::default());

@@ -118,7 +118,7 @@ async fn device_message(
         session_id: device.session_id(),
         timestamp: stamp.as_str(),
     };
-    let mut accepted = match inbound::read(&sent.frame, &stamps, sent.check) {
+    let mut accepted = match inbound::read(&sent.frame, &stamps, sent.check, &wrp::Limits::default()) {
         Ok(accepted) => accepted,
         Err(refused) if sent.goes_on => return Err(format!("refused: {refused}")),
         Err(_) => return Ok(()),
