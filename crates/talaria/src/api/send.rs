@@ -13,7 +13,7 @@ use http::{HeaderMap, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use talaria_protocol::answer::COMPRESSED;
 use tokio::time::Instant;
-use wrp::{ContentTypeError, DeviceId, Format, Message, MessageRef};
+use wrp::{ContentTypeError, DeviceId, Format, Limits, Message, MessageRef};
 
 use super::access::{AccessCheck, Verdict};
 use super::metrics::ApiMetrics;
@@ -104,15 +104,14 @@ enum Decoded<'a> {
 }
 
 impl<'a> Decoded<'a> {
+    /// A message over a limit is as good as undecodable: the bounds are those of devices' messages (contract §2.18).
     fn read(format: Format, body: &'a [u8]) -> Result<Self, SendRequestError> {
-        match format {
-            Format::Msgpack => {
-                MessageRef::decode_v3(body).map(Self::Msgpack).map_err(|_| SendRequestError::Undecodable)
-            }
-            Format::Json => {
-                wrp::json::decode_v3(body).map(Self::Json).map_err(|_| SendRequestError::Undecodable)
-            }
-        }
+        let limits = Limits::default();
+        let decoded = match format {
+            Format::Msgpack => MessageRef::decode_v3_within(body, &limits).map(Self::Msgpack),
+            Format::Json => wrp::json::decode_v3_within(body, &limits).map(Self::Json),
+        };
+        decoded.map_err(|_| SendRequestError::Undecodable)
     }
 
     fn message(&self) -> MessageRef<'_> {

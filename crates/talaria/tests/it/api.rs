@@ -125,6 +125,7 @@ async fn what_is_wrong_with_a_message_is_told_in_the_reference_s_order() {
     let _device = gateway.device(MAC).await;
     let auth = basic("any:body");
     let no_uuid = json(&Message { transaction_uuid: "".into(), ..question() });
+    let many = Message { headers: Some(vec!["".into(); 5000]), ..event() };
     let with = |header: &str| format!("{header}\r\n{auth}");
     let wrong_type = "failed to determine format of Content-Type header: invalid WRP content type: ";
     let wrong_accept = "failed to determine format of Accept header: invalid WRP content type: ";
@@ -143,6 +144,9 @@ async fn what_is_wrong_with_a_message_is_told_in_the_reference_s_order() {
         // JSON without a content type is no msgpack: ours does not pass its text on to the device.
         (auth.clone(), json(&event()), 400, undecodable.to_owned()),
         (auth.clone(), Vec::new(), 400, undecodable.to_owned()),
+        // contract §2.18
+        (auth.clone(), msgpack(&many), 400, undecodable.to_owned()),
+        (with("Content-Type: application/json"), json(&many), 400, undecodable.to_owned()),
         (with("Content-Type: application/json"), no_uuid.clone(), 400, String::from_utf8(no_uuid).unwrap()),
         (with("Accept: text/plain"), msgpack(&question()), 400, format!("{wrong_accept}text/plain")),
         (
