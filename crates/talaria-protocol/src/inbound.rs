@@ -329,7 +329,14 @@ mod tests {
     use super::*;
 
     fn stamps(device_id: &DeviceId) -> Stamps<'_> {
-        Stamps { device_id, partner_ids: &["p"], session_id: "s", timestamp: "t" }
+        Stamps {
+            device_id,
+            partner_ids: &["p"],
+            trust: "1000",
+            account_id: "acc",
+            session_id: "s",
+            timestamp: "t",
+        }
     }
 
     #[test]
@@ -449,7 +456,9 @@ mod tests {
         let read = |message: &wrp::Message, check| {
             let mut frame = Vec::new();
             message.as_ref().encode_v3(&mut frame);
-            read(&frame, &stamps, check).map(|accepted| accepted.message.to_owned()).unwrap()
+            read(&frame, &stamps, check, &Limits::default())
+                .map(|accepted| accepted.message.to_owned())
+                .unwrap()
         };
         let values = |message: &wrp::Message| {
             let metadata = message.metadata.clone().unwrap();

@@ -9,7 +9,7 @@
 mod close_reason;
 mod protocol_error;
 
-use crate::ws::{CloseCode, Decoder, FrameError, Input, Item, Limits};
+use crate::ws::{CloseCode, Decoder, FrameError, Input, Item, Limits, Payload};
 
 pub use close_reason::{CloseReason, Reason};
 pub use protocol_error::ProtocolError;
@@ -88,6 +88,12 @@ impl Session {
         };
         self.ending = Some(Box::new(ending));
         Step::Ended
+    }
+
+    /// The bytes of the [`Step::Message`] that [`next`](Session::next) has just returned, if the session holds them, as it
+    /// does with a message that arrived in several pieces: to be handled elsewhere, without a copy.
+    pub fn take_message(&mut self) -> Option<Payload> {
+        self.decoder.take_payload()
     }
 
     /// A ping of our own is due. If the last one has not been written yet, only one is.

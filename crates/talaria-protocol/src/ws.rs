@@ -12,5 +12,5 @@ pub mod frame;
 pub mod handshake;
 mod mask;
 
-pub use decode::{Decoder, Input, Item, Limits};
+pub use decode::{Decoder, Input, Item, Limits, Payload};
 pub use frame::{CloseCode, FrameError, Opcode};

@@ -17,6 +17,7 @@ pub mod descriptors;
 pub mod device;
 pub mod event;
 pub mod gateway;
+pub mod long_work;
 pub mod observe;
 pub mod primary;
 pub mod process;

@@ -8,7 +8,8 @@
 //! What a message means, and what is answered, is [`session`](crate::session)'s matter.
 
 use std::fmt;
-use std::ops::Range;
+use std::num::NonZeroU8;
+use std::ops::{Deref, Range};
 
 use super::frame::{CloseCode, FrameError, HeaderFault, MAX_CONTROL_PAYLOAD, Opcode};
 use super::mask::unmask;
@@ -37,7 +38,9 @@ impl<'b> Input<'b> {
         Input { bytes, at: 0 }
     }
 
-    fn rest(&self) -> &[u8] {
+    /// The bytes that the decoder has not taken yet.
+    #[must_use]
+    pub fn rest(&self) -> &[u8] {
         &self.bytes[self.at..]
     }
 
@@ -67,7 +70,8 @@ pub enum Item<'a> {
 #[derive(Debug)]
 pub struct Decoder {
     limits: Limits,
-    /// The beginning of one frame, header and masked payload, as far as it came.
+    /// The beginning of one frame, header and payload, as far as it came. The payload is unmasked as it comes, so that
+    /// the end of a long frame does not cost more than its beginning.
     partial: Vec<u8>,
     /// The finished fragments of a binary message.
     message: Vec<u8>,
@@ -75,10 +79,34 @@ pub struct Decoder {
     gathered: usize,
     /// The kind of the message whose fragments are coming in.
     open: Option<Opcode>,
-    /// `partial` holds a whole frame that has been used, and is freed before the next item.
-    partial_used: bool,
+    /// `partial` holds a whole frame that has been used, whose payload begins at this byte, and is freed before the next
+    /// item.
+    partial_used: Option<NonZeroU8>,
     /// `message` holds a whole message that has been used, and is freed before the next item.
     message_used: bool,
+}
+
+/// The payload of a message that was put together in memory of the decoder, which no longer holds it.
+#[derive(Debug)]
+pub struct Payload {
+    bytes: Vec<u8>,
+    start: usize,
+}
+
+impl Deref for Payload {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes[self.start..]
+    }
+}
+
+impl Payload {
+    /// The memory that it takes.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
 }
 
 /// Where an item's payload lies.
@@ -136,7 +164,7 @@ impl Decoder {
             message: Vec::new(),
             gathered: 0,
             open: None,
-            partial_used: false,
+            partial_used: None,
             message_used: false,
         }
     }
@@ -150,12 +178,24 @@ impl Decoder {
     /// Whether a frame or a message has begun that is not whole yet.
     #[must_use]
     pub fn is_unfinished(&self) -> bool {
-        self.open.is_some() || !self.partial.is_empty() && !self.partial_used
+        self.open.is_some() || !self.partial.is_empty() && self.partial_used.is_none()
     }
 
     /// Frees what is kept. The decoder cannot be used any more.
     pub fn discard(&mut self) {
         (self.partial, self.message) = (Vec::new(), Vec::new());
+    }
+
+    /// The payload of the message that [`next`](Decoder::next) has just returned, without a copy. `None` if it lies in the
+    /// caller's input, where it is at most as long as that.
+    pub fn take_payload(&mut self) -> Option<Payload> {
+        if std::mem::take(&mut self.message_used) {
+            let bytes = std::mem::take(&mut self.message);
+            self.release();
+            return Some(Payload { bytes, start: 0 });
+        }
+        let start = usize::from(self.partial_used.take()?.get());
+        Some(Payload { bytes: std::mem::take(&mut self.partial), start })
     }
 
     /// The next item, or `None` once `input` is used up; call it until then.
@@ -168,7 +208,9 @@ impl Decoder {
             let Some((header, place)) = self.whole_frame(input)? else {
                 return Ok(None);
             };
-            unmask(self.payload_mut(&place, input), header.mask);
+            if let Place::Input(range) = &place {
+                unmask(&mut input.bytes[range.clone()], header.mask);
+            }
             if header.opcode.is_control() {
                 break (header.opcode, place);
             }
@@ -205,7 +247,7 @@ impl Decoder {
             if let Some(header) = header
                 && missing == 0
             {
-                self.partial_used = true;
+                self.partial_used = u8::try_from(header.length).ok().and_then(NonZeroU8::new);
                 return Ok(Some((header, Place::Partial(header.length))));
             }
             let got = missing.min(input.rest().len());
@@ -213,8 +255,14 @@ impl Decoder {
                 return Ok(None);
             }
             grow(&mut self.partial, got, wanted);
+            let old = self.partial.len();
             let range = input.take(got);
             self.partial.extend_from_slice(&input.bytes[range]);
+            if let Some(header) = header {
+                let mut mask = header.mask;
+                mask.rotate_left((old - header.length) % header.mask.len());
+                unmask(&mut self.partial[old..], mask);
+            }
         }
     }
 
@@ -313,7 +361,7 @@ impl Decoder {
 
     /// Frees what the last item borrowed.
     fn release(&mut self) {
-        if std::mem::take(&mut self.partial_used) {
+        if self.partial_used.take().is_some() {
             self.partial = Vec::new();
         }
         if std::mem::take(&mut self.message_used) {
@@ -326,14 +374,6 @@ impl Decoder {
             Place::Input(range) => &input.bytes[range.clone()],
             Place::Partial(from) => &self.partial[*from..],
             Place::Message => &self.message,
-        }
-    }
-
-    fn payload_mut<'a>(&'a mut self, place: &Place, input: &'a mut Input<'_>) -> &'a mut [u8] {
-        match place {
-            Place::Input(range) => &mut input.bytes[range.clone()],
-            Place::Partial(from) => &mut self.partial[*from..],
-            Place::Message => &mut self.message,
         }
     }
 }

@@ -30,6 +30,7 @@ use super::takeover::Takeovers;
 use super::takeover::outcome::TakeoverOutcome;
 use super::wheel::Wheel;
 use crate::budget::{Budget, Store};
+use crate::long_work::LongWork;
 use crate::telemetry::metrics::Metrics;
 
 /// All devices of the gateway.
@@ -67,6 +68,7 @@ impl Manager {
             metrics,
             unfinished: Budget::new(Store::Unfinished, config.max_unfinished_bytes),
             queued: Arc::new(Budget::new(Store::Queued, config.max_queued_bytes)),
+            long_work: LongWork::default(),
             config,
         };
         Arc::new(Manager {

@@ -19,8 +19,12 @@ use super::quota::Quota;
 use super::reason::DropReason;
 use super::status::StatusEvent;
 use crate::device::{Device, Events};
+use crate::long_work::LONG;
 use crate::telemetry::metrics::Metrics;
 use crate::thread_buffer::WriteBuffer;
+
+/// Room for what a message holds beside its payload, so that the buffer of a long one need not grow.
+const FIELDS: usize = 16 * 1024;
 
 /// Passes messages to the sinks. There is one for the whole gateway. Its methods for devices never wait.
 pub struct Dispatcher {
@@ -127,8 +131,14 @@ fn locator<'a>(message: &MessageRef<'a>) -> Option<Locator<'a>> {
     Locator::parse_v3(message.dest.to_str().ok()?).ok()
 }
 
-/// The v3 encoding in exactly as much memory as it needs.
+/// The v3 encoding in about as much memory as it needs.
 fn encode(message: &MessageRef<'_>) -> Bytes {
+    if let Some(payload) = message.payload.filter(|payload| payload.len() >= LONG) {
+        // Copied only once. The other fields are short (contract §2.18).
+        let mut bytes = Vec::with_capacity(payload.len() + FIELDS);
+        message.encode_v3(&mut bytes);
+        return bytes.into();
+    }
     let mut buffer = WriteBuffer::borrow();
     message.encode_v3(&mut buffer);
     Bytes::copy_from_slice(&buffer)

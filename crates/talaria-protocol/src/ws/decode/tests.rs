@@ -70,6 +70,24 @@ fn violation(bytes: &[u8]) -> String {
 }
 
 #[test]
+fn a_message_in_pieces_is_handed_over_with_its_memory() {
+    let payload: Vec<u8> = (0..50_000_u32).map(|n| n as u8).collect();
+    let fragments = [frame(0x02, &payload[..20_000]), frame(0x80, &payload[20_000..])].concat();
+    for stream in [frame(0x82, &payload), fragments] {
+        let mut decoder = Decoder::new(LIMITS);
+        let (mut start, mut end) = (stream[..stream.len() - 3].to_vec(), stream[stream.len() - 3..].to_vec());
+        end.extend(frame(0x89, b"next"));
+        assert!(decoder.next(&mut Input::new(&mut start)).unwrap().is_none());
+        let mut input = Input::new(&mut end);
+        assert_eq!(decoder.next(&mut input).unwrap(), Some(Item::Binary(&payload)));
+        let taken = decoder.take_payload().unwrap();
+        assert_eq!(&*taken, &payload);
+        assert_eq!(decoder.kept(), 0);
+        assert_eq!(decoder.next(&mut input).unwrap(), Some(Item::Ping(b"next")));
+    }
+}
+
+#[test]
 fn a_torn_frame_is_finished_by_the_next_read() {
     let bytes = frame(0x82, b"hello");
     let mut decoder = Decoder::new(LIMITS);

@@ -11,6 +11,7 @@ use crate::device::events::Events;
 use crate::device::metrics::DeviceMetrics;
 use crate::device::registry::Registry;
 use crate::device::wheel::Wheel;
+use crate::long_work::LongWork;
 
 /// The surroundings of a session. The [manager](crate::device::Manager) owns them together with the sessions.
 pub(in crate::device) struct SessionContext {
@@ -23,6 +24,8 @@ pub(in crate::device) struct SessionContext {
     pub(in crate::device) unfinished: Budget,
     /// The memory for messages to devices.
     pub(in crate::device) queued: Arc<Budget>,
+    /// Handles long messages.
+    pub(in crate::device) long_work: LongWork,
 }
 
 impl SessionContext {

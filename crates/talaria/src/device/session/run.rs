@@ -9,7 +9,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use talaria_protocol::go::duration;
 use talaria_protocol::session::{CloseReason, Ending, Reason, Session, Step};
@@ -19,12 +19,14 @@ use tracing::info;
 
 use super::batch::Batch;
 use super::context::SessionContext;
+use super::long_message::LongMessage;
 use super::{fill, receive};
 use crate::budget::{Holder, Holding, NoRoomError};
 use crate::device::connected::Device;
 use crate::device::metrics::CountedModel;
 use crate::device::outbox::{Signal, Signals};
 use crate::device::registry::RunningSession;
+use crate::long_work::LONG;
 use crate::thread_buffer::{ReadBuffer, WriteBuffer};
 
 /// The most that is read at once. A frame that is longer is put together in memory of the session.
@@ -56,6 +58,8 @@ pub(super) struct Task<S> {
     context: Arc<SessionContext>,
     device: Arc<Device>,
     session: Session,
+    /// The message that is being handled elsewhere, because it is long.
+    long_message: Option<Box<LongMessage>>,
     /// The rest of a batch that the socket did not accept yet.
     unsent: Option<Box<Batch>>,
     phase: Phase,
@@ -94,6 +98,7 @@ where
         context,
         io: connection.io,
         device: connection.device,
+        long_message: None,
         unsent: None,
         phase: Phase::Open,
         needs_flush: false,
@@ -102,8 +107,8 @@ where
         model: Some(connection.model),
         _running: connection.running,
     };
-    if !connection.read_ahead.is_empty() {
-        task.receive(&mut connection.read_ahead.to_vec());
+    for piece in connection.read_ahead.to_vec().chunks_mut(READ_AT_ONCE) {
+        task.receive(piece);
     }
     tokio::spawn(task);
 }
@@ -117,7 +122,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Task<S> {
         task.device.outbox().register(cx.waker());
         let signals = task.device.outbox().take_signals();
         task.apply(signals);
-        let read = task.read(cx);
+        let is_idle = task.finish_long_message(cx).is_ready();
+        let read = if is_idle { task.read(cx) } else { Read::More };
+        // Until a long message has been handled, the device's next messages wait, and so does the end of the session, whose
+        // offline event comes after the message. One that has just been read is polled here, so that it wakes the task.
+        if task.finish_long_message(cx).is_pending() {
+            if task.session.ending().is_none() {
+                task.write(cx);
+            }
+            return Poll::Pending;
+        }
         task.disconnect_if_ended();
         task.write(cx);
         task.disconnect_if_ended();
@@ -193,6 +207,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
             if has_ended && (self.phase == Phase::Open || self.ignored > MAX_IGNORED) {
                 break;
             }
+            if self.long_message.is_some() {
+                break;
+            }
         }
         Read::More
     }
@@ -203,14 +220,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
             self.ignored += bytes.len();
             return;
         }
+        if let Some(long) = &mut self.long_message {
+            return long.keep_for_later(bytes);
+        }
         let mut input = Input::new(bytes);
         let mut completes_message = false;
         loop {
             match self.session.next(&mut input) {
                 Step::NeedMore | Step::Ended => break,
-                Step::Message(frame) => {
+                Step::Message(frame) if frame.len() < LONG => {
                     completes_message = true;
                     receive::binary(&self.context, &self.device, frame);
+                }
+                Step::Message(_) => {
+                    completes_message = true;
+                    // A message in one piece is not longer than what is read at once, so the session holds this one.
+                    if let Some(message) = self.session.take_message() {
+                        let (context, device) = (&self.context, &self.device);
+                        self.long_message = Some(LongMessage::handle(context, device, message, input.rest()));
+                        break;
+                    }
                 }
                 Step::Text(length) => {
                     completes_message = true;
@@ -240,6 +269,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
         } else if completes_message || !was_unfinished {
             wheel.message_begun(device);
         }
+    }
+
+    /// Waits for the long message that is being handled, and then processes what the device sent after it.
+    fn finish_long_message(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while let Some(long) = &mut self.long_message {
+            let mut next = ready!(long.poll_handled(cx));
+            self.long_message = None;
+            self.receive(&mut next);
+        }
+        Poll::Ready(())
     }
 
     /// Writes until everything is written or the socket accepts no more.
@@ -384,7 +423,8 @@ impl<S> Task<S> {
     fn account_unfinished(&mut self) -> Result<(), NoRoomError> {
         let device = &self.device;
         let holder = || Arc::clone(device) as Arc<dyn Holder>;
-        self.context.unfinished.change(&mut self.unfinished, self.session.kept(), holder)
+        let kept = self.session.kept() + self.long_message.as_ref().map_or(0, |long| long.memory());
+        self.context.unfinished.change(&mut self.unfinished, kept, holder)
     }
 }
 

@@ -4,9 +4,10 @@ mod client;
 mod closing;
 mod exchange;
 mod liveness;
+mod long_message;
 mod takeover;
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,6 +18,7 @@ use wrp::{Message, MessageRef, MessageType};
 
 use super::run::Task;
 use crate::device::{Config, Device, Events, Manager, session_id};
+use crate::long_work::LONG;
 use crate::server::upgrade::Socket;
 use crate::telemetry::metrics::Metrics;
 use client::Client;
@@ -34,23 +36,31 @@ enum Recorded {
 }
 
 #[derive(Default)]
-struct Recorder(Mutex<Vec<Recorded>>);
+struct Recorder {
+    recorded: Mutex<Vec<Recorded>>,
+    /// Recording the next message with a long payload waits until the sender has been dropped.
+    long: Mutex<Option<mpsc::Receiver<()>>>,
+}
 
 impl Events for Recorder {
     fn online(&self, _: &Arc<Device>) {
-        self.0.lock().push(Recorded::Online);
+        self.recorded.lock().push(Recorded::Online);
     }
 
     fn offline(&self, _: &Arc<Device>, reason: &CloseReason) {
-        self.0.lock().push(Recorded::Offline(reason.to_string()));
+        self.recorded.lock().push(Recorded::Offline(reason.to_string()));
     }
 
     fn message(&self, _: &Arc<Device>, message: &mut MessageRef<'_>) {
-        self.0.lock().push(Recorded::Message(Box::new(message.to_owned())));
+        if message.payload.is_some_and(|payload| payload.len() >= LONG) {
+            let held = self.long.lock().take();
+            held.map(|held| held.recv());
+        }
+        self.recorded.lock().push(Recorded::Message(Box::new(message.to_owned())));
     }
 
     fn oversized(&self, _: &Arc<Device>, message: &MessageRef<'_>) {
-        self.0.lock().push(Recorded::Oversized(message.qos.0));
+        self.recorded.lock().push(Recorded::Oversized(message.qos.0));
     }
 }
 
@@ -88,7 +98,16 @@ impl Gateway {
     /// The calls since the last time, once the sessions have had their turn.
     async fn recorded(&self) -> Vec<Recorded> {
         settle().await;
-        std::mem::take(&mut *self.events.0.lock())
+        std::mem::take(&mut *self.events.recorded.lock())
+    }
+
+    /// Waits for so many calls. Another thread makes them, so letting the tasks run is not enough.
+    async fn record(&self, count: usize) -> Vec<Recorded> {
+        let mut recorded = Vec::new();
+        while recorded.len() < count {
+            recorded.extend(self.recorded().await);
+        }
+        recorded
     }
 
     fn metric(&self, name: &str) -> String {

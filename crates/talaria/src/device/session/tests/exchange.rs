@@ -196,7 +196,7 @@ async fn a_long_message_comes_in_many_reads_and_leaves_no_memory() {
         ..Message::default()
     };
     client.send(&binary(&encoded(&message))).await;
-    let recorded = gateway.recorded().await;
+    let recorded = gateway.record(2).await;
     let [Recorded::Online, Recorded::Message(received)] = &recorded[..] else {
         panic!("{} recorded", recorded.len())
     };
