@@ -21,8 +21,8 @@ pub struct Setup {
 }
 
 impl Default for Setup {
-    fn default() -> Setup {
-        Setup {
+    fn default() -> Self {
+        Self {
             brokers: 1,
             topics: Vec::new(),
             listeners: Vec::new(),

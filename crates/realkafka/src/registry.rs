@@ -50,13 +50,13 @@ impl Registry {
     /// # Panics
     /// If the registry does not start, or if Java or Maven is missing although `TALARIA_REQUIRE_KAFKA` is set.
     #[must_use]
-    pub fn start() -> Option<Registry> {
+    pub fn start() -> Option<Self> {
         if !REGISTRY.is_possible() {
             return None;
         }
         let (name, pid) = (instance("test"), std::process::id().to_string());
         let url = REGISTRY.run(["start", "--name", &name, "--parent-pid", &pid]);
-        Some(Registry { name, url })
+        Some(Self { name, url })
     }
 
     /// The URL of its Confluent API: `http://host:port/apis/ccompat/v7`. It stays the same over a restart.

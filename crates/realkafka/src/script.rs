@@ -13,6 +13,7 @@ impl Script {
     ///
     /// # Panics
     /// If it cannot run although `TALARIA_REQUIRE_KAFKA` is set.
+    #[expect(clippy::disallowed_methods, reason = "the variable is for the tests, not a setting")]
     pub(crate) fn is_possible(self) -> bool {
         let Err(missing) = checked(&self.output(["fetch"])) else { return true };
         assert!(

@@ -43,7 +43,7 @@ impl Sample {
     /// Reads all counters, and derives the rates since the sample before.
     pub(crate) fn take(
         elapsed: Duration,
-        before: &Sample,
+        before: &Self,
         fleet: &Fleet,
         ledger: &Ledger,
         [http, kafka]: [&Sink; 2],

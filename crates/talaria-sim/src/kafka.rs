@@ -1,6 +1,8 @@
 //! A reader of the topic that the gateway publishes to. It has a Kafka client of its own, independent of the publisher's, and
 //! reads all partitions from their ends at the start.
 
+#![expect(clippy::disallowed_methods, reason = "the reader is a thread without tokio and owns its clock")]
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -37,7 +37,7 @@ impl MessageKind {
     /// If a `run` is given, online and offline events of other runs' devices are [`MessageKind::Other`].
     pub(crate) fn of(message: &MessageRef<'_>, run: Option<RunId>) -> Self {
         if let Some(key) = Key::parse(message.transaction_uuid.as_bytes()) {
-            return MessageKind::Event(key);
+            return Self::Event(key);
         }
         let Some((id, state)) = message
             .dest
@@ -46,13 +46,13 @@ impl MessageKind {
             .and_then(|dest| dest.strip_prefix("event:device-status/"))
             .and_then(|rest| rest.split_once('/'))
         else {
-            return MessageKind::Other;
+            return Self::Other;
         };
         match state {
-            _ if run.is_some_and(|run| run.device_index(id).is_none()) => MessageKind::Other,
-            "online" => MessageKind::Online,
-            "offline" => MessageKind::Offline,
-            _ => MessageKind::Other,
+            _ if run.is_some_and(|run| run.device_index(id).is_none()) => Self::Other,
+            "online" => Self::Online,
+            "offline" => Self::Offline,
+            _ => Self::Other,
         }
     }
 }

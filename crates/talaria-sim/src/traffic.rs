@@ -37,8 +37,8 @@ impl QosMix {
     #[must_use]
     pub fn nth(self, n: u64) -> Qos {
         match self {
-            QosMix::Fixed(qos) => Qos(qos),
-            QosMix::Mixed => Qos([10, 30, 60, 80][(n % 4) as usize]),
+            Self::Fixed(qos) => Qos(qos),
+            Self::Mixed => Qos([10, 30, 60, 80][(n % 4) as usize]),
         }
     }
 }
@@ -48,8 +48,8 @@ impl FromStr for QosMix {
 
     fn from_str(text: &str) -> Result<Self, QosMixError> {
         match (text, text.parse()) {
-            ("mix", _) => Ok(QosMix::Mixed),
-            (_, Ok(qos @ 0..=99)) => Ok(QosMix::Fixed(qos)),
+            ("mix", _) => Ok(Self::Mixed),
+            (_, Ok(qos @ 0..=99)) => Ok(Self::Fixed(qos)),
             _ => Err(QosMixError(text.to_owned())),
         }
     }
@@ -58,8 +58,8 @@ impl FromStr for QosMix {
 impl fmt::Display for QosMix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            QosMix::Fixed(qos) => qos.fmt(f),
-            QosMix::Mixed => f.write_str("mix"),
+            Self::Fixed(qos) => qos.fmt(f),
+            Self::Mixed => f.write_str("mix"),
         }
     }
 }

@@ -51,6 +51,7 @@ impl Case {
 ///
 /// # Panics
 /// If no folder has the file, or it cannot be read.
+#[must_use]
 pub fn cases(file: &str) -> Vec<Case> {
     folders_with(file).iter().flat_map(|path| read(path)).collect()
 }
@@ -137,6 +138,7 @@ pub fn same<T: PartialEq + fmt::Debug>(what: &str, expected: &T, got: &T) -> Res
 }
 
 #[expect(clippy::panic, reason = "a test without its vectors must not pass")]
+#[expect(clippy::disallowed_methods, reason = "the variable is for the tests, not a setting")]
 fn folders_with(file: &str) -> Vec<PathBuf> {
     let named = std::env::var("WRP_VECTORS").unwrap_or_default();
     let named =
@@ -157,6 +159,7 @@ fn own_folder() -> PathBuf {
 }
 
 #[expect(clippy::panic, reason = "a test without its vectors must not pass")]
+#[expect(clippy::disallowed_methods, reason = "the variable is for the tests, not a setting")]
 fn read(path: &Path) -> Vec<Case> {
     let text = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let document: Value =

@@ -7,6 +7,7 @@ use wrp::{Message, MessageType, Qos, TextBuf};
 
 /// The bytes of a text or payload, which is written as a plain text, `{"hex": …}`, `{"repeat": …, "times": …}` or
 /// `{"repeat_hex": …, "times": …}`. Any other value is empty.
+#[must_use]
 pub fn bytes(value: &Value) -> Vec<u8> {
     let times = || value["times"].as_u64().and_then(|times| usize::try_from(times).ok()).unwrap_or(0);
     if let Some(text) = value.as_str() {
@@ -31,6 +32,7 @@ pub fn bytes(value: &Value) -> Vec<u8> {
 /// # Panics
 /// If the text is not such hex.
 #[expect(clippy::panic, reason = "a malformed vector must fail the test")]
+#[must_use]
 pub fn hex(text: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     for piece in text.split_whitespace() {

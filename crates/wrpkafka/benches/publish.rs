@@ -4,6 +4,7 @@
 //! routes). `submit` is the whole call, into a real client whose records go to the mock cluster, in CPU time of the calling
 //! thread (under 2 µs).
 
+#![expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
 #![expect(clippy::unwrap_used, reason = "a benchmark stops at what it cannot measure")]
 
 mod cpu;

@@ -14,7 +14,7 @@ impl Preparation {
     ///
     /// # Errors
     /// Its faults.
-    pub fn new(config: &Config) -> Result<Preparation, ConfigError> {
+    pub fn new(config: &Config) -> Result<Self, ConfigError> {
         config.compile().map(Preparation)
     }
 

@@ -75,10 +75,10 @@ pub(crate) enum BuildError {
 }
 
 impl From<BuildError> for StartError {
-    fn from(error: BuildError) -> StartError {
+    fn from(error: BuildError) -> Self {
         match error {
-            BuildError::File(error) => StartError::File(error),
-            BuildError::Settings(text) => StartError::Client(text),
+            BuildError::File(error) => Self::File(error),
+            BuildError::Settings(text) => Self::Client(text),
         }
     }
 }

@@ -68,8 +68,8 @@ pub struct Config {
 }
 
 impl Default for Config {
-    fn default() -> Config {
-        Config {
+    fn default() -> Self {
+        Self {
             brokers: Vec::new(),
             allow_auto_topic_creation: false,
             max_buffered_records: 10_000,
@@ -102,8 +102,8 @@ pub struct WaitingLimit {
 }
 
 impl Default for WaitingLimit {
-    fn default() -> WaitingLimit {
-        WaitingLimit { records: 200_000, bytes: 256 << 20 }
+    fn default() -> Self {
+        Self { records: 200_000, bytes: 256 << 20 }
     }
 }
 

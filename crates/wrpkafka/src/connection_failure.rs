@@ -30,47 +30,45 @@ pub enum ConnectionFailure {
 
 impl ConnectionFailure {
     /// Every cause, in the order of the enum.
-    pub const ALL: [ConnectionFailure; 9] = [
-        ConnectionFailure::Credentials,
-        ConnectionFailure::Mechanism,
-        ConnectionFailure::UntrustedCertificate,
-        ConnectionFailure::HostName,
-        ConnectionFailure::CertificateTime,
-        ConnectionFailure::ClientCertificate,
-        ConnectionFailure::Protocol,
-        ConnectionFailure::Handshake,
-        ConnectionFailure::Unreachable,
+    pub const ALL: [Self; 9] = [
+        Self::Credentials,
+        Self::Mechanism,
+        Self::UntrustedCertificate,
+        Self::HostName,
+        Self::CertificateTime,
+        Self::ClientCertificate,
+        Self::Protocol,
+        Self::Handshake,
+        Self::Unreachable,
     ];
 
     /// What is wrong and which settings to check, in one line without secrets.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            ConnectionFailure::Credentials => {
-                "wrong credentials: the broker refuses sasl.username or the password"
-            }
-            ConnectionFailure::Mechanism => {
+            Self::Credentials => "wrong credentials: the broker refuses sasl.username or the password",
+            Self::Mechanism => {
                 "the broker does not offer this mechanism: see sasl.mechanism and the broker's listener"
             }
-            ConnectionFailure::UntrustedCertificate => {
+            Self::UntrustedCertificate => {
                 "the broker's certificate is not trusted: no authority in tls.caFile has signed it"
             }
-            ConnectionFailure::HostName => {
+            Self::HostName => {
                 "the broker's certificate is for another host name: see brokers and the certificate"
             }
-            ConnectionFailure::CertificateTime => {
+            Self::CertificateTime => {
                 "the broker's certificate has expired or is not valid yet: see the certificate and the clocks"
             }
-            ConnectionFailure::ClientCertificate => {
+            Self::ClientCertificate => {
                 "the broker requires a client certificate that it trusts: see tls.certFile and tls.keyFile"
             }
-            ConnectionFailure::Protocol => {
+            Self::Protocol => {
                 "the broker speaks another protocol: see tls.enabled, sasl.mechanism and the broker's listener"
             }
-            ConnectionFailure::Handshake => {
+            Self::Handshake => {
                 "the TLS handshake with the broker fails: see the versions and ciphers of both sides"
             }
-            ConnectionFailure::Unreachable => {
+            Self::Unreachable => {
                 "no kafka broker can be reached: see brokers, the network and whether they run"
             }
         }
@@ -78,7 +76,7 @@ impl ConnectionFailure {
 
     /// Whether a broker answered, but did not accept the connection.
     pub(crate) fn is_rejection(self) -> bool {
-        self != ConnectionFailure::Unreachable
+        self != Self::Unreachable
     }
 }
 

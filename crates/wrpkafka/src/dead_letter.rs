@@ -33,39 +33,37 @@ pub enum DeadLetterOutcome {
 
 impl DeadLetterReason {
     /// Every reason, in the order of the enum.
-    pub const ALL: [DeadLetterReason; 6] = [
-        DeadLetterReason::TooLarge,
-        DeadLetterReason::UnknownTopic,
-        DeadLetterReason::Unauthorized,
-        DeadLetterReason::BrokerRefused,
-        DeadLetterReason::SchemaRefused,
-        DeadLetterReason::SchemaUnknown,
+    pub const ALL: [Self; 6] = [
+        Self::TooLarge,
+        Self::UnknownTopic,
+        Self::Unauthorized,
+        Self::BrokerRefused,
+        Self::SchemaRefused,
+        Self::SchemaUnknown,
     ];
 
     /// The reason's name as headers, metrics and logs show it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            DeadLetterReason::TooLarge => "too_large",
-            DeadLetterReason::UnknownTopic => "unknown_topic",
-            DeadLetterReason::Unauthorized => "unauthorized",
-            DeadLetterReason::BrokerRefused => "broker_refused",
-            DeadLetterReason::SchemaRefused => "schema_refused",
-            DeadLetterReason::SchemaUnknown => "schema_unknown",
+            Self::TooLarge => "too_large",
+            Self::UnknownTopic => "unknown_topic",
+            Self::Unauthorized => "unauthorized",
+            Self::BrokerRefused => "broker_refused",
+            Self::SchemaRefused => "schema_refused",
+            Self::SchemaUnknown => "schema_unknown",
         }
     }
 
     /// The reason behind a broker's or the client's own error, by its name.
-    pub(crate) fn of_code(code: &str) -> DeadLetterReason {
+    pub(crate) fn of_code(code: &str) -> Self {
         match code {
-            "MessageSizeTooLarge" | "MessageBatchTooLarge" | "InvalidMessageSize" => {
-                DeadLetterReason::TooLarge
-            }
+            "MessageSizeTooLarge" | "MessageBatchTooLarge" | "InvalidMessageSize" => Self::TooLarge,
             "UnknownTopic" | "UnknownTopicOrPartition" | "UnknownPartition" | "InvalidTopic" => {
-                DeadLetterReason::UnknownTopic
+                Self::UnknownTopic
             }
-            "TopicAuthorizationFailed" | "ClusterAuthorizationFailed" => DeadLetterReason::Unauthorized,
-            _ => DeadLetterReason::BrokerRefused,
+            "TopicAuthorizationFailed" | "ClusterAuthorizationFailed" => Self::Unauthorized,
+            _ => Self::BrokerRefused,
         }
     }
 }
@@ -81,9 +79,9 @@ impl DeadLetterOutcome {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            DeadLetterOutcome::Delivered => "delivered",
-            DeadLetterOutcome::Lost => "lost",
-            DeadLetterOutcome::Discarded => "discarded",
+            Self::Delivered => "delivered",
+            Self::Lost => "lost",
+            Self::Discarded => "discarded",
         }
     }
 }

@@ -13,6 +13,8 @@
 //! It knows no librdkafka (that is `client/`) and no routes (that is the publisher's). Receipts and listeners are called
 //! with no lock held, so that they may publish. Start at [`Engine::dispatch`] and [`Engine::delivered`].
 
+#![expect(clippy::disallowed_methods, reason = "the worker is a thread without tokio and owns its clock")]
+
 pub(crate) mod backlog;
 mod clients;
 mod completion;
@@ -78,10 +80,10 @@ pub(crate) struct DispatchError {
 }
 
 impl Engine {
-    pub(crate) fn new(config: &Config, schemas: Option<Arc<Schemas>>) -> Engine {
+    pub(crate) fn new(config: &Config, schemas: Option<Arc<Schemas>>) -> Self {
         let timeout = config.record_delivery_timeout;
         let (records, bytes) = (config.max_buffered_records, config.max_buffered_bytes);
-        Engine {
+        Self {
             completion: Completion::default(),
             backlog: Backlog::new(records, bytes, config.waiting, SchemaFraming::new(schemas)),
             clients: Clients::new(config.brokers.iter().map(|broker| broker.trim().to_owned())),

@@ -92,18 +92,14 @@ impl PublishError {
     #[must_use]
     pub fn error_type(&self) -> ErrorType {
         match self {
-            PublishError::NotStarted | PublishError::Stopped => ErrorType::NotStarted,
-            PublishError::InvalidDestination { .. } | PublishError::MissingHashKey { .. } => {
-                ErrorType::ValidationError
-            }
-            PublishError::NoTopicMatch { .. } => ErrorType::NoTopicMatch,
-            PublishError::EmptyTopic => ErrorType::Unknown,
-            PublishError::SchemaRefused { .. } | PublishError::SchemaUnknown { .. } => {
-                ErrorType::EncodingError
-            }
-            PublishError::BufferFull | PublishError::Displaced => ErrorType::BufferFull,
-            PublishError::Timeout => ErrorType::Timeout,
-            PublishError::TooLarge { .. } | PublishError::Broker { .. } => ErrorType::BrokerError,
+            Self::NotStarted | Self::Stopped => ErrorType::NotStarted,
+            Self::InvalidDestination { .. } | Self::MissingHashKey { .. } => ErrorType::ValidationError,
+            Self::NoTopicMatch { .. } => ErrorType::NoTopicMatch,
+            Self::EmptyTopic => ErrorType::Unknown,
+            Self::SchemaRefused { .. } | Self::SchemaUnknown { .. } => ErrorType::EncodingError,
+            Self::BufferFull | Self::Displaced => ErrorType::BufferFull,
+            Self::Timeout => ErrorType::Timeout,
+            Self::TooLarge { .. } | Self::Broker { .. } => ErrorType::BrokerError,
         }
     }
 }
@@ -113,10 +109,10 @@ impl PublishError {
     #[must_use]
     pub fn dead_letter_reason(&self) -> Option<DeadLetterReason> {
         match self {
-            PublishError::TooLarge { .. } => Some(DeadLetterReason::TooLarge),
-            PublishError::SchemaRefused { .. } => Some(DeadLetterReason::SchemaRefused),
-            PublishError::SchemaUnknown { .. } => Some(DeadLetterReason::SchemaUnknown),
-            PublishError::Broker { code, .. } => Some(DeadLetterReason::of_code(code)),
+            Self::TooLarge { .. } => Some(DeadLetterReason::TooLarge),
+            Self::SchemaRefused { .. } => Some(DeadLetterReason::SchemaRefused),
+            Self::SchemaUnknown { .. } => Some(DeadLetterReason::SchemaUnknown),
+            Self::Broker { code, .. } => Some(DeadLetterReason::of_code(code)),
             _ => None,
         }
     }
@@ -149,33 +145,33 @@ pub enum ErrorType {
 
 impl ErrorType {
     /// Every error type, in the contract's order.
-    pub const ALL: [ErrorType; 10] = [
-        ErrorType::EncodingError,
-        ErrorType::NoTopicMatch,
-        ErrorType::BufferFull,
-        ErrorType::BrokerError,
-        ErrorType::Timeout,
-        ErrorType::MissingMetadataField,
-        ErrorType::ValidationError,
-        ErrorType::NotStarted,
-        ErrorType::AlreadyStarted,
-        ErrorType::Unknown,
+    pub const ALL: [Self; 10] = [
+        Self::EncodingError,
+        Self::NoTopicMatch,
+        Self::BufferFull,
+        Self::BrokerError,
+        Self::Timeout,
+        Self::MissingMetadataField,
+        Self::ValidationError,
+        Self::NotStarted,
+        Self::AlreadyStarted,
+        Self::Unknown,
     ];
 
     /// The label's value.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            ErrorType::EncodingError => "encoding_error",
-            ErrorType::NoTopicMatch => "no_topic_match",
-            ErrorType::BufferFull => "buffer_full",
-            ErrorType::BrokerError => "broker_error",
-            ErrorType::Timeout => "timeout",
-            ErrorType::MissingMetadataField => "missing_metadata_field",
-            ErrorType::ValidationError => "validation_error",
-            ErrorType::NotStarted => "not_started",
-            ErrorType::AlreadyStarted => "already_started",
-            ErrorType::Unknown => "unknown",
+            Self::EncodingError => "encoding_error",
+            Self::NoTopicMatch => "no_topic_match",
+            Self::BufferFull => "buffer_full",
+            Self::BrokerError => "broker_error",
+            Self::Timeout => "timeout",
+            Self::MissingMetadataField => "missing_metadata_field",
+            Self::ValidationError => "validation_error",
+            Self::NotStarted => "not_started",
+            Self::AlreadyStarted => "already_started",
+            Self::Unknown => "unknown",
         }
     }
 }
@@ -224,18 +220,15 @@ impl StartError {
     /// Whether the configuration, or a file that it names, is at fault.
     #[must_use]
     pub fn is_configuration(&self) -> bool {
-        matches!(self, StartError::File(_) | StartError::Client(_))
+        matches!(self, Self::File(_) | Self::Client(_))
     }
 
     /// The error's class, for events and metrics.
     #[must_use]
     pub fn error_type(&self) -> ErrorType {
         match self {
-            StartError::AlreadyStarted => ErrorType::AlreadyStarted,
-            StartError::File(_)
-            | StartError::Client(_)
-            | StartError::Thread(_)
-            | StartError::SchemaRegistry(_) => ErrorType::Unknown,
+            Self::AlreadyStarted => ErrorType::AlreadyStarted,
+            Self::File(_) | Self::Client(_) | Self::Thread(_) | Self::SchemaRegistry(_) => ErrorType::Unknown,
         }
     }
 }

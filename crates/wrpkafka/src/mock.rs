@@ -65,7 +65,7 @@ impl MockKafka {
     ///
     /// # Errors
     /// The client library cannot create it.
-    pub fn start(partitions: i32) -> Result<MockKafka, MockError> {
+    pub fn start(partitions: i32) -> Result<Self, MockError> {
         let (commands, received) = channel();
         let (started, awaited) = channel();
         let thread = std::thread::Builder::new()
@@ -73,7 +73,7 @@ impl MockKafka {
             .spawn(move || serve(&started, received))
             .map_err(|error| MockError(error.to_string()))?;
         let brokers = awaited.recv().map_err(|_| MockError("its thread ended".to_owned()))??;
-        let kafka = MockKafka { brokers, commands: Some(commands), thread: Some(thread) };
+        let kafka = Self { brokers, commands: Some(commands), thread: Some(thread) };
         kafka.create_topic(DEFAULT_TOPIC, partitions)?;
         Ok(kafka)
     }
@@ -168,8 +168,8 @@ impl Drop for MockKafka {
 }
 
 impl From<KafkaError> for MockError {
-    fn from(error: KafkaError) -> MockError {
-        MockError(error.to_string())
+    fn from(error: KafkaError) -> Self {
+        Self(error.to_string())
     }
 }
 

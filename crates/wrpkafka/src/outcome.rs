@@ -21,18 +21,17 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every outcome, in the order of the enum.
-    pub const ALL: [Outcome; 5] =
-        [Outcome::Accepted, Outcome::Queued, Outcome::Attempted, Outcome::Failed, Outcome::Filtered];
+    pub const ALL: [Self; 5] = [Self::Accepted, Self::Queued, Self::Attempted, Self::Failed, Self::Filtered];
 
     /// The outcome's name in metrics and logs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            Outcome::Accepted => "Accepted",
-            Outcome::Queued => "Queued",
-            Outcome::Attempted => "Attempted",
-            Outcome::Failed => "Failed",
-            Outcome::Filtered => "Filtered",
+            Self::Accepted => "Accepted",
+            Self::Queued => "Queued",
+            Self::Attempted => "Attempted",
+            Self::Failed => "Failed",
+            Self::Filtered => "Filtered",
         }
     }
 }

@@ -4,6 +4,11 @@
 //! The calls that publish are in `publisher/submit.rs` and `publisher/publish.rs`, those that change the configuration in
 //! `publisher/update.rs`.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "callers may have no tokio: records carry the time at which they were published"
+)]
+
 mod encode;
 mod lifecycle;
 mod publish;
@@ -81,12 +86,12 @@ impl Publisher {
     ///
     /// # Errors
     /// Every fault of the configuration.
-    pub fn new(config: Config) -> Result<Publisher, ConfigError> {
-        Publisher::with_client(config, Box::new(librdkafka::connect))
+    pub fn new(config: Config) -> Result<Self, ConfigError> {
+        Self::with_client(config, Box::new(librdkafka::connect))
     }
 
     /// As [`new`](Publisher::new), with another client.
-    pub(crate) fn with_client(config: Config, connect: Connect) -> Result<Publisher, ConfigError> {
+    pub(crate) fn with_client(config: Config, connect: Connect) -> Result<Self, ConfigError> {
         let routes = config.compile()?;
         let schemas = Schemas::new(&config.schema_registry).map(Arc::new);
         if let Some(schemas) = &schemas {
@@ -100,13 +105,13 @@ impl Publisher {
             lifecycle: Lifecycle::default(),
             threads: Mutex::new(None),
         };
-        Ok(Publisher { shared: Some(Arc::new(shared)) })
+        Ok(Self { shared: Some(Arc::new(shared)) })
     }
 
     /// A publisher that takes every message silently and sends none.
     #[must_use]
-    pub fn disabled() -> Publisher {
-        Publisher { shared: None }
+    pub fn disabled() -> Self {
+        Self { shared: None }
     }
 
     /// Whether messages go to Kafka.

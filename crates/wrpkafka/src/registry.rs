@@ -4,6 +4,8 @@
 //! through a callback. What happens to the records that wait for an id is not decided here. Start reading at
 //! [`RegistryThread::start`]; the requests themselves are in [`api`].
 
+#![expect(clippy::disallowed_methods, reason = "the registry's thread is without tokio and owns its clock")]
+
 mod api;
 
 use std::ops::RangeInclusive;
@@ -36,7 +38,7 @@ impl RegistryThread {
         schemas: &Arc<Schemas>,
         config: &SchemaRegistry,
         on_answer: impl Fn() + Send + 'static,
-    ) -> Result<RegistryThread, String> {
+    ) -> Result<Self, String> {
         // Only to report files that cannot be used: the thread opens it again for each round, as files may change.
         Registry::open(config)?;
         let (wake, woken) = sync_channel(1);
@@ -51,7 +53,7 @@ impl RegistryThread {
             .name("wrpkafka-registry".to_owned())
             .spawn(move || asking.run(&woken))
             .map_err(|error| format!("the registry's thread cannot be started: {error}"))?;
-        Ok(RegistryThread(wake))
+        Ok(Self(wake))
     }
 
     /// Asks for new subjects now. To be called when the routes have changed.

@@ -83,21 +83,21 @@ pub struct SchemaStats {
 }
 
 impl Schema {
-    const fn of(format: SchemaFormat) -> Schema {
+    const fn of(format: SchemaFormat) -> Self {
         match format {
-            SchemaFormat::Avro => Schema {
+            SchemaFormat::Avro => Self {
                 language: "AVRO",
                 text: include_str!("../schemas/wrp.avsc"),
                 record: "xmidt.wrp.Message",
                 content_type: "avro/binary",
             },
-            SchemaFormat::Json => Schema {
+            SchemaFormat::Json => Self {
                 language: "JSON",
                 text: include_str!("../schemas/wrp.schema.json"),
                 record: "xmidt.wrp.Message",
                 content_type: wrp::Format::Json.mime(),
             },
-            SchemaFormat::Raw => Schema {
+            SchemaFormat::Raw => Self {
                 language: "AVRO",
                 text: include_str!("../schemas/wrp-raw.avsc"),
                 record: "xmidt.wrp.RawMessage",
@@ -109,9 +109,9 @@ impl Schema {
 
 impl Schemas {
     /// None if no registry is configured.
-    pub(crate) fn new(config: &SchemaRegistry) -> Option<Schemas> {
+    pub(crate) fn new(config: &SchemaRegistry) -> Option<Self> {
         let schema = Schema::of(config.format);
-        config.is_enabled().then(|| Schemas {
+        config.is_enabled().then(|| Self {
             format: config.format,
             schema,
             when_down: config.when_down,

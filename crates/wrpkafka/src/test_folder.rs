@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub(crate) struct TestFolder(PathBuf);
 
 impl TestFolder {
-    pub(crate) fn new() -> TestFolder {
+    pub(crate) fn new() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let name = format!("wrpkafka-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let path = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&path).unwrap();
-        TestFolder(path)
+        Self(path)
     }
 
     pub(crate) fn path(&self, file: &str) -> String {

@@ -32,44 +32,44 @@ const PROTOCOL_ERRORS: &str = "device_protocol_errors_total";
 
 impl Kind {
     /// All kinds, in the order of the report.
-    pub const ALL: [Kind; 8] = [
-        Kind::SlowHeader,
-        Kind::SlowBody,
-        Kind::HalfHandshake,
-        Kind::UnmaskedFlood,
-        Kind::GiantFrame,
-        Kind::FragmentBomb,
-        Kind::BadToken,
-        Kind::ReconnectStorm,
+    pub const ALL: [Self; 8] = [
+        Self::SlowHeader,
+        Self::SlowBody,
+        Self::HalfHandshake,
+        Self::UnmaskedFlood,
+        Self::GiantFrame,
+        Self::FragmentBomb,
+        Self::BadToken,
+        Self::ReconnectStorm,
     ];
 
     /// The name in the report.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Kind::SlowHeader => "slow header",
-            Kind::SlowBody => "slow body",
-            Kind::HalfHandshake => "half handshake",
-            Kind::UnmaskedFlood => "unmasked flood",
-            Kind::GiantFrame => "giant frame",
-            Kind::FragmentBomb => "fragment bomb",
-            Kind::BadToken => "bad token",
-            Kind::ReconnectStorm => "reconnect storm",
+            Self::SlowHeader => "slow header",
+            Self::SlowBody => "slow body",
+            Self::HalfHandshake => "half handshake",
+            Self::UnmaskedFlood => "unmasked flood",
+            Self::GiantFrame => "giant frame",
+            Self::FragmentBomb => "fragment bomb",
+            Self::BadToken => "bad token",
+            Self::ReconnectStorm => "reconnect storm",
         }
     }
 
     /// The counters of the gateway, of which at least one must count this attack.
     pub(super) fn counters(self, is_tls: bool) -> &'static [Counter] {
         match self {
-            Kind::SlowHeader => &[(CONNECTION_FAILURES, Some("slow_header"))],
-            Kind::SlowBody => &[(CONNECTION_FAILURES, Some("slow_body"))],
-            Kind::HalfHandshake if is_tls => &[(CONNECTION_FAILURES, Some("handshake_timeout"))],
-            Kind::HalfHandshake => &[(CONNECTION_FAILURES, Some("malformed"))],
-            Kind::UnmaskedFlood => &[(PROTOCOL_ERRORS, Some("unmasked"))],
-            Kind::GiantFrame => &[(PROTOCOL_ERRORS, Some("too_big"))],
-            Kind::FragmentBomb => &[(PROTOCOL_ERRORS, Some("too_big")), (PROTOCOL_ERRORS, Some("no_room"))],
-            Kind::BadToken => &[("auth_failures_total", None)],
-            Kind::ReconnectStorm => &[("connect_count", None)],
+            Self::SlowHeader => &[(CONNECTION_FAILURES, Some("slow_header"))],
+            Self::SlowBody => &[(CONNECTION_FAILURES, Some("slow_body"))],
+            Self::HalfHandshake if is_tls => &[(CONNECTION_FAILURES, Some("handshake_timeout"))],
+            Self::HalfHandshake => &[(CONNECTION_FAILURES, Some("malformed"))],
+            Self::UnmaskedFlood => &[(PROTOCOL_ERRORS, Some("unmasked"))],
+            Self::GiantFrame => &[(PROTOCOL_ERRORS, Some("too_big"))],
+            Self::FragmentBomb => &[(PROTOCOL_ERRORS, Some("too_big")), (PROTOCOL_ERRORS, Some("no_room"))],
+            Self::BadToken => &[("auth_failures_total", None)],
+            Self::ReconnectStorm => &[("connect_count", None)],
         }
     }
 }

@@ -92,7 +92,7 @@ impl Memory {
 impl EventLatency {
     /// Whether each 99th percentile is at most twice that of `calm`, or harmless.
     #[must_use]
-    pub fn at_most_double(&self, calm: &EventLatency) -> bool {
+    pub fn at_most_double(&self, calm: &Self) -> bool {
         let is_fine = |now: Option<Summary>, calm: Option<Summary>| {
             let calm = calm.unwrap_or_default().p99;
             now.is_none_or(|now| now.p99 <= (2.0 * calm).max(HARMLESS))

@@ -85,10 +85,10 @@ fn lines_of_stdin() -> mpsc::Receiver<String> {
 impl ClusterCommand {
     fn parse(line: &str) -> Option<Self> {
         match line.split_whitespace().collect::<Vec<_>>().as_slice() {
-            ["down"] => Some(ClusterCommand::Down),
-            ["up"] => Some(ClusterCommand::Up),
+            ["down"] => Some(Self::Down),
+            ["up"] => Some(Self::Up),
             ["latency", millis] => {
-                millis.parse().ok().map(|millis| ClusterCommand::Latency(Duration::from_millis(millis)))
+                millis.parse().ok().map(|millis| Self::Latency(Duration::from_millis(millis)))
             }
             _ => None,
         }

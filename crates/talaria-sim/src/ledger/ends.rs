@@ -16,7 +16,7 @@ pub enum End {
 
 impl End {
     /// All ends.
-    pub const ALL: [End; 3] = [End::Http, End::Kafka, End::Ack];
+    pub const ALL: [Self; 3] = [Self::Http, Self::Kafka, Self::Ack];
 
     pub(super) const fn bit(self) -> u8 {
         1 << self as u8
@@ -29,7 +29,7 @@ pub struct Ends(pub(super) u8);
 
 impl Ends {
     /// The empty set.
-    pub const NONE: Ends = Ends(0);
+    pub const NONE: Self = Self(0);
 
     /// Adds `end`, if `condition` is true.
     #[must_use]

@@ -24,11 +24,11 @@ pub enum Opcode {
 impl Opcode {
     const fn bits(self) -> u8 {
         match self {
-            Opcode::Text => 1,
-            Opcode::Binary => 2,
-            Opcode::Close => 8,
-            Opcode::Ping => 9,
-            Opcode::Pong => 10,
+            Self::Text => 1,
+            Self::Binary => 2,
+            Self::Close => 8,
+            Self::Ping => 9,
+            Self::Pong => 10,
         }
     }
 }

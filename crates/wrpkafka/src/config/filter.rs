@@ -75,35 +75,35 @@ impl Filter {
 impl Rule {
     /// A rule of one test.
     #[must_use]
-    pub fn new(key: impl Into<String>, test: Test) -> Rule {
-        Rule { key: key.into(), tests: vec![test] }
+    pub fn new(key: impl Into<String>, test: Test) -> Self {
+        Self { key: key.into(), tests: vec![test] }
     }
 }
 
 impl Relation {
     /// Every relation, in the order of the enum.
-    pub const ALL: [Relation; 5] = [Relation::Eq, Relation::Lt, Relation::Le, Relation::Gt, Relation::Ge];
+    pub const ALL: [Self; 5] = [Self::Eq, Self::Lt, Self::Le, Self::Gt, Self::Ge];
 
     /// The relation's name in a rule.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            Relation::Eq => "eq",
-            Relation::Lt => "lt",
-            Relation::Le => "le",
-            Relation::Gt => "gt",
-            Relation::Ge => "ge",
+            Self::Eq => "eq",
+            Self::Lt => "lt",
+            Self::Le => "le",
+            Self::Gt => "gt",
+            Self::Ge => "ge",
         }
     }
 
     /// Whether the first number is in this relation to the second.
     pub(crate) fn holds(self, first: Number, second: Number) -> bool {
         match self {
-            Relation::Eq => first.0 == second.0,
-            Relation::Lt => first.0 < second.0,
-            Relation::Le => first.0 <= second.0,
-            Relation::Gt => first.0 > second.0,
-            Relation::Ge => first.0 >= second.0,
+            Self::Eq => first.0 == second.0,
+            Self::Lt => first.0 < second.0,
+            Self::Le => first.0 <= second.0,
+            Self::Gt => first.0 > second.0,
+            Self::Ge => first.0 >= second.0,
         }
     }
 }
@@ -117,8 +117,8 @@ impl fmt::Display for Relation {
 impl Number {
     /// The number, if it is finite.
     #[must_use]
-    pub fn new(number: f64) -> Option<Number> {
-        number.is_finite().then_some(Number(number))
+    pub fn new(number: f64) -> Option<Self> {
+        number.is_finite().then_some(Self(number))
     }
 }
 
@@ -126,7 +126,7 @@ impl Number {
 impl Eq for Number {}
 
 impl From<i32> for Number {
-    fn from(number: i32) -> Number {
-        Number(f64::from(number))
+    fn from(number: i32) -> Self {
+        Self(f64::from(number))
     }
 }

@@ -35,8 +35,8 @@ pub struct SchemaRegistry {
 }
 
 impl Default for SchemaRegistry {
-    fn default() -> SchemaRegistry {
-        SchemaRegistry {
+    fn default() -> Self {
+        Self {
             urls: Vec::new(),
             username: String::new(),
             password: Secret::default(),

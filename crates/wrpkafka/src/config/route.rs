@@ -62,8 +62,8 @@ pub enum HashKey {
 const DEVICE_ID_FIELD: &str = "hw-deviceid";
 
 impl Default for HashKey {
-    fn default() -> HashKey {
-        HashKey::Metadata(DEVICE_ID_FIELD.to_owned())
+    fn default() -> Self {
+        Self::Metadata(DEVICE_ID_FIELD.to_owned())
     }
 }
 
@@ -82,12 +82,12 @@ impl FromStr for ShardStrategy {
     type Err = UnknownNameError;
 
     /// Case and blanks count.
-    fn from_str(text: &str) -> Result<ShardStrategy, UnknownNameError> {
+    fn from_str(text: &str) -> Result<Self, UnknownNameError> {
         match (text, text.strip_prefix("metadata:")) {
-            ("roundrobin", _) => Ok(ShardStrategy::RoundRobin),
-            ("deviceid", _) => Ok(ShardStrategy::DeviceId),
-            (_, Some(field)) if !field.trim().is_empty() => Ok(ShardStrategy::Metadata(field.to_owned())),
-            _ => Err(ShardStrategy::UNKNOWN),
+            ("roundrobin", _) => Ok(Self::RoundRobin),
+            ("deviceid", _) => Ok(Self::DeviceId),
+            (_, Some(field)) if !field.trim().is_empty() => Ok(Self::Metadata(field.to_owned())),
+            _ => Err(Self::UNKNOWN),
         }
     }
 }
@@ -95,9 +95,9 @@ impl FromStr for ShardStrategy {
 impl fmt::Display for ShardStrategy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ShardStrategy::RoundRobin => f.write_str("roundrobin"),
-            ShardStrategy::DeviceId => f.write_str("deviceid"),
-            ShardStrategy::Metadata(field) => write!(f, "metadata:{field}"),
+            Self::RoundRobin => f.write_str("roundrobin"),
+            Self::DeviceId => f.write_str("deviceid"),
+            Self::Metadata(field) => write!(f, "metadata:{field}"),
         }
     }
 }
@@ -107,18 +107,18 @@ impl FromStr for HashKey {
 
     /// Reads `metadata/<field>`, `metadata`, `source` and `none`; the name's case does not count, and an empty text is
     /// the default. As in the reference, a field ends at the next `/` and the rest is ignored.
-    fn from_str(text: &str) -> Result<HashKey, UnknownNameError> {
+    fn from_str(text: &str) -> Result<Self, UnknownNameError> {
         let mut parts = text.split('/');
         let name = parts.next().unwrap_or_default();
         let field = parts.next().filter(|field| !field.is_empty()).unwrap_or(DEVICE_ID_FIELD);
         if text.is_empty() || name.eq_ignore_ascii_case("metadata") {
-            Ok(HashKey::Metadata(field.to_owned()))
+            Ok(Self::Metadata(field.to_owned()))
         } else if name.eq_ignore_ascii_case("source") {
-            Ok(HashKey::Source)
+            Ok(Self::Source)
         } else if name.eq_ignore_ascii_case("none") {
-            Ok(HashKey::None)
+            Ok(Self::None)
         } else {
-            Err(HashKey::UNKNOWN)
+            Err(Self::UNKNOWN)
         }
     }
 }
@@ -126,9 +126,9 @@ impl FromStr for HashKey {
 impl fmt::Display for HashKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            HashKey::Metadata(field) => write!(f, "metadata/{field}"),
-            HashKey::Source => f.write_str("source"),
-            HashKey::None => f.write_str("none"),
+            Self::Metadata(field) => write!(f, "metadata/{field}"),
+            Self::Source => f.write_str("source"),
+            Self::None => f.write_str("none"),
         }
     }
 }

@@ -67,14 +67,14 @@ impl Secret {
 }
 
 impl From<String> for Secret {
-    fn from(text: String) -> Secret {
-        Secret(text)
+    fn from(text: String) -> Self {
+        Self(text)
     }
 }
 
 impl From<&str> for Secret {
-    fn from(text: &str) -> Secret {
-        Secret(text.to_owned())
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
     }
 }
 

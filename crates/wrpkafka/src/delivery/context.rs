@@ -50,8 +50,8 @@ impl DeliveryContext {
         message: &MessageContext<'_>,
         frame: Frame,
         receipt: ReceiptShare,
-    ) -> Box<DeliveryContext> {
-        Box::new(DeliveryContext {
+    ) -> Box<Self> {
+        Box::new(Self {
             target,
             event_type: EventType::from_slice(message.event_type.as_bytes()),
             level: message.level,
@@ -68,12 +68,12 @@ impl DeliveryContext {
     /// The context of a dead letter. It has the level of the original, and no receipt.
     pub(crate) fn dead_letter(
         target: Arc<Target>,
-        original: &DeliveryContext,
+        original: &Self,
         reason: DeadLetterReason,
         submitted: Instant,
-    ) -> Box<DeliveryContext> {
+    ) -> Box<Self> {
         let message = MessageContext { event_type: original.event_type(), level: original.level, submitted };
-        let mut context = DeliveryContext::new(target, &message, Frame::Closed, ReceiptShare::default());
+        let mut context = Self::new(target, &message, Frame::Closed, ReceiptShare::default());
         context.dead_letter = Some(reason);
         context
     }

@@ -30,8 +30,8 @@ enum Holder {
 impl std::fmt::Debug for Holder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Holder::Sole(_) => "Sole",
-            Holder::Fanout(_) => "Fanout",
+            Self::Sole(_) => "Sole",
+            Self::Fanout(_) => "Fanout",
         })
     }
 }
@@ -50,12 +50,12 @@ struct FanoutState {
 
 impl ReceiptShare {
     /// The share of a message with one record.
-    pub(crate) fn sole(receipt: Receipt) -> ReceiptShare {
-        ReceiptShare(Some(Holder::Sole(Mutex::new(receipt))))
+    pub(crate) fn sole(receipt: Receipt) -> Self {
+        Self(Some(Holder::Sole(Mutex::new(receipt))))
     }
 
     /// The shares of a receipt for this many records.
-    pub(crate) fn split(receipt: Option<Receipt>, records: usize) -> impl Iterator<Item = ReceiptShare> {
+    pub(crate) fn split(receipt: Option<Receipt>, records: usize) -> impl Iterator<Item = Self> {
         let mut holder = receipt.map(|receipt| {
             if records == 1 {
                 return Holder::Sole(Mutex::new(receipt));
@@ -64,9 +64,9 @@ impl ReceiptShare {
             Holder::Fanout(Arc::new(Fanout { unsettled: AtomicUsize::new(records), state }))
         });
         (0..records).map(move |_| match &holder {
-            None => ReceiptShare(None),
-            Some(Holder::Fanout(fanout)) => ReceiptShare(Some(Holder::Fanout(Arc::clone(fanout)))),
-            Some(Holder::Sole(_)) => ReceiptShare(holder.take()),
+            None => Self(None),
+            Some(Holder::Fanout(fanout)) => Self(Some(Holder::Fanout(Arc::clone(fanout)))),
+            Some(Holder::Sole(_)) => Self(holder.take()),
         })
     }
 
@@ -88,8 +88,8 @@ impl Drop for ReceiptShare {
 impl Holder {
     fn settle(self, result: Result<(), PublishError>) {
         match self {
-            Holder::Sole(receipt) => receipt.into_inner()(result.map(|()| Outcome::Accepted)),
-            Holder::Fanout(fanout) => fanout.settle(result),
+            Self::Sole(receipt) => receipt.into_inner()(result.map(|()| Outcome::Accepted)),
+            Self::Fanout(fanout) => fanout.settle(result),
         }
     }
 }

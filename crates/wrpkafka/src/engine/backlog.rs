@@ -119,14 +119,9 @@ pub struct Buffered {
 
 impl<P: Primitives> Backlog<P> {
     /// A backlog without a client, closed.
-    pub(crate) fn new(
-        max_records: u64,
-        max_bytes: u64,
-        waiting: WaitingLimit,
-        framing: P::Framing,
-    ) -> Backlog<P> {
+    pub(crate) fn new(max_records: u64, max_bytes: u64, waiting: WaitingLimit, framing: P::Framing) -> Self {
         let queue = WaitingQueue::new(waiting);
-        Backlog {
+        Self {
             word: Word::new(max_records, max_bytes),
             client: P::Slot::empty(),
             locked: P::Lock::new(Locked { queue, phase: Phase::Closed, flow: Flow::Closed }),

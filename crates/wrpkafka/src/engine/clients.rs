@@ -31,8 +31,8 @@ const NO_CLIENT: u64 = u64::MAX;
 
 impl Clients {
     /// `seeds` are the configured brokers, by whose order the statistics name them.
-    pub(super) fn new(seeds: impl Iterator<Item = String>) -> Clients {
-        Clients {
+    pub(super) fn new(seeds: impl Iterator<Item = String>) -> Self {
+        Self {
             built: AtomicU64::new(0),
             delivered_by: AtomicU64::new(NO_CLIENT),
             has_failed: AtomicBool::new(false),

@@ -55,7 +55,7 @@ impl<'a> DeadLetter<'a> {
         error: &PublishError,
         reason: DeadLetterReason,
         limit: usize,
-    ) -> DeadLetter<'a> {
+    ) -> Self {
         let Original { record, value, .. } = *original;
         let explanation = explanation(original, error, reason);
         let room = limit.saturating_sub(explanation.size() + OVERHEAD);

@@ -26,8 +26,8 @@ enum Id {
 }
 
 impl SchemaFraming {
-    pub(super) fn new(schemas: Option<Arc<Schemas>>) -> SchemaFraming {
-        SchemaFraming { schemas }
+    pub(super) fn new(schemas: Option<Arc<Schemas>>) -> Self {
+        Self { schemas }
     }
 
     pub(super) fn schemas(&self) -> Option<&Arc<Schemas>> {

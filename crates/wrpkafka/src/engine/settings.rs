@@ -14,8 +14,8 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    pub(crate) fn new(config: Config) -> Settings {
-        Settings { current: ArcSwap::from_pointee(config), changing: Mutex::new(()) }
+    pub(crate) fn new(config: Config) -> Self {
+        Self { current: ArcSwap::from_pointee(config), changing: Mutex::new(()) }
     }
 
     pub(crate) fn get(&self) -> Arc<Config> {

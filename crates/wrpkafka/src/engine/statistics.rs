@@ -30,13 +30,13 @@ struct LastReport {
 }
 
 impl Statistics {
-    pub(super) fn new(seeds: impl Iterator<Item = String>) -> Statistics {
-        Statistics { seeds: seeds.collect(), total: ClientStats::default(), clients: HashMap::new() }
+    pub(super) fn new(seeds: impl Iterator<Item = String>) -> Self {
+        Self { seeds: seeds.collect(), total: ClientStats::default(), clients: HashMap::new() }
     }
 
     /// Adds a client's report.
     pub(super) fn add(&mut self, client: u64, report: &ClientReport) {
-        let Statistics { seeds, total, clients } = self;
+        let Self { seeds, total, clients } = self;
         let last = clients.entry(client).or_default();
         last.reports += 1;
         for broker in &report.brokers {

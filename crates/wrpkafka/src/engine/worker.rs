@@ -62,14 +62,14 @@ impl Worker {
         connect: Arc<Connect>,
         settings: Arc<Settings>,
         orders: Receiver<Order>,
-    ) -> Result<Worker, BuildError> {
+    ) -> Result<Self, BuildError> {
         let config = settings.get();
         engine.limit_records(&config);
         let first = build_client(&engine, &connect, &config)?;
         let files = FileWatch::new(config.file_check_interval, first.files);
         engine.clients.follow_connection(first.number);
         engine.backlog.open(first);
-        Ok(Worker { engine, connect, settings, orders, replacement: None, retired: Vec::new(), files })
+        Ok(Self { engine, connect, settings, orders, replacement: None, retired: Vec::new(), files })
     }
 
     /// Runs until it is asked to stop, or no publisher is left that could ask.

@@ -59,15 +59,15 @@ impl MockRegistry {
     ///
     /// # Errors
     /// There is no port, or no thread.
-    pub fn start() -> Result<MockRegistry, MockError> {
-        MockRegistry::launch("http", None)
+    pub fn start() -> Result<Self, MockError> {
+        Self::launch("http", None)
     }
 
     /// Starts a registry that speaks TLS, with this certificate and key (PEM).
     ///
     /// # Errors
     /// The certificate or the key cannot be used; there is no port, or no thread.
-    pub fn start_tls(certificate: &str, key: &str) -> Result<MockRegistry, MockError> {
+    pub fn start_tls(certificate: &str, key: &str) -> Result<Self, MockError> {
         let failed = |error: &dyn std::fmt::Display| MockError(error.to_string());
         let chain = CertificateDer::from_pem_slice(certificate.as_bytes()).map_err(|e| failed(&e))?;
         let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(|e| failed(&e))?;
@@ -78,10 +78,10 @@ impl MockRegistry {
                 .with_no_client_auth()
                 .with_single_cert(vec![chain], key)
                 .map_err(|e| failed(&e))?;
-        MockRegistry::launch("https", Some(Arc::new(config)))
+        Self::launch("https", Some(Arc::new(config)))
     }
 
-    fn launch(scheme: &'static str, tls: Option<Arc<ServerConfig>>) -> Result<MockRegistry, MockError> {
+    fn launch(scheme: &'static str, tls: Option<Arc<ServerConfig>>) -> Result<Self, MockError> {
         let failed = |error: std::io::Error| MockError(error.to_string());
         let listener = TcpListener::bind("localhost:0").map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
@@ -91,7 +91,7 @@ impl MockRegistry {
             .name("mock-registry".to_owned())
             .spawn(move || serve(&listener, &served, tls.as_ref()))
             .map_err(failed)?;
-        Ok(MockRegistry { address, scheme, state, thread: Some(thread) })
+        Ok(Self { address, scheme, state, thread: Some(thread) })
     }
 
     /// Its address, for [`SchemaRegistry::urls`](crate::config::SchemaRegistry::urls).

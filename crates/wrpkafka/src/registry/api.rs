@@ -44,7 +44,7 @@ impl Registry {
     ///
     /// # Errors
     /// A file that cannot be used, with its key.
-    pub(crate) fn open(config: &SchemaRegistry) -> Result<Registry, String> {
+    pub(crate) fn open(config: &SchemaRegistry) -> Result<Self, String> {
         let mut tls = TlsConfig::builder()
             .provider(TlsProvider::Rustls)
             .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
@@ -63,7 +63,7 @@ impl Registry {
             .new_agent();
         let urls = config.urls.iter().map(|url| url.trim_end_matches('/').to_owned()).collect();
         let authorization = authorization(config)?;
-        Ok(Registry { agent, urls, look_up: !config.auto_register, authorization })
+        Ok(Self { agent, urls, look_up: !config.auto_register, authorization })
     }
 
     /// The id of a schema under a subject, from the first address that answers.

@@ -33,17 +33,17 @@ pub enum Attribute<'a> {
     /// A number.
     Number(f64),
     /// Several values: a rule matches if one of them passes its tests.
-    List(Vec<Attribute<'a>>),
+    List(Vec<Self>),
 }
 
 impl<'a> From<&'a str> for Attribute<'a> {
-    fn from(text: &'a str) -> Attribute<'a> {
+    fn from(text: &'a str) -> Self {
         Attribute::Text(Cow::Borrowed(text.as_bytes()))
     }
 }
 
 impl<'a> From<&'a [u8]> for Attribute<'a> {
-    fn from(text: &'a [u8]) -> Attribute<'a> {
+    fn from(text: &'a [u8]) -> Self {
         Attribute::Text(Cow::Borrowed(text))
     }
 }
@@ -70,9 +70,9 @@ impl RuleError {
     /// The key at fault, as a suffix of the rule's own key.
     pub(crate) fn key(self) -> &'static str {
         match self {
-            RuleError::NoKey => ".key",
-            RuleError::NoTest => "",
-            RuleError::EmptySet => ".in",
+            Self::NoKey => ".key",
+            Self::NoTest => "",
+            Self::EmptySet => ".in",
         }
     }
 }
@@ -92,8 +92,8 @@ pub(crate) fn check_rule(rule: &Rule) -> Result<(), RuleError> {
 
 impl CompiledFilter {
     /// The rules must have passed [`check_rule`].
-    pub(crate) fn new(filter: &Filter) -> CompiledFilter {
-        CompiledFilter { allow: filter.allow.clone().into(), deny: filter.deny.clone().into() }
+    pub(crate) fn new(filter: &Filter) -> Self {
+        Self { allow: filter.allow.clone().into(), deny: filter.deny.clone().into() }
     }
 
     /// The setting that rejects a sender; none if the filter accepts the sender.

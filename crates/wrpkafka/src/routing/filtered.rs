@@ -26,15 +26,15 @@ pub enum FilteredBy {
 
 impl FilteredBy {
     /// Every setting, in the order of the enum.
-    pub const ALL: [FilteredBy; 3] = [FilteredBy::Allow, FilteredBy::Deny, FilteredBy::AllowedTopics];
+    pub const ALL: [Self; 3] = [Self::Allow, Self::Deny, Self::AllowedTopics];
 
     /// The setting's name, which is also the value of the metric label `rule`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            FilteredBy::Allow => "allow",
-            FilteredBy::Deny => "deny",
-            FilteredBy::AllowedTopics => "allowedTopics",
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+            Self::AllowedTopics => "allowedTopics",
         }
     }
 }

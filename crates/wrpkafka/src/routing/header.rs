@@ -65,10 +65,7 @@ pub(crate) enum HeaderError {
 
 impl HeaderTemplates {
     /// Parses the values of all headers. Calls `fault` with the header's name for every error.
-    pub(crate) fn parse(
-        headers: &[(String, Vec<String>)],
-        mut fault: impl FnMut(&str, HeaderError),
-    ) -> HeaderTemplates {
+    pub(crate) fn parse(headers: &[(String, Vec<String>)], mut fault: impl FnMut(&str, HeaderError)) -> Self {
         let mut templates = Vec::new();
         for (name, values) in headers {
             if name.is_empty() {
@@ -84,7 +81,7 @@ impl HeaderTemplates {
                 }
             }
         }
-        HeaderTemplates(templates.into())
+        Self(templates.into())
     }
 
     /// Appends the headers of a message's records.
@@ -100,25 +97,23 @@ impl HeaderTemplates {
 }
 
 impl Template {
-    fn parse(name: &str, value: &str) -> Result<Template, HeaderError> {
+    fn parse(name: &str, value: &str) -> Result<Self, HeaderError> {
         if value != WHOLE_MAP {
-            return Ok(Template { name: name.into(), value: Value::parse(value)? });
+            return Ok(Self { name: name.into(), value: Value::parse(value)? });
         }
         match name.strip_suffix('*') {
-            Some(prefix) if !prefix.is_empty() => {
-                Ok(Template { name: prefix.into(), value: Value::WholeMap })
-            }
+            Some(prefix) if !prefix.is_empty() => Ok(Self { name: prefix.into(), value: Value::WholeMap }),
             _ => Err(HeaderError::NoPrefix),
         }
     }
 }
 
 impl Value {
-    fn parse(text: &str) -> Result<Value, HeaderError> {
+    fn parse(text: &str) -> Result<Self, HeaderError> {
         match text.strip_prefix("wrp.") {
-            None | Some("") => Ok(Value::Literal(text.into())),
+            None | Some("") => Ok(Self::Literal(text.into())),
             Some(field) => match Reference::parse(field) {
-                Some(reference) => Ok(Value::Reference(reference)),
+                Some(reference) => Ok(Self::Reference(reference)),
                 None => Err(HeaderError::UnknownField(text.to_owned())),
             },
         }
@@ -126,38 +121,38 @@ impl Value {
 }
 
 impl Reference {
-    fn parse(text: &str) -> Option<Reference> {
+    fn parse(text: &str) -> Option<Self> {
         if let Some(name) = text.strip_prefix("Header.") {
-            return Some(Reference::Header(name.trim().into()));
+            return Some(Self::Header(name.trim().into()));
         }
         if let Some(key) = text.strip_prefix("Metadata.") {
-            return Some(Reference::Metadata(key.into()));
+            return Some(Self::Metadata(key.into()));
         }
         if text == "DeviceID" {
-            return Some(Reference::DeviceId);
+            return Some(Self::DeviceId);
         }
         match Field::from_go_name(text)? {
             Field::Metadata | Field::Spans | Field::IncludeSpans | Field::Payload => None,
-            field => Some(Reference::Field(field)),
+            field => Some(Self::Field(field)),
         }
     }
 
     fn render(&self, name: &str, message: &MessageRef<'_>, out: &mut HeaderBlock) {
         match self {
-            Reference::Field(field) => render_field(*field, name, message, out),
-            Reference::DeviceId => {
+            Self::Field(field) => render_field(*field, name, message, out),
+            Self::DeviceId => {
                 if let Some(Ok(source)) = message.source.to_str().ok().map(Locator::parse_v5) {
                     out.push_text(name, Text::from(&*source.authority));
                 }
             }
-            Reference::Header(wanted) => {
+            Self::Header(wanted) => {
                 for line in message.headers.into_iter().flatten() {
                     if let Some(value) = header_value(line, wanted) {
                         out.push(name, value);
                     }
                 }
             }
-            Reference::Metadata(key) => {
+            Self::Metadata(key) => {
                 if let Some(value) = message.metadata(key) {
                     out.push_text(name, value);
                 }

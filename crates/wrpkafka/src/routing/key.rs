@@ -33,39 +33,38 @@ pub enum Key<'a> {
 }
 
 impl KeySource {
-    pub(crate) fn new(hash_key: &HashKey) -> KeySource {
+    pub(crate) fn new(hash_key: &HashKey) -> Self {
         match hash_key {
-            HashKey::Metadata(field) => KeySource::Metadata(Field {
-                name: field.as_str().into(),
-                slashed: format!("/{field}").into(),
-            }),
-            HashKey::Source => KeySource::Source,
-            HashKey::None => KeySource::None,
+            HashKey::Metadata(field) => {
+                Self::Metadata(Field { name: field.as_str().into(), slashed: format!("/{field}").into() })
+            }
+            HashKey::Source => Self::Source,
+            HashKey::None => Self::None,
         }
     }
 
     /// The key of a message's record; none if the message lacks it.
     pub(crate) fn key_of<'a>(&self, message: &MessageRef<'a>) -> Option<Key<'a>> {
         match self {
-            KeySource::Metadata(field) => {
+            Self::Metadata(field) => {
                 let value = message.metadata(&field.name).or_else(|| message.metadata(&field.slashed))?;
                 (!value.is_empty()).then(|| Key::Borrowed(value.as_bytes()))
             }
-            KeySource::Source => {
+            Self::Source => {
                 // The id of a device is the locator's authority, which is borrowed if it is canonical already.
                 let id = Locator::parse_v5(message.source.to_str().ok()?).ok()?.authority;
                 (!id.is_empty()).then_some(Key::Id(id))
             }
-            KeySource::None => None,
+            Self::None => None,
         }
     }
 
     /// The setting that this was made from.
     pub(crate) fn hash_key(&self) -> HashKey {
         match self {
-            KeySource::Metadata(field) => HashKey::Metadata(field.name.to_string()),
-            KeySource::Source => HashKey::Source,
-            KeySource::None => HashKey::None,
+            Self::Metadata(field) => HashKey::Metadata(field.name.to_string()),
+            Self::Source => HashKey::Source,
+            Self::None => HashKey::None,
         }
     }
 }

@@ -34,7 +34,7 @@ pub(crate) enum PatternError {
 
 impl Pattern {
     /// Parses a pattern: `\*` is a literal star, `\\` a backslash, and any other backslash is literal.
-    pub(crate) fn parse(text: &str, case_insensitive: bool) -> Result<Pattern, PatternError> {
+    pub(crate) fn parse(text: &str, case_insensitive: bool) -> Result<Self, PatternError> {
         if text.is_empty() {
             return Err(PatternError::Empty);
         }
@@ -58,7 +58,7 @@ impl Pattern {
             Some(after) if before.is_empty() && after.is_empty() => Shape::Any,
             Some(after) => Shape::Around(before.into(), after.into()),
         };
-        Ok(Pattern { shape, case })
+        Ok(Self { shape, case })
     }
 
     /// Whether an event type matches.
@@ -82,7 +82,7 @@ impl Case {
         if bytes == text.as_bytes() {
             return true;
         }
-        if self == Case::Sensitive {
+        if self == Self::Sensitive {
             return false;
         }
         if bytes.is_ascii() && text.is_ascii() {

@@ -15,8 +15,8 @@ pub(crate) struct Sharding {
 }
 
 impl Sharding {
-    pub(crate) fn new(strategy: &ShardStrategy) -> Sharding {
-        Sharding { strategy: strategy.clone(), next: AtomicUsize::new(0) }
+    pub(crate) fn new(strategy: &ShardStrategy) -> Self {
+        Self { strategy: strategy.clone(), next: AtomicUsize::new(0) }
     }
 
     /// The index of a message's topic, below `topics`. The key is the record's.

@@ -78,9 +78,9 @@ pub struct RoutingError {
 }
 
 impl RouteTable {
-    pub(crate) fn new(routes: Vec<CompiledRoute>, headers: HeaderTemplates, nil_key: NilKey) -> RouteTable {
+    pub(crate) fn new(routes: Vec<CompiledRoute>, headers: HeaderTemplates, nil_key: NilKey) -> Self {
         let filters = FilterSet::new(routes.iter().map(|route| route.filter.as_ref()));
-        RouteTable { routes: routes.into(), headers, nil_key, filters }
+        Self { routes: routes.into(), headers, nil_key, filters }
     }
 
     /// Plans the records of a message: one for every route that matches its event type and whose filter accepts its
@@ -94,7 +94,7 @@ impl RouteTable {
         sender: Option<&Sender<'_>>,
         mut filtered: impl FnMut(&Filtered<'_>),
     ) -> Result<Plan<'a>, RoutingError> {
-        let event_type = RouteTable::event_type(message)?;
+        let event_type = Self::event_type(message)?;
         let verdict = self.filters.as_ref().map(|filters| filters.verdict(sender, self.filters()));
         let mut records = SmallVec::new();
         let mut is_filtered = false;

@@ -15,8 +15,8 @@ pub struct Target {
 }
 
 impl Target {
-    pub(crate) fn new(topic: &str, strategy: &str) -> Arc<Target> {
-        Arc::new(Target { topic: topic.into(), strategy: strategy.into(), subject: OnceLock::new() })
+    pub(crate) fn new(topic: &str, strategy: &str) -> Arc<Self> {
+        Arc::new(Self { topic: topic.into(), strategy: strategy.into(), subject: OnceLock::new() })
     }
 
     /// The subject of the schema of this topic's values, if there is a schema registry.

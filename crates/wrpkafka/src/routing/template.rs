@@ -64,14 +64,14 @@ pub(crate) enum TopicSetting {
 impl fmt::Display for TopicSetting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            TopicSetting::Allowed(index) => write!(f, "allowedTopics[{index}]"),
-            TopicSetting::Fallback => f.write_str("fallbackTopic"),
+            Self::Allowed(index) => write!(f, "allowedTopics[{index}]"),
+            Self::Fallback => f.write_str("fallbackTopic"),
         }
     }
 }
 
 impl<'a> Template<'a> {
-    pub(crate) fn parse(text: &'a str) -> Result<Template<'a>, TemplateError> {
+    pub(crate) fn parse(text: &'a str) -> Result<Self, TemplateError> {
         let is_brace = |c| matches!(c, '{' | '}');
         let Some((before, after)) = text.split_once(EVENT_TYPE) else {
             let error = if text.contains(is_brace) {

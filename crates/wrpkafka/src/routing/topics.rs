@@ -26,13 +26,13 @@ pub(crate) struct ShardedTopics {
 }
 
 impl Topics {
-    pub(crate) fn single(topic: &str) -> Topics {
-        Topics::Single(Target::new(topic, ""))
+    pub(crate) fn single(topic: &str) -> Self {
+        Self::Single(Target::new(topic, ""))
     }
 
-    pub(crate) fn sharded(topics: &[String], strategy: &ShardStrategy) -> Topics {
+    pub(crate) fn sharded(topics: &[String], strategy: &ShardStrategy) -> Self {
         let name = strategy.to_string();
-        Topics::Sharded(ShardedTopics {
+        Self::Sharded(ShardedTopics {
             targets: topics.iter().map(|topic| Target::new(topic, &name)).collect(),
             sharding: Sharding::new(strategy),
             names: topics.join(",").into(),
@@ -42,9 +42,9 @@ impl Topics {
     /// Every target that a record of this route may have.
     pub(super) fn all(&self) -> Vec<&Arc<Target>> {
         match self {
-            Topics::Single(target) => vec![target],
-            Topics::Sharded(topics) => topics.targets.iter().collect(),
-            Topics::Templated(topics) => topics.targets().collect(),
+            Self::Single(target) => vec![target],
+            Self::Sharded(topics) => topics.targets.iter().collect(),
+            Self::Templated(topics) => topics.targets().collect(),
         }
     }
 
@@ -56,20 +56,20 @@ impl Topics {
         key: Option<&Key<'_>>,
     ) -> Option<&Arc<Target>> {
         match self {
-            Topics::Single(target) => Some(target),
-            Topics::Sharded(ShardedTopics { targets, sharding, .. }) => {
+            Self::Single(target) => Some(target),
+            Self::Sharded(ShardedTopics { targets, sharding, .. }) => {
                 targets.get(sharding.choose(targets.len(), message, key.map(Key::as_bytes)))
             }
-            Topics::Templated(topics) => topics.choose(event_type),
+            Self::Templated(topics) => topics.choose(event_type),
         }
     }
 
     /// As configured, to name the route where a message got no topic: the topic, the topics or the template.
     pub(super) fn name(&self) -> &str {
         match self {
-            Topics::Single(target) => &target.topic,
-            Topics::Sharded(topics) => &topics.names,
-            Topics::Templated(topics) => topics.template(),
+            Self::Single(target) => &target.topic,
+            Self::Sharded(topics) => &topics.names,
+            Self::Templated(topics) => topics.template(),
         }
     }
 }

@@ -48,14 +48,12 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 impl FilterSet {
     /// None if no route has a filter.
-    pub(crate) fn new<'f>(
-        filters: impl Iterator<Item = Option<&'f CompiledFilter>> + Clone,
-    ) -> Option<FilterSet> {
+    pub(crate) fn new<'f>(filters: impl Iterator<Item = Option<&'f CompiledFilter>> + Clone) -> Option<Self> {
         if filters.clone().all(|filter| filter.is_none()) {
             return None;
         }
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        Some(FilterSet { id, unknown_sender: Arc::new(Verdict::new(id, None, filters)) })
+        Some(Self { id, unknown_sender: Arc::new(Verdict::new(id, None, filters)) })
     }
 
     /// The verdict on a sender: the cached one if this set made it, else a new one, which is cached.
@@ -83,9 +81,9 @@ impl Verdict {
         filter_set: u64,
         sender: Option<&dyn Attributes>,
         filters: impl Iterator<Item = Option<&'f CompiledFilter>>,
-    ) -> Verdict {
+    ) -> Self {
         let rejected_by = filters.map(|filter| filter.and_then(|filter| filter.rejects(sender)));
-        Verdict { filter_set, rejected_by: rejected_by.collect() }
+        Self { filter_set, rejected_by: rejected_by.collect() }
     }
 
     /// The setting by which the route at this index rejects the sender; none if it accepts the sender.

@@ -28,8 +28,8 @@ pub(crate) struct Subject {
 const KNOWN: u64 = 1 << 32;
 
 impl Subject {
-    fn new(name: Box<str>) -> Subject {
-        Subject {
+    fn new(name: Box<str>) -> Self {
+        Self {
             name,
             id: AtomicU64::new(0),
             is_unanswered: AtomicBool::new(false),
@@ -84,8 +84,8 @@ pub(crate) struct Subjects {
 }
 
 impl Subjects {
-    pub(crate) fn new(strategy: SubjectStrategy, record: &'static str) -> Subjects {
-        Subjects { strategy, record, all: Mutex::default() }
+    pub(crate) fn new(strategy: SubjectStrategy, record: &'static str) -> Self {
+        Self { strategy, record, all: Mutex::default() }
     }
 
     /// The subject of a topic's values, which is new if no topic has needed it before.
@@ -118,6 +118,7 @@ impl Subjects {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "any time will do")]
 mod tests {
     use super::*;
 

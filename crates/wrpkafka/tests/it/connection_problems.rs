@@ -24,12 +24,12 @@ const WITHIN: Duration = Duration::from_secs(10);
 struct Folder(PathBuf);
 
 impl Folder {
-    fn new() -> Folder {
+    fn new() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("wrpkafka-problems-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
-        Folder(folder)
+        Self(folder)
     }
 
     fn path(&self, file: &str) -> String {

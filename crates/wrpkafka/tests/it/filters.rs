@@ -1,8 +1,9 @@
 //! Senders that the routes' filters reject, through every call of the publisher (contract §8.15).
 
+use std::sync::Arc;
 use std::sync::mpsc::channel;
-use std::sync::{Arc, Mutex};
 
+use parking_lot::Mutex;
 use wrp::{MessageRef, MessageType, Qos};
 use wrpkafka::config::{Filter, Rule, Test};
 use wrpkafka::mock::MockKafka;
@@ -32,11 +33,11 @@ struct Seen {
 impl Listener for Seen {
     fn on_publish(&self, event: &PublishEvent<'_>) {
         assert!(event.error.is_none(), "{event:?}");
-        self.published.lock().unwrap().push(event.topic.to_owned());
+        self.published.lock().push(event.topic.to_owned());
     }
 
     fn on_filtered(&self, event: &Filtered<'_>) {
-        self.filtered.lock().unwrap().push((event.topic.to_owned(), event.by));
+        self.filtered.lock().push((event.topic.to_owned(), event.by));
     }
 }
 
@@ -94,8 +95,8 @@ async fn a_filtered_message_is_the_same_at_every_quality_of_service_and_the_rece
         assert_ne!(publisher.publish_from(&message, &sky).await, Ok(Outcome::Filtered));
     }
     assert_eq!(publisher.stop(PATIENCE).await.undelivered, 0);
-    assert_eq!(*seen.published.lock().unwrap(), ["of-sky"; 5]);
-    assert_eq!(*seen.filtered.lock().unwrap(), vec![("of-sky".to_owned(), FilteredBy::Allow); 15]);
+    assert_eq!(*seen.published.lock(), ["of-sky"; 5]);
+    assert_eq!(*seen.filtered.lock(), vec![("of-sky".to_owned(), FilteredBy::Allow); 15]);
 }
 
 #[tokio::test]
@@ -107,7 +108,7 @@ async fn the_routes_that_do_not_filter_a_message_get_it_all_the_same() {
     assert_eq!(publisher.publish_from(&event(75), &sender).await, Ok(Outcome::Accepted));
     assert_eq!(publisher.publish(&event(75)).await, Ok(Outcome::Accepted));
     assert_eq!(publisher.stop(PATIENCE).await.undelivered, 0);
-    assert_eq!(*seen.published.lock().unwrap(), ["of-sky", "all", "not-of-sky", "all"]);
+    assert_eq!(*seen.published.lock(), ["of-sky", "all", "not-of-sky", "all"]);
     let filtered = [("not-of-sky".to_owned(), FilteredBy::Deny), ("of-sky".to_owned(), FilteredBy::Allow)];
-    assert_eq!(*seen.filtered.lock().unwrap(), filtered);
+    assert_eq!(*seen.filtered.lock(), filtered);
 }

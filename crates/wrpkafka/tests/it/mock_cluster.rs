@@ -219,14 +219,14 @@ async fn the_client_counts_what_it_does() {
     let publisher = started(config);
     assert_eq!(publisher.publish(&event(1, 75).as_ref()).await, Ok(Outcome::Accepted));
     let (told, reports) = channel();
-    struct Reports(std::sync::Mutex<std::sync::mpsc::Sender<wrpkafka::ClientStats>>);
+    struct Reports(parking_lot::Mutex<std::sync::mpsc::Sender<wrpkafka::ClientStats>>);
     impl wrpkafka::Listener for Reports {
         fn on_publish(&self, _: &wrpkafka::PublishEvent<'_>) {}
         fn on_client_stats(&self, stats: &wrpkafka::ClientStats) {
-            drop(self.0.lock().unwrap().send(stats.clone()));
+            drop(self.0.lock().send(stats.clone()));
         }
     }
-    publisher.add_listener(std::sync::Arc::new(Reports(std::sync::Mutex::new(told))));
+    publisher.add_listener(std::sync::Arc::new(Reports(parking_lot::Mutex::new(told))));
     let stats = reports.recv_timeout(PATIENCE).unwrap();
     assert_eq!(stats, publisher.client_stats());
     let topic = stats.topics.iter().find(|topic| topic.topic == "wrp-events").unwrap();

@@ -4,11 +4,12 @@
 //! Needs Java and Maven, and says `SKIPPED` where they are missing; with `TALARIA_REQUIRE_KAFKA=1` it fails instead.
 //! Small by default; CONTRIBUTING has the command for the whole drill.
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use realkafka::{Kafka, Setup};
 use wrpkafka::config::{Sasl, Tls};
 use wrpkafka::{Config, DynamicConfig, ErrorType, Listener, PublishEvent, Publisher, Route};
@@ -137,9 +138,9 @@ struct Drill {
 }
 
 impl Drill {
-    fn from_environment() -> Drill {
+    fn from_environment() -> Self {
         let number = |name, default| std::env::var(name).map_or(default, |text| text.parse().unwrap());
-        Drill {
+        Self {
             rate: number("TALARIA_CLUSTER_RATE", 1000),
             restarts: number("TALARIA_CLUSTER_RESTARTS", 1) as u32,
             crashes: number("TALARIA_CLUSTER_CRASHES", 0) as u32,
@@ -187,9 +188,9 @@ struct Settings {
 }
 
 impl Settings {
-    fn new() -> Settings {
+    fn new() -> Self {
         let topic_map = vec![route(&TOPICS[..1], "")];
-        Settings { dynamic: DynamicConfig { topic_map, ..DynamicConfig::default() }, login: 0 }
+        Self { dynamic: DynamicConfig { topic_map, ..DynamicConfig::default() }, login: 0 }
     }
 
     fn config(&self, kafka: &Kafka) -> Config {
@@ -285,11 +286,11 @@ impl Sent {
 }
 
 impl Load {
-    fn start(publisher: &Publisher, rate: u64) -> Load {
+    fn start(publisher: &Publisher, rate: u64) -> Self {
         let ended = Arc::new(AtomicBool::new(false));
         let (end, publisher) = (Arc::clone(&ended), publisher.clone());
         let thread = thread::spawn(move || send_until(&end, &publisher, rate));
-        Load { ended, thread }
+        Self { ended, thread }
     }
 
     fn stop(self) -> Sent {
@@ -332,22 +333,22 @@ struct Tally {
 
 impl Tally {
     fn delivered(&self) -> BTreeMap<String, u64> {
-        let mut delivered = self.delivered.lock().unwrap().clone();
+        let mut delivered = self.delivered.lock().clone();
         // A short drill may leave a topic empty.
         TOPICS.iter().for_each(|topic| _ = delivered.entry((*topic).to_owned()).or_default());
         delivered
     }
 
     fn failures(&self) -> HashMap<ErrorType, u64> {
-        self.failures.lock().unwrap().clone()
+        self.failures.lock().clone()
     }
 }
 
 impl Listener for Tally {
     fn on_publish(&self, event: &PublishEvent<'_>) {
         match event.error_type {
-            None => *self.delivered.lock().unwrap().entry(event.topic.to_owned()).or_default() += 1,
-            Some(error) => *self.failures.lock().unwrap().entry(error).or_default() += 1,
+            None => *self.delivered.lock().entry(event.topic.to_owned()).or_default() += 1,
+            Some(error) => *self.failures.lock().entry(error).or_default() += 1,
         }
     }
 }

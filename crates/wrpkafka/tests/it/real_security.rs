@@ -256,8 +256,8 @@ struct Load {
 }
 
 impl Load {
-    fn new(device: &'static str) -> Load {
-        Load { device, sent: 0 }
+    fn new(device: &'static str) -> Self {
+        Self { device, sent: 0 }
     }
 
     /// A few hundred a second.

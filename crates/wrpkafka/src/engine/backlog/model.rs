@@ -63,10 +63,10 @@ struct ModelClient {
 }
 
 impl ModelClient {
-    fn new(bound: u64) -> (Arc<ModelClient>, Receiver<Waiting>) {
+    fn new(bound: u64) -> (Arc<Self>, Receiver<Waiting>) {
         let (out, records) = channel();
         let logs = [Cell::new(Vec::new()), Cell::new(Vec::new())];
-        (Arc::new(ModelClient { logs, out, held: AtomicU64::new(0), bound }), records)
+        (Arc::new(Self { logs, out, held: AtomicU64::new(0), bound }), records)
     }
 
     fn log(&self, key: u8) -> Vec<u8> {

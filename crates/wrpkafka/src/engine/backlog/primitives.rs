@@ -79,8 +79,8 @@ where
 }
 
 impl AtomicWord for AtomicU64 {
-    fn new(value: u64) -> AtomicU64 {
-        AtomicU64::new(value)
+    fn new(value: u64) -> Self {
+        Self::new(value)
     }
 
     fn load(&self, order: Ordering) -> u64 {
@@ -110,8 +110,8 @@ impl AtomicWord for AtomicU64 {
 }
 
 impl<T> Lock<T> for parking_lot::Mutex<T> {
-    fn new(value: T) -> parking_lot::Mutex<T> {
-        parking_lot::Mutex::new(value)
+    fn new(value: T) -> Self {
+        Self::new(value)
     }
 
     fn with<R>(&self, work: impl FnOnce(&mut T) -> R) -> R {
@@ -120,8 +120,8 @@ impl<T> Lock<T> for parking_lot::Mutex<T> {
 }
 
 impl<C> Slot<Arc<C>> for ArcSwapOption<C> {
-    fn empty() -> ArcSwapOption<C> {
-        ArcSwapOption::empty()
+    fn empty() -> Self {
+        Self::empty()
     }
 
     fn with<R>(&self, work: impl FnOnce(Option<&Arc<C>>) -> R) -> R {
@@ -134,8 +134,8 @@ impl<C> Slot<Arc<C>> for ArcSwapOption<C> {
 }
 
 impl Event for Notify {
-    fn new() -> Notify {
-        Notify::new()
+    fn new() -> Self {
+        Self::new()
     }
 
     fn notified(&self) -> impl Future<Output = ()> + Send {

@@ -38,8 +38,8 @@ pub(super) struct WaitingQueue {
 }
 
 impl WaitingQueue {
-    pub(super) fn new(limit: WaitingLimit) -> WaitingQueue {
-        WaitingQueue { queues: Default::default(), bytes: [0; LEVELS], limit }
+    pub(super) fn new(limit: WaitingLimit) -> Self {
+        Self { queues: Default::default(), bytes: [0; LEVELS], limit }
     }
 
     /// Records and bytes that wait.

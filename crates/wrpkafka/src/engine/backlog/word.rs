@@ -29,12 +29,12 @@ const BYTES_SHIFT: u32 = 3;
 impl<A: AtomicWord> Word<A> {
     /// A word that is [`Flow::Closed`]. Bounds that need more bits than the word has are cut: that takes millions of
     /// records and more than 128 GiB.
-    pub(super) fn new(max_records: u64, max_bytes: u64) -> Word<A> {
+    pub(super) fn new(max_records: u64, max_bytes: u64) -> Self {
         let records_bits = bits(max_records);
         let bytes_bits = bits(max_bytes).min(u64::BITS - BYTES_SHIFT - records_bits);
         let max_bytes = max_bytes.min((1 << bytes_bits) - 1);
         let value = A::new(Flow::Closed as u64);
-        Word { value, records_shift: BYTES_SHIFT + bytes_bits, max_records, max_bytes }
+        Self { value, records_shift: BYTES_SHIFT + bytes_bits, max_records, max_bytes }
     }
 
     pub(super) fn limits(&self) -> (u64, u64) {

@@ -17,8 +17,8 @@ pub(super) struct FileWatch {
 }
 
 impl FileWatch {
-    pub(super) fn new(interval: Duration, in_use: Fingerprint) -> FileWatch {
-        FileWatch { interval, next_look: Instant::now() + interval, in_use, unusable: None }
+    pub(super) fn new(interval: Duration, in_use: Fingerprint) -> Self {
+        Self { interval, next_look: Instant::now() + interval, in_use, unusable: None }
     }
 
     /// A client was built from these files.

@@ -39,8 +39,8 @@ pub(super) struct Retired {
 }
 
 impl Retired {
-    pub(super) fn new(instance: Arc<ClientInstance>) -> Retired {
-        Retired { instance, idle: None }
+    pub(super) fn new(instance: Arc<ClientInstance>) -> Self {
+        Self { instance, idle: None }
     }
 }
 

@@ -55,7 +55,7 @@ impl HeaderBlock {
     }
 
     /// Appends all headers of another block.
-    pub(crate) fn append(&mut self, other: &HeaderBlock) {
+    pub(crate) fn append(&mut self, other: &Self) {
         self.bytes.extend_from_slice(&other.bytes);
         self.count += other.count;
     }

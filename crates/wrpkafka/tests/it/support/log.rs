@@ -4,7 +4,9 @@
 //! run at the same time: a test must look for lines that only it can have caused.
 
 use std::io;
-use std::sync::{LazyLock, Mutex};
+use std::sync::LazyLock;
+
+use parking_lot::Mutex;
 
 /// The log since the last [`start`].
 pub(crate) static LOG: Log = Log(Mutex::new(Vec::new()));
@@ -21,12 +23,12 @@ pub(crate) fn start() {
             .init();
     });
     LazyLock::force(&SUBSCRIBER);
-    LOG.0.lock().unwrap().clear();
+    LOG.0.lock().clear();
 }
 
 impl Log {
     pub(crate) fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+        String::from_utf8_lossy(&self.0.lock()).into_owned()
     }
 
     /// Whether one line contains both texts.
@@ -37,7 +39,7 @@ impl Log {
 
 impl io::Write for &Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
+        self.0.lock().write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {

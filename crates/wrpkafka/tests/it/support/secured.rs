@@ -49,7 +49,7 @@ pub(crate) struct Secured {
 }
 
 impl Secured {
-    fn start() -> Option<Secured> {
+    fn start() -> Option<Self> {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("security-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let at = |name: &str| folder.join(name);
@@ -115,7 +115,7 @@ impl Secured {
             ..Setup::default()
         }
         .start()?;
-        Some(Secured { kafka, folder, client })
+        Some(Self { kafka, folder, client })
     }
 
     pub(crate) fn file(&self, name: &str) -> String {
@@ -146,19 +146,19 @@ pub(crate) trait With: Sized {
 }
 
 impl With for Config {
-    fn with_tls(mut self, broker: &Secured) -> Config {
+    fn with_tls(mut self, broker: &Secured) -> Self {
         self.tls.enabled = true;
         self.tls.ca_file = broker.file("ca.pem");
         self
     }
 
-    fn with_client_certificate(mut self, broker: &Secured) -> Config {
+    fn with_client_certificate(mut self, broker: &Secured) -> Self {
         self.tls.cert_file = broker.file("client.pem");
         self.tls.key_file = broker.file("client-key.pem");
         self
     }
 
-    fn with_sasl(mut self, mechanism: &str, password: &str) -> Config {
+    fn with_sasl(mut self, mechanism: &str, password: &str) -> Self {
         if !mechanism.is_empty() {
             self.sasl.mechanism = Some(mechanism.parse().unwrap());
             self.sasl.username = USER.to_owned();

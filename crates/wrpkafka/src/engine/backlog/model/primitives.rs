@@ -57,8 +57,8 @@ impl AtomicWord for loom::sync::atomic::AtomicU64 {
 }
 
 impl<T> Lock<T> for Mutex<T> {
-    fn new(value: T) -> Mutex<T> {
-        Mutex::new(value)
+    fn new(value: T) -> Self {
+        Self::new(value)
     }
 
     fn with<R>(&self, work: impl FnOnce(&mut T) -> R) -> R {
@@ -70,8 +70,8 @@ impl<T> Lock<T> for Mutex<T> {
 pub(super) struct FixedSlot(OnceCell<Arc<ModelClient>>);
 
 impl Slot<Arc<ModelClient>> for FixedSlot {
-    fn empty() -> FixedSlot {
-        FixedSlot(OnceCell::new())
+    fn empty() -> Self {
+        Self(OnceCell::new())
     }
 
     fn with<R>(&self, work: impl FnOnce(Option<&Arc<ModelClient>>) -> R) -> R {
@@ -87,8 +87,8 @@ impl Slot<Arc<ModelClient>> for FixedSlot {
 pub(super) struct ModelSlot(Mutex<Option<Arc<ModelClient>>>);
 
 impl Slot<Arc<ModelClient>> for ModelSlot {
-    fn empty() -> ModelSlot {
-        ModelSlot(Mutex::new(None))
+    fn empty() -> Self {
+        Self(Mutex::new(None))
     }
 
     fn with<R>(&self, work: impl FnOnce(Option<&Arc<ModelClient>>) -> R) -> R {
@@ -117,8 +117,8 @@ struct Notified<'a> {
 }
 
 impl Event for ModelEvent {
-    fn new() -> ModelEvent {
-        ModelEvent(Mutex::default())
+    fn new() -> Self {
+        Self(Mutex::default())
     }
 
     fn notified(&self) -> impl Future<Output = ()> + Send {
