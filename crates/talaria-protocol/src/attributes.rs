@@ -71,8 +71,8 @@ impl Location {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Location::Claims => "claims",
-            Location::Metadata => "metadata_map",
+            Self::Claims => "claims",
+            Self::Metadata => "metadata_map",
         }
     }
 }
@@ -82,8 +82,8 @@ impl Values {
     ///
     /// # Errors
     /// If one of them is a list or an object itself. The reference panics.
-    pub fn new(listed: Vec<Value>) -> Result<Values, ValueError> {
-        let mut values = Values::default();
+    pub fn new(listed: Vec<Value>) -> Result<Self, ValueError> {
+        let mut values = Self::default();
         for (at, value) in listed.iter().enumerate() {
             match value {
                 Value::String(text) => {

@@ -39,9 +39,9 @@ enum DeviceIdClaim {
 impl Claims {
     /// Keeps the claims of a verified token.
     #[must_use]
-    pub fn new(claims: &Map<String, Value>) -> Claims {
+    pub fn new(claims: &Map<String, Value>) -> Self {
         let text = |name: &str| claims.get(name).and_then(Value::as_str).map(Box::from);
-        Claims {
+        Self {
             partner_id: text("partner-id"),
             account_id: text("accountID"),
             device_id: claims.get("device-id").and_then(|id| match id {

@@ -66,7 +66,7 @@ impl Candidate {
     ///
     /// # Errors
     /// If the name is missing or not a device id. A bad convey is not an error.
-    pub fn new(headers: &HeaderMap, session_id: SessionId) -> Result<Candidate, ConnectError> {
+    pub fn new(headers: &HeaderMap, session_id: SessionId) -> Result<Self, ConnectError> {
         let name = headers.get(DEVICE_NAME).map(HeaderValue::as_bytes).filter(|name| !name.is_empty());
         let name = name.ok_or(ConnectError::NoName)?;
         let name = std::str::from_utf8(name).map_err(|_| ConnectError::BadName(DeviceNameError))?;
@@ -77,14 +77,14 @@ impl Candidate {
             intermediate_context: Text::new(context).into(),
             ..Identity::new(id, session_id)
         };
-        Ok(Candidate { identity })
+        Ok(Self { identity })
     }
 
     /// Adds the claims of the device's token; its `device-id` replaces the name.
     ///
     /// # Errors
     /// If `device-id` is not a device id, or not even a text.
-    pub fn with_claims(mut self, claims: Option<Claims>) -> Result<Candidate, ConnectError> {
+    pub fn with_claims(mut self, claims: Option<Claims>) -> Result<Self, ConnectError> {
         match claims.as_ref().map(Claims::device_id) {
             None | Some(ClaimedId::None) => {}
             Some(ClaimedId::Text(id)) => self.identity.id = id.parse().map_err(ConnectError::BadClaim)?,
@@ -96,7 +96,7 @@ impl Candidate {
 
     /// Also keeps the values of convey keys that events do not carry.
     #[must_use]
-    pub fn keeping_convey(mut self, headers: &HeaderMap, keys: &[String]) -> Candidate {
+    pub fn keeping_convey(mut self, headers: &HeaderMap, keys: &[String]) -> Self {
         if !keys.is_empty() {
             self.identity.convey = Convey::keeping(headers.get(CONVEY).map(HeaderValue::as_bytes), keys);
         }
@@ -121,13 +121,11 @@ impl ConnectError {
     #[must_use]
     pub fn status(self) -> StatusCode {
         match self {
-            ConnectError::Closed => StatusCode::SERVICE_UNAVAILABLE,
-            ConnectError::NoName | ConnectError::BadName(_) => StatusCode::BAD_REQUEST,
-            ConnectError::BadClaim(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            ConnectError::Filtered | ConnectError::Occupied | ConnectError::NotInCertificate => {
-                StatusCode::FORBIDDEN
-            }
-            ConnectError::Upgrade(error) => error.status(),
+            Self::Closed => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoName | Self::BadName(_) => StatusCode::BAD_REQUEST,
+            Self::BadClaim(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Filtered | Self::Occupied | Self::NotInCertificate => StatusCode::FORBIDDEN,
+            Self::Upgrade(error) => error.status(),
         }
     }
 
@@ -135,16 +133,16 @@ impl ConnectError {
     #[must_use]
     pub fn response<B: From<String>>(self) -> Response<B> {
         let (content_type, body) = match self {
-            ConnectError::Closed => (None, String::new()),
-            ConnectError::NoName
-            | ConnectError::BadName(_)
-            | ConnectError::BadClaim(_)
-            | ConnectError::Filtered
-            | ConnectError::Occupied
-            | ConnectError::NotInCertificate => {
+            Self::Closed => (None, String::new()),
+            Self::NoName
+            | Self::BadName(_)
+            | Self::BadClaim(_)
+            | Self::Filtered
+            | Self::Occupied
+            | Self::NotInCertificate => {
                 (Some(answer::JSON), answer::json_error(self.status(), &self.to_string()))
             }
-            ConnectError::Upgrade(error) => (Some(answer::TEXT), format!("{error}\n")),
+            Self::Upgrade(error) => (Some(answer::TEXT), format!("{error}\n")),
         };
         let mut response = Response::new(B::from(body));
         *response.status_mut() = self.status();
@@ -152,10 +150,10 @@ impl ConnectError {
         if let Some(content_type) = content_type {
             headers.insert(CONTENT_TYPE, content_type);
         }
-        if let ConnectError::Upgrade(UpgradeError::Method) = self {
+        if let Self::Upgrade(UpgradeError::Method) = self {
             headers.insert(http::header::ALLOW, HeaderValue::from_static("GET"));
         }
-        if let ConnectError::Upgrade(_) = self {
+        if let Self::Upgrade(_) = self {
             headers.insert(http::header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static(VERSION));
             headers.insert(http::header::X_CONTENT_TYPE_OPTIONS, answer::NO_SNIFF);
         }

@@ -59,10 +59,10 @@ impl Compliance {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Compliance::Full => "full",
-            Compliance::MissingFields => "convey-missing-fields",
-            Compliance::Missing => "missing-convey",
-            Compliance::Invalid => "invalid-convey",
+            Self::Full => "full",
+            Self::MissingFields => "convey-missing-fields",
+            Self::Missing => "missing-convey",
+            Self::Invalid => "invalid-convey",
         }
     }
 }
@@ -85,15 +85,15 @@ pub struct Convey {
 impl Convey {
     /// Reads the header: base64 of a JSON object. What follows the object is ignored, be it base64 or not.
     #[must_use]
-    pub fn from_header(header: Option<&[u8]>) -> Convey {
-        Convey::keeping(header, &[])
+    pub fn from_header(header: Option<&[u8]>) -> Self {
+        Self::keeping(header, &[])
     }
 
     /// Like [`from_header`](Convey::from_header); also keeps the values of these keys, which no event carries.
     #[must_use]
-    pub fn keeping(header: Option<&[u8]>, keys: &[String]) -> Convey {
+    pub fn keeping(header: Option<&[u8]>, keys: &[String]) -> Self {
         let Some(header) = header.filter(|header| !header.is_empty()) else {
-            return Convey::without_values(Compliance::Missing);
+            return Self::without_values(Compliance::Missing);
         };
         let mut printed: [Option<Printed>; FIELDS.len()] = Default::default();
         let mut plain_reconnect = None;
@@ -109,7 +109,7 @@ impl Convey {
             }
         });
         if read.is_err() {
-            return Convey::without_values(Compliance::Invalid);
+            return Self::without_values(Compliance::Invalid);
         }
         let is_complete = plain_reconnect.is_some() && printed.iter().all(Option::is_some);
         if printed[LAST_RECONNECT].is_none() {
@@ -122,7 +122,7 @@ impl Convey {
         for (key, value) in keys.iter().zip(&others) {
             encode(&mut values, Key::Other(key.as_bytes()), value.as_ref());
         }
-        Convey { values: values.into_boxed_slice(), header: Compliance::Full, is_complete }
+        Self { values: values.into_boxed_slice(), header: Compliance::Full, is_complete }
     }
 
     /// Whether every device keeps the value of this key.
@@ -174,8 +174,8 @@ impl Convey {
         self.text(FW_NAME)
     }
 
-    fn without_values(header: Compliance) -> Convey {
-        Convey { values: Box::default(), header, is_complete: false }
+    fn without_values(header: Compliance) -> Self {
+        Self { values: Box::default(), header, is_complete: false }
     }
 
     fn text(&self, wanted: usize) -> Option<Text<'_>> {

@@ -65,8 +65,8 @@ pub struct CloseFrame {
 impl Session {
     /// A session at its beginning.
     #[must_use]
-    pub fn new(limits: Limits) -> Session {
-        Session { decoder: Decoder::new(limits), pong: None, ping: false, ending: None }
+    pub fn new(limits: Limits) -> Self {
+        Self { decoder: Decoder::new(limits), pong: None, ping: false, ending: None }
     }
 
     /// The next step; call it until it returns [`Step::NeedMore`] or [`Step::Ended`].
@@ -155,18 +155,18 @@ impl Session {
 impl Ending {
     /// The gateway ends the session.
     #[must_use]
-    pub fn by_gateway(reason: CloseReason) -> Ending {
+    pub fn by_gateway(reason: CloseReason) -> Self {
         let close_frame = CloseFrame {
             code: Some(reason.reason().close_code()),
             text: reason.reason().as_str().to_owned(),
         };
-        Ending { reason, close_frame: Some(close_frame), protocol_error: None }
+        Self { reason, close_frame: Some(close_frame), protocol_error: None }
     }
 
     /// The device closed. Every code means the same (contract §14.17); the answer repeats it.
     #[must_use]
-    pub fn by_device(code: Option<CloseCode>) -> Ending {
-        Ending {
+    pub fn by_device(code: Option<CloseCode>) -> Self {
+        Self {
             reason: Reason::ReadError.into(),
             close_frame: Some(CloseFrame { code, text: String::new() }),
             protocol_error: None,
@@ -175,9 +175,9 @@ impl Ending {
 
     /// The unfinished messages of all devices together are over their limit in bytes, and this device's is the largest.
     #[must_use]
-    pub fn out_of_memory(limit: usize) -> Ending {
+    pub fn out_of_memory(limit: usize) -> Self {
         let error = format!("unfinished messages over {limit} bytes");
-        Ending {
+        Self {
             reason: CloseReason::with_error(Reason::ReadError, &error),
             close_frame: Some(CloseFrame { code: Some(CloseCode::TRY_AGAIN_LATER), text: error }),
             protocol_error: Some(ProtocolError::NoRoom),
@@ -187,19 +187,19 @@ impl Ending {
     /// The messages that wait for all devices together are over their limit in bytes, and this device has most of them and
     /// does not read.
     #[must_use]
-    pub fn unread(limit: usize) -> Ending {
+    pub fn unread(limit: usize) -> Self {
         let error = format!("unread messages over {limit} bytes");
-        Ending {
+        Self {
             protocol_error: Some(ProtocolError::Unread),
-            ..Ending::unreachable(CloseReason::with_error(Reason::WriteError, &error))
+            ..Self::unreachable(CloseReason::with_error(Reason::WriteError, &error))
         }
     }
 
     /// A message did not arrive completely within this time, given as text.
     #[must_use]
-    pub fn slow_message(timeout: &str) -> Ending {
+    pub fn slow_message(timeout: &str) -> Self {
         let error = format!("message not complete within {timeout}");
-        Ending {
+        Self {
             reason: CloseReason::with_error(Reason::ReadError, &error),
             close_frame: Some(CloseFrame { code: Some(CloseCode::POLICY_VIOLATION), text: error }),
             protocol_error: Some(ProtocolError::SlowMessage),
@@ -208,14 +208,14 @@ impl Ending {
 
     /// The device cannot be reached any more.
     #[must_use]
-    pub fn unreachable(reason: CloseReason) -> Ending {
-        Ending { reason, close_frame: None, protocol_error: None }
+    pub fn unreachable(reason: CloseReason) -> Self {
+        Self { reason, close_frame: None, protocol_error: None }
     }
 }
 
 impl From<&FrameError> for Ending {
     fn from(error: &FrameError) -> Self {
-        Ending {
+        Self {
             reason: CloseReason::with_error(Reason::ReadError, error),
             close_frame: Some(CloseFrame { code: Some(error.close_code()), text: error.to_string() }),
             protocol_error: Some(error.into()),

@@ -77,8 +77,8 @@ struct List {
 impl Budget {
     /// An empty budget of so many bytes.
     #[must_use]
-    pub fn new(store: Store, limit: usize) -> Budget {
-        Budget {
+    pub fn new(store: Store, limit: usize) -> Self {
+        Self {
             store,
             limit,
             small_limit: limit / SMALL_SHARE,
@@ -229,9 +229,9 @@ mod tests {
     }
 
     impl Held {
-        fn new(may_go: bool) -> Held {
+        fn new(may_go: bool) -> Self {
             let client = Arc::new(Client { may_go, has_gone: AtomicBool::new(false) });
-            Held { client, holding: Holding::default() }
+            Self { client, holding: Holding::default() }
         }
 
         fn change(&mut self, budget: &Budget, bytes: usize) -> bool {

@@ -75,7 +75,7 @@ impl Cli {
     /// # Errors
     /// The exit code if there is nothing to run: help was printed, or the command line is wrong.
     pub fn of_process() -> Result<Self, ExitCode> {
-        Cli::try_parse().map_err(|error| {
+        Self::try_parse().map_err(|error| {
             // If printing fails there is no other place to report it.
             let _ = error.print();
             if error.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS }
@@ -84,6 +84,7 @@ impl Cli {
 }
 
 /// The text of `--version`, in the form of the Go gateway (contract §9.2).
+#[must_use]
 pub fn version() -> String {
     let or_undefined = |value: Option<&'static str>| value.unwrap_or("undefined");
     format!(
@@ -118,6 +119,7 @@ pub fn load(file: Option<String>) -> Result<Loaded, ExitCode> {
 }
 
 /// Runs `talaria config` and returns its exit code.
+#[must_use]
 pub fn show_config(file: Option<String>, options: ConfigOptions) -> ExitCode {
     let loaded = match load(file) {
         Ok(loaded) => loaded,
@@ -130,6 +132,7 @@ pub fn show_config(file: Option<String>, options: ConfigOptions) -> ExitCode {
 }
 
 /// Prints to the standard output and returns the exit code. A pipe that its reader has closed (`| head`) is a success.
+#[must_use]
 pub fn print(text: &str) -> ExitCode {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {

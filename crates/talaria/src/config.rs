@@ -115,7 +115,7 @@ pub struct Sources {
 impl fmt::Debug for Sources {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let variables: Vec<&str> = self.variables.iter().map(|(name, _)| name.as_str()).collect();
-        let Sources { file, directories, .. } = self;
+        let Self { file, directories, .. } = self;
         formatter
             .debug_struct("Sources")
             .field("file", file)
@@ -130,7 +130,7 @@ impl Sources {
     pub fn of_process(file: Option<String>) -> Self {
         let home = env::var_os("HOME").map(PathBuf::from);
         let text = |text: std::ffi::OsString| text.into_string().ok();
-        Sources {
+        Self {
             file: Some(file.unwrap_or_else(|| file::DEFAULT_NAME.to_owned())),
             directories: file::search_path(home.as_deref()),
             variables: env::vars_os().filter_map(|(name, value)| Some((text(name)?, text(value)?))).collect(),
@@ -221,7 +221,7 @@ impl Config {
         root.read("flavor", &mut identity.flavor);
         let mut shutdown_timeout = SHUTDOWN_TIMEOUT;
         root.read_timeout("shutdownTimeout", &mut shutdown_timeout);
-        let mut config = Config {
+        let mut config = Self {
             identity,
             shutdown_timeout,
             primary: server::read_required(&root.section("primary"), 8080),

@@ -62,7 +62,7 @@ pub fn apportion(config: &mut Config, limit: u64) {
 impl Reserve {
     /// The reserve of a gateway with this configuration, at most three quarters of the limit.
     #[must_use]
-    pub fn of(config: &Config, limit: u64) -> Reserve {
+    pub fn of(config: &Config, limit: u64) -> Self {
         let operators = [config.health.as_ref(), config.metric.as_ref(), config.control.as_ref()];
         let operators = operators.into_iter().flatten();
         // One without a limit of its own is expected to have as many connections as one has by default.
@@ -70,7 +70,7 @@ impl Reserve {
             .map(|server| count(server.max_connections.unwrap_or(server::Config::OPERATOR_CONNECTIONS)));
         let kafka = if config.kafka.is_some() { KAFKA } else { 0 };
         let needed = BASE + operators.sum::<u64>() + event_connections(&config.event) + kafka;
-        Reserve(needed.min(limit - limit / CLIENTS_SHARE))
+        Self(needed.min(limit - limit / CLIENTS_SHARE))
     }
 }
 

@@ -134,7 +134,7 @@ impl Gateway {
         let service_auth = ServiceAuth::start(&config.api.auth, &metrics);
         let api = Api::new(config.api.clone(), service_auth, Arc::clone(manager.registry()), api_metrics);
         let connections = ConnectionMetrics::register(&metrics);
-        Ok(Gateway {
+        Ok(Self {
             config,
             identity,
             metrics,
@@ -212,7 +212,7 @@ impl BoundGateway {
     /// # Errors
     /// [`StartError`], before any request is served.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<Unfinished, StartError> {
-        let BoundGateway { gateway, primary, alternate, health, metric, control } = self;
+        let Self { gateway, primary, alternate, health, metric, control } = self;
         if gateway.publisher.is_enabled() {
             gateway.publisher.start()?;
         }
@@ -253,7 +253,7 @@ impl ControlServer {
         let metrics = ControlMetrics::register(metrics);
         let drainer = Arc::new(Drainer::new(Arc::clone(manager.registry()), metrics.clone()));
         let control = Control::new(Arc::clone(manager), Arc::clone(&drainer), metrics);
-        ControlServer { server: server.start(control), drainer }
+        Self { server: server.start(control), drainer }
     }
 
     /// Cuts its connections, so that nothing new starts, and cancels a drain: the stop closes every device anyway.
@@ -306,10 +306,10 @@ async fn drain(
 
 impl Unfinished {
     fn log(self) {
-        if self == Unfinished::default() {
+        if self == Self::default() {
             info!("stopped, everything was delivered");
         } else {
-            let Unfinished { sessions, http, kafka } = self;
+            let Self { sessions, http, kafka } = self;
             error!(
                 sessions,
                 http,

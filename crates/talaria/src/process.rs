@@ -120,9 +120,9 @@ impl RunError {
     /// Whether the cause is the configuration or a file that it names.
     fn is_configuration(&self) -> bool {
         match self {
-            RunError::Build(_) => true,
-            RunError::Start(StartError::Kafka(error)) => error.is_configuration(),
-            RunError::Start(_) | RunError::Signals(_) => false,
+            Self::Build(_) => true,
+            Self::Start(StartError::Kafka(error)) => error.is_configuration(),
+            Self::Start(_) | Self::Signals(_) => false,
         }
     }
 }

@@ -31,7 +31,7 @@ impl Reload {
     /// For a gateway that was started with `started`, which was read from these sources.
     #[must_use]
     pub fn new(sources: Sources, started: Node, convey_keys: Vec<String>, publisher: Publisher) -> Self {
-        Reload { sources, started, convey_keys, publisher }
+        Self { sources, started, convey_keys, publisher }
     }
 
     /// Reads the sources again and applies the sections that can change. If there is a fault, it is logged and nothing

@@ -71,32 +71,35 @@ impl DeviceId {
     ///
     /// # Errors
     /// Returns the first rule of v5 that the text breaks.
-    pub fn parse_v5(text: &str) -> Result<DeviceId, DeviceIdError> {
+    pub fn parse_v5(text: &str) -> Result<Self, DeviceIdError> {
         let parts = PartsV5::split(text)?;
         match parts.scheme {
-            Scheme::Own => Ok(DeviceId::new(Scheme::Own, "")),
-            Scheme::Mac => Ok(DeviceId::new(Scheme::Mac, &mac::canonical(parts.authority))),
-            scheme => Ok(DeviceId::new(scheme, parts.authority)),
+            Scheme::Own => Ok(Self::new(Scheme::Own, "")),
+            Scheme::Mac => Ok(Self::new(Scheme::Mac, &mac::canonical(parts.authority))),
+            scheme => Ok(Self::new(scheme, parts.authority)),
         }
     }
 
     /// Joins a scheme and an authority, which must already be in its canonical form.
-    pub(crate) fn new(scheme: Scheme, authority: &str) -> DeviceId {
-        DeviceId([scheme.as_str(), ":", authority].concat().into())
+    pub(crate) fn new(scheme: Scheme, authority: &str) -> Self {
+        Self([scheme.as_str(), ":", authority].concat().into())
     }
 
     /// The whole id: `mac:112233aabbcc`.
+    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
     /// The part before the colon.
+    #[must_use]
     pub fn scheme(&self) -> Scheme {
         let scheme = self.0.split_once(':').and_then(|(scheme, _)| Scheme::parse(scheme));
         scheme.unwrap_or(Scheme::Serial) // cannot happen: each constructor writes a scheme
     }
 
     /// The id without its scheme: `112233aabbcc`.
+    #[must_use]
     pub fn id(&self) -> &str {
         self.0.split_once(':').map_or("", |(_, id)| id)
     }
@@ -107,14 +110,14 @@ impl DeviceId {
 impl FromStr for DeviceId {
     type Err = DeviceNameError;
 
-    fn from_str(text: &str) -> Result<DeviceId, DeviceNameError> {
+    fn from_str(text: &str) -> Result<Self, DeviceNameError> {
         let (scheme, rest) = text.split_once(':').ok_or(DeviceNameError)?;
         let scheme = Scheme::parse(scheme).ok_or(DeviceNameError)?;
         let (id, _) = split_at_slash(rest);
         match scheme {
-            Scheme::Mac if mac::digits(id) == Ok(12) => Ok(DeviceId::new(scheme, &mac::canonical(id))),
+            Scheme::Mac if mac::digits(id) == Ok(12) => Ok(Self::new(scheme, &mac::canonical(id))),
             Scheme::Uuid | Scheme::Dns | Scheme::Serial if !id.is_empty() && is_short(scheme, id) => {
-                Ok(DeviceId::new(scheme, id))
+                Ok(Self::new(scheme, id))
             }
             _ => Err(DeviceNameError),
         }
@@ -151,7 +154,7 @@ pub(crate) struct PartsV5<'a> {
 }
 
 impl<'a> PartsV5<'a> {
-    pub(crate) fn split(text: &'a str) -> Result<PartsV5<'a>, DeviceIdError> {
+    pub(crate) fn split(text: &'a str) -> Result<Self, DeviceIdError> {
         let text = text.trim();
         if text.is_empty() {
             return Err(DeviceIdError::Empty);

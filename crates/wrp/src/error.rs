@@ -79,14 +79,9 @@ pub enum WireError {
 
 impl WireError {
     /// Whether the bytes may be a message, but one that is over its [`Limits`](crate::Limits).
+    #[must_use]
     pub const fn is_limit(self) -> bool {
-        matches!(
-            self,
-            WireError::TooManyEntries
-                | WireError::KeyTooLong
-                | WireError::IdTooLong
-                | WireError::FieldsTooLong
-        )
+        matches!(self, Self::TooManyEntries | Self::KeyTooLong | Self::IdTooLong | Self::FieldsTooLong)
     }
 }
 

@@ -34,23 +34,24 @@ impl Format {
     ///
     /// # Errors
     /// For any other content type, also `*/*` and `application/wrp`.
-    pub fn from_content_type(content_type: &str) -> Result<Format, ContentTypeError> {
+    pub fn from_content_type(content_type: &str) -> Result<Self, ContentTypeError> {
         if content_type.is_empty() {
-            Ok(Format::default())
+            Ok(Self::default())
         } else if content_type.contains("json") {
-            Ok(Format::Json)
+            Ok(Self::Json)
         } else if content_type.contains("msgpack") {
-            Ok(Format::Msgpack)
+            Ok(Self::Msgpack)
         } else {
             Err(ContentTypeError(content_type.to_owned()))
         }
     }
 
     /// The media type of messages in this format.
+    #[must_use]
     pub const fn mime(self) -> &'static str {
         match self {
-            Format::Msgpack => "application/msgpack",
-            Format::Json => "application/json",
+            Self::Msgpack => "application/msgpack",
+            Self::Json => "application/json",
         }
     }
 }

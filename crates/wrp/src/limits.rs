@@ -29,12 +29,12 @@ pub struct Limits {
 
 impl Limits {
     /// No limits: for messages that the program itself made.
-    pub const NONE: Limits =
-        Limits { entries: usize::MAX, key_bytes: usize::MAX, id_bytes: usize::MAX, field_bytes: usize::MAX };
+    pub const NONE: Self =
+        Self { entries: usize::MAX, key_bytes: usize::MAX, id_bytes: usize::MAX, field_bytes: usize::MAX };
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { entries: 4096, key_bytes: 1024, id_bytes: 256, field_bytes: 64 * 1024 }
+        Self { entries: 4096, key_bytes: 1024, id_bytes: 256, field_bytes: 64 * 1024 }
     }
 }

@@ -67,7 +67,7 @@ impl<'a> Locator<'a> {
     ///
     /// # Errors
     /// Returns the first rule of v3 that the text breaks.
-    pub fn parse_v3(text: &'a str) -> Result<Locator<'a>, LocatorError> {
+    pub fn parse_v3(text: &'a str) -> Result<Self, LocatorError> {
         let pattern = || LocatorError::Pattern(text.to_owned());
         let (scheme, rest) = text.split_once(':').ok_or_else(pattern)?;
         let scheme = Scheme::parse(scheme).ok_or_else(pattern)?;
@@ -95,7 +95,7 @@ impl<'a> Locator<'a> {
     ///
     /// # Errors
     /// Returns the first rule of v5 that the text breaks.
-    pub fn parse_v5(text: &'a str) -> Result<Locator<'a>, LocatorError> {
+    pub fn parse_v5(text: &'a str) -> Result<Self, LocatorError> {
         let PartsV5 { scheme, authority, bare, rest } = PartsV5::split(text)?;
         if scheme == Scheme::Own && !bare {
             return Err(LocatorError::NamedSelf);
@@ -112,6 +112,7 @@ impl<'a> Locator<'a> {
     }
 
     /// The id of the device that the locator names: `self:` for `self`, `None` for `dns` and `event`.
+    #[must_use]
     pub fn device_id(&self) -> Option<DeviceId> {
         match self.scheme {
             Scheme::Dns | Scheme::Event => None,
@@ -127,6 +128,7 @@ impl<'a> Locator<'a> {
     /// assert!(wrp::Locator::parse_v3("MAC:11-22-33-AA-BB-CC/config")?.names(&id));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[must_use]
     pub fn names(&self, device: &DeviceId) -> bool {
         self.scheme == device.scheme()
             && match self.scheme {
@@ -137,6 +139,7 @@ impl<'a> Locator<'a> {
     }
 
     /// The authority of an `event:` locator; empty for other schemes (contract §1.12).
+    #[must_use]
     pub fn event_type(&self) -> &str {
         match self.scheme {
             Scheme::Event => &self.authority,
@@ -159,6 +162,7 @@ impl fmt::Display for Locator<'_> {
 /// assert_eq!(wrp::event_type("event:device-status/mac:112233445566/online"), "device-status");
 /// assert_eq!(wrp::event_type("dns:example.com"), "");
 /// ```
+#[must_use]
 pub fn event_type(dest: &str) -> &str {
     match PartsV5::split(dest) {
         Ok(PartsV5 { scheme: Scheme::Event, authority, .. }) => authority,

@@ -88,6 +88,7 @@ impl<'a> MessageRef<'a> {
     }
 
     /// The value of the metadata entry with this key.
+    #[must_use]
     pub fn metadata(&self, key: &str) -> Option<Text<'a>> {
         self.metadata.as_ref()?.get(key)
     }
@@ -103,11 +104,13 @@ impl<'a> MessageRef<'a> {
     }
 
     /// Whether the message is part of a transaction (contract §1.4): a request or its response.
+    #[must_use]
     pub const fn is_transaction_part(&self) -> bool {
         self.msg_type.requires_transaction() && !self.transaction_uuid.is_empty()
     }
 
     /// Whether the sender waits for an acknowledgement (contract §1.5): an event with a level above Low.
+    #[must_use]
     pub const fn wants_ack(&self) -> bool {
         self.msg_type.0 == MessageType::SIMPLE_EVENT.0 && self.qos.wants_ack()
     }

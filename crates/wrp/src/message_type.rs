@@ -18,27 +18,28 @@ pub struct MessageType(pub i64);
 
 impl MessageType {
     /// Authorization status, from the cloud to the device.
-    pub const AUTHORIZATION: MessageType = MessageType(2);
+    pub const AUTHORIZATION: Self = Self(2);
     /// A request, or the response to it.
-    pub const SIMPLE_REQUEST_RESPONSE: MessageType = MessageType(3);
+    pub const SIMPLE_REQUEST_RESPONSE: Self = Self(3);
     /// An event, which has no response.
-    pub const SIMPLE_EVENT: MessageType = MessageType(4);
+    pub const SIMPLE_EVENT: Self = Self(4);
     /// A request to create an object, or the response to it.
-    pub const CREATE: MessageType = MessageType(5);
+    pub const CREATE: Self = Self(5);
     /// A request to read an object, or the response to it.
-    pub const RETRIEVE: MessageType = MessageType(6);
+    pub const RETRIEVE: Self = Self(6);
     /// A request to change an object, or the response to it.
-    pub const UPDATE: MessageType = MessageType(7);
+    pub const UPDATE: Self = Self(7);
     /// A request to delete an object, or the response to it.
-    pub const DELETE: MessageType = MessageType(8);
+    pub const DELETE: Self = Self(8);
     /// A service on the device registers with the device's agent.
-    pub const SERVICE_REGISTRATION: MessageType = MessageType(9);
+    pub const SERVICE_REGISTRATION: Self = Self(9);
     /// A service on the device reports to the agent that it is running.
-    pub const SERVICE_ALIVE: MessageType = MessageType(10);
+    pub const SERVICE_ALIVE: Self = Self(10);
     /// The sender does not know the type.
-    pub const UNKNOWN: MessageType = MessageType(11);
+    pub const UNKNOWN: Self = Self(11);
 
     /// The name that WRP v3 prints (`SimpleEventMessageType`); `None` for a number that the protocol does not define.
+    #[must_use]
     pub const fn name_v3(self) -> Option<&'static str> {
         Some(match self.0 {
             0 => "Invalid0MessageType",
@@ -59,6 +60,7 @@ impl MessageType {
     }
 
     /// The short name (`SimpleEvent`); empty if the type has none.
+    #[must_use]
     pub const fn friendly_name(self) -> &'static str {
         match self.0 {
             3 => "SimpleRequestResponse",
@@ -75,12 +77,13 @@ impl MessageType {
     }
 
     /// Whether messages of this type are requests and responses, which share a `transaction_uuid`.
+    #[must_use]
     pub const fn requires_transaction(self) -> bool {
         matches!(self.0, 3 | 5..=8)
     }
 
     /// The type that a text names: `event`, or the number, short name or v3 name of one of the types 3 to 11.
-    pub fn from_name(name: &str) -> Option<MessageType> {
+    pub fn from_name(name: &str) -> Option<Self> {
         if name == "event" {
             return Some(Self::SIMPLE_EVENT);
         }
@@ -92,7 +95,7 @@ impl MessageType {
 
 impl From<i64> for MessageType {
     fn from(number: i64) -> Self {
-        MessageType(number)
+        Self(number)
     }
 }
 

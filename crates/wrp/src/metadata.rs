@@ -67,22 +67,26 @@ impl<'a> Metadata<'a> {
     }
 
     /// The value of the entry with this key. Takes time proportional to the number of entries.
+    #[must_use]
     pub fn get(&self, key: &str) -> Option<Text<'a>> {
         let key = Text::from(key);
         self.overlay.get(key).or_else(|| self.base.get(key))
     }
 
     /// The number of different keys.
+    #[must_use]
     pub fn len(&self) -> usize {
         self.base.len() - self.hidden + self.overlay.len()
     }
 
     /// Whether there is no entry.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// The entries, each key once: first those of the lower layer, then those that were set.
+    #[must_use]
     pub fn iter(&self) -> MetadataIter<'_, 'a> {
         let base = match &self.base {
             Base::Empty => IterRepr::Empty,
@@ -94,6 +98,7 @@ impl<'a> Metadata<'a> {
     }
 
     /// Copies all entries.
+    #[must_use]
     pub fn to_map(&self) -> BTreeMap<TextBuf, TextBuf> {
         self.iter().map(|(key, value)| (key.into(), value.into())).collect()
     }

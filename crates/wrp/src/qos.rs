@@ -32,6 +32,7 @@ pub enum QosLevel {
 
 impl Qos {
     /// The level that the number falls into.
+    #[must_use]
     pub const fn level(self) -> QosLevel {
         match self.0 {
             75.. => QosLevel::Critical,
@@ -42,6 +43,7 @@ impl Qos {
     }
 
     /// Whether the sender of an event with this value waits for an acknowledgement: any level above Low.
+    #[must_use]
     pub const fn wants_ack(self) -> bool {
         self.0 >= 25
     }
@@ -49,7 +51,7 @@ impl Qos {
 
 impl From<i64> for Qos {
     fn from(value: i64) -> Self {
-        Qos(value)
+        Self(value)
     }
 }
 
@@ -61,12 +63,13 @@ impl fmt::Display for Qos {
 
 impl QosLevel {
     /// The level's name in metrics and logs: `Low`, `Medium`, `High` or `Critical`.
+    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            QosLevel::Low => "Low",
-            QosLevel::Medium => "Medium",
-            QosLevel::High => "High",
-            QosLevel::Critical => "Critical",
+            Self::Low => "Low",
+            Self::Medium => "Medium",
+            Self::High => "High",
+            Self::Critical => "Critical",
         }
     }
 }

@@ -19,30 +19,31 @@ pub struct Rdr(pub i64);
 
 impl Rdr {
     /// The message arrived, or its receiver has taken responsibility for it.
-    pub const DELIVERED: Rdr = Rdr(0);
+    pub const DELIVERED: Self = Self(0);
     /// The message's format is invalid.
-    pub const INVALID_FORMAT: Rdr = Rdr(1);
+    pub const INVALID_FORMAT: Self = Self(1);
     /// The message has no source.
-    pub const MISSING_SOURCE: Rdr = Rdr(2);
+    pub const MISSING_SOURCE: Self = Self(2);
     /// The message has no dest.
-    pub const MISSING_DEST: Rdr = Rdr(3);
+    pub const MISSING_DEST: Self = Self(3);
     /// The message is larger than the receiver accepts.
-    pub const TOO_LARGE: Rdr = Rdr(4);
+    pub const TOO_LARGE: Self = Self(4);
     /// The queue was full.
-    pub const UNABLE_TO_ENQUEUE: Rdr = Rdr(100);
+    pub const UNABLE_TO_ENQUEUE: Self = Self(100);
     /// The agent was disconnected for too long.
-    pub const DISCONNECTED_TOO_LONG: Rdr = Rdr(101);
+    pub const DISCONNECTED_TOO_LONG: Self = Self(101);
     /// A message of higher priority took its place in the queue.
-    pub const DISPLACED: Rdr = Rdr(102);
+    pub const DISPLACED: Self = Self(102);
 
     /// Whether the value is [`Rdr::DELIVERED`].
+    #[must_use]
     pub const fn is_delivered(self) -> bool {
         self.0 == 0
     }
 }
 
 impl From<Rdr> for i64 {
-    fn from(rdr: Rdr) -> i64 {
+    fn from(rdr: Rdr) -> Self {
         rdr.0
     }
 }

@@ -27,23 +27,24 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    const ALL: [Scheme; 6] =
-        [Scheme::Mac, Scheme::Uuid, Scheme::Dns, Scheme::Serial, Scheme::Event, Scheme::Own];
+    const ALL: [Self; 6] = [Self::Mac, Self::Uuid, Self::Dns, Self::Serial, Self::Event, Self::Own];
 
     /// The scheme with this name, in any case.
-    pub fn parse(name: &str) -> Option<Scheme> {
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|scheme| scheme.as_str().eq_ignore_ascii_case(name))
     }
 
     /// The scheme's name, in lower case.
+    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            Scheme::Mac => "mac",
-            Scheme::Uuid => "uuid",
-            Scheme::Dns => "dns",
-            Scheme::Serial => "serial",
-            Scheme::Event => "event",
-            Scheme::Own => "self",
+            Self::Mac => "mac",
+            Self::Uuid => "uuid",
+            Self::Dns => "dns",
+            Self::Serial => "serial",
+            Self::Event => "event",
+            Self::Own => "self",
         }
     }
 }

@@ -30,6 +30,7 @@ impl<'a> Spans<'a> {
     }
 
     /// The number of spans.
+    #[must_use]
     pub const fn len(&self) -> usize {
         match self.0 {
             Repr::Wire(lists) => lists.count,
@@ -38,11 +39,13 @@ impl<'a> Spans<'a> {
     }
 
     /// Whether there is no span.
+    #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// The spans in their order.
+    #[must_use]
     pub fn iter(&self) -> SpansIter<'a> {
         SpansIter(match self.0 {
             Repr::Wire(lists) => IterRepr::Wire(lists.iter()),
@@ -51,6 +54,7 @@ impl<'a> Spans<'a> {
     }
 
     /// Copies all spans.
+    #[must_use]
     pub fn to_vec(&self) -> Vec<Vec<TextBuf>> {
         self.iter().map(|span| span.to_vec()).collect()
     }

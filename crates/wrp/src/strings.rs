@@ -39,6 +39,7 @@ impl<'a> Strings<'a> {
     }
 
     /// The number of texts.
+    #[must_use]
     pub const fn len(&self) -> usize {
         match self.0 {
             Repr::Wire(items) => items.count,
@@ -48,21 +49,25 @@ impl<'a> Strings<'a> {
     }
 
     /// Whether there is no text.
+    #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// The text at `index`, from 0. Takes time proportional to `index`.
+    #[must_use]
     pub fn get(&self, index: usize) -> Option<Text<'a>> {
         self.iter().nth(index)
     }
 
     /// Whether one of the texts equals `text`.
+    #[must_use]
     pub fn contains(&self, text: &str) -> bool {
         self.iter().any(|t| t == *text)
     }
 
     /// The texts in their order.
+    #[must_use]
     pub fn iter(&self) -> StringsIter<'a> {
         StringsIter(match self.0 {
             Repr::Wire(items) => IterRepr::Wire(items.iter()),

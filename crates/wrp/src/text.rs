@@ -36,11 +36,13 @@ pub struct TextBuf(Box<[u8]>);
 
 impl<'a> Text<'a> {
     /// Wraps bytes, without a check.
+    #[must_use]
     pub const fn new(bytes: &'a [u8]) -> Self {
         Text(bytes)
     }
 
     /// The bytes, UTF-8 or not.
+    #[must_use]
     pub const fn as_bytes(self) -> &'a [u8] {
         self.0
     }
@@ -54,16 +56,19 @@ impl<'a> Text<'a> {
     }
 
     /// The text, with U+FFFD in place of bytes that are not UTF-8.
+    #[must_use]
     pub fn to_str_lossy(self) -> Cow<'a, str> {
         String::from_utf8_lossy(self.0)
     }
 
     /// Whether the text is empty, which for a field means that it is absent.
+    #[must_use]
     pub const fn is_empty(self) -> bool {
         self.0.is_empty()
     }
 
     /// The length in bytes.
+    #[must_use]
     pub const fn len(self) -> usize {
         self.0.len()
     }
@@ -113,11 +118,13 @@ impl fmt::Debug for Text<'_> {
 
 impl TextBuf {
     /// Borrows the text.
+    #[must_use]
     pub const fn as_text(&self) -> Text<'_> {
         Text(&self.0)
     }
 
     /// The bytes, UTF-8 or not.
+    #[must_use]
     pub const fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -131,6 +138,7 @@ impl TextBuf {
     }
 
     /// Whether the text is empty, which for a field means that it is absent.
+    #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -138,25 +146,25 @@ impl TextBuf {
 
 impl From<&str> for TextBuf {
     fn from(text: &str) -> Self {
-        TextBuf(text.as_bytes().into())
+        Self(text.as_bytes().into())
     }
 }
 
 impl From<String> for TextBuf {
     fn from(text: String) -> Self {
-        TextBuf(text.into_bytes().into_boxed_slice())
+        Self(text.into_bytes().into_boxed_slice())
     }
 }
 
 impl From<Vec<u8>> for TextBuf {
     fn from(bytes: Vec<u8>) -> Self {
-        TextBuf(bytes.into_boxed_slice())
+        Self(bytes.into_boxed_slice())
     }
 }
 
 impl From<Text<'_>> for TextBuf {
     fn from(text: Text<'_>) -> Self {
-        TextBuf(text.0.into())
+        Self(text.0.into())
     }
 }
 

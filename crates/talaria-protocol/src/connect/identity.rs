@@ -30,8 +30,8 @@ pub struct Identity {
 impl Identity {
     /// A device that says nothing but its id: no token, no convey.
     #[must_use]
-    pub fn new(id: DeviceId, session_id: SessionId) -> Identity {
-        Identity {
+    pub fn new(id: DeviceId, session_id: SessionId) -> Self {
+        Self {
             id,
             session_id,
             claims: None,
@@ -48,9 +48,9 @@ pub struct SessionId([u8; KSUID_LENGTH]);
 impl SessionId {
     /// The id with this text; `None` if it is not 27 letters and digits.
     #[must_use]
-    pub fn new(text: &str) -> Option<SessionId> {
+    pub fn new(text: &str) -> Option<Self> {
         let text: [u8; KSUID_LENGTH] = text.as_bytes().try_into().ok()?;
-        text.iter().all(u8::is_ascii_alphanumeric).then_some(SessionId(text))
+        text.iter().all(u8::is_ascii_alphanumeric).then_some(Self(text))
     }
 
     /// The text.

@@ -20,13 +20,13 @@ pub struct Stamp {
 impl Stamp {
     /// A moment in UTC: `connected-at`, `connectedAt`.
     #[must_use]
-    pub fn utc(moment: Timestamp) -> Stamp {
-        Stamp::at(moment, Offset::UTC)
+    pub fn utc(moment: Timestamp) -> Self {
+        Self::at(moment, Offset::UTC)
     }
 
     /// A moment in a zone of this offset.
     #[must_use]
-    pub fn at(moment: Timestamp, offset: Offset) -> Stamp {
+    pub fn at(moment: Timestamp, offset: Offset) -> Self {
         let time = offset.to_datetime(moment);
         let mut out = Writer { text: [0; CAPACITY], at: 0 };
         out.digits(time.year().unsigned_abs().into(), 4);
@@ -42,7 +42,7 @@ impl Stamp {
         }
         out.fraction(time.subsec_nanosecond().unsigned_abs());
         out.offset(offset.seconds());
-        Stamp { text: out.text, length: out.at as u8 }
+        Self { text: out.text, length: out.at as u8 }
     }
 
     /// The text.

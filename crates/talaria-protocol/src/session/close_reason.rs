@@ -50,18 +50,18 @@ impl Reason {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Reason::ReadError => "readerror",
-            Reason::WriteError => "write-error",
-            Reason::Duplicate => "duplicate",
-            Reason::TokenExpired => "token-expired",
-            Reason::DeviceLimitReached => "device-limit-reached",
-            Reason::Drained => "drained",
-            Reason::RehashError => "rehash-error",
-            Reason::RehashOtherInstance => "rehash-other-instance",
-            Reason::ServiceDiscoveryError => "service-discovery-error",
-            Reason::ServiceDiscoveryStopped => "service-discovery-stopped",
-            Reason::ServiceDiscoveryNoInstances => "service-discovery-no-instances",
-            Reason::Unknown => "unknown",
+            Self::ReadError => "readerror",
+            Self::WriteError => "write-error",
+            Self::Duplicate => "duplicate",
+            Self::TokenExpired => "token-expired",
+            Self::DeviceLimitReached => "device-limit-reached",
+            Self::Drained => "drained",
+            Self::RehashError => "rehash-error",
+            Self::RehashOtherInstance => "rehash-other-instance",
+            Self::ServiceDiscoveryError => "service-discovery-error",
+            Self::ServiceDiscoveryStopped => "service-discovery-stopped",
+            Self::ServiceDiscoveryNoInstances => "service-discovery-no-instances",
+            Self::Unknown => "unknown",
         }
     }
 
@@ -69,15 +69,15 @@ impl Reason {
     #[must_use]
     pub fn close_code(self) -> CloseCode {
         match self {
-            Reason::Duplicate | Reason::TokenExpired => CloseCode::POLICY_VIOLATION,
-            Reason::DeviceLimitReached => CloseCode::TRY_AGAIN_LATER,
-            Reason::ReadError | Reason::WriteError | Reason::Unknown => CloseCode::NORMAL,
-            Reason::Drained
-            | Reason::RehashError
-            | Reason::RehashOtherInstance
-            | Reason::ServiceDiscoveryError
-            | Reason::ServiceDiscoveryStopped
-            | Reason::ServiceDiscoveryNoInstances => CloseCode::GOING_AWAY,
+            Self::Duplicate | Self::TokenExpired => CloseCode::POLICY_VIOLATION,
+            Self::DeviceLimitReached => CloseCode::TRY_AGAIN_LATER,
+            Self::ReadError | Self::WriteError | Self::Unknown => CloseCode::NORMAL,
+            Self::Drained
+            | Self::RehashError
+            | Self::RehashOtherInstance
+            | Self::ServiceDiscoveryError
+            | Self::ServiceDiscoveryStopped
+            | Self::ServiceDiscoveryNoInstances => CloseCode::GOING_AWAY,
         }
     }
 }
@@ -85,14 +85,14 @@ impl Reason {
 impl CloseReason {
     /// A reason with the error behind it.
     #[must_use]
-    pub fn with_error(reason: Reason, error: &dyn fmt::Display) -> CloseReason {
-        CloseReason { error: Some(error.to_string().into()), reason }
+    pub fn with_error(reason: Reason, error: &dyn fmt::Display) -> Self {
+        Self { error: Some(error.to_string().into()), reason }
     }
 
     /// The gateway shuts down: `drained`, with an error that says so.
     #[must_use]
-    pub fn shutdown() -> CloseReason {
-        CloseReason::with_error(Reason::Drained, &"the gateway is shutting down")
+    pub fn shutdown() -> Self {
+        Self::with_error(Reason::Drained, &"the gateway is shutting down")
     }
 
     /// The reason.
@@ -110,7 +110,7 @@ impl CloseReason {
 
 impl From<Reason> for CloseReason {
     fn from(reason: Reason) -> Self {
-        CloseReason { error: None, reason }
+        Self { error: None, reason }
     }
 }
 

@@ -32,33 +32,33 @@ pub enum ProtocolError {
 
 impl ProtocolError {
     /// All of them, each at the place of its number.
-    pub const ALL: [ProtocolError; 10] = [
-        ProtocolError::Unmasked,
-        ProtocolError::ReservedBits,
-        ProtocolError::BadOpcode,
-        ProtocolError::BadFragment,
-        ProtocolError::BadControl,
-        ProtocolError::BadClose,
-        ProtocolError::TooBig,
-        ProtocolError::NoRoom,
-        ProtocolError::SlowMessage,
-        ProtocolError::Unread,
+    pub const ALL: [Self; 10] = [
+        Self::Unmasked,
+        Self::ReservedBits,
+        Self::BadOpcode,
+        Self::BadFragment,
+        Self::BadControl,
+        Self::BadClose,
+        Self::TooBig,
+        Self::NoRoom,
+        Self::SlowMessage,
+        Self::Unread,
     ];
 
     /// The label.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            ProtocolError::Unmasked => "unmasked",
-            ProtocolError::ReservedBits => "reserved_bits",
-            ProtocolError::BadOpcode => "bad_opcode",
-            ProtocolError::BadFragment => "bad_fragment",
-            ProtocolError::BadControl => "bad_control",
-            ProtocolError::BadClose => "bad_close",
-            ProtocolError::TooBig => "too_big",
-            ProtocolError::NoRoom => "no_room",
-            ProtocolError::SlowMessage => "slow_message",
-            ProtocolError::Unread => "unread",
+            Self::Unmasked => "unmasked",
+            Self::ReservedBits => "reserved_bits",
+            Self::BadOpcode => "bad_opcode",
+            Self::BadFragment => "bad_fragment",
+            Self::BadControl => "bad_control",
+            Self::BadClose => "bad_close",
+            Self::TooBig => "too_big",
+            Self::NoRoom => "no_room",
+            Self::SlowMessage => "slow_message",
+            Self::Unread => "unread",
         }
     }
 }
@@ -67,16 +67,14 @@ impl From<&FrameError> for ProtocolError {
     fn from(error: &FrameError) -> Self {
         match error {
             FrameError::Header { first, .. } => match first {
-                HeaderFault::ReservedBits => ProtocolError::ReservedBits,
-                HeaderFault::Opcode => ProtocolError::BadOpcode,
-                HeaderFault::Fragment => ProtocolError::BadFragment,
-                HeaderFault::Control => ProtocolError::BadControl,
-                HeaderFault::Unmasked => ProtocolError::Unmasked,
+                HeaderFault::ReservedBits => Self::ReservedBits,
+                HeaderFault::Opcode => Self::BadOpcode,
+                HeaderFault::Fragment => Self::BadFragment,
+                HeaderFault::Control => Self::BadControl,
+                HeaderFault::Unmasked => Self::Unmasked,
             },
-            FrameError::CloseCode(_) | FrameError::ClosePayload | FrameError::CloseReason => {
-                ProtocolError::BadClose
-            }
-            FrameError::TooBig { .. } => ProtocolError::TooBig,
+            FrameError::CloseCode(_) | FrameError::ClosePayload | FrameError::CloseReason => Self::BadClose,
+            FrameError::TooBig { .. } => Self::TooBig,
         }
     }
 }

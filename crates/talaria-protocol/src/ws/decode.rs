@@ -34,7 +34,7 @@ pub struct Input<'b> {
 
 impl<'b> Input<'b> {
     /// Bytes as they came from the client; the decoder unmasks them in place.
-    pub fn new(bytes: &'b mut [u8]) -> Input<'b> {
+    pub fn new(bytes: &'b mut [u8]) -> Self {
         Input { bytes, at: 0 }
     }
 
@@ -157,8 +157,8 @@ impl Header {
 impl Decoder {
     /// A decoder at the start of a connection.
     #[must_use]
-    pub fn new(limits: Limits) -> Decoder {
-        Decoder {
+    pub fn new(limits: Limits) -> Self {
+        Self {
             limits,
             partial: Vec::new(),
             message: Vec::new(),

@@ -30,14 +30,14 @@ pub enum Opcode {
 impl Opcode {
     /// The opcode of a header's low four bits, if RFC 6455 defines it.
     #[must_use]
-    pub fn from_bits(bits: u8) -> Option<Opcode> {
+    pub fn from_bits(bits: u8) -> Option<Self> {
         Some(match bits {
-            0 => Opcode::Continuation,
-            1 => Opcode::Text,
-            2 => Opcode::Binary,
-            8 => Opcode::Close,
-            9 => Opcode::Ping,
-            10 => Opcode::Pong,
+            0 => Self::Continuation,
+            1 => Self::Text,
+            2 => Self::Binary,
+            8 => Self::Close,
+            9 => Self::Ping,
+            10 => Self::Pong,
             _ => return None,
         })
     }
@@ -46,19 +46,19 @@ impl Opcode {
     #[must_use]
     pub fn bits(self) -> u8 {
         match self {
-            Opcode::Continuation => 0,
-            Opcode::Text => 1,
-            Opcode::Binary => 2,
-            Opcode::Close => 8,
-            Opcode::Ping => 9,
-            Opcode::Pong => 10,
+            Self::Continuation => 0,
+            Self::Text => 1,
+            Self::Binary => 2,
+            Self::Close => 8,
+            Self::Ping => 9,
+            Self::Pong => 10,
         }
     }
 
     /// Whether this is a control frame: short, never fragmented, allowed between a message's fragments.
     #[must_use]
     pub fn is_control(self) -> bool {
-        matches!(self, Opcode::Close | Opcode::Ping | Opcode::Pong)
+        matches!(self, Self::Close | Self::Ping | Self::Pong)
     }
 }
 
@@ -68,17 +68,17 @@ pub struct CloseCode(pub u16);
 
 impl CloseCode {
     /// The purpose of the connection is fulfilled.
-    pub const NORMAL: CloseCode = CloseCode(1000);
+    pub const NORMAL: Self = Self(1000);
     /// The server is shutting down, or this device belongs to another one.
-    pub const GOING_AWAY: CloseCode = CloseCode(1001);
+    pub const GOING_AWAY: Self = Self(1001);
     /// The client broke the protocol.
-    pub const PROTOCOL_ERROR: CloseCode = CloseCode(1002);
+    pub const PROTOCOL_ERROR: Self = Self(1002);
     /// The server does not accept this client.
-    pub const POLICY_VIOLATION: CloseCode = CloseCode(1008);
+    pub const POLICY_VIOLATION: Self = Self(1008);
     /// A message is over the limit.
-    pub const TOO_BIG: CloseCode = CloseCode(1009);
+    pub const TOO_BIG: Self = Self(1009);
     /// The server cannot serve this client now.
-    pub const TRY_AGAIN_LATER: CloseCode = CloseCode(1013);
+    pub const TRY_AGAIN_LATER: Self = Self(1013);
 
     /// Whether a client may send this code.
     #[must_use]
@@ -135,11 +135,10 @@ impl FrameError {
     #[must_use]
     pub fn close_code(&self) -> CloseCode {
         match self {
-            FrameError::TooBig { .. } => CloseCode::TOO_BIG,
-            FrameError::Header { .. }
-            | FrameError::CloseCode(_)
-            | FrameError::ClosePayload
-            | FrameError::CloseReason => CloseCode::PROTOCOL_ERROR,
+            Self::TooBig { .. } => CloseCode::TOO_BIG,
+            Self::Header { .. } | Self::CloseCode(_) | Self::ClosePayload | Self::CloseReason => {
+                CloseCode::PROTOCOL_ERROR
+            }
         }
     }
 }

@@ -35,9 +35,9 @@ impl UpgradeError {
     #[must_use]
     pub fn status(self) -> StatusCode {
         match self {
-            UpgradeError::Method => StatusCode::METHOD_NOT_ALLOWED,
-            UpgradeError::Headers => StatusCode::BAD_REQUEST,
-            UpgradeError::Origin => StatusCode::FORBIDDEN,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Headers => StatusCode::BAD_REQUEST,
+            Self::Origin => StatusCode::FORBIDDEN,
         }
     }
 }

@@ -77,6 +77,7 @@ impl ApiMetrics {
     }
 
     /// The counts that `/health` shows.
+    #[must_use]
     pub fn tally(&self) -> &Arc<RequestTally> {
         &self.tally
     }

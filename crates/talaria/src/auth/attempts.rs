@@ -57,6 +57,7 @@ impl Default for Config {
 
 impl Attempts {
     /// No failures yet.
+    #[must_use]
     pub fn new(config: Config) -> Self {
         Self { config, addresses: Mutex::default(), log: KeyedThrottle::new() }
     }

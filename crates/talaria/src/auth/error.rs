@@ -43,6 +43,7 @@ pub enum AuthError {
 
 impl AuthError {
     /// The status, which depends on the version in the path.
+    #[must_use]
     pub fn status(&self, version: ApiVersion) -> StatusCode {
         match (self, version) {
             (Self::Invalid, _) => StatusCode::BAD_REQUEST,

@@ -29,6 +29,7 @@ pub struct Validator {
 
 impl Validator {
     /// A validator with keys of its own. Needs a tokio runtime.
+    #[must_use]
     pub fn start(config: &Config, metrics: KeyMetrics) -> Self {
         Self { keys: Keys::start(config.keys.clone(), metrics), required: config.required.clone() }
     }

@@ -48,6 +48,7 @@ struct Shared {
 
 impl Keys {
     /// Starts to fetch the sources, if there are any. Needs a tokio runtime.
+    #[must_use]
     pub fn start(config: Config, metrics: KeyMetrics) -> Self {
         let shared = Arc::new(Shared {
             fetcher: Fetcher::new(&config),

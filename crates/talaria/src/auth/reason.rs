@@ -60,6 +60,7 @@ pub struct FailureCounter {
 
 impl Reason {
     /// The label `reason`.
+    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Missing => "missing",
@@ -80,6 +81,7 @@ impl Reason {
     }
 
     /// Whether the client may be guessing credentials.
+    #[must_use]
     pub fn doubt(self) -> Doubt {
         match self {
             Self::Bad | Self::Malformed | Self::Signature => Doubt::Guess,

@@ -62,7 +62,7 @@ struct Names {
 
 impl Names {
     fn of(sample: &Node) -> Self {
-        let mut names = Names { paths: HashMap::new() };
+        let mut names = Self { paths: HashMap::new() };
         names.add(sample, &mut Vec::new());
         for (alias, _) in known::ALIASES {
             names.paths.insert(variable(alias), alias.split('.').map(str::to_owned).collect());

@@ -24,7 +24,7 @@ impl Fault {
     pub fn unexpected(key: impl Into<String>, node: &Node, expected: &str) -> Self {
         let key = key.into();
         let problem = format!("is {}, expected {expected}", shown(&key, &node.value));
-        Fault { key, problem, origin: Some(node.origin.clone()) }
+        Self { key, problem, origin: Some(node.origin.clone()) }
     }
 }
 

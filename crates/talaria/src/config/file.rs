@@ -38,6 +38,7 @@ pub enum FileError {
 }
 
 /// The directories in which a file is searched, in order: `/etc/talaria`, `$HOME/.talaria`, `.`.
+#[must_use]
 pub fn search_path(home: Option<&Path>) -> Vec<PathBuf> {
     [Some(PathBuf::from("/etc/talaria")), home.map(|home| home.join(".talaria")), Some(PathBuf::from("."))]
         .into_iter()

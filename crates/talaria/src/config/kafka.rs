@@ -84,7 +84,7 @@ impl Names {
 
     /// The value of a name, if there is one and it is known.
     fn parse<T: FromStr<Err: Display>>(self, section: &Section<'_>, key: &str, text: &str) -> Option<T> {
-        if text.is_empty() || matches!(self, Names::Ignored) {
+        if text.is_empty() || matches!(self, Self::Ignored) {
             return None;
         }
         let parsed = text.parse();

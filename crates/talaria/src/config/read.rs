@@ -37,12 +37,12 @@ impl<'t> Section<'t> {
     }
 
     /// The section at a key; empty if there is none.
-    pub(super) fn section(&self, key: &str) -> Section<'t> {
+    pub(super) fn section(&self, key: &str) -> Self {
         Section { node: self.get(key), path: self.path_of(key), report: self.report }
     }
 
     /// The items of the list at a key as sections; a single section counts as a list of one.
-    pub(super) fn sections(&self, key: &str) -> Vec<Section<'t>> {
+    pub(super) fn sections(&self, key: &str) -> Vec<Self> {
         let path = self.path_of(key);
         let section = |node, path| Section { node: Some(node), path, report: self.report };
         match self.get(key) {
@@ -228,7 +228,7 @@ impl<'t> Section<'t> {
 impl Setting for bool {
     const EXPECTED: &'static str = "true or false";
 
-    fn read(value: &Value) -> Option<bool> {
+    fn read(value: &Value) -> Option<Self> {
         match value {
             Value::Bool(value) => Some(*value),
             Value::Number(_) => integer(value).map(|number| number != 0),
@@ -242,7 +242,7 @@ impl Setting for bool {
 impl Setting for u64 {
     const EXPECTED: &'static str = "a whole number";
 
-    fn read(value: &Value) -> Option<u64> {
+    fn read(value: &Value) -> Option<Self> {
         integer(value)?.try_into().ok()
     }
 }
@@ -250,7 +250,7 @@ impl Setting for u64 {
 impl Setting for u32 {
     const EXPECTED: &'static str = u64::EXPECTED;
 
-    fn read(value: &Value) -> Option<u32> {
+    fn read(value: &Value) -> Option<Self> {
         integer(value)?.try_into().ok()
     }
 }
@@ -258,7 +258,7 @@ impl Setting for u32 {
 impl Setting for usize {
     const EXPECTED: &'static str = u64::EXPECTED;
 
-    fn read(value: &Value) -> Option<usize> {
+    fn read(value: &Value) -> Option<Self> {
         integer(value)?.try_into().ok()
     }
 }
@@ -266,19 +266,19 @@ impl Setting for usize {
 impl Setting for Duration {
     const EXPECTED: &'static str = "a duration such as 30s, 1m30s or 500ms (a number means nanoseconds)";
 
-    fn read(value: &Value) -> Option<Duration> {
-        nanoseconds(value)?.try_into().ok().map(Duration::from_nanos)
+    fn read(value: &Value) -> Option<Self> {
+        nanoseconds(value)?.try_into().ok().map(Self::from_nanos)
     }
 }
 
 impl Setting for String {
     const EXPECTED: &'static str = "a text";
 
-    fn read(value: &Value) -> Option<String> {
+    fn read(value: &Value) -> Option<Self> {
         match value {
             Value::Text(text) | Value::Number(text) => Some(text.clone()),
             Value::Bool(value) => Some(value.to_string()),
-            Value::Null => Some(String::new()),
+            Value::Null => Some(Self::new()),
             Value::List(_) | Value::Map(_) => None,
         }
     }
@@ -287,8 +287,8 @@ impl Setting for String {
 impl Setting for PathBuf {
     const EXPECTED: &'static str = "the path of a file";
 
-    fn read(value: &Value) -> Option<PathBuf> {
-        String::read(value).map(PathBuf::from)
+    fn read(value: &Value) -> Option<Self> {
+        String::read(value).map(Self::from)
     }
 }
 
@@ -296,7 +296,7 @@ impl Setting for PathBuf {
 impl Setting for Vec<String> {
     const EXPECTED: &'static str = "a list of texts";
 
-    fn read(value: &Value) -> Option<Vec<String>> {
+    fn read(value: &Value) -> Option<Self> {
         match value {
             Value::List(items) => items.iter().map(|item| String::read(&item.value)).collect(),
             _ => {

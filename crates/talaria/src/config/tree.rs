@@ -33,9 +33,9 @@ pub enum Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Origin::Default { .. } => formatter.write_str("default"),
-            Origin::File { path, line } => write!(formatter, "{}:{line}", path.display()),
-            Origin::Environment { name } => write!(formatter, "environment {name}"),
+            Self::Default { .. } => formatter.write_str("default"),
+            Self::File { path, line } => write!(formatter, "{}:{line}", path.display()),
+            Self::Environment { name } => write!(formatter, "environment {name}"),
         }
     }
 }
@@ -77,13 +77,14 @@ pub struct Entry {
 
 impl Value {
     /// Whether the value is null, an empty text, an empty list, or a section of blank values.
+    #[must_use]
     pub fn is_blank(&self) -> bool {
         match self {
-            Value::Null => true,
-            Value::Bool(_) | Value::Number(_) => false,
-            Value::Text(text) => text.is_empty(),
-            Value::List(items) => items.is_empty(),
-            Value::Map(entries) => entries.iter().all(|entry| entry.node.value.is_blank()),
+            Self::Null => true,
+            Self::Bool(_) | Self::Number(_) => false,
+            Self::Text(text) => text.is_empty(),
+            Self::List(items) => items.is_empty(),
+            Self::Map(entries) => entries.iter().all(|entry| entry.node.value.is_blank()),
         }
     }
 }
@@ -91,7 +92,7 @@ impl Value {
 impl Node {
     /// The node at a path of keys such as `["device", "manager"]` or `["topicMap[0]", "topic"]`; the empty path is this
     /// node.
-    pub fn at<'a>(&self, path: impl IntoIterator<Item = &'a str>) -> Option<&Node> {
+    pub fn at<'a>(&self, path: impl IntoIterator<Item = &'a str>) -> Option<&Self> {
         path.into_iter().try_fold(self, |node, key| {
             match key.strip_suffix(']').and_then(|key| key.split_once('[')) {
                 Some((key, number)) => node.child(key)?.item(number.parse().ok()?),
@@ -102,24 +103,26 @@ impl Node {
 
     /// The paths at which another tree has another value, regardless of where it was written. A list counts as one
     /// value.
-    pub fn changed(&self, other: &Node) -> Vec<String> {
+    #[must_use]
+    pub fn changed(&self, other: &Self) -> Vec<String> {
         let mut paths = Vec::new();
         collect_changes("", self, other, &mut paths);
         paths
     }
 
-    fn item(&self, number: usize) -> Option<&Node> {
+    fn item(&self, number: usize) -> Option<&Self> {
         match &self.value {
             Value::List(items) => items.get(number),
             _ => None,
         }
     }
 
-    fn child(&self, key: &str) -> Option<&Node> {
+    fn child(&self, key: &str) -> Option<&Self> {
         self.entries().iter().find(|entry| entry.key.eq_ignore_ascii_case(key)).map(|entry| &entry.node)
     }
 
     /// The entries of this section; empty if this is not a section.
+    #[must_use]
     pub fn entries(&self) -> &[Entry] {
         match &self.value {
             Value::Map(entries) => entries,
@@ -129,18 +132,18 @@ impl Node {
 
     /// Sets the value at a path. Missing sections on the path are created, and other values on it are replaced by
     /// sections.
-    pub fn set(&mut self, path: &[&str], node: Node) {
+    pub fn set(&mut self, path: &[&str], node: Self) {
         let Some((key, rest)) = path.split_first() else {
             *self = node;
             return;
         };
         if !matches!(self.value, Value::Map(_)) {
-            *self = Node { value: Value::Map(Vec::new()), origin: node.origin.clone() };
+            *self = Self { value: Value::Map(Vec::new()), origin: node.origin.clone() };
         }
         let Value::Map(entries) = &mut self.value else { return };
         let position =
             entries.iter().position(|entry| entry.key.eq_ignore_ascii_case(key)).unwrap_or_else(|| {
-                let empty = Node { value: Value::Null, origin: node.origin.clone() };
+                let empty = Self { value: Value::Null, origin: node.origin.clone() };
                 entries.push(Entry { key: (*key).to_owned(), node: empty });
                 entries.len() - 1
             });
@@ -148,7 +151,7 @@ impl Node {
     }
 
     /// Removes and returns the node at a path.
-    pub fn remove(&mut self, path: &[&str]) -> Option<Node> {
+    pub fn remove(&mut self, path: &[&str]) -> Option<Self> {
         let (key, rest) = path.split_first()?;
         let Value::Map(entries) = &mut self.value else { return None };
         let position = entries.iter().position(|entry| entry.key.eq_ignore_ascii_case(key))?;
@@ -162,7 +165,7 @@ impl Node {
     /// Merges another tree, whose values win, into this one. Sections are merged key by key; any other value replaces
     /// the present one. A null changes nothing. A value where a section is expected changes nothing either:
     /// `config::known` reports it as a fault, and the tree stays readable so that other faults can be found.
-    pub fn overlay(&mut self, above: Node) {
+    pub fn overlay(&mut self, above: Self) {
         match (&mut self.value, above.value) {
             (_, Value::Null) => {}
             (Value::Map(below), Value::Map(above)) => {
@@ -177,7 +180,7 @@ impl Node {
                 }
             }
             (Value::Map(_), _) => {}
-            (_, value) => *self = Node { value, origin: above.origin },
+            (_, value) => *self = Self { value, origin: above.origin },
         }
     }
 }

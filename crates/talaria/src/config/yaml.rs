@@ -76,20 +76,20 @@ enum Parsed {
     Bool(bool),
     Number(String),
     Text(String),
-    List(Vec<Spanned<Parsed>>),
-    Map(Vec<(String, Spanned<Parsed>)>),
+    List(Vec<Spanned<Self>>),
+    Map(Vec<(String, Spanned<Self>)>),
 }
 
 impl Parsed {
     fn into_node(self, at: Location, text: &str, origin: &dyn Fn(u64) -> Origin) -> Node {
-        let node = |item: Spanned<Parsed>| item.value.into_node(item.defined, text, origin);
+        let node = |item: Spanned<Self>| item.value.into_node(item.defined, text, origin);
         let value = match self {
-            Parsed::Null => Value::Null,
-            Parsed::Bool(value) => Value::Bool(value),
-            Parsed::Number(value) => Value::Number(spelling(at, text).map_or(value, str::to_owned)),
-            Parsed::Text(value) => Value::Text(value),
-            Parsed::List(items) => Value::List(items.into_iter().map(node).collect()),
-            Parsed::Map(entries) => {
+            Self::Null => Value::Null,
+            Self::Bool(value) => Value::Bool(value),
+            Self::Number(value) => Value::Number(spelling(at, text).map_or(value, str::to_owned)),
+            Self::Text(value) => Value::Text(value),
+            Self::List(items) => Value::List(items.into_iter().map(node).collect()),
+            Self::Map(entries) => {
                 Value::Map(entries.into_iter().map(|(key, item)| Entry { key, node: node(item) }).collect())
             }
         };

@@ -33,6 +33,7 @@ pub(super) async fn read(request: Request<Incoming>) -> Result<Input, ControlErr
 
 impl ControlError {
     /// The response: 400, 409, 413, 415 and the like, with the reason in its body.
+    #[must_use]
     pub fn into_response(self) -> Response<Body> {
         match self {
             Self::Unread(error) => error.into_response(),

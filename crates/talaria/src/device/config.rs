@@ -54,7 +54,7 @@ pub struct OutboxLimit {
 
 impl Default for Config {
     fn default() -> Self {
-        Config {
+        Self {
             max_devices: None,
             outbox: OutboxLimit { messages: 100, bytes: 16 * 1024 * 1024 },
             ping_period: Duration::from_secs(45),

@@ -66,14 +66,14 @@ pub(super) enum Warned {
 impl Device {
     /// A device that connects now, whose outbox is not counted with those of other devices.
     #[must_use]
-    pub fn new(identity: Identity, config: &Config) -> Arc<Device> {
+    pub fn new(identity: Identity, config: &Config) -> Arc<Self> {
         Self::within(identity, config, None)
     }
 
     /// A device that connects now, whose outbox takes its part of this budget.
-    pub(super) fn within(identity: Identity, config: &Config, budget: Option<Arc<Budget>>) -> Arc<Device> {
+    pub(super) fn within(identity: Identity, config: &Config, budget: Option<Arc<Budget>>) -> Arc<Self> {
         let trust = identity.claims.as_ref().map_or(0, Claims::trust);
-        Arc::new(Device {
+        Arc::new(Self {
             id: identity.id,
             session_id: identity.session_id,
             trust: Trust::new(trust),
@@ -280,13 +280,13 @@ impl fmt::Debug for Device {
 }
 
 impl Trust {
-    fn new(value: i64) -> Trust {
+    fn new(value: i64) -> Self {
         let mut text = [0; 20];
         let mut rest = &mut text[..];
         // Every i64 fits.
         let _ = write!(rest, "{value}");
         let length = 20 - rest.len();
-        Trust { value, text, length: length as u8 }
+        Self { value, text, length: length as u8 }
     }
 
     fn as_str(&self) -> &str {

@@ -33,15 +33,15 @@ impl SendError {
     #[must_use]
     pub fn status(self) -> StatusCode {
         match self {
-            SendError::InvalidDeviceName
-            | SendError::EmptyTransactionKey
-            | SendError::DuplicateTransaction => StatusCode::BAD_REQUEST,
-            SendError::NotConnected => StatusCode::NOT_FOUND,
-            SendError::TransactionCanceled
-            | SendError::Busy
-            | SendError::Closed
-            | SendError::TransactionsClosed
-            | SendError::Timeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::InvalidDeviceName | Self::EmptyTransactionKey | Self::DuplicateTransaction => {
+                StatusCode::BAD_REQUEST
+            }
+            Self::NotConnected => StatusCode::NOT_FOUND,
+            Self::TransactionCanceled
+            | Self::Busy
+            | Self::Closed
+            | Self::TransactionsClosed
+            | Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
         }
     }
 
@@ -50,15 +50,15 @@ impl SendError {
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
-            SendError::InvalidDeviceName => DeviceNameError::TEXT,
-            SendError::NotConnected => "the device does not exist",
-            SendError::EmptyTransactionKey => "transaction keys must be non-empty strings",
-            SendError::DuplicateTransaction => "that transaction is already registered",
-            SendError::TransactionCanceled => "the transaction has been canceled",
-            SendError::Busy => "that device is busy",
-            SendError::Closed => "that device has been closed",
-            SendError::TransactionsClosed => "transactions are closed for that device",
-            SendError::Timeout => "context deadline exceeded",
+            Self::InvalidDeviceName => DeviceNameError::TEXT,
+            Self::NotConnected => "the device does not exist",
+            Self::EmptyTransactionKey => "transaction keys must be non-empty strings",
+            Self::DuplicateTransaction => "that transaction is already registered",
+            Self::TransactionCanceled => "the transaction has been canceled",
+            Self::Busy => "that device is busy",
+            Self::Closed => "that device has been closed",
+            Self::TransactionsClosed => "transactions are closed for that device",
+            Self::Timeout => "context deadline exceeded",
         }
     }
 }

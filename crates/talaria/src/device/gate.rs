@@ -14,7 +14,7 @@ pub struct Gate {
 
 impl Default for Gate {
     fn default() -> Self {
-        Gate { is_open: AtomicBool::new(true), since: Mutex::new(Timestamp::now()) }
+        Self { is_open: AtomicBool::new(true), since: Mutex::new(Timestamp::now()) }
     }
 }
 

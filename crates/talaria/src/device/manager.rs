@@ -55,7 +55,7 @@ pub struct NotAdmittedError<S> {
 impl Manager {
     /// A manager without devices. It spawns the task that turns its wheel, so it needs a tokio runtime.
     #[must_use]
-    pub fn new(config: Config, events: Arc<dyn Events>, metrics: &Metrics) -> Arc<Manager> {
+    pub fn new(config: Config, events: Arc<dyn Events>, metrics: &Metrics) -> Arc<Self> {
         let wheel = Arc::new(Wheel::new(&config));
         let turning = Arc::clone(&wheel);
         let metrics = DeviceMetrics::register(metrics);
@@ -71,7 +71,7 @@ impl Manager {
             long_work: LongWork::default(),
             config,
         };
-        Arc::new(Manager {
+        Arc::new(Self {
             context: Arc::new(context),
             gate: Gate::default(),
             filters: Filters::default(),

@@ -72,7 +72,7 @@ impl DeviceMetrics {
 
     /// Registers the families. Their help texts are their names, as in the reference.
     #[must_use]
-    pub fn register(metrics: &Metrics) -> DeviceMetrics {
+    pub fn register(metrics: &Metrics) -> Self {
         let family = metrics.prefixed();
         let counter = |name| family.counter(name, name);
         let gauge = |name| family.gauge(name, name);
@@ -90,7 +90,7 @@ impl DeviceMetrics {
             // An error says that there is no such series.
             move |values| drop(removed.remove_label_values(&values)),
         );
-        DeviceMetrics {
+        Self {
             device_count: gauge("device_count"),
             max_device_count: gauge("max_device_count"),
             duplicate_count: counter("duplicate_count"),

@@ -109,7 +109,7 @@ enum Phase {
 
 impl Outbox {
     /// An empty outbox. Its methods get the device that it belongs to, which is the holder of its part of the budget.
-    pub(super) fn new(limit: OutboxLimit, budget: Option<Arc<Budget>>) -> Outbox {
+    pub(super) fn new(limit: OutboxLimit, budget: Option<Arc<Budget>>) -> Self {
         let state = State {
             queue: VecDeque::new(),
             bytes: 0,
@@ -117,7 +117,7 @@ impl Outbox {
             holding: Holding::default(),
             phase: Phase::Open,
         };
-        Outbox {
+        Self {
             state: Mutex::new(state),
             signals: AtomicU8::new(0),
             session: AtomicWaker::new(),
@@ -345,8 +345,8 @@ impl<H: Holder + 'static> Drop for Waiting<'_, H> {
 impl From<PushError> for SendError {
     fn from(error: PushError) -> Self {
         match error {
-            PushError::Full | PushError::NoRoom => SendError::Busy,
-            PushError::Closed => SendError::Closed,
+            PushError::Full | PushError::NoRoom => Self::Busy,
+            PushError::Closed => Self::Closed,
         }
     }
 }

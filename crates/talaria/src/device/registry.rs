@@ -52,8 +52,8 @@ struct ById(Arc<Device>);
 impl Registry {
     /// An empty registry for at most this many devices; for any number if none.
     #[must_use]
-    pub fn new(max_devices: Option<usize>) -> Registry {
-        Registry {
+    pub fn new(max_devices: Option<usize>) -> Self {
+        Self {
             shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
             hasher: RandomState::new(),
             count: AtomicUsize::new(0),
@@ -205,7 +205,7 @@ impl Hash for ById {
 }
 
 impl PartialEq for ById {
-    fn eq(&self, other: &ById) -> bool {
+    fn eq(&self, other: &Self) -> bool {
         self.0.id().as_str() == other.0.id().as_str()
     }
 }

@@ -23,8 +23,8 @@ pub struct Statistics {
 }
 
 impl Statistics {
-    pub(super) fn new() -> Statistics {
-        Statistics {
+    pub(super) fn new() -> Self {
+        Self {
             bytes_sent: AtomicU64::new(0),
             messages_sent: AtomicU64::new(0),
             bytes_received: AtomicU64::new(0),

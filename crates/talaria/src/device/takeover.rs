@@ -41,12 +41,8 @@ struct Place<'a> {
 }
 
 impl Takeovers {
-    pub(super) fn new(config: &Config) -> Takeovers {
-        Takeovers {
-            waiting: AtomicUsize::new(0),
-            limit: config.max_takeovers,
-            timeout: config.takeover_timeout,
-        }
+    pub(super) fn new(config: &Config) -> Self {
+        Self { waiting: AtomicUsize::new(0), limit: config.max_takeovers, timeout: config.takeover_timeout }
     }
 
     /// Lets a newcomer pass unless it would displace a live device that has a token.

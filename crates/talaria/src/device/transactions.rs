@@ -35,8 +35,8 @@ pub(super) struct Pending<'a> {
 }
 
 impl Transactions {
-    pub(super) fn new() -> Transactions {
-        Transactions { state: Mutex::new(State::Open(None)) }
+    pub(super) fn new() -> Self {
+        Self { state: Mutex::new(State::Open(None)) }
     }
 
     /// Registers a request, before it is sent.

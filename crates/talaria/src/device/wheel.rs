@@ -97,8 +97,8 @@ enum Kind {
 impl Wheel {
     /// A wheel whose first tick is now. It turns only while [`run`](Self::run) is polled.
     #[must_use]
-    pub fn new(config: &Config) -> Wheel {
-        Wheel {
+    pub fn new(config: &Config) -> Self {
+        Self {
             started: Instant::now(),
             // In `Vitals`, 0 means "never".
             now: AtomicU32::new(1),

@@ -75,6 +75,7 @@ impl Finalizer {
     }
 
     /// A share for one more sink, or one more URL of a sink.
+    #[must_use]
     pub fn share(&self, sink: Sink) -> Share {
         Share { shared: Arc::clone(&self.0), sink, end: End::Open }
     }
@@ -169,6 +170,7 @@ pub enum Verdict {
 
 impl Verdict {
     /// The number in the acknowledgement.
+    #[must_use]
     pub const fn rdr(self) -> Rdr {
         match self {
             Self::Delivered => Rdr::DELIVERED,

@@ -34,6 +34,7 @@ pub struct KafkaSink {
 
 impl KafkaSink {
     /// A sink over this publisher, which the caller starts. Needs a tokio runtime.
+    #[must_use]
     pub fn new(publisher: Publisher, metrics: KafkaMetrics) -> Self {
         let metrics = Arc::new(metrics);
         let gauge = publisher.is_enabled().then(|| {
@@ -44,6 +45,7 @@ impl KafkaSink {
     }
 
     /// Whether messages go to Kafka at all.
+    #[must_use]
     pub fn is_enabled(&self) -> bool {
         self.publisher.is_enabled()
     }

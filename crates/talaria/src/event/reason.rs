@@ -66,6 +66,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// The label's text.
+    #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
             Self::UnroutableDestination => "unroutable_destination",
@@ -121,6 +122,7 @@ pub enum EventOutcome {
 
 impl EventOutcome {
     /// The label's text.
+    #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
             Self::Success => "success",
@@ -142,6 +144,7 @@ pub enum SchemeLabel {
 
 impl SchemeLabel {
     /// The label's text.
+    #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
             Self::Event => "event",

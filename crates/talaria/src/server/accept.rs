@@ -156,6 +156,7 @@ impl Server {
 
 impl RunningServer {
     /// Where it listens.
+    #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
     }

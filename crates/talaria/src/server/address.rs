@@ -20,21 +20,25 @@ pub struct AddressError;
 
 impl Address {
     /// This port of every interface.
+    #[must_use]
     pub fn any(port: u16) -> Self {
         Self { host: String::new(), port }
     }
 
     /// This port of the loopback interface; port 0 lets the system choose.
+    #[must_use]
     pub fn loopback(port: u16) -> Self {
         Self { host: Ipv4Addr::LOCALHOST.to_string(), port }
     }
 
     /// The host's name or IP address; none for every interface.
+    #[must_use]
     pub fn host(&self) -> Option<&str> {
         (!self.host.is_empty()).then_some(self.host.as_str())
     }
 
     /// The port, 0 if the system chooses one.
+    #[must_use]
     pub fn port(&self) -> u16 {
         self.port
     }

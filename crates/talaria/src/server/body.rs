@@ -32,6 +32,7 @@ enum Content {
 
 impl Body {
     /// No body.
+    #[must_use]
     pub fn empty() -> Self {
         Self::default()
     }

@@ -66,11 +66,13 @@ impl Config {
     pub const OPERATOR_CONNECTIONS: usize = 32;
 
     /// The defaults of a server for operators: so few connections that the reserve of open files has room for them.
+    #[must_use]
     pub fn for_operators(port: u16) -> Self {
         Self { max_connections: Some(Self::OPERATOR_CONNECTIONS), ..Self::on_port(port) }
     }
 
     /// The defaults of a server for devices and the API, on this port of all interfaces.
+    #[must_use]
     pub fn on_port(port: u16) -> Self {
         Self {
             address: Address::any(port),

@@ -8,6 +8,7 @@ use talaria_protocol::answer;
 use super::Body;
 
 /// A response without a body.
+#[must_use]
 pub fn empty(status: StatusCode) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;

@@ -71,6 +71,7 @@ impl RequestTally {
 
 impl Health {
     /// Reports on these metrics.
+    #[must_use]
     pub fn new(sources: Sources) -> Self {
         Self { sources, highest: Usage::default() }
     }

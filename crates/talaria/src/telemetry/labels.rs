@@ -90,6 +90,7 @@ impl<const N: usize, S> LabelTable<N, S> {
 
 impl<const N: usize, S> HeldLabels<N, S> {
     /// The values as the labels have them.
+    #[must_use]
     pub fn values(&self) -> [&str; N] {
         self.0.values.each_ref().map(|value| &**value)
     }

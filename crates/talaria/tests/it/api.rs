@@ -252,7 +252,7 @@ async fn a_request_is_answered_with_the_device_s_answer_in_the_format_that_is_ac
             let body_type = if body_is_json { js } else { mp };
             let headers = format!("Content-Type: {body_type}\r\n{accept}{}", basic("any:body"));
             let response = gateway.ask(send(&headers, &body)).await;
-            assert_eq!(response.status, 200, "{headers} {:?}", response);
+            assert_eq!(response.status, 200, "{headers} {response:?}");
             assert_eq!(response.header("content-type"), Some(content_type), "{headers}");
             let answer = if content_type == js {
                 wrp::json::decode_v3(&response.body).unwrap()

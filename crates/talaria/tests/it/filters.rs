@@ -42,12 +42,12 @@ kafka:
 struct Device(WebSocketStream<MaybeTlsStream<TcpStream>>, &'static str);
 
 impl Device {
-    async fn connect(gateway: SocketAddr, id: &'static str, convey: &str) -> Device {
+    async fn connect(gateway: SocketAddr, id: &'static str, convey: &str) -> Self {
         let mut request = format!("ws://{gateway}/api/v2/device").into_client_request().unwrap();
         request.headers_mut().insert("X-Webpa-Device-Name", id.parse().unwrap());
         request.headers_mut().insert("X-Webpa-Convey", STANDARD.encode(convey).parse().unwrap());
         let (socket, _) = Box::pin(tokio_tungstenite::connect_async(request)).await.unwrap();
-        Device(socket, id)
+        Self(socket, id)
     }
 
     async fn send(&mut self, event_type: &str) {

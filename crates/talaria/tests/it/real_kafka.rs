@@ -234,9 +234,9 @@ struct Outage {
 impl Outage {
     /// Short for every day; `TALARIA_OUTAGE_SECONDS=30 TALARIA_OUTAGE_RATE=2000` make it long and hard, best with an optimised
     /// gateway (`TALARIA_BINARY`).
-    fn from_environment() -> Outage {
+    fn from_environment() -> Self {
         let number = |name, default| std::env::var(name).map_or(default, |text| text.parse().unwrap());
-        Outage {
+        Self {
             length: Duration::from_secs(number("TALARIA_OUTAGE_SECONDS", 4)),
             rate: number("TALARIA_OUTAGE_RATE", 300) as usize,
         }
@@ -251,8 +251,8 @@ struct Traffic {
 }
 
 impl Traffic {
-    fn new(rate: usize) -> Traffic {
-        Traffic { rate, times: HashMap::new(), qos: HashMap::new() }
+    fn new(rate: usize) -> Self {
+        Self { rate, times: HashMap::new(), qos: HashMap::new() }
     }
 
     async fn run(&mut self, devices: &[Device], length: Duration) {

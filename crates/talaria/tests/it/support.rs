@@ -42,7 +42,7 @@ pub(crate) async fn time_passes(duration: Duration) {
 pub(crate) struct Leash(Child);
 
 impl Leash {
-    pub(crate) fn on(pid: u32) -> Leash {
+    pub(crate) fn on(pid: u32) -> Self {
         let child = Command::new("bash")
             .args(["-c", "tail --pid=\"$1\" -f /dev/null; kill -KILL \"$2\"", "leash"])
             .args([std::process::id().to_string(), pid.to_string()])
@@ -51,7 +51,7 @@ impl Leash {
             .stderr(Stdio::null())
             .spawn()
             .expect("bash starts");
-        Leash(child)
+        Self(child)
     }
 }
 

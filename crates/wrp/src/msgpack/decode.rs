@@ -19,7 +19,7 @@ impl<'a> MessageRef<'a> {
     ///
     /// # Errors
     /// If the bytes are not a message. No length prefix is trusted, and the depth of nesting is limited.
-    pub fn decode_v3(bytes: &'a [u8]) -> Result<MessageRef<'a>, DecodeError> {
+    pub fn decode_v3(bytes: &'a [u8]) -> Result<Self, DecodeError> {
         MessageRef::decode_v3_within(bytes, &Limits::NONE)
     }
 
@@ -28,7 +28,7 @@ impl<'a> MessageRef<'a> {
     /// # Errors
     /// As for [`MessageRef::decode_v3`], and if the message is over one of the limits
     /// ([`WireError::is_limit`]); too many entries are refused before they are read.
-    pub fn decode_v3_within(bytes: &'a [u8], limits: &Limits) -> Result<MessageRef<'a>, DecodeError> {
+    pub fn decode_v3_within(bytes: &'a [u8], limits: &Limits) -> Result<Self, DecodeError> {
         let mut message = MessageRef::default();
         decode::<false, WHOLE>(bytes, &mut message, limits)?;
         Ok(message)
@@ -39,7 +39,7 @@ impl<'a> MessageRef<'a> {
     ///
     /// # Errors
     /// As for [`MessageRef::decode_v3`].
-    pub fn decode_v3_head(bytes: &'a [u8]) -> Result<MessageRef<'a>, DecodeError> {
+    pub fn decode_v3_head(bytes: &'a [u8]) -> Result<Self, DecodeError> {
         let mut message = MessageRef::default();
         decode::<false, HEAD>(bytes, &mut message, &Limits::NONE)?;
         Ok(message)
@@ -49,7 +49,7 @@ impl<'a> MessageRef<'a> {
     ///
     /// # Errors
     /// As for [`MessageRef::decode_v3`].
-    pub fn decode_v5(bytes: &'a [u8]) -> Result<(MessageRef<'a>, &'a [u8]), DecodeError> {
+    pub fn decode_v5(bytes: &'a [u8]) -> Result<(Self, &'a [u8]), DecodeError> {
         let mut message = MessageRef::default();
         let rest = decode::<true, WHOLE>(bytes, &mut message, &Limits::NONE)?;
         Ok((message, rest))

@@ -100,7 +100,7 @@ pub(crate) struct Overridden {
 impl Overridden {
     /// The empty set for a map of this many bytes.
     pub(super) fn none_of(bytes: usize) -> Self {
-        Overridden { offsets: vec![0; bytes.div_ceil(64)].into_boxed_slice(), count: 0 }
+        Self { offsets: vec![0; bytes.div_ceil(64)].into_boxed_slice(), count: 0 }
     }
 
     pub(super) fn add(&mut self, offset: u32) {

@@ -33,7 +33,7 @@ impl Job {
     /// The job of an order when this many devices are connected. A percentage overrides a count and is rounded down;
     /// without either, all devices are meant.
     #[must_use]
-    pub fn of(order: &Order, connected: usize) -> Job {
+    pub fn of(order: &Order, connected: usize) -> Self {
         let connected = connected as u64;
         let (count, percent) = match order.amount {
             Amount::All => (connected, None),
@@ -44,7 +44,7 @@ impl Job {
             }
         };
         let pace = order.rate.map(|rate| Pace { rate, tick: order.tick.unwrap_or(DEFAULT_TICK) });
-        Job { count, percent, pace, selection: Arc::clone(&order.selection), is_dry_run: order.is_dry_run }
+        Self { count, percent, pace, selection: Arc::clone(&order.selection), is_dry_run: order.is_dry_run }
     }
 
     /// The job as the answer describes it: the reference's keys as the reference writes them, and ours if they were given.

@@ -63,8 +63,8 @@ impl Order {
     ///
     /// # Errors
     /// [`ControlError::Invalid`]
-    pub fn read(input: &Input) -> Result<Order, ControlError> {
-        let mut order = Order::default();
+    pub fn read(input: &Input) -> Result<Self, ControlError> {
+        let mut order = Self::default();
         let mut numbers = Numbers::default();
         let mut selection = Selection::default();
         for name in input.parameters.names() {

@@ -136,10 +136,10 @@ impl Selection {
 }
 
 impl Texts {
-    fn new(listed: Vec<String>) -> Result<Texts, SelectionError> {
+    fn new(listed: Vec<String>) -> Result<Self, SelectionError> {
         bounded(&listed, MOST_TEXTS)?;
         let set = listed.iter().map(|text| text.as_bytes().into()).collect();
-        Ok(Texts { listed, set })
+        Ok(Self { listed, set })
     }
 }
 

@@ -40,11 +40,11 @@ enum Owned {
 impl From<Item<'_>> for Owned {
     fn from(item: Item<'_>) -> Self {
         match item {
-            Item::Binary(payload) => Owned::Binary(payload.to_vec()),
-            Item::Text(length) => Owned::Text(length),
-            Item::Ping(payload) => Owned::Ping(payload.to_vec()),
-            Item::Pong(payload) => Owned::Pong(payload.to_vec()),
-            Item::Close(code) => Owned::Close(code.map(|code| code.0)),
+            Item::Binary(payload) => Self::Binary(payload.to_vec()),
+            Item::Text(length) => Self::Text(length),
+            Item::Ping(payload) => Self::Ping(payload.to_vec()),
+            Item::Pong(payload) => Self::Pong(payload.to_vec()),
+            Item::Close(code) => Self::Close(code.map(|code| code.0)),
         }
     }
 }

@@ -71,12 +71,12 @@ impl Check {
 impl Operator {
     /// The operator with this name.
     #[must_use]
-    pub fn from_name(name: &str) -> Option<Operator> {
+    pub fn from_name(name: &str) -> Option<Self> {
         match name {
-            "intersects" => Some(Operator::Intersects),
-            "contains" => Some(Operator::Contains),
-            "eq" => Some(Operator::Equal),
-            "gt" => Some(Operator::Greater),
+            "intersects" => Some(Self::Intersects),
+            "contains" => Some(Self::Contains),
+            "eq" => Some(Self::Equal),
+            "gt" => Some(Self::Greater),
             _ => None,
         }
     }
@@ -84,13 +84,13 @@ impl Operator {
     /// Whether it holds; none if it cannot compare these values.
     fn holds(self, left: &Operand, right: &Operand) -> Option<bool> {
         match self {
-            Operator::Intersects => {
+            Self::Intersects => {
                 let (left, right) = (left.items()?, right.items()?);
                 Some(left.iter().any(|this| right.iter().any(|that| this.equals(that))))
             }
-            Operator::Contains => Some(left.items()?.iter().any(|item| item.equals(right))),
-            Operator::Equal => Some(left.equals(right)),
-            Operator::Greater => Some(left.to_int()? > right.to_int()?),
+            Self::Contains => Some(left.items()?.iter().any(|item| item.equals(right))),
+            Self::Equal => Some(left.equals(right)),
+            Self::Greater => Some(left.to_int()? > right.to_int()?),
         }
     }
 }

@@ -18,11 +18,11 @@ pub enum Operand {
     /// A text. The texts of messages need not be UTF-8.
     Text(Box<[u8]>),
     /// A list of a token or of the configuration.
-    List(Vec<Operand>),
+    List(Vec<Self>),
     /// A message's list of texts. It is never equal to a [`List`](Operand::List), but may have items in common with one.
-    Texts(Vec<Operand>),
+    Texts(Vec<Self>),
     /// An object, which can only be tested for equality.
-    Object(Vec<(Box<str>, Operand)>),
+    Object(Vec<(Box<str>, Self)>),
     /// A value that is equal to nothing: a map of a message, a number that may be absent.
     Opaque,
 }
@@ -31,14 +31,14 @@ impl Operand {
     /// A message's value of this field. An absent list counts as empty, as in Go. Metadata, spans and payload cannot be
     /// compared.
     #[must_use]
-    pub fn of_field(field: Field, message: &MessageRef<'_>) -> Operand {
-        let text = |text: Text<'_>| Operand::Text(text.as_bytes().into());
+    pub fn of_field(field: Field, message: &MessageRef<'_>) -> Self {
+        let text = |text: Text<'_>| Self::Text(text.as_bytes().into());
         let texts = |texts: Option<&Strings<'_>>| {
-            Operand::Texts(texts.into_iter().flat_map(Strings::iter).map(text).collect())
+            Self::Texts(texts.into_iter().flat_map(Strings::iter).map(text).collect())
         };
-        let number = |number: Option<i64>| number.map_or(Operand::Opaque, Operand::Int);
+        let number = |number: Option<i64>| number.map_or(Self::Opaque, Operand::Int);
         match field {
-            Field::MsgType => Operand::Int(message.msg_type.0),
+            Field::MsgType => Self::Int(message.msg_type.0),
             Field::Source => text(message.source),
             Field::Dest => text(message.dest),
             Field::TransactionUuid => text(message.transaction_uuid),
@@ -47,43 +47,43 @@ impl Operand {
             Field::Status => number(message.status),
             Field::Rdr => number(message.rdr),
             Field::Headers => texts(message.headers.as_ref()),
-            Field::Metadata | Field::Spans | Field::IncludeSpans | Field::Payload => Operand::Opaque,
+            Field::Metadata | Field::Spans | Field::IncludeSpans | Field::Payload => Self::Opaque,
             Field::Path => text(message.path),
             Field::ServiceName => text(message.service_name),
             Field::Url => text(message.url),
             Field::PartnerIds => texts(message.partner_ids.as_ref()),
             Field::SessionId => text(message.session_id),
-            Field::Qos => Operand::Int(message.qos.0),
+            Field::Qos => Self::Int(message.qos.0),
         }
     }
 
     /// A value of a token as Go reads JSON.
     #[must_use]
-    pub fn from_claim(value: &Value) -> Operand {
+    pub fn from_claim(value: &Value) -> Self {
         match value {
-            Value::Null => Operand::Opaque,
-            Value::Bool(value) => Operand::Bool(*value),
-            Value::Number(number) => Operand::Float(number.as_f64().unwrap_or(f64::NAN)),
-            Value::String(text) => Operand::Text(text.as_bytes().into()),
-            Value::Array(items) => Operand::List(items.iter().map(Operand::from_claim).collect()),
-            Value::Object(object) => Operand::Object(
-                object.iter().map(|(key, value)| (key.as_str().into(), Operand::from_claim(value))).collect(),
+            Value::Null => Self::Opaque,
+            Value::Bool(value) => Self::Bool(*value),
+            Value::Number(number) => Self::Float(number.as_f64().unwrap_or(f64::NAN)),
+            Value::String(text) => Self::Text(text.as_bytes().into()),
+            Value::Array(items) => Self::List(items.iter().map(Self::from_claim).collect()),
+            Value::Object(object) => Self::Object(
+                object.iter().map(|(key, value)| (key.as_str().into(), Self::from_claim(value))).collect(),
             ),
         }
     }
 
     /// Whether both have the same type and value (`reflect.DeepEqual`).
     #[must_use]
-    pub fn equals(&self, other: &Operand) -> bool {
+    pub fn equals(&self, other: &Self) -> bool {
         match (self, other) {
-            (Operand::Opaque, _) | (_, Operand::Opaque) => false,
-            (Operand::Object(these), Operand::Object(those)) => {
-                let has = |key: &str, value: &Operand| {
+            (Self::Opaque, _) | (_, Self::Opaque) => false,
+            (Self::Object(these), Self::Object(those)) => {
+                let has = |key: &str, value: &Self| {
                     those.iter().any(|(other, theirs)| **other == *key && theirs.equals(value))
                 };
                 these.len() == those.len() && these.iter().all(|(key, value)| has(key, value))
             }
-            (Operand::List(these), Operand::List(those)) | (Operand::Texts(these), Operand::Texts(those)) => {
+            (Self::List(these), Self::List(those)) | (Self::Texts(these), Self::Texts(those)) => {
                 these.len() == those.len() && these.iter().zip(those).all(|(this, that)| this.equals(that))
             }
             _ => self == other,
@@ -92,9 +92,9 @@ impl Operand {
 
     /// The items of a list.
     #[must_use]
-    pub fn items(&self) -> Option<&[Operand]> {
+    pub fn items(&self) -> Option<&[Self]> {
         match self {
-            Operand::List(items) | Operand::Texts(items) => Some(items),
+            Self::List(items) | Self::Texts(items) => Some(items),
             _ => None,
         }
     }
@@ -103,11 +103,11 @@ impl Operand {
     #[must_use]
     pub fn to_int(&self) -> Option<i64> {
         match self {
-            Operand::Bool(value) => Some(i64::from(*value)),
-            Operand::Int(value) => Some(*value),
-            Operand::Float(value) => Some(float_to_int(*value)),
-            Operand::Text(text) => text_to_int(std::str::from_utf8(text).ok()?),
-            Operand::List(_) | Operand::Texts(_) | Operand::Object(_) | Operand::Opaque => None,
+            Self::Bool(value) => Some(i64::from(*value)),
+            Self::Int(value) => Some(*value),
+            Self::Float(value) => Some(float_to_int(*value)),
+            Self::Text(text) => text_to_int(std::str::from_utf8(text).ok()?),
+            Self::List(_) | Self::Texts(_) | Self::Object(_) | Self::Opaque => None,
         }
     }
 }

@@ -9,9 +9,9 @@ pub struct Path(Box<[Box<str>]>);
 impl Path {
     /// A path whose parts are separated by `sep`.
     #[must_use]
-    pub fn new(text: &str, sep: &str) -> Path {
+    pub fn new(text: &str, sep: &str) -> Self {
         let parts: Vec<&str> = if sep.is_empty() { vec![text] } else { text.split(sep).collect() };
-        Path(parts.into_iter().map(Box::from).collect())
+        Self(parts.into_iter().map(Box::from).collect())
     }
 
     /// The value at the path; none if it is null.

@@ -33,10 +33,10 @@ pub enum Verdict {
 impl Mode {
     /// `enforce` or `monitor`.
     #[must_use]
-    pub fn from_type(name: &str) -> Option<Mode> {
+    pub fn from_type(name: &str) -> Option<Self> {
         match name {
-            "enforce" => Some(Mode::Enforce),
-            "monitor" => Some(Mode::Monitor),
+            "enforce" => Some(Self::Enforce),
+            "monitor" => Some(Self::Monitor),
             _ => None,
         }
     }
@@ -47,13 +47,13 @@ impl Verdict {
     #[must_use]
     pub fn reason(self) -> &'static str {
         match self {
-            Verdict::Authorized => "authorized",
-            Verdict::Denied => "denied",
-            Verdict::MissingDeviceCredential => "missing_device_cred",
-            Verdict::MissingMessageCredential => "missing_wrp_cred",
-            Verdict::Incomplete => "incomplete_check",
-            Verdict::DeviceNotFound => "device_not_found",
-            Verdict::InvalidDestination => "invalid_wrp_dest",
+            Self::Authorized => "authorized",
+            Self::Denied => "denied",
+            Self::MissingDeviceCredential => "missing_device_cred",
+            Self::MissingMessageCredential => "missing_wrp_cred",
+            Self::Incomplete => "incomplete_check",
+            Self::DeviceNotFound => "device_not_found",
+            Self::InvalidDestination => "invalid_wrp_dest",
         }
     }
 
@@ -61,21 +61,21 @@ impl Verdict {
     #[must_use]
     pub fn status(self) -> StatusCode {
         match self {
-            Verdict::Authorized => StatusCode::OK,
-            Verdict::Denied
-            | Verdict::MissingDeviceCredential
-            | Verdict::MissingMessageCredential
-            | Verdict::Incomplete => StatusCode::FORBIDDEN,
-            Verdict::DeviceNotFound => StatusCode::NOT_FOUND,
-            Verdict::InvalidDestination => StatusCode::BAD_REQUEST,
+            Self::Authorized => StatusCode::OK,
+            Self::Denied
+            | Self::MissingDeviceCredential
+            | Self::MissingMessageCredential
+            | Self::Incomplete => StatusCode::FORBIDDEN,
+            Self::DeviceNotFound => StatusCode::NOT_FOUND,
+            Self::InvalidDestination => StatusCode::BAD_REQUEST,
         }
     }
 
     /// Whether the message is rejected. One that no device can receive is rejected in both modes.
     pub(super) fn is_rejected(self, mode: Mode) -> bool {
         match self {
-            Verdict::Authorized => false,
-            Verdict::DeviceNotFound | Verdict::InvalidDestination => true,
+            Self::Authorized => false,
+            Self::DeviceNotFound | Self::InvalidDestination => true,
             _ => mode == Mode::Enforce,
         }
     }

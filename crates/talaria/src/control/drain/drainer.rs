@@ -82,8 +82,8 @@ struct DrainTask(Arc<Run>);
 impl Drainer {
     /// A drainer of the devices of this registry.
     #[must_use]
-    pub fn new(registry: Arc<Registry>, metrics: ControlMetrics) -> Drainer {
-        Drainer { registry, metrics, latest: Mutex::new(None) }
+    pub fn new(registry: Arc<Registry>, metrics: ControlMetrics) -> Self {
+        Self { registry, metrics, latest: Mutex::new(None) }
     }
 
     /// Starts a job in a task of its own. Needs a runtime.
@@ -153,8 +153,8 @@ impl Drop for Drainer {
 }
 
 impl Run {
-    fn new(job: Job, metrics: ControlMetrics) -> Run {
-        Run {
+    fn new(job: Job, metrics: ControlMetrics) -> Self {
+        Self {
             job,
             visited: AtomicU64::new(0),
             drained: AtomicU64::new(0),

@@ -21,11 +21,11 @@ struct Fixture {
 }
 
 impl Fixture {
-    fn with(devices: usize) -> Fixture {
+    fn with(devices: usize) -> Self {
         let registry = Arc::new(Registry::new(None));
         let metrics = Metrics::default();
         let drainer = Drainer::new(Arc::clone(&registry), ControlMetrics::register(&metrics));
-        let mut fixture = Fixture { registry, devices: Vec::new(), drainer, metrics };
+        let mut fixture = Self { registry, devices: Vec::new(), drainer, metrics };
         for number in 0..devices {
             fixture.connect(&format!("serial:{number}"));
         }

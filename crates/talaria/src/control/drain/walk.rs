@@ -35,9 +35,9 @@ pub(super) enum Step {
 
 impl Walk {
     /// A walk that starts now.
-    pub(super) fn new(registry: &Arc<Registry>, selection: &Arc<Selection>) -> Walk {
+    pub(super) fn new(registry: &Arc<Registry>, selection: &Arc<Selection>) -> Self {
         let ids = selection.ids();
-        Walk {
+        Self {
             registry: Arc::clone(registry),
             selection: Arc::clone(selection),
             began: Instant::now(),

@@ -29,9 +29,9 @@ struct Mark {
 
 impl Batch {
     /// An empty batch that writes into `buffer`.
-    pub(super) fn over(mut buffer: Vec<u8>) -> Batch {
+    pub(super) fn over(mut buffer: Vec<u8>) -> Self {
         buffer.clear();
-        Batch { bytes: buffer, ..Batch::default() }
+        Self { bytes: buffer, ..Self::default() }
     }
 
     pub(super) fn into_buffer(self) -> Vec<u8> {
@@ -80,13 +80,13 @@ impl Batch {
     }
 
     /// The unwritten rest in memory of its own, and the buffer.
-    pub(super) fn split_rest(mut self) -> (Box<Batch>, Vec<u8>) {
+    pub(super) fn split_rest(mut self) -> (Box<Self>, Vec<u8>) {
         let written = self.written;
         for mark in &mut self.messages {
             mark.end -= written;
         }
         let rest =
-            Batch { bytes: self.rest().to_vec(), written: 0, messages: std::mem::take(&mut self.messages) };
+            Self { bytes: self.rest().to_vec(), written: 0, messages: std::mem::take(&mut self.messages) };
         (Box::new(rest), self.bytes)
     }
 }

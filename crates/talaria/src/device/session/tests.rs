@@ -72,10 +72,10 @@ struct Gateway {
 }
 
 impl Gateway {
-    fn new(config: Config) -> Gateway {
+    fn new(config: Config) -> Self {
         let events = Arc::new(Recorder::default());
         let metrics = Metrics::default();
-        Gateway {
+        Self {
             manager: Manager::new(config, Arc::clone(&events) as Arc<dyn Events>, &metrics),
             events,
             metrics,

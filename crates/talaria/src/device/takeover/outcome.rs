@@ -19,11 +19,11 @@ impl TakeoverOutcome {
     /// The label `outcome` of `device_takeovers_total`.
     pub(in crate::device) fn label(self) -> &'static str {
         match self {
-            TakeoverOutcome::TakenOver => "taken_over",
-            TakeoverOutcome::Answered => "answered",
-            TakeoverOutcome::Contested => "contested",
-            TakeoverOutcome::TooMany => "too_many",
-            TakeoverOutcome::Overtaken => "overtaken",
+            Self::TakenOver => "taken_over",
+            Self::Answered => "answered",
+            Self::Contested => "contested",
+            Self::TooMany => "too_many",
+            Self::Overtaken => "overtaken",
         }
     }
 }

@@ -66,10 +66,10 @@ impl Key {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            Key::Certificate => "certificateFile",
-            Key::PrivateKey => "keyFile",
-            Key::ClientCa => "clientCACertFile",
-            Key::ClientCrl => "clientCRLFile",
+            Self::Certificate => "certificateFile",
+            Self::PrivateKey => "keyFile",
+            Self::ClientCa => "clientCACertFile",
+            Self::ClientCrl => "clientCRLFile",
         }
     }
 }

@@ -110,9 +110,7 @@ impl From<EncryptError> for AppendError {
 impl From<AppendError> for io::Error {
     fn from(error: AppendError) -> Self {
         match error {
-            AppendError::TooSmall(needed) => {
-                io::Error::other(format!("{needed} bytes of room are not enough"))
-            }
+            AppendError::TooSmall(needed) => Self::other(format!("{needed} bytes of room are not enough")),
             AppendError::Failed(error) => error,
         }
     }

@@ -32,8 +32,8 @@ impl Version {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Version::V12 => "TLS 1.2",
-            Version::V13 => "TLS 1.3",
+            Self::V12 => "TLS 1.2",
+            Self::V13 => "TLS 1.3",
         }
     }
 }
@@ -54,8 +54,8 @@ impl FromStr for Version {
         let name = name.strip_prefix("version").unwrap_or(&name);
         let name = name.strip_prefix("tls").unwrap_or(name);
         match name.strip_prefix('v').unwrap_or(name) {
-            "771" | "0x0303" | "0x303" | "12" => Ok(Version::V12),
-            "772" | "0x0304" | "0x304" | "13" => Ok(Version::V13),
+            "771" | "0x0303" | "0x303" | "12" => Ok(Self::V12),
+            "772" | "0x0304" | "0x304" | "13" => Ok(Self::V13),
             _ => Err(VersionError),
         }
     }
@@ -64,8 +64,8 @@ impl FromStr for Version {
 impl Versions {
     /// The range from `min` to `max`; none if `min` is above `max`.
     #[must_use]
-    pub fn between(min: Version, max: Version) -> Option<Versions> {
-        (min <= max).then_some(Versions { min, max })
+    pub fn between(min: Version, max: Version) -> Option<Self> {
+        (min <= max).then_some(Self { min, max })
     }
 
     pub(super) fn supported(self) -> Vec<&'static SupportedProtocolVersion> {
@@ -79,7 +79,7 @@ impl Versions {
 
 impl Default for Versions {
     fn default() -> Self {
-        Versions { min: Version::V12, max: Version::V13 }
+        Self { min: Version::V12, max: Version::V13 }
     }
 }
 

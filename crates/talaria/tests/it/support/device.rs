@@ -29,7 +29,7 @@ struct Seen {
 
 impl Device {
     /// Connects as `id` (`mac:112233445566`).
-    pub(crate) async fn connect(gateway: SocketAddr, id: &str) -> Device {
+    pub(crate) async fn connect(gateway: SocketAddr, id: &str) -> Self {
         Self::connect_with(gateway, id, &[]).await
     }
 
@@ -38,7 +38,7 @@ impl Device {
         gateway: SocketAddr,
         id: &str,
         headers: &[(&'static str, String)],
-    ) -> Device {
+    ) -> Self {
         let mut request =
             format!("ws://{gateway}/api/v2/device").into_client_request().expect("an address makes a URL");
         request.headers_mut().insert("X-Webpa-Device-Name", id.parse().expect("an id is a header value"));
@@ -50,7 +50,7 @@ impl Device {
         let (outgoing, queue) = mpsc::unbounded_channel();
         let seen = Arc::new(Seen::default());
         tokio::spawn(run(socket, queue, Arc::clone(&seen)));
-        Device { id: id.to_owned(), outgoing, seen }
+        Self { id: id.to_owned(), outgoing, seen }
     }
 
     pub(crate) fn id(&self) -> &str {

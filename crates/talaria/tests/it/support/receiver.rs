@@ -30,17 +30,17 @@ pub(crate) struct Receiver {
 
 impl Receiver {
     /// Answers at once.
-    pub(crate) async fn start() -> Receiver {
-        Receiver::answering_after(Duration::ZERO).await
+    pub(crate) async fn start() -> Self {
+        Self::answering_after(Duration::ZERO).await
     }
 
     /// Takes so long for each answer.
-    pub(crate) async fn answering_after(delay: Duration) -> Receiver {
+    pub(crate) async fn answering_after(delay: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a bound listener has an address");
         let posted = Arc::new(Mutex::new(Vec::new()));
         let accepting = tokio::spawn(accept(listener, Arc::clone(&posted), delay));
-        Receiver { address, posted, accepting }
+        Self { address, posted, accepting }
     }
 
     pub(crate) fn url(&self) -> String {

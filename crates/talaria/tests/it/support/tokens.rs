@@ -29,17 +29,17 @@ pub(crate) enum Signer {
 
 impl Signer {
     /// A new key for this algorithm; all RSA ones are the same, since they take long to make.
-    pub(crate) fn new(algorithm: &str) -> Signer {
+    pub(crate) fn new(algorithm: &str) -> Self {
         static RSA: OnceLock<RsaKeyPair> = OnceLock::new();
         let ec = |signing: &'static EcdsaSigningAlgorithm, curve| {
-            Signer::Ec(EcdsaKeyPair::generate(signing).unwrap(), curve)
+            Self::Ec(EcdsaKeyPair::generate(signing).unwrap(), curve)
         };
         match algorithm {
             "ES256" => ec(&ECDSA_P256_SHA256_FIXED_SIGNING, "P-256"),
             "ES384" => ec(&ECDSA_P384_SHA384_FIXED_SIGNING, "P-384"),
             "ES512" => ec(&ECDSA_P521_SHA512_FIXED_SIGNING, "P-521"),
-            "EdDSA" => Signer::Ed25519(Ed25519KeyPair::generate().unwrap()),
-            _ => Signer::Rsa(RSA.get_or_init(|| RsaKeyPair::generate(KeySize::Rsa2048).unwrap())),
+            "EdDSA" => Self::Ed25519(Ed25519KeyPair::generate().unwrap()),
+            _ => Self::Rsa(RSA.get_or_init(|| RsaKeyPair::generate(KeySize::Rsa2048).unwrap())),
         }
     }
 
@@ -47,18 +47,18 @@ impl Signer {
     pub(crate) fn jwk(&self, kid: &str) -> Value {
         let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
         let mut jwk = match self {
-            Signer::Rsa(_) => {
+            Self::Rsa(_) => {
                 let (n, e) = self.rsa_numbers();
                 json!({"kty": "RSA", "n": text(&n), "e": text(&e)})
             }
-            Signer::Ec(pair, curve) => {
+            Self::Ec(pair, curve) => {
                 let (x, y) = {
                     let point = &pair.public_key().as_ref()[1..];
                     point.split_at(point.len() / 2)
                 };
                 json!({"kty": "EC", "crv": curve, "x": text(x), "y": text(y)})
             }
-            Signer::Ed25519(pair) => {
+            Self::Ed25519(pair) => {
                 json!({"kty": "OKP", "crv": "Ed25519", "x": text(pair.public_key().as_ref())})
             }
         };
@@ -74,7 +74,7 @@ impl Signer {
 
     /// PKCS #1.
     pub(crate) fn rsa_der(&self) -> Vec<u8> {
-        let Signer::Rsa(pair) = self else { panic!("no RSA key") };
+        let Self::Rsa(pair) = self else { panic!("no RSA key") };
         pair.public_key().as_ref().to_vec()
     }
 
@@ -84,21 +84,21 @@ impl Signer {
             key.as_der().unwrap().as_ref().to_vec()
         }
         match self {
-            Signer::Rsa(pair) => der(pair.public_key()),
-            Signer::Ec(pair, _) => der(pair.public_key()),
-            Signer::Ed25519(pair) => der(pair.public_key()),
+            Self::Rsa(pair) => der(pair.public_key()),
+            Self::Ec(pair, _) => der(pair.public_key()),
+            Self::Ed25519(pair) => der(pair.public_key()),
         }
     }
 
     /// PKCS #8.
     pub(crate) fn private_der(&self) -> Vec<u8> {
         match self {
-            Signer::Rsa(pair) => {
+            Self::Rsa(pair) => {
                 let der: Pkcs8V1Der<'_> = pair.as_der().unwrap();
                 der.as_ref().to_vec()
             }
-            Signer::Ec(pair, _) => pair.to_pkcs8v1().unwrap().as_ref().to_vec(),
-            Signer::Ed25519(pair) => {
+            Self::Ec(pair, _) => pair.to_pkcs8v1().unwrap().as_ref().to_vec(),
+            Self::Ed25519(pair) => {
                 let der: Pkcs8V1Der<'_> = pair.as_der().unwrap();
                 der.as_ref().to_vec()
             }
@@ -119,7 +119,7 @@ impl Signer {
 
     fn sign(&self, algorithm: &str, message: &[u8]) -> Vec<u8> {
         match self {
-            Signer::Rsa(pair) => {
+            Self::Rsa(pair) => {
                 let encoding: &'static dyn RsaEncoding = match algorithm {
                     "RS384" => &RSA_PKCS1_SHA384,
                     "RS512" => &RSA_PKCS1_SHA512,
@@ -132,8 +132,8 @@ impl Signer {
                 pair.sign(encoding, &SystemRandom::new(), message, &mut signature).unwrap();
                 signature
             }
-            Signer::Ec(pair, _) => pair.sign(&SystemRandom::new(), message).unwrap().as_ref().to_vec(),
-            Signer::Ed25519(pair) => pair.sign(message).as_ref().to_vec(),
+            Self::Ec(pair, _) => pair.sign(&SystemRandom::new(), message).unwrap().as_ref().to_vec(),
+            Self::Ed25519(pair) => pair.sign(message).as_ref().to_vec(),
         }
     }
 }
@@ -161,22 +161,22 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    pub(crate) fn ok(content_type: &str, body: impl Into<Vec<u8>>) -> Answer {
+    pub(crate) fn ok(content_type: &str, body: impl Into<Vec<u8>>) -> Self {
         let body = body.into();
         let head = format!("200 OK\r\nContent-Type: {content_type}\r\nContent-Length: {}", body.len());
-        Answer { head, body, after: Duration::ZERO, endless: false }
+        Self { head, body, after: Duration::ZERO, endless: false }
     }
 
-    pub(crate) fn json(body: &Value) -> Answer {
-        Answer::ok("application/json", body.to_string())
+    pub(crate) fn json(body: &Value) -> Self {
+        Self::ok("application/json", body.to_string())
     }
 
-    pub(crate) fn status(head: &str) -> Answer {
-        Answer { head: format!("{head}\r\nContent-Length: 0"), ..Answer::ok("", "") }
+    pub(crate) fn status(head: &str) -> Self {
+        Self { head: format!("{head}\r\nContent-Length: 0"), ..Self::ok("", "") }
     }
 
-    pub(crate) fn after(self, after: Duration) -> Answer {
-        Answer { after, ..self }
+    pub(crate) fn after(self, after: Duration) -> Self {
+        Self { after, ..self }
     }
 }
 
@@ -191,9 +191,9 @@ pub(crate) struct KeyServer {
 }
 
 impl KeyServer {
-    pub(crate) fn start(answers: impl Fn(&str) -> Answer + Send + 'static) -> KeyServer {
+    pub(crate) fn start(answers: impl Fn(&str) -> Answer + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let server = KeyServer {
+        let server = Self {
             address: listener.local_addr().unwrap(),
             asked: Arc::default(),
             answers: Arc::new(Mutex::new(Box::new(answers))),
@@ -218,9 +218,9 @@ impl KeyServer {
     }
 
     /// Serves one JWK for whatever key is asked for.
-    pub(crate) fn of(signer: &Signer) -> KeyServer {
+    pub(crate) fn of(signer: &Signer) -> Self {
         let jwk = signer.jwk("any");
-        KeyServer::start(move |_| Answer::json(&jwk))
+        Self::start(move |_| Answer::json(&jwk))
     }
 
     pub(crate) fn now_answers(&self, answers: impl Fn(&str) -> Answer + Send + 'static) {

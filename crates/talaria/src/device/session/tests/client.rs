@@ -18,8 +18,8 @@ pub(super) struct Frame {
 }
 
 impl Client {
-    pub(super) fn new(io: DuplexStream) -> Client {
-        Client { io }
+    pub(super) fn new(io: DuplexStream) -> Self {
+        Self { io }
     }
 
     pub(super) async fn send(&mut self, frame: &[u8]) {
