@@ -166,8 +166,8 @@ pub fn read_oversized<'a>(
 impl SourceCheck {
     /// The check that the configuration names (`wrpSourceCheck.type`): only `enforce`, in lower case, enforces.
     #[must_use]
-    pub fn from_type(name: &str) -> SourceCheck {
-        if name == "enforce" { SourceCheck::Enforce } else { SourceCheck::Monitor }
+    pub fn from_type(name: &str) -> Self {
+        if name == "enforce" { Self::Enforce } else { Self::Monitor }
     }
 }
 
@@ -175,23 +175,23 @@ impl InboundError {
     /// Whether the message may be good, but is over a limit (contract §2.18). Its sender can be answered.
     #[must_use]
     pub fn is_limit(&self) -> bool {
-        matches!(self, InboundError::Decode(error) if error.problem.is_limit())
+        matches!(self, Self::Decode(error) if error.problem.is_limit())
     }
 
     /// The label `reason` of `device_refused_messages`.
     #[must_use]
     pub fn label(&self) -> &'static str {
         match self {
-            InboundError::Decode(error) => match error.problem {
+            Self::Decode(error) => match error.problem {
                 WireError::TooManyEntries => "too_many_entries",
                 WireError::KeyTooLong => "key_too_long",
                 WireError::IdTooLong => "id_too_long",
                 WireError::FieldsTooLong => "fields_too_long",
                 _ => "not_wrp",
             },
-            InboundError::NotUtf8(_) => "not_utf8",
-            InboundError::Source(_) => "source",
-            InboundError::StatusOfAnother => "status_of_another",
+            Self::NotUtf8(_) => "not_utf8",
+            Self::Source(_) => "source",
+            Self::StatusOfAnother => "status_of_another",
         }
     }
 }

@@ -26,7 +26,7 @@ impl Default for LongWork {
     /// At most half of the cores work at once, and at least one.
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        LongWork { permits: Arc::new(Semaphore::new((cores / 2).max(1))) }
+        Self { permits: Arc::new(Semaphore::new((cores / 2).max(1))) }
     }
 }
 

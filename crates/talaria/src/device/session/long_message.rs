@@ -30,7 +30,7 @@ impl LongMessage {
         device: &Arc<Device>,
         message: Payload,
         next: &[u8],
-    ) -> Box<LongMessage> {
+    ) -> Box<Self> {
         // Its turn may come late, and until then the device is not silent.
         context.wheel.heard(device);
         let memory = message.capacity();
@@ -40,7 +40,7 @@ impl LongMessage {
             // A panic has been logged, and whoever waits for the message's outcome learns that there is none.
             _ = handled.await;
         });
-        Box::new(LongMessage { work, memory, next: next.to_vec() })
+        Box::new(Self { work, memory, next: next.to_vec() })
     }
 
     /// Waits until the message has been handled. Returns what the device sent after it.
