@@ -4,6 +4,8 @@
 //! the release script sets them as `BUILD_COMMIT` and `BUILD_TIME`. The names do not begin with `TALARIA_`: cargo
 //! passes its environment on to the programs it runs, and the gateway would read such variables as configuration.
 
+#![expect(clippy::disallowed_methods, reason = "cargo passes the compiler in the environment")]
+
 use std::env;
 use std::process::Command;
 

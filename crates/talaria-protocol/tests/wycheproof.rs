@@ -4,6 +4,10 @@
 //! <https://github.com/C2SP/wycheproof> if `TALARIA_WYCHEPROOF` names one.
 
 #![expect(
+    clippy::disallowed_methods,
+    reason = "a variable names a further folder of vectors; the time that a run took is printed"
+)]
+#![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
     reason = "the helpers fail the test and print its numbers"

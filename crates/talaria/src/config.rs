@@ -127,6 +127,7 @@ impl fmt::Debug for Sources {
 
 impl Sources {
     /// The sources of a process: the file of this name (default `talaria`) from the search path, and the environment.
+    #[expect(clippy::disallowed_methods, reason = "this is where the environment is read")]
     pub fn of_process(file: Option<String>) -> Self {
         let home = env::var_os("HOME").map(PathBuf::from);
         let text = |text: std::ffi::OsString| text.into_string().ok();

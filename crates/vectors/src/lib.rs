@@ -159,7 +159,6 @@ fn own_folder() -> PathBuf {
 }
 
 #[expect(clippy::panic, reason = "a test without its vectors must not pass")]
-#[expect(clippy::disallowed_methods, reason = "the variable is for the tests, not a setting")]
 fn read(path: &Path) -> Vec<Case> {
     let text = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let document: Value =

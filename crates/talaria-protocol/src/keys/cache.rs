@@ -157,6 +157,7 @@ fn keep<T, O: Ord>(entries: &mut HashMap<KeyId, T>, most: usize, order: impl Fn(
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "the test chooses the times, from any start")]
 mod tests {
     use super::super::{DocumentError, FetchError};
     use super::*;

@@ -236,6 +236,10 @@ impl Wheel {
     }
 
     /// How many ticks the device's token is still valid; none if that has no consequence.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a token expires by the time of day; the wheel asks once for each device"
+    )]
     fn expires_after(&self, device: &Device) -> Option<u32> {
         let leeway = self.close_expired?;
         let expires_at = token::expires_at(&device.claims()?.all(), leeway)?;

@@ -153,6 +153,7 @@ impl Memory {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the metric is a time of day")]
 fn boot_time() -> Option<f64> {
     let uptime =
         fs::read_to_string("/proc/uptime").ok()?.split_ascii_whitespace().next()?.parse::<f64>().ok()?;

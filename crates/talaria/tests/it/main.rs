@@ -4,6 +4,10 @@
 //! share: a gateway in this process and one as a process of its own, devices, receivers, key servers, certificates.
 
 #![expect(
+    clippy::disallowed_methods,
+    reason = "real processes know no paused clock; drills are sized by variables"
+)]
+#![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
