@@ -71,6 +71,7 @@ impl Cost {
         result
     }
 
+    #[expect(clippy::disallowed_methods, reason = "the variable is for measuring, not a setting")]
     fn print(&self, bytes: usize, taken: Duration) {
         static IS_WANTED: OnceLock<bool> = OnceLock::new();
         if bytes < LONG || !IS_WANTED.get_or_init(|| std::env::var_os("TALARIA_FUZZ_COSTS").is_some()) {
