@@ -6,7 +6,7 @@
 //!
 //! This crate does not know the gateway: [`run`] gets a function that starts one, as the `talaria` program does behind
 //! its feature `demo`. A program that is built without that feature carries no simulator and no mock cluster.
-//! Start reading at [`run`]; [`setup`] is what runs in a demo.
+//! Start reading at [`run`]; `setup` is what runs in a demo.
 
 mod gateway;
 mod guide;

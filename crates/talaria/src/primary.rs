@@ -1,6 +1,6 @@
 //! The primary server's requests: devices connect at `/api/{v2,v3}/device`, services use the REST API beside it.
 //!
-//! This is the room where a request becomes a device. [`connect`] has the checks of contract §2 in their order, `upgrade`
+//! This is the room where a request becomes a device. `connect` has the checks of contract §2 in their order, `upgrade`
 //! takes the connection over once its 101 has been sent; from then on the [device manager](crate::device::Manager) owns it.
 //! All other paths are the [API](crate::api)'s.
 //!

@@ -1,7 +1,7 @@
 //! The task of one device's WebSocket session.
 //!
 //! [`Session`] decides what the device's bytes mean and what it is owed; the task in `run.rs` reads, writes and waits;
-//! `receive.rs` passes messages on, `long_message.rs` does so elsewhere for long ones; a [`Batch`] is what one write takes. Start reading at `run.rs`.
+//! `receive.rs` passes messages on, `long_message.rs` does so elsewhere for long ones; a `Batch` is what one write takes. Start reading at `run.rs`.
 
 mod batch;
 mod context;

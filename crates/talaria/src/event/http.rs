@@ -1,7 +1,7 @@
 //! The HTTP sink: posts events to the receivers that the configuration or a `dns:` destination names (contract §5.1).
 //!
 //! [`HttpSink::send`] resolves the destination and queues the event for each of its URLs; it never waits. The URLs that the
-//! operator configured and those that devices name have a [`Lane`] each. A fixed number of workers post the queued events
+//! operator configured and those that devices name have a `Lane` each. A fixed number of workers post the queued events
 //! of a lane, each over a connection that it drives itself. An event that is to be posted again waits in the queue, not in a
 //! worker.
 //!

@@ -1,6 +1,6 @@
 //! TLS of the servers: certificates, versions and client authorities, read from files and reloaded when the files change.
 //!
-//! [`Tls`] belongs to one server. A connection uses the configuration that is current when it begins, and keeps it.
+//! `Tls` belongs to one server. A connection uses the configuration that is current when it begins, and keeps it.
 //! The sessions are in `socket.rs`; they have no buffers of their own, because hundreds of thousands of them are idle.
 //!
 //! Deliberately absent: anything that extracts a secret from rustls or writes a TLS record itself. Start reading at
