@@ -2,7 +2,7 @@
 //! configurations, tokens and dashboards rely on. Each rule is written here once.
 //!
 //! - [`duration`], [`parse_bool`], [`cast`], [`base64`] and [`percent`] read texts as Go's standard library does.
-//! - [`print`] reads JSON and prints its values as `%v` does, [`timestamp`] prints moments as RFC 3339.
+//! - [`print`](mod@print) reads JSON and prints its values as `%v` does, [`timestamp`] prints moments as RFC 3339.
 //!
 //! Deliberately absent: how Go compares values (that is in [`attributes`](crate::attributes), where it is used), and
 //! which URLs Go accepts (that is in [`url`](crate::url)).
