@@ -25,7 +25,7 @@ impl View {
     /// Shows a sample.
     ///
     /// # Errors
-    /// If nobody reads any more.
+    /// If the reader of the output has gone.
     pub(crate) fn show(&mut self, sample: &Sample) -> io::Result<()> {
         let mut out = io::stdout().lock();
         if !self.terminal {

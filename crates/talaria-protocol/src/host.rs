@@ -1,6 +1,6 @@
 //! The host of a `Host` header or an `Origin` (RFC 9110 §7.2, RFC 3986 §3.2).
 //!
-//! Whether it is a host that somebody answers for is not decided here. Start reading at [`Host::parse`].
+//! Whether the host exists is not decided here. Start reading at [`Host::parse`].
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

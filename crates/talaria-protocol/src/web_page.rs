@@ -1,4 +1,4 @@
-//! Requests that a web page of another site made, through the browser of somebody who can reach this server.
+//! Requests that a web page of another site made, through the browser of a person who can reach this server.
 //!
 //! A page can make the browser send requests to any address, also to loopback (cross-site request forgery). The browser
 //! says so in `Sec-Fetch-Site` or `Origin`. A page can also be loaded from a name that is then resolved to this server's

@@ -1,7 +1,7 @@
 //! Work on long inputs, away from the threads that serve connections.
 //!
 //! Most messages are handled where they were read, within microseconds. To copy and encode one of many megabytes takes
-//! milliseconds, for which everybody else on that thread would wait. So [`LongWork`] runs it on a thread of its own, and
+//! milliseconds, for which all others on that thread would wait. So [`LongWork`] runs it on a thread of its own, and
 //! only a few at once, so that the cores are left to the connections. Who has to wait waits in the order of arrival.
 //!
 //! The length alone decides, before any work is done: [`LONG`]. What a message below it may cost is bounded by the limits

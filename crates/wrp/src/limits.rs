@@ -3,7 +3,7 @@
 /// The limits of one message.
 ///
 /// The length of a whole message, and so of its payload, is for the transport to limit. What these limits bound is the
-/// work: a payload is passed over and copied, but every entry is looked at, and the texts are checked and parsed. The
+/// work: a payload is passed over and copied, but every entry is read, and the texts are checked and parsed. The
 /// defaults are far above what devices send.
 ///
 /// ```

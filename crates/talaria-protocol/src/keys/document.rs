@@ -41,7 +41,7 @@ pub struct Document {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DocumentError {
     /// Keys do not come in this Content-Type.
-    #[error("the content type is none of application/json, jwk+json, jwk-set+json, x-pem-file")]
+    #[error("the content type is not one of application/json, jwk+json, jwk-set+json, x-pem-file")]
     ContentType,
     /// It is not what its Content-Type says.
     #[error("the document cannot be read")]
@@ -107,7 +107,7 @@ impl Document {
         self.keys.iter().filter_map(|(_, key)| key.public.weak_rsa_bits()).min()
     }
 
-    /// Whether a private key is among them: everybody who can fetch the document can sign tokens.
+    /// Whether a private key is among them: all who can fetch the document can sign tokens.
     #[must_use]
     pub fn has_private_key(&self) -> bool {
         self.has_private_key

@@ -18,7 +18,7 @@ pub trait Events: Send + Sync {
     /// A device sent a message that answers no waiting request. It is decoded, checked and stamped.
     fn message(&self, device: &Arc<Device>, message: &mut MessageRef<'_>);
 
-    /// A device sent a message that is over its limits, so it goes nowhere, but is to be acknowledged: this is what can
+    /// A device sent a message that is over its limits, so it is dropped, but is to be acknowledged: this is what can
     /// be repeated of it.
     fn oversized(&self, device: &Arc<Device>, message: &MessageRef<'_>);
 }

@@ -1,5 +1,5 @@
 //! Metric labels whose values strangers choose (contract §14.24): each value is cut, their number is bounded, and their
-//! series are removed when nobody has them any more.
+//! series are removed when no device has them any more.
 //!
 //! Anyone who connects is a stranger: a device chooses its model and firmware, the issuer of its token the partner, the trust
 //! and the key id. All labels that they choose are made here and nowhere else:
@@ -38,7 +38,7 @@ pub const OTHER: &str = "other";
 /// The longest value, in bytes.
 const LONGEST: usize = 64;
 
-/// The combinations of values of `N` labels that somebody has, each with its series `S`.
+/// The combinations of values of `N` labels that are in use, each with its series `S`.
 pub struct LabelTable<const N: usize, S> {
     most: usize,
     make: ForValues<N, S>,

@@ -82,7 +82,7 @@ fn cases() -> Vec<Case> {
             "both Content-Length and Transfer-Encoding",
         ),
         (
-            "coding that nobody decodes",
+            "coding that no server decodes",
             post("Transfer-Encoding: gzip, chunked\r\n", "0\r\n\r\n"),
             501,
             "connection: close",

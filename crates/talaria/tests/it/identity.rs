@@ -94,7 +94,7 @@ async fn a_device_without_its_token_gets_its_id_back_from_its_dead_connection() 
     let keys = KeyServer::of(&signer);
     let config = device::Config { takeover_timeout: Duration::from_millis(500), ..device::Config::default() };
     let mut gateway = Gateway::of_devices_with_tokens(config, &fail_open(&keys));
-    // Nobody reads from this socket, so no ping is answered.
+    // The test does not read from this socket, so no ping is answered.
     let _dead = connected(&mut gateway, &token(&signer, &json!({}))).await;
     let started = Instant::now();
     assert_eq!(ask(&gateway, "").await.status, 101);

@@ -3,8 +3,6 @@
 use std::fmt;
 use std::io::Write as _;
 
-use crate::pending::{is_pending, settled};
-
 /// The violations of one rule. A test returns [`Findings::outcome`]; its `Debug` is the list that the reader sees.
 pub(crate) struct Findings {
     rule: &'static str,
@@ -12,7 +10,7 @@ pub(crate) struct Findings {
 }
 
 /// The file, the line, and what is wrong.
-pub(crate) type Finding = (String, usize, String);
+type Finding = (String, usize, String);
 
 impl Findings {
     /// No findings yet.
@@ -30,15 +28,6 @@ impl Findings {
     pub(crate) fn outcome(mut self) -> Result<(), Self> {
         self.lines.sort();
         self.lines.dedup();
-        for place in settled(self.rule, &self.lines) {
-            announce(&format!("{}: holds in {place}; remove that from pending.rs", self.rule));
-        }
-        let all = self.lines.len();
-        self.lines.retain(|(file, ..)| !is_pending(self.rule, file));
-        let pending = all - self.lines.len();
-        if pending > 0 {
-            announce(&format!("{}: {pending} findings are pending; TIDY_ALL=1 shows them", self.rule));
-        }
         if self.lines.is_empty() { Ok(()) } else { Err(self) }
     }
 }

@@ -1,7 +1,7 @@
 //! Finding the entries of a map that a later entry with the same key overrides, in time proportional to the map's length.
 //!
 //! A sort would take longer the more entries there are, and a comparison of each with each takes minutes for a message of
-//! a few megabytes. The hash is seeded, so that nobody can send keys that all share a place in the table.
+//! a few megabytes. The hash is seeded, so that no device can send keys that all share a place in the table.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 

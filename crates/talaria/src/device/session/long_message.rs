@@ -37,7 +37,7 @@ impl LongMessage {
         let (shared, device) = (Arc::clone(context), Arc::clone(device));
         let handled = context.long_work.run(move || receive::binary(&shared, &device, &message));
         let work = Box::pin(async {
-            // A panic has been logged, and whoever waits for the message's outcome learns that there is none.
+            // A panic has been logged, and the caller that waits for the message's outcome learns that there is none.
             _ = handled.await;
         });
         Box::new(Self { work, memory, next: next.to_vec() })

@@ -100,7 +100,7 @@ impl Pool {
     }
 
     /// How often [`sweep`](Self::sweep) should be called, so that a connection is closed at most a quarter of its time too
-    /// late although nobody sends any more.
+    /// late although no event is sent any more.
     pub(super) fn sweep_period(&self) -> Duration {
         self.timeout
             .map_or(SWEEP_PERIOD, |timeout| timeout / 4)

@@ -5,8 +5,28 @@ use crate::reading::rust::words;
 use crate::reading::tree::{self, File};
 
 /// Files whose tests call `sleep`, with the reason.
-const SLEEPING: &[(&str, &str)] =
-    &[("crates/wrpkafka/tests/it/support.rs", "real brokers and a load at a steady rate need real time")];
+const SLEEPING: &[(&str, &str)] = &[
+    ("crates/talaria/src/control/drain/tests.rs", "the time is paused"),
+    ("crates/talaria/src/device/session/tests/closing.rs", "the time is paused"),
+    ("crates/talaria/src/device/session/tests/liveness.rs", "the time is paused"),
+    ("crates/talaria/src/device/session/tests/takeover.rs", "the time is paused"),
+    ("crates/talaria/src/event/http/deadline_timer.rs", "the time is paused"),
+    ("crates/talaria/src/event/http/tests.rs", "the time is paused"),
+    ("crates/talaria/src/event/http/tests/named_hosts.rs", "the time is paused"),
+    ("crates/talaria/src/event/http/tests/receiver.rs", "a slow receiver, in paused time"),
+    ("crates/talaria/src/event/tests.rs", "polls threads that know no paused clock, with a bound"),
+    ("crates/talaria/tests/it/device_memory.rs", "polls another thread's allocations, with a bound"),
+    ("crates/talaria/tests/it/jwt_keys.rs", "the time is paused"),
+    ("crates/talaria/tests/it/server.rs", "a client that sends slowly; the test ends when the server closes"),
+    ("crates/talaria/tests/it/support.rs", "`eventually`, and `time_passes` in paused time"),
+    ("crates/talaria/tests/it/support/receiver.rs", "a slow receiver"),
+    ("crates/talaria/tests/it/support/tokens.rs", "a slow key server"),
+    (
+        "crates/wrpkafka/src/publisher/tests/live.rs",
+        "polls a thread that knows no paused clock, with a bound",
+    ),
+    ("crates/wrpkafka/tests/it/support.rs", "real brokers and a load at a steady rate need real time"),
+];
 
 #[test]
 fn tests_do_not_sleep() -> Result<(), Findings> {

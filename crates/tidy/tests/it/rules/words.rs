@@ -146,9 +146,11 @@ fn modules_have_the_names_of_their_concepts() -> Result<(), Findings> {
     findings.outcome()
 }
 
-/// What people read. This module has to name the phrases.
+/// What people read. This module has to name the phrases, and CHANGELOG.md quotes the old texts of log messages.
 fn readable() -> impl Iterator<Item = &'static File> {
-    tree::files().iter().filter(|file| file.path != "LICENSE" && !file.path.ends_with("rules/words.rs"))
+    tree::files().iter().filter(|file| {
+        file.path != "LICENSE" && file.path != "CHANGELOG.md" && !file.path.ends_with("rules/words.rs")
+    })
 }
 
 /// A file's prose: of Rust sources the comments and string literals, of others everything.
