@@ -121,11 +121,11 @@ mod tests {
 
     #[test]
     fn a_host_is_a_name_or_an_address() {
-        for host in ["", "t:6200", "192.0.2.1", "[2001:db8::1]:80"] {
+        for host in ["", "t:6200", "a,b", "192.0.2.1", "[2001:db8::1]:80"] {
             assert_eq!(checked(Version::HTTP_11, &[("host", host)]), Ok(()), "{host}");
         }
         for version in [Version::HTTP_10, Version::HTTP_11] {
-            for host in ["a b", "a,b", "http://a", "a@b", "a/b", "a:b", "[::1", "a:1, b:2"] {
+            for host in ["a b", "http://a", "a@b", "a/b", "a:b", "[::1", "a:1, b:2"] {
                 assert_eq!(checked(version, &[("host", host)]), Err(RequestError::InvalidHost), "{host}");
             }
         }
