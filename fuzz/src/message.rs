@@ -4,14 +4,14 @@
 //! decode again to the same. No memory is allocated for a length that the bytes only claim.
 
 use talaria_protocol::inbound::{self, SourceCheck, Stamps};
-use wrp::{DeviceId, Limits, Message, MessageRef, json};
+use wrp::{DeviceId, Limits, Locator, Message, MessageRef, Text, json};
 
 use crate::allocation;
 use crate::cost::Cost;
 
 static MSGPACK: Cost = Cost::measured("msgpack", 25);
 static JSON: Cost = Cost::measured("json", 60);
-static INBOUND: Cost = Cost::measured("inbound", 25);
+static DEVICE: Cost = Cost::promised("device message");
 static ENCODE: Cost = Cost::measured("encode", 70);
 
 /// One input.
@@ -49,12 +49,39 @@ fn v3(data: &[u8]) {
             session_id: "2ZzF0Zb8h5Q1",
             timestamp: "2026-11-24T04:00:00Z",
         };
-        if let Ok(accepted) = INBOUND.hold(data.len(), || inbound::read(data, &stamps, check, &limits)) {
+        DEVICE.hold(data.len(), || for_both_sinks(data, &stamps, check));
+        if let Ok(accepted) = inbound::read(data, &stamps, check, &limits) {
             assert_eq!(accepted.message.check_utf8(), Ok(()));
             assert_eq!(accepted.message.metadata("/xmidt-timestamp"), Some(stamps.timestamp.into()));
             reencodes(&accepted.message, data.len());
         }
     }
+}
+
+/// All that the gateway does with a device's message before the sinks have it: checks and stamps, the bytes for HTTP and
+/// for Kafka; or the acknowledgement of a message that is over its limits. Returns how many bytes it wrote.
+pub fn for_both_sinks(data: &[u8], stamps: &Stamps<'_>, check: SourceCheck) -> usize {
+    let limits = Limits::default();
+    let (mut http, mut kafka) = (Vec::new(), Vec::new());
+    match inbound::read(data, stamps, check, &limits) {
+        Ok(accepted) => {
+            let mut message = accepted.message;
+            let _locator = message.dest.to_str().map(Locator::parse_v3);
+            message.encode_v3(&mut http);
+            message.set_metadata("/account-id", "4711");
+            if message.metadata("/hw-deviceid").is_none_or(Text::is_empty) {
+                message.set_metadata("/hw-deviceid", stamps.device_id.as_str());
+            }
+            message.encode_v5(&mut kafka);
+        }
+        Err(error) if error.is_limit() => {
+            if let Some(head) = inbound::read_oversized(data, stamps, check, &limits) {
+                head.encode_v3(&mut http);
+            }
+        }
+        Err(_) => {}
+    }
+    http.len() + kafka.len()
 }
 
 fn v5(data: &[u8]) {
