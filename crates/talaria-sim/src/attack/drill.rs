@@ -14,7 +14,8 @@ use super::error::AttackError;
 use super::kind::Kind;
 use super::metrics::Scrape;
 use super::options::Options;
-use super::report::{EventLatency, KindResult, Memory, Report};
+use super::report::{EventLatency, KindResult, Memory, Report, Series};
+use super::silent_host::SilentHost;
 use crate::run::RunId;
 use crate::sink::Sink;
 use crate::testbed::{Testbed, TestbedError};
@@ -59,7 +60,9 @@ impl Drill<'_> {
         let attempts = self.attack(&mut memory).await?;
         let attacked = self.latency();
         let disconnects = fleet.snapshot().disconnects;
-        let increases = Scrape::of(self.metrics).await?.since(&before);
+        let after = Scrape::of(self.metrics).await?;
+        let series = Series { before: before.len(), after: after.len() };
+        let increases = after.since(&before);
 
         traffic.shutdown().await;
         self.wait_for_events().await;
@@ -79,6 +82,7 @@ impl Drill<'_> {
             calm,
             attacked,
             memory,
+            series,
             kinds: Kind::ALL.into_iter().map(result).collect(),
             exit_code: None,
         })
@@ -91,11 +95,12 @@ impl Drill<'_> {
     }
 
     /// Runs the attackers, and records the gateway's peak memory meanwhile.
-    async fn attack(&self, memory: &mut Memory) -> Result<Arc<AttemptCounters>, TestbedError> {
+    async fn attack(&self, memory: &mut Memory) -> Result<Arc<AttemptCounters>, AttackError> {
         let gateway = &self.testbed.gateway;
         let counters = Arc::new(AttemptCounters::default());
         let mut attackers = JoinSet::new();
         let run = RunId::random();
+        let silent_host = SilentHost::start().await.map_err(AttackError::SilentHost)?;
         for index in 0..self.options.attackers {
             let attempt = Attempt {
                 kind: Kind::ALL[index % Kind::ALL.len()],
@@ -103,6 +108,7 @@ impl Drill<'_> {
                 tls: gateway.tls.clone().filter(|_| gateway.target.is_tls),
                 auth: self.options.testbed.auth.clone(),
                 device_id: run.device_id(index),
+                silent_host: silent_host.address,
             };
             let attacker = Attacker { attempt, pause: self.options.pause, counters: Arc::clone(&counters) };
             attackers.spawn(attacker.run());

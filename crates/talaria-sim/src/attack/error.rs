@@ -32,6 +32,9 @@ pub enum AttackError {
         /// The error of the request.
         source: io::Error,
     },
+    /// No port for the host that attackers name.
+    #[error("cannot listen for events to a host that attackers name: {0}")]
+    SilentHost(io::Error),
     /// The options do not name the metrics server of a running gateway.
     #[error("give --metrics with --device")]
     NoMetrics,

@@ -22,6 +22,18 @@ pub enum Kind {
     BadToken,
     /// Connects as a device again and again, and drops the connection each time.
     ReconnectStorm,
+    /// Connects as a device and sends events for a host that it names, which accepts connections and never answers.
+    DeviceNamedHost,
+    /// Connects as a device and sends messages with as many entries as fit.
+    CostlyMessage,
+    /// Opens many connections and sends nothing.
+    DescriptorHog,
+    /// Connects as a device and sends the longest message without its last byte.
+    UnfinishedHog,
+    /// Connects as a device and sends events with long acknowledgements, of which it reads none.
+    UnreadAcks,
+    /// Connects as a device again and again, each time with another name for its model.
+    LabelFlood,
 }
 
 /// A counter of the gateway: the name of its metric without the prefix, and the value of its label `reason`, if it has one.
@@ -32,7 +44,7 @@ const PROTOCOL_ERRORS: &str = "device_protocol_errors_total";
 
 impl Kind {
     /// All kinds, in the order of the report.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 14] = [
         Self::SlowHeader,
         Self::SlowBody,
         Self::HalfHandshake,
@@ -41,6 +53,12 @@ impl Kind {
         Self::FragmentBomb,
         Self::BadToken,
         Self::ReconnectStorm,
+        Self::DeviceNamedHost,
+        Self::CostlyMessage,
+        Self::DescriptorHog,
+        Self::UnfinishedHog,
+        Self::UnreadAcks,
+        Self::LabelFlood,
     ];
 
     /// The name in the report.
@@ -55,6 +73,12 @@ impl Kind {
             Self::FragmentBomb => "fragment bomb",
             Self::BadToken => "bad token",
             Self::ReconnectStorm => "reconnect storm",
+            Self::DeviceNamedHost => "named host",
+            Self::CostlyMessage => "costly message",
+            Self::DescriptorHog => "descriptor hog",
+            Self::UnfinishedHog => "unfinished hog",
+            Self::UnreadAcks => "unread acks",
+            Self::LabelFlood => "label flood",
         }
     }
 
@@ -69,7 +93,14 @@ impl Kind {
             Self::GiantFrame => &[(PROTOCOL_ERRORS, Some("too_big"))],
             Self::FragmentBomb => &[(PROTOCOL_ERRORS, Some("too_big")), (PROTOCOL_ERRORS, Some("no_room"))],
             Self::BadToken => &[("auth_failures_total", None)],
-            Self::ReconnectStorm => &[("connect_count", None)],
+            Self::ReconnectStorm | Self::LabelFlood => &[("connect_count", None)],
+            Self::DeviceNamedHost => &[("outbound_dropped_messages", None)],
+            Self::CostlyMessage => &[("device_refused_messages", None)],
+            Self::DescriptorHog => &[(CONNECTION_FAILURES, Some("slow_header"))],
+            Self::UnfinishedHog => {
+                &[(PROTOCOL_ERRORS, Some("no_room")), (PROTOCOL_ERRORS, Some("slow_message"))]
+            }
+            Self::UnreadAcks => &[(PROTOCOL_ERRORS, Some("unread")), ("outbound_ack_failure", None)],
         }
     }
 }

@@ -45,6 +45,11 @@ impl Scrape {
         Self(values.collect())
     }
 
+    /// The number of series.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// The increases since an earlier scrape.
     pub(super) fn since(mut self, earlier: &Self) -> Self {
         for (series, value) in &mut self.0 {

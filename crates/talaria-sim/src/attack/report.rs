@@ -11,6 +11,9 @@ use crate::latency::Summary;
 /// A 99th percentile up to this many milliseconds is accepted in any case: a busy machine alone can cause it.
 const HARMLESS: f64 = 20.0;
 
+/// The growth of the metrics page, in series, up to which the drill passes: twelve families may get some new labels each.
+const MORE_SERIES: usize = 500;
+
 /// The results of a drill. Memory is the gateway's resident memory, in bytes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
@@ -32,6 +35,8 @@ pub struct Report {
     pub attacked: EventLatency,
     /// The gateway's memory.
     pub memory: Memory,
+    /// The gateway's metrics page.
+    pub series: Series,
     /// The results of each kind of attack.
     #[serde(rename = "deeds")]
     pub kinds: Vec<KindResult>,
@@ -59,6 +64,15 @@ pub struct Memory {
     pub after: u64,
     /// The growth up to which the drill passes.
     pub allowed: u64,
+}
+
+/// The series on the gateway's metrics page.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Series {
+    /// How many there were before the attack.
+    pub before: usize,
+    /// How many there were at its end.
+    pub after: usize,
 }
 
 /// The result of one kind of attack.
@@ -126,6 +140,9 @@ impl Report {
         if self.memory.growth() > self.memory.allowed {
             failures.push(format!("the memory grew by {} MiB", self.memory.growth() >> 20));
         }
+        if self.series.after > self.series.before + MORE_SERIES {
+            failures.push(format!("the metrics page grew to {} series", self.series.after));
+        }
         for result in self.kinds.iter().filter(|result| !result.is_counted()) {
             failures.push(format!("the gateway did not count: {}", result.kind.as_str()));
         }
@@ -161,6 +178,7 @@ impl Display for Report {
         let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
         let (before, peak, after) = (mib(memory.before), mib(memory.peak), mib(memory.after));
         writeln!(f, "memory {before:.1} MiB before, {peak:.1} at most, {after:.1} after")?;
+        writeln!(f, "metrics {} series before, {} after", self.series.before, self.series.after)?;
         writeln!(
             f,
             "{:16} {:>8} {:>8} {:>8} {:>8} {:>10}",

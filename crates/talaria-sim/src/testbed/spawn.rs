@@ -28,6 +28,9 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// Makes the gateway check tokens without having a valid key: no server listens on port 1.
 const NO_KEYS: &str = "jwtValidator: {Config: {Resolve: {Template: \"http://127.0.0.1:1/{keyID}\"}}}\n";
 
+/// Lets devices name hosts on this machine in their events.
+const NAMED_HOSTS: &str = ", defaultScheme: http, allowedSchemes: [http], dns: {allowPrivate: true}";
+
 /// The length of the end of the gateway's log that an error shows, in bytes.
 const LOG_SHOWN: usize = 4000;
 
@@ -44,7 +47,7 @@ pub(crate) struct SpawnedGateway {
 /// Limits of the gateway that are lower than its defaults, so that a short run reaches them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
-    /// The time for the header and for the body of a request.
+    /// The time for the header and for the body of a request, and for a message of a device.
     pub(crate) request_timeout: Duration,
     /// The longest message of a device, in bytes.
     pub(crate) message: usize,
@@ -216,11 +219,15 @@ fn yaml(
     let GatewayConfig { receiver, brokers, topic, auth, limits, .. } = config;
     let quote = |text: &str| serde_json::Value::from(text).to_string();
     let brokers: Vec<_> = brokers.split(',').map(quote).collect();
-    let (mut server, mut manager, mut keys) = (String::new(), String::new(), "");
+    let (mut server, mut manager, mut outbound, mut keys) = (String::new(), String::new(), "", "");
     if let Some(Limits { request_timeout, message, unfinished }) = limits {
         let millis = request_timeout.as_millis();
         server = format!(", readHeaderTimeout: {millis}ms, readTimeout: {millis}ms");
-        manager = format!("manager: {{maxMessageSize: {message}, maxUnfinishedBytes: {unfinished}}}, ");
+        manager = format!(
+            "manager: {{maxMessageSize: {message}, maxUnfinishedBytes: {unfinished}, \
+             messageTimeout: {millis}ms}}, "
+        );
+        outbound = NAMED_HOSTS;
         keys = NO_KEYS;
     }
     if let Some(Certificates { certificate, key, .. }) = certificates {
@@ -232,7 +239,7 @@ fn yaml(
          health: {{address: \"{health}\"}}\n\
          metric: {{address: \"{metric}\"}}\n\
          {keys}inbound: {{authKey: [{auth}]}}\n\
-         device: {{{manager}outbound: {{eventEndpoints: {{default: {receiver}}}, outboundQueueSize: 10000}}}}\n\
+         device: {{{manager}outbound: {{eventEndpoints: {{default: {receiver}}}, outboundQueueSize: 10000{outbound}}}}}\n\
          kafka:\n  enabled: true\n  brokers: [{brokers}]\n  initialDynamicConfig:\n    topicMap:\n    \
          - {{pattern: \"*\", topic: {topic}}}\n",
         auth = quote(&STANDARD.encode(auth)),
