@@ -26,11 +26,13 @@ use crate::api_version::ApiVersion;
 use crate::auth::services::{self, RequestHead};
 use crate::auth::{Caller, ServiceAuth};
 use crate::device::Registry;
+use crate::long_work::LongWork;
 use crate::server::{Body, Peer, reply};
 
 pub use access::{AccessCheck, AccessMetrics};
 pub use metrics::{ApiMetrics, InFlight};
 
+use access::AccessControl;
 use send::{SendContext, SendRequestError};
 
 /// The API's limits and keys (`inbound` of the configuration).
@@ -49,10 +51,14 @@ pub struct Config {
 /// The REST API.
 #[derive(Debug)]
 pub struct Api {
-    config: Config,
+    timeout: Duration,
+    max_body_bytes: usize,
     auth: ServiceAuth,
+    access: Option<Arc<AccessControl>>,
     registry: Arc<Registry>,
     metrics: ApiMetrics,
+    /// For long messages to devices. Those of devices wait elsewhere.
+    long_work: LongWork,
 }
 
 impl Default for Config {
@@ -69,7 +75,18 @@ impl Default for Config {
 impl Api {
     /// An API for these devices. `auth` decides who may use it.
     pub fn new(config: Config, auth: ServiceAuth, registry: Arc<Registry>, metrics: ApiMetrics) -> Self {
-        Self { config, auth, registry, metrics }
+        let access = config.access.map(|check| {
+            Arc::new(AccessControl::new(check, Arc::clone(&registry), metrics.access().clone()))
+        });
+        Self {
+            timeout: config.timeout,
+            max_body_bytes: config.max_body_bytes,
+            auth,
+            access,
+            registry,
+            metrics,
+            long_work: LongWork::default(),
+        }
     }
 
     /// The metrics of its requests.
@@ -112,11 +129,11 @@ impl Api {
             Err(response) => return response,
         };
         let context = SendContext {
-            timeout: self.config.timeout,
-            max_body_bytes: self.config.max_body_bytes,
-            access: self.config.access.as_ref(),
+            timeout: self.timeout,
+            max_body_bytes: self.max_body_bytes,
+            access: self.access.as_ref(),
             registry: &self.registry,
-            metrics: &self.metrics,
+            long_work: &self.long_work,
         };
         send::send(context, caller, request).await.unwrap_or_else(|error| {
             if let SendRequestError::Routing(error) = &error {

@@ -11,6 +11,8 @@ mod operand;
 mod path;
 mod verdict;
 
+use std::sync::Arc;
+
 use wrp::{DeviceId, MessageRef};
 
 use crate::device::Registry;
@@ -30,30 +32,37 @@ pub struct AccessCheck {
     pub checks: Vec<Check>,
 }
 
-impl AccessCheck {
+/// The configured checks, with the devices whose claims they compare.
+#[derive(Debug)]
+pub(super) struct AccessControl {
+    check: AccessCheck,
+    registry: Arc<Registry>,
+    metrics: AccessMetrics,
+}
+
+impl AccessControl {
+    pub(super) fn new(check: AccessCheck, registry: Arc<Registry>, metrics: AccessMetrics) -> Self {
+        Self { check, registry, metrics }
+    }
+
     /// Checks a message to a device, and counts the verdict.
     ///
     /// # Errors
     /// The verdict if the message must not be sent.
-    pub fn authorize(
-        &self,
-        message: &MessageRef<'_>,
-        registry: &Registry,
-        metrics: &AccessMetrics,
-    ) -> Result<(), Verdict> {
-        let verdict = self.verdict(message, registry);
-        let is_rejected = verdict.is_rejected(self.mode);
-        metrics.count(verdict, is_rejected);
+    pub(super) fn authorize(&self, message: &MessageRef<'_>) -> Result<(), Verdict> {
+        let verdict = self.verdict(message);
+        let is_rejected = verdict.is_rejected(self.check.mode);
+        self.metrics.count(verdict, is_rejected);
         if is_rejected { Err(verdict) } else { Ok(()) }
     }
 
-    fn verdict(&self, message: &MessageRef<'_>, registry: &Registry) -> Verdict {
+    fn verdict(&self, message: &MessageRef<'_>) -> Verdict {
         let dest = message.dest.to_str().ok().and_then(|dest| dest.parse::<DeviceId>().ok());
         let Some(id) = dest else { return Verdict::InvalidDestination };
-        let Some(device) = registry.get(&id) else { return Verdict::DeviceNotFound };
+        let Some(device) = self.registry.get(&id) else { return Verdict::DeviceNotFound };
         let Some(claims) = device.claims() else { return Verdict::MissingDeviceCredential };
         let claims = claims.all();
-        for check in &self.checks {
+        for check in &self.check.checks {
             let verdict = check.verdict(&claims, message);
             if verdict != Verdict::Authorized {
                 tracing::debug!(%id, check = &*check.name, verdict = verdict.reason(), "message failed an access check");

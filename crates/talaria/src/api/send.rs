@@ -1,8 +1,11 @@
 //! `/device/send`: from the request's body to the device, and from the device's answer to the response.
 //!
 //! The checks come in the order of contract §3.4: content type, decoding, transaction, `Accept`, credentials of the request,
-//! routing. The access check, if there is one, comes before the credentials.
+//! routing. The access check, if there is one, comes before the credentials. A long message is decoded and encoded where no
+//! other connection waits for it.
 
+use std::panic;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,10 +18,10 @@ use talaria_protocol::answer::COMPRESSED;
 use tokio::time::Instant;
 use wrp::{ContentTypeError, DeviceId, Format, Limits, Message, MessageRef};
 
-use super::access::{AccessCheck, Verdict};
-use super::metrics::ApiMetrics;
+use super::access::{AccessControl, Verdict};
 use crate::auth::{Caller, basic};
 use crate::device::{Registry, SendError};
+use crate::long_work::{LONG, LongWork};
 use crate::server::incoming::{self, ReadError};
 use crate::server::{Body, reply};
 
@@ -29,9 +32,9 @@ const MESSAGE_ERROR: HeaderName = HeaderName::from_static("x-xmidt-message-error
 pub(super) struct SendContext<'a> {
     pub(super) timeout: Duration,
     pub(super) max_body_bytes: usize,
-    pub(super) access: Option<&'a AccessCheck>,
+    pub(super) access: Option<&'a Arc<AccessControl>>,
     pub(super) registry: &'a Registry,
-    pub(super) metrics: &'a ApiMetrics,
+    pub(super) long_work: &'a LongWork,
 }
 
 /// Why a message was not sent, or not answered.
@@ -73,27 +76,65 @@ pub(super) async fn send(
     caller: Caller,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, SendRequestError> {
-    let SendContext { timeout, max_body_bytes, access, registry, metrics } = context;
+    let SendContext { timeout, max_body_bytes, access, registry, long_work } = context;
     let deadline = Instant::now() + timeout;
     let format = body_format(request.headers())?;
     let (head, body) = incoming::read(request, max_body_bytes).await.map_err(SendRequestError::Unread)?;
-    let (delivery, answer_format) = {
-        let decoded = Decoded::read(format, &body)?;
-        let message = decoded.message();
-        let delivery = Delivery::new(&message, &decoded, &body)?;
-        let answer_format = answer_format(&head.headers)?;
-        if let Some(check) = access {
-            check.authorize(&message, registry, metrics.access()).map_err(SendRequestError::Access)?;
-        }
-        (delivery, answer_format)
-    };
+    let (text, answer_format, access) =
+        (text_of(format, &body), answer_format(&head.headers), access.cloned());
+    let checked = move || check(format, &body, answer_format, access.as_deref());
+    let (delivery, answer_format) = work(long_work, text, checked).await?;
     // The reference requires basic credentials here even if the API needs none. A checked token is accepted as well.
     let has_basic = || basic::credentials(head.headers.get(AUTHORIZATION)).is_ok();
     if caller != Caller::Bearer && !has_basic() {
         return Err(SendRequestError::NoCredentials);
     }
-    let answer = delivery.deliver(registry, deadline).await.map_err(SendRequestError::Routing)?;
-    answer.map_or_else(|| Ok(reply::empty(StatusCode::OK)), |answer| response(answer, answer_format))
+    match delivery.deliver(registry, deadline).await.map_err(SendRequestError::Routing)? {
+        Some(answer) => {
+            let text = text_of(answer_format, &answer);
+            work(long_work, text, move || response(answer, answer_format)).await
+        }
+        None => Ok(reply::empty(StatusCode::OK)),
+    }
+}
+
+/// Decodes a request's message and checks it.
+fn check(
+    format: Format,
+    body: &Bytes,
+    answer_format: Result<Format, SendRequestError>,
+    access: Option<&AccessControl>,
+) -> Result<(Delivery, Format), SendRequestError> {
+    let decoded = Decoded::read(format, body)?;
+    let message = decoded.message();
+    let delivery = Delivery::new(&message, &decoded, body)?;
+    let answer_format = answer_format?;
+    if let Some(access) = access {
+        access.authorize(&message).map_err(SendRequestError::Access)?;
+    }
+    Ok((delivery, answer_format))
+}
+
+/// How many bytes are to be turned from JSON or into it. Msgpack is passed on as it is.
+fn text_of(format: Format, message: &Bytes) -> usize {
+    if format == Format::Json { message.len() } else { 0 }
+}
+
+/// Does work on so many bytes: here, or away from the connections if these are many.
+async fn work<T: Send + 'static>(
+    long_work: &LongWork,
+    length: usize,
+    work: impl FnOnce() -> Result<T, SendRequestError> + Send + 'static,
+) -> Result<T, SendRequestError> {
+    if length < LONG {
+        return work();
+    }
+    let done = long_work.run(work).await;
+    done.unwrap_or_else(|error| match error.try_into_panic() {
+        Ok(panic) => panic::resume_unwind(panic),
+        // The process stops.
+        Err(_) => Err(SendRequestError::Routing(SendError::Closed)),
+    })
 }
 
 /// A request's message.
@@ -213,4 +254,22 @@ fn response(answer: Bytes, format: Format) -> Result<Response<Body>, SendRequest
 /// The first header with this name; empty if there is none.
 fn text(headers: &HeaderMap, name: &HeaderName) -> String {
     headers.get(name).map_or_else(String::new, |value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn only_long_messages_are_worked_on_away_from_the_connections() {
+        let long_work = LongWork::default();
+        let here = thread::current().id();
+        let worker = || Ok(thread::current().id());
+        assert_eq!(work(&long_work, LONG - 1, worker).await.unwrap(), here);
+        assert_ne!(work(&long_work, LONG, worker).await.unwrap(), here);
+        let message = Bytes::from(vec![0; LONG]);
+        assert_eq!((text_of(Format::Json, &message), text_of(Format::Msgpack, &message)), (LONG, 0));
+    }
 }

@@ -219,6 +219,21 @@ async fn a_json_body_reaches_the_device_as_msgpack() {
 }
 
 #[tokio::test]
+async fn a_long_json_body_reaches_the_device_and_a_long_answer_comes_back_as_json() {
+    let mut gateway = Gateway::open();
+    let mut device = gateway.device(MAC).await;
+    let answering = tokio::spawn(async move { answer(&mut device).await });
+    let mut question = question();
+    question.payload = Some(vec![b'x'; 1 << 20]);
+    let js = "application/json";
+    let headers = format!("Content-Type: {js}\r\nAccept: {js}\r\n{}", basic("any:body"));
+    let response = gateway.ask(send(&headers, &json(&question))).await;
+    assert_eq!((response.status, response.header("content-type")), (200, Some(js)));
+    assert!(response.text().len() > 1 << 20, "{} bytes", response.text().len());
+    answering.await.unwrap();
+}
+
+#[tokio::test]
 async fn patch_sends_too() {
     let mut gateway = Gateway::open();
     let mut device = gateway.device(MAC).await;
