@@ -13,6 +13,7 @@
 //! - a destination that a device or the configuration names: [`url`];
 //! - a certificate that is trusted by itself: [`x509`];
 //! - a connection through a proxy: [`proxy_protocol`], [`forwarded`], [`network`];
+//! - how often something may come: [`rate`], and of how many strangers that is remembered: [`recent`];
 //! - a request of a service or an operator: [`request_checks`], [`host`], [`smuggling`], [`web_page`], [`control`].
 //!
 //! What has to be read, compared or printed exactly as the Go gateway does it is in [`go`], each rule once. The modules
@@ -35,6 +36,8 @@ pub mod inbound;
 pub mod keys;
 pub mod network;
 pub mod proxy_protocol;
+pub mod rate;
+pub mod recent;
 pub mod request_checks;
 pub mod session;
 pub mod smuggling;

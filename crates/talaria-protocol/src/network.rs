@@ -14,6 +14,10 @@ pub struct Network {
     prefix: u32,
 }
 
+/// A client for limits by address: an IPv4 address, or a /64 of IPv6, which is what one customer gets (RFC 6177).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Customer(IpAddr);
+
 /// A text that is not a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected an IP address or a network such as 10.0.0.0/8, without bits behind its prefix")]
@@ -31,6 +35,24 @@ impl Network {
                 without_last(network.to_bits() ^ address.to_bits(), 128 - self.prefix) == 0
             }
             _ => false,
+        }
+    }
+}
+
+impl From<IpAddr> for Customer {
+    fn from(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(address) => Self(address.into()),
+            IpAddr::V6(address) => Self(IpAddr::V6((address.to_bits() >> 64 << 64).into())),
+        }
+    }
+}
+
+impl fmt::Display for Customer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            IpAddr::V4(address) => address.fmt(f),
+            IpAddr::V6(address) => write!(f, "{address}/64"),
         }
     }
 }
@@ -97,6 +119,17 @@ mod tests {
             assert!(parsed.contains(inside.parse().unwrap()), "{network} {inside}");
             assert!(!parsed.contains(outside.parse().unwrap()), "{network} {outside}");
         }
+    }
+
+    #[test]
+    fn a_customer_is_an_ipv4_address_or_a_64_of_ipv6() {
+        let customer = |text: &str| Customer::from(text.parse::<IpAddr>().unwrap());
+        assert_eq!(customer("2001:db8:0:1::5"), customer("2001:db8:0:1:ffff::1"));
+        assert_ne!(customer("2001:db8:0:1::5"), customer("2001:db8:0:2::5"));
+        assert_eq!(customer("::ffff:192.0.2.1"), customer("192.0.2.1"));
+        assert_ne!(customer("192.0.2.1"), customer("192.0.2.2"));
+        assert_eq!(customer("2001:db8:0:1::5").to_string(), "2001:db8:0:1::/64");
+        assert_eq!(customer("192.0.2.1").to_string(), "192.0.2.1");
     }
 
     #[test]

@@ -39,4 +39,3 @@ pub use handler::{ClientCertificate, Guard, Handler, Peer};
 pub use identity::{Identity, IdentityError};
 pub use metrics::{ConnectionMetrics, Permit};
 pub use proxies::Proxies;
-pub use rate::ConnectionRate;

@@ -8,16 +8,17 @@
 //!
 //! Start reading at [`Attempts::failed`]. Which failures count is decided in `reason.rs`.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use talaria_protocol::network::Customer;
+use talaria_protocol::recent::RecentMap;
 use tokio::time::Instant;
 
 use crate::telemetry::keyed_throttle::KeyedThrottle;
 
-/// How many addresses are remembered. Beyond it, the one with the oldest attempt is forgotten.
+/// How many addresses are remembered at most. Beyond it, those with the oldest failures are forgotten.
 const MAX_ADDRESSES: usize = 4096;
 
 /// How long failures are remembered.
@@ -38,14 +39,14 @@ pub struct Config {
 #[derive(Debug)]
 pub struct Attempts {
     config: Config,
-    addresses: Mutex<HashMap<IpAddr, Record>>,
+    addresses: Mutex<RecentMap<Customer, Record>>,
     log: KeyedThrottle,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Record {
     failures: u32,
-    last: Instant,
+    last: Option<Instant>,
     waits_until: Option<Instant>,
 }
 
@@ -59,7 +60,8 @@ impl Attempts {
     /// No failures yet.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self { config, addresses: Mutex::default(), log: KeyedThrottle::new() }
+        let addresses = Mutex::new(RecentMap::new(MAX_ADDRESSES / 2));
+        Self { config, addresses, log: KeyedThrottle::new() }
     }
 
     /// Whether an address has no wait left.
@@ -68,7 +70,7 @@ impl Attempts {
     /// How long it has to wait.
     pub fn check(&self, address: IpAddr) -> Result<(), Duration> {
         let now = Instant::now();
-        self.addresses.lock().get(&network(address)).map_or(Ok(()), |record| record.check(now))
+        self.addresses.lock().get(&address.into()).map_or(Ok(()), |record| record.check(now))
     }
 
     /// An attempt of this address failed. It is counted unless the address has to wait already.
@@ -77,28 +79,27 @@ impl Attempts {
     /// How long the address has to wait.
     pub fn failed(&self, address: IpAddr) -> Result<(), Duration> {
         let Some(allowed) = self.config.failures else { return Ok(()) };
-        let (now, network) = (Instant::now(), network(address));
+        let (now, customer) = (Instant::now(), Customer::from(address));
         let mut addresses = self.addresses.lock();
-        make_room(&mut addresses, network);
-        let record = addresses.entry(network).or_insert(Record { failures: 0, last: now, waits_until: None });
+        let record = addresses.entry(customer);
         record.check(now)?;
-        if now.duration_since(record.last) > MEMORY {
+        if record.last.is_some_and(|last| now - last > MEMORY) {
             record.failures = 0;
         }
         record.failures = record.failures.saturating_add(1);
-        record.last = now;
+        record.last = Some(now);
         if record.failures > allowed {
             let doublings = (record.failures - allowed - 1).min(16);
             let wait = (self.config.shortest * (1 << doublings)).min(self.config.longest);
             record.waits_until = Some(now + wait);
             let failures = record.failures;
             drop(addresses);
-            self.log(network, failures, wait);
+            self.log(customer, failures, wait);
         }
         Ok(())
     }
 
-    fn log(&self, address: IpAddr, failures: u32, wait: Duration) {
+    fn log(&self, address: Customer, failures: u32, wait: Duration) {
         if let Some(suppressed) = self.log.admit(&address.to_string()) {
             let seconds = wait.as_secs_f64();
             tracing::warn!(
@@ -117,25 +118,6 @@ impl Record {
     fn check(&self, now: Instant) -> Result<(), Duration> {
         let until = self.waits_until.filter(|until| now < *until);
         until.map_or(Ok(()), |until| Err(until - now))
-    }
-}
-
-/// Forgets the address with the oldest failure if the table is full.
-fn make_room(addresses: &mut HashMap<IpAddr, Record>, address: IpAddr) {
-    if addresses.len() < MAX_ADDRESSES || addresses.contains_key(&address) {
-        return;
-    }
-    let oldest = addresses.iter().min_by_key(|(_, record)| record.last).map(|(address, _)| *address);
-    if let Some(oldest) = oldest {
-        addresses.remove(&oldest);
-    }
-}
-
-/// The address that stands for all addresses of one customer.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),
-        address @ IpAddr::V4(_) => address,
     }
 }
 
@@ -192,7 +174,7 @@ mod tests {
         for number in 0..2 * MAX_ADDRESSES as u32 {
             assert!(attempts.failed(IpAddr::V4(number.into())).is_ok());
         }
-        assert_eq!(attempts.addresses.lock().len(), MAX_ADDRESSES);
+        assert!(attempts.addresses.lock().len() <= MAX_ADDRESSES);
     }
 
     #[tokio::test(start_paused = true)]

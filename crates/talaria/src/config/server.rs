@@ -4,13 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use talaria_protocol::network::Network;
+use talaria_protocol::rate::Rate;
 use talaria_protocol::web_page::{ServerName, ServerNames};
 
 use super::inbound::read_keys;
 use super::read::{Section, Setting as _};
 use super::tree::Value;
 use crate::server::tls::{self, Key, Pair, Version, Versions};
-use crate::server::{self, ConnectionRate, Guard, OpenAccess, Proxies};
+use crate::server::{self, Guard, OpenAccess, Proxies};
 
 /// Reads the section of a server without which there is no gateway. It listens on this port if no address is given; an
 /// empty address is a fault.
@@ -103,14 +104,14 @@ fn read_names(section: &Section<'_>, host: Option<&str>) -> ServerNames {
     ServerNames::new(names)
 }
 
-fn read_rate(section: &Section<'_>) -> Option<ConnectionRate> {
-    let mut rate = ConnectionRate { per_second: 0, burst: 0 };
-    section.read_limit("perAddress", &mut rate.per_second);
-    section.read_limit("burst", &mut rate.burst);
-    if rate.burst == 0 {
-        rate.burst = rate.per_second;
+fn read_rate(section: &Section<'_>) -> Option<Rate> {
+    let (mut per_second, mut burst) = (0_u32, 0_u32);
+    section.read_limit("perAddress", &mut per_second);
+    section.read_limit("burst", &mut burst);
+    if burst == 0 {
+        burst = per_second;
     }
-    (rate.per_second > 0).then_some(rate)
+    (per_second > 0).then(|| Rate::per_second(per_second.into(), burst.into()))
 }
 
 /// Reads which peers are proxies and what they say about clients.

@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use talaria_protocol::rate::Rate;
 use talaria_protocol::web_page::ServerNames;
 
 use super::address::Address;
 use super::handler::Guard;
 use super::proxies::Proxies;
-use super::rate::ConnectionRate;
 use super::tls;
 
 /// One server's address, limits and timeouts (contract §9.7). `None` means no limit.
@@ -37,8 +37,8 @@ pub struct Config {
     pub disable_keep_alives: bool,
     /// TLS; without it the server speaks plain HTTP (`certificateFile` and the keys that belong to it).
     pub tls: Option<tls::Config>,
-    /// How often one address may connect (`connectionRate`).
-    pub rate: Option<ConnectionRate>,
+    /// How often one address (IPv6: one /64) may connect (`connectionRate`).
+    pub rate: Option<Rate>,
     /// The proxies in front of the server.
     pub proxies: Proxies,
     /// The check that every request has to pass, for servers whose handlers check no credentials (`authKey`).

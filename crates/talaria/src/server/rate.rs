@@ -1,79 +1,44 @@
-//! The limit on how often one address may connect.
+//! The limit on how often one address may connect (`connectionRate`). Off by default: many devices may share one address.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
-use std::time::Duration;
 
+use talaria_protocol::network::Customer;
+use talaria_protocol::rate::{Bucket, Rate};
+use talaria_protocol::recent::RecentMap;
 use tokio::time::Instant;
 
-/// How many addresses are remembered in each of the two maps.
-const MAX_SOURCES: usize = 32 * 1024;
+/// How many clients are remembered in each half of the table.
+const CLIENTS: usize = 32 * 1024;
 
-/// How often one address may connect (`connectionRate`). Off by default: many devices may share one address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ConnectionRate {
-    /// Connections a second, in the long run (`perAddress`).
-    pub per_second: u32,
-    /// Connections at once (`burst`).
-    pub burst: u32,
-}
-
-/// The recent connections of each address (GCRA). Its memory is bounded: when `recent` is full it replaces `older`, so that
-/// the addresses that have not connected for the longest time are forgotten.
+/// The recent connections of each client. Its memory is bounded: the clients that have not connected for the longest time
+/// are forgotten.
 #[derive(Debug)]
 pub(super) struct RateLimiter {
-    /// The time between two connections at the allowed rate.
-    interval: Duration,
-    /// How far ahead of that rate an address may be.
-    tolerance: Duration,
-    recent: HashMap<Source, Instant>,
-    older: HashMap<Source, Instant>,
+    rate: Rate,
+    started: Instant,
+    clients: RecentMap<Customer, Bucket>,
 }
 
-/// A client for this purpose: an IPv4 address or a /64 of IPv6, which one customer gets (RFC 6177).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Source(u64);
-
 impl RateLimiter {
-    pub(super) fn new(rate: ConnectionRate) -> Self {
-        let interval = Duration::from_secs(1) / rate.per_second.max(1);
-        let tolerance = interval * rate.burst.max(1).saturating_sub(1);
-        Self { interval, tolerance, recent: HashMap::new(), older: HashMap::new() }
+    pub(super) fn new(rate: Rate) -> Self {
+        Self { rate, started: Instant::now(), clients: RecentMap::new(CLIENTS) }
     }
 
     /// Whether a connection from this address is within the rate. If it is, it is counted.
     pub(super) fn allows(&mut self, address: IpAddr, now: Instant) -> bool {
-        let source = Source::from(address);
-        // The time at which all connections of this address are paid for.
-        let even =
-            self.recent.get(&source).or_else(|| self.older.get(&source)).map_or(now, |even| now.max(*even));
-        if even.duration_since(now) > self.tolerance {
-            return false;
-        }
-        if self.recent.len() >= MAX_SOURCES {
-            self.older = std::mem::take(&mut self.recent);
-        }
-        self.recent.insert(source, even + self.interval);
-        true
-    }
-}
-
-impl From<IpAddr> for Source {
-    fn from(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            // No /64 of the global range begins with zeros only.
-            IpAddr::V4(address) => Self(u64::from(address.to_bits())),
-            IpAddr::V6(address) => Self((address.to_bits() >> 64) as u64),
-        }
+        let since_start = now.saturating_duration_since(self.started);
+        self.clients.entry(address.into()).try_take(&self.rate, since_start)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn limiter() -> RateLimiter {
-        RateLimiter::new(ConnectionRate { per_second: 10, burst: 3 })
+        RateLimiter::new(Rate::per_second(10, 3))
     }
 
     #[test]
@@ -105,6 +70,6 @@ mod tests {
         for address in 0..200_000_u32 {
             assert!(limiter.allows(IpAddr::from(address.to_be_bytes()), now));
         }
-        assert!(limiter.recent.len() + limiter.older.len() <= 2 * MAX_SOURCES);
+        assert!(limiter.clients.len() <= 2 * CLIENTS);
     }
 }

@@ -11,10 +11,10 @@ use rustls::version::TLS13;
 use talaria::api;
 use talaria::auth::{BasicKeys, DeviceConfig, attempts, services};
 use talaria::server::{
-    Body, Config, ConnectionMetrics, ConnectionRate, Handler, Peer, Proxies, RunningServer, Server, reply,
-    tls,
+    Body, Config, ConnectionMetrics, Handler, Peer, Proxies, RunningServer, Server, reply, tls,
 };
 use talaria::telemetry::metrics::Metrics;
+use talaria_protocol::rate::Rate;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
@@ -194,7 +194,7 @@ async fn a_trusted_proxy_names_the_client_of_each_request() {
 
 #[tokio::test]
 async fn the_rate_of_connections_is_the_clients() {
-    let rate = Some(ConnectionRate { per_second: 1, burst: 1 });
+    let rate = Some(Rate::per_second(1, 1));
     let fixture = Fixture::start(Config { rate, proxies: proxies(&[]), ..any_port() });
     let from = |client: u8| with_request(format!("PROXY TCP4 192.0.2.{client} 127.0.0.1 1 2\r\n"));
     for client in 1..=20 {

@@ -11,11 +11,10 @@ use rustls::pki_types::ServerName;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, HandshakeKind, ProtocolVersion};
 use talaria::server::tls::{self, Version, Versions};
-use talaria::server::{
-    Body, Config, ConnectionMetrics, ConnectionRate, Handler, RunningServer, Server, incoming, reply,
-};
+use talaria::server::{Body, Config, ConnectionMetrics, Handler, RunningServer, Server, incoming, reply};
 use talaria::telemetry::metrics::Metrics;
 use talaria_protocol::answer::TEXT;
+use talaria_protocol::rate::Rate;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -369,7 +368,7 @@ async fn every_limit_of_a_connection_holds_over_tls() {
 
 #[tokio::test]
 async fn an_address_that_connects_too_often_is_turned_away() {
-    let rate = Some(ConnectionRate { per_second: 1, burst: 3 });
+    let rate = Some(Rate::per_second(1, 3));
     let fixture = start(Config { rate, tls: None, ..config(tls(&Authority::new())) });
     let mut answers = Vec::new();
     for _ in 0..5 {
