@@ -32,11 +32,11 @@ mod takeover;
 mod transactions;
 mod wheel;
 
-pub use config::{Config, OutboxLimit};
+pub use config::{BeyondRate, Config, OutboxLimit, RateLimit};
 pub use connected::Device;
 pub(crate) use connected::UNKNOWN_PARTNER;
 pub use error::SendError;
-pub use events::Events;
+pub use events::{Dropped, Events};
 pub use filters::Filters;
 pub use gate::Gate;
 pub use manager::{Manager, NotAdmittedError};

@@ -3,10 +3,15 @@
 use std::time::Duration;
 
 use talaria_protocol::inbound::SourceCheck;
+use talaria_protocol::rate::{MessageRate, Rate};
 use talaria_protocol::ws::handshake::Subprotocol;
 
 use super::read::{Section, Setting as _};
-use crate::{auth, device};
+use crate::auth;
+use crate::device::{self, BeyondRate, RateLimit};
+
+/// The largest rate and the largest burst.
+const MAX_RATE: u64 = 1_000_000_000;
 
 /// Reads `device.manager`.
 pub(super) fn read(section: &Section<'_>) -> device::Config {
@@ -31,6 +36,8 @@ pub(super) fn read(section: &Section<'_>) -> device::Config {
     section.read_count("maxQueuedBytes", &mut config.max_queued_bytes);
     section.read_period("messageTimeout", &mut config.message_timeout);
 
+    config.rate = read_rate(&section.section("rate"));
+
     let mut check = String::new();
     section.read("wrpSourceCheck.type", &mut check);
     config.source_check = SourceCheck::from_type(&check);
@@ -47,6 +54,35 @@ pub(super) fn read(section: &Section<'_>) -> device::Config {
         );
     }
     config
+}
+
+/// Reads `rate`: what one device may send. A rate of 0 is no limit, and a burst of 0 is as much as comes in a second.
+fn read_rate(section: &Section<'_>) -> Option<RateLimit> {
+    let read = |rate_key, burst_key| {
+        let (mut per_second, mut burst) = (0, 0);
+        for (key, number) in [(rate_key, &mut per_second), (burst_key, &mut burst)] {
+            section.read_as(key, "a whole number from 0 to 1000000000", number, |value| {
+                u64::read(value).filter(|number| *number <= MAX_RATE)
+            });
+        }
+        if per_second == 0 && burst > 0 {
+            section.fault(
+                burst_key,
+                format!("requires {rate_key}, the rate at which the burst is allowed again"),
+            );
+        }
+        let burst = if burst == 0 { per_second } else { burst };
+        (per_second > 0).then(|| Rate::per_second(per_second, burst))
+    };
+    let messages = read("messagesPerSecond", "messagesBurst");
+    let bytes = read("bytesPerSecond", "bytesBurst");
+    let mut beyond = BeyondRate::default();
+    section.read_as("beyond", "pause or drop", &mut beyond, |value| match String::read(value)?.as_str() {
+        "" => Some(BeyondRate::default()),
+        name => [BeyondRate::Pause, BeyondRate::Drop].into_iter().find(|beyond| beyond.as_str() == name),
+    });
+    let rate = MessageRate { messages, bytes };
+    (rate != MessageRate::default()).then_some(RateLimit { rate, beyond })
 }
 
 /// Completes `closeExpired` with what belongs to tokens: a device is closed when its token would not be accepted any more.

@@ -72,6 +72,22 @@ fn every_kind_of_fault_names_its_key_its_value_and_what_is_expected() {
             r#"talaria.yaml:1: device.outbound.requestTimeout is "1x", expected a duration such as 30s, 1m30s or 500ms (a number means nanoseconds)"#,
         ),
         (
+            "device: {manager: {rate: {messagesPerSecond: -1}}}",
+            "talaria.yaml:1: device.manager.rate.messagesPerSecond is -1, expected a whole number from 0 to 1000000000",
+        ),
+        (
+            "device: {manager: {rate: {bytesPerSecond: 1000000001}}}",
+            "talaria.yaml:1: device.manager.rate.bytesPerSecond is 1000000001, expected a whole number from 0 to 1000000000",
+        ),
+        (
+            "device: {manager: {rate: {bytesBurst: 5}}}",
+            "talaria.yaml:1: device.manager.rate.bytesBurst requires bytesPerSecond, the rate at which the burst is allowed again",
+        ),
+        (
+            "device: {manager: {rate: {beyond: close}}}",
+            r#"talaria.yaml:1: device.manager.rate.beyond is "close", expected pause or drop"#,
+        ),
+        (
             "primary: {forwardedHeader: X-Real-IP, trustedProxies: [10.0.0.0/8]}",
             r#"talaria.yaml:1: primary.forwardedHeader is "X-Real-IP", expected Forwarded or X-Forwarded-For"#,
         ),

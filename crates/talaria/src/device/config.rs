@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use talaria_protocol::inbound::SourceCheck;
+use talaria_protocol::rate::MessageRate;
 use talaria_protocol::ws::Limits;
 
 /// The section `device.manager` of the configuration. `Default` has the contract's defaults.
@@ -39,6 +40,8 @@ pub struct Config {
     /// What a message may hold beside its payload (`maxMessageEntries`, `maxMessageFieldBytes`); one that is over a limit
     /// is dropped.
     pub message_limits: wrp::Limits,
+    /// How much one device may send; any amount if none (`rate`).
+    pub rate: Option<RateLimit>,
     /// What happens to messages whose source is not the device (`wrpSourceCheck.type`).
     pub source_check: SourceCheck,
 }
@@ -50,6 +53,36 @@ pub struct OutboxLimit {
     pub messages: usize,
     /// Payload bytes of all messages together. One message alone may always be larger.
     pub bytes: usize,
+}
+
+/// The limit on what one device sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    /// Messages and bytes (`messagesPerSecond`, `messagesBurst`, `bytesPerSecond`, `bytesBurst`).
+    pub rate: MessageRate,
+    /// What happens beyond it (`beyond`).
+    pub beyond: BeyondRate,
+}
+
+/// What happens when a device sends more than its rate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BeyondRate {
+    /// Nothing more is read from it until its rate allows the next message.
+    #[default]
+    Pause,
+    /// Its messages are dropped, and acknowledged with `rdr` 100 where they want an acknowledgement.
+    Drop,
+}
+
+impl BeyondRate {
+    /// Its name in the configuration, and the label `beyond` of `device_rate_exceeded_total`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pause => "pause",
+            Self::Drop => "drop",
+        }
+    }
 }
 
 impl Default for Config {
@@ -69,6 +102,7 @@ impl Default for Config {
             takeover_timeout: Duration::from_secs(5),
             max_takeovers: 4096,
             message_limits: wrp::Limits::default(),
+            rate: None,
             source_check: SourceCheck::Monitor,
         }
     }

@@ -18,7 +18,16 @@ pub trait Events: Send + Sync {
     /// A device sent a message that answers no waiting request. It is decoded, checked and stamped.
     fn message(&self, device: &Arc<Device>, message: &mut MessageRef<'_>);
 
-    /// A device sent a message that is over its limits, so it is dropped, but is to be acknowledged: this is what can
-    /// be repeated of it.
-    fn oversized(&self, device: &Arc<Device>, message: &MessageRef<'_>);
+    /// A device sent a message that is dropped, but is to be acknowledged if it wants that: this is what can be repeated
+    /// of it.
+    fn dropped(&self, device: &Arc<Device>, message: &MessageRef<'_>, reason: Dropped);
+}
+
+/// Why a message is dropped that was not rejected for what it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dropped {
+    /// It is over a limit of messages.
+    TooLarge,
+    /// Its device has sent more than its rate.
+    OverRate,
 }

@@ -31,6 +31,7 @@ use super::takeover::outcome::TakeoverOutcome;
 use super::wheel::Wheel;
 use crate::budget::{Budget, Store};
 use crate::long_work::LongWork;
+use crate::telemetry::keyed_throttle::KeyedThrottle;
 use crate::telemetry::metrics::Metrics;
 
 /// All devices of the gateway.
@@ -68,6 +69,8 @@ impl Manager {
             metrics,
             unfinished: Budget::new(Store::Unfinished, config.max_unfinished_bytes),
             queued: Arc::new(Budget::new(Store::Queued, config.max_queued_bytes)),
+            started: Instant::now(),
+            rate_lines: KeyedThrottle::new(),
             long_work: LongWork::default(),
             config,
         };

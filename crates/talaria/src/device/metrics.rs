@@ -3,10 +3,12 @@
 use std::sync::{Arc, OnceLock};
 
 use prometheus::{IntCounter, IntCounterVec, IntGauge};
-use talaria_protocol::inbound::{InboundError, SourceVerdict};
+use talaria_protocol::inbound::SourceVerdict;
+use talaria_protocol::rate::UsedUp;
 use talaria_protocol::session::ProtocolError;
 
 use super::Device;
+use super::config::BeyondRate;
 use super::takeover::outcome::TakeoverOutcome;
 use crate::telemetry::health::{RequestTally, Sources};
 use crate::telemetry::labels::{HeldLabels, LabelTable, MAX_MODELS};
@@ -41,6 +43,9 @@ pub struct DeviceMetrics {
     /// The series of `wrp_source_check`, looked up once each: every message counts in one.
     source_verdicts: [OnceLock<IntCounter>; SourceVerdict::COUNT],
     refused_messages: IntCounterVec,
+    rate_exceeded: IntCounterVec,
+    /// The series of `rate_exceeded` with what happens beyond the rate, in the order of [`UsedUp::ALL`].
+    excesses: [OnceLock<IntCounter>; UsedUp::ALL.len()],
     /// In the order of [`ProtocolError::ALL`].
     protocol_errors: [IntCounter; ProtocolError::ALL.len()],
 }
@@ -121,6 +126,12 @@ impl DeviceMetrics {
                 "messages from devices that were rejected, by what was wrong with them",
                 &["reason"],
             ),
+            rate_exceeded: family.counter_vec(
+                "device_rate_exceeded_total",
+                "pauses of devices that exceeded their rate, or messages of them that were dropped",
+                &["limit", "beyond"],
+            ),
+            excesses: Default::default(),
             protocol_errors: ProtocolError::ALL
                 .map(|error| protocol_errors.with_label_values(&[error.as_str()])),
         }
@@ -152,9 +163,15 @@ impl DeviceMetrics {
         self.source_verdicts[verdict.index()].get_or_init(series).inc();
     }
 
-    /// Counts a message that was rejected.
-    pub fn count_refused(&self, refused: &InboundError) {
-        self.refused_messages.with_label_values(&[refused.label()]).inc();
+    /// Counts a message that was dropped for this reason.
+    pub fn count_refused(&self, reason: &str) {
+        self.refused_messages.with_label_values(&[reason]).inc();
+    }
+
+    /// Counts a pause, or a message that was dropped, because a device exceeded this limit of its rate.
+    pub(super) fn count_excess(&self, limit: UsedUp, beyond: BeyondRate) {
+        let series = || self.rate_exceeded.with_label_values(&[limit.label(), beyond.as_str()]);
+        self.excesses[limit as usize].get_or_init(series).inc();
     }
 
     /// Counts a connection that was ended because the device violated the protocol.

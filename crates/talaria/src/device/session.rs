@@ -1,11 +1,13 @@
 //! The task of one device's WebSocket session.
 //!
 //! [`Session`] decides what the device's bytes mean and what it is owed; the task in `run.rs` reads, writes and waits;
-//! `receive.rs` passes messages on, `long_message.rs` does so elsewhere for long ones; a `Batch` is what one write takes. Start reading at `run.rs`.
+//! `receive.rs` passes messages on, `long_message.rs` does so elsewhere for
+//! long ones; `pace.rs` is the rate of the device, `batch.rs` what one write takes. Start reading at `run.rs`.
 
 mod batch;
 mod context;
 mod long_message;
+mod pace;
 mod receive;
 mod run;
 

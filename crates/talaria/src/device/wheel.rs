@@ -154,6 +154,12 @@ impl Wheel {
         device.vitals().last_heard.store(self.now.load(Relaxed), Relaxed);
     }
 
+    /// The device is not read for so long, so it counts as heard until then.
+    pub(super) fn heard_until(&self, device: &Device, pause: Duration) {
+        let until = self.now.load(Relaxed).saturating_add(ticks(pause));
+        device.vitals().last_heard.store(until, Relaxed);
+    }
+
     /// The current tick.
     pub(super) fn now(&self) -> u32 {
         self.now.load(Relaxed)

@@ -83,7 +83,7 @@ impl Acks {
         }))
     }
 
-    /// Acknowledges a message that is dropped, because it is over its limits.
+    /// Acknowledges a message that is dropped before any sink gets it.
     pub(super) fn refuse(&self, device: &Arc<Device>, message: &MessageRef<'_>, verdict: Verdict) {
         self.send(device, self.frame(message, verdict), message.qos, Instant::now());
     }

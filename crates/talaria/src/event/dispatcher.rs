@@ -18,7 +18,7 @@ use super::kafka::{KafkaMetrics, KafkaSink};
 use super::quota::Quota;
 use super::reason::DropReason;
 use super::status::StatusEvent;
-use crate::device::{Device, Events};
+use crate::device::{Device, Dropped, Events};
 use crate::long_work::LONG;
 use crate::telemetry::metrics::Metrics;
 use crate::thread_buffer::WriteBuffer;
@@ -112,8 +112,14 @@ impl Events for Dispatcher {
         }
     }
 
-    fn oversized(&self, device: &Arc<Device>, message: &MessageRef<'_>) {
-        self.acks.refuse(device, message, Verdict::TooLarge);
+    fn dropped(&self, device: &Arc<Device>, message: &MessageRef<'_>, reason: Dropped) {
+        if message.wants_ack() {
+            let verdict = match reason {
+                Dropped::TooLarge => Verdict::TooLarge,
+                Dropped::OverRate => Verdict::NotEnqueued,
+            };
+            self.acks.refuse(device, message, verdict);
+        }
     }
 }
 

@@ -85,7 +85,7 @@ mod tests {
     use wrp::MessageRef;
 
     use super::*;
-    use crate::device::{Config, Device, Events, session_id};
+    use crate::device::{Config, Device, Dropped, Events, session_id};
     use crate::telemetry::metrics::Metrics;
 
     struct NoEvents;
@@ -94,7 +94,7 @@ mod tests {
         fn online(&self, _: &Arc<Device>) {}
         fn offline(&self, _: &Arc<Device>, _: &CloseReason) {}
         fn message(&self, _: &Arc<Device>, _: &mut MessageRef<'_>) {}
-        fn oversized(&self, _: &Arc<Device>, _: &MessageRef<'_>) {}
+        fn dropped(&self, _: &Arc<Device>, _: &MessageRef<'_>, _: Dropped) {}
     }
 
     /// Connects a device, and reads what it is sent until its connection ends.

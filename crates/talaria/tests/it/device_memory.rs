@@ -21,7 +21,7 @@ use hyper::body::Incoming;
 use rustls::pki_types::ServerName;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConnection, StreamOwned};
-use talaria::device::{Config, Device, Events, Manager, session_id};
+use talaria::device::{Config, Device, Dropped, Events, Manager, session_id};
 use talaria::primary::upgrade;
 use talaria::server::{self, Address, Body, ConnectionMetrics, Handler, Identity, Server, tls};
 use talaria::telemetry::metrics::Metrics;
@@ -76,7 +76,7 @@ impl Events for Deaf {
     fn online(&self, _: &Arc<Device>) {}
     fn offline(&self, _: &Arc<Device>, _: &CloseReason) {}
     fn message(&self, _: &Arc<Device>, _: &mut MessageRef<'_>) {}
-    fn oversized(&self, _: &Arc<Device>, _: &MessageRef<'_>) {}
+    fn dropped(&self, _: &Arc<Device>, _: &MessageRef<'_>, _: Dropped) {}
 }
 
 struct Devices {

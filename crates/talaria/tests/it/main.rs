@@ -38,6 +38,7 @@ mod labels;
 mod observe;
 mod process;
 mod proxies;
+mod rates;
 mod real_kafka;
 mod reload;
 mod server;

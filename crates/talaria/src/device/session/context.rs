@@ -1,17 +1,23 @@
 //! What all sessions share: the settings, the wheel, the metrics, and the receiver of events.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use talaria_protocol::session::CloseReason;
+use tokio::time::Instant;
+use tracing::warn;
+
+use super::pace::Excess;
 
 use crate::budget::Budget;
-use crate::device::config::Config;
+use crate::device::config::{BeyondRate, Config, RateLimit};
 use crate::device::connected::Device;
 use crate::device::events::Events;
 use crate::device::metrics::DeviceMetrics;
 use crate::device::registry::Registry;
 use crate::device::wheel::Wheel;
 use crate::long_work::LongWork;
+use crate::telemetry::keyed_throttle::KeyedThrottle;
 
 /// The surroundings of a session. The [manager](crate::device::Manager) owns them together with the sessions.
 pub(in crate::device) struct SessionContext {
@@ -24,11 +30,39 @@ pub(in crate::device) struct SessionContext {
     pub(in crate::device) unfinished: Budget,
     /// The memory for messages to devices.
     pub(in crate::device) queued: Arc<Budget>,
+    /// The moment from which the rates of devices count.
+    pub(in crate::device) started: Instant,
+    /// The log lines about devices that exceed their rates.
+    pub(in crate::device) rate_lines: KeyedThrottle,
     /// Handles long messages.
     pub(in crate::device) long_work: LongWork,
 }
 
 impl SessionContext {
+    /// The rate that is configured, and the time; none without a rate, and then no clock is read.
+    pub(super) fn rated_now(&self) -> Option<(RateLimit, Duration)> {
+        Some((self.config.rate?, self.started.elapsed()))
+    }
+
+    /// Counts and logs that a device has exceeded its rate.
+    pub(super) fn exceeded(&self, device: &Device, excess: &Excess) {
+        self.metrics.count_excess(excess.limit, excess.beyond);
+        if let Some(count) = excess.log
+            && let Some(suppressed) = self.rate_lines.admit(device.id().as_str())
+        {
+            let limit = excess.limit.label();
+            let message = match excess.beyond {
+                BeyondRate::Pause => {
+                    "device exceeds its rate, nothing is read from it until the rate allows it"
+                }
+                BeyondRate::Drop => {
+                    "device exceeds its rate, its messages are dropped until the rate allows them"
+                }
+            };
+            warn!(id = %device.id(), limit, count, suppressed, "{message}");
+        }
+    }
+
     /// A session has ended: nothing can be sent to the device any more, and everything that waits for it fails.
     pub(super) fn disconnected(&self, device: &Arc<Device>, reason: &CloseReason) {
         self.registry.disconnect(device);

@@ -11,6 +11,7 @@ use std::task::{Context, Poll, ready};
 use talaria_protocol::ws::Payload;
 
 use super::context::SessionContext;
+use super::pace::RateVerdict;
 use super::receive;
 use crate::device::connected::Device;
 
@@ -29,13 +30,14 @@ impl LongMessage {
         context: &Arc<SessionContext>,
         device: &Arc<Device>,
         message: Payload,
+        verdict: RateVerdict,
         next: &[u8],
     ) -> Box<Self> {
         // Its turn may come late, and until then the device is not silent.
         context.wheel.heard(device);
         let memory = message.capacity();
         let (shared, device) = (Arc::clone(context), Arc::clone(device));
-        let handled = context.long_work.run(move || receive::binary(&shared, &device, &message));
+        let handled = context.long_work.run(move || receive::binary(&shared, &device, &message, verdict));
         let work = Box::pin(async {
             // A panic has been logged, and the caller that waits for the message's outcome learns that there is none.
             _ = handled.await;

@@ -8,11 +8,17 @@ use tracing::{debug, warn};
 use wrp::{MessageRef, MessageType};
 
 use super::context::SessionContext;
+use super::pace::RateVerdict;
 use crate::device::clock;
 use crate::device::connected::{Device, Warned};
+use crate::device::events::Dropped;
+
+/// The label `reason` of `device_refused_messages` for a message beyond its device's rate.
+const OVER_RATE: &str = "over_rate";
 
 /// Passes on a binary message. One that is rejected is counted and logged once for the device, and the connection stays.
-pub(super) fn binary(context: &SessionContext, device: &Arc<Device>, frame: &[u8]) {
+/// One beyond the device's rate is dropped, unless a request waits for it.
+pub(super) fn binary(context: &SessionContext, device: &Arc<Device>, frame: &[u8], verdict: RateVerdict) {
     device.statistics().add_received(frame.len());
     context.wheel.heard(device);
     let stamp = clock::now();
@@ -26,13 +32,16 @@ pub(super) fn binary(context: &SessionContext, device: &Arc<Device>, frame: &[u8
     };
     let (check, limits) = (context.config.source_check, &context.config.message_limits);
     match inbound::read(frame, &stamps, check, limits) {
-        Ok(accepted) => route(context, device, accepted),
+        Ok(accepted) => match verdict {
+            RateVerdict::Within => route(context, device, accepted),
+            RateVerdict::Beyond => route_beyond_rate(context, device, &accepted),
+        },
         Err(error) => {
             reject(context, device, &error);
             if error.is_limit()
                 && let Some(message) = inbound::read_oversized(frame, &stamps, check, limits)
             {
-                context.events.oversized(device, &message);
+                context.events.dropped(device, &message, Dropped::TooLarge);
             }
         }
     }
@@ -59,6 +68,17 @@ fn route(context: &SessionContext, device: &Arc<Device>, accepted: Accepted<'_>)
     context.events.message(device, &mut message);
 }
 
+/// A service waits for an answer, so it is passed on. Any other message is dropped.
+fn route_beyond_rate(context: &SessionContext, device: &Arc<Device>, accepted: &Accepted<'_>) {
+    let Accepted { message, route, source } = accepted;
+    context.metrics.count_source(*source);
+    if *route == Route::Answer && complete(device, message) {
+        return;
+    }
+    context.metrics.count_refused(OVER_RATE);
+    context.events.dropped(device, message, Dropped::OverRate);
+}
+
 /// Passes an answer to the request that waits for it. Returns whether one does; otherwise the dispatcher counts the
 /// message as dropped.
 fn complete(device: &Device, message: &MessageRef<'_>) -> bool {
@@ -81,7 +101,7 @@ fn complete(device: &Device, message: &MessageRef<'_>) -> bool {
 }
 
 fn reject(context: &SessionContext, device: &Device, error: &InboundError) {
-    context.metrics.count_refused(error);
+    context.metrics.count_refused(error.label());
     if let InboundError::Source(verdict) = error {
         context.metrics.count_source(*verdict);
     }

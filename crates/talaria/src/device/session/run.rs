@@ -10,6 +10,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use talaria_protocol::go::duration;
 use talaria_protocol::session::{CloseReason, Ending, Reason, Session, Step};
@@ -20,8 +21,10 @@ use tracing::info;
 use super::batch::Batch;
 use super::context::SessionContext;
 use super::long_message::LongMessage;
+use super::pace::{Excess, Pace};
 use super::{fill, receive};
 use crate::budget::{Holder, Holding, NoRoomError};
+use crate::device::config::RateLimit;
 use crate::device::connected::Device;
 use crate::device::metrics::CountedModel;
 use crate::device::outbox::{Signal, Signals};
@@ -60,6 +63,8 @@ pub(super) struct Task<S> {
     session: Session,
     /// The message that is being handled elsewhere, because it is long.
     long_message: Option<Box<LongMessage>>,
+    /// What the device has left of its rate, if there is one.
+    pace: Option<Box<Pace>>,
     /// The rest of a batch that the socket did not accept yet.
     unsent: Option<Box<Batch>>,
     phase: Phase,
@@ -99,6 +104,7 @@ where
         io: connection.io,
         device: connection.device,
         long_message: None,
+        pace: None,
         unsent: None,
         phase: Phase::Open,
         needs_flush: false,
@@ -122,11 +128,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Task<S> {
         task.device.outbox().register(cx.waker());
         let signals = task.device.outbox().take_signals();
         task.apply(signals);
-        let is_idle = task.finish_long_message(cx).is_ready();
+        let is_idle = task.resume(cx).is_ready();
         let read = if is_idle { task.read(cx) } else { Read::More };
+        // What has just been read may hold up the device. Polled here, it wakes the task.
+        let is_held_up = task.resume(cx).is_pending();
         // Until a long message has been handled, the device's next messages wait, and so does the end of the session, whose
-        // offline event comes after the message. One that has just been read is polled here, so that it wakes the task.
-        if task.finish_long_message(cx).is_pending() {
+        // offline event comes after the message.
+        if task.long_message.is_some() {
             if task.session.ending().is_none() {
                 task.write(cx);
             }
@@ -138,7 +146,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Task<S> {
         if task.is_over(read, signals, cx) {
             return Poll::Ready(());
         }
-        if read == Read::More {
+        if read == Read::More && !is_held_up {
             cx.waker().wake_by_ref();
         }
         Poll::Pending
@@ -207,7 +215,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
             if has_ended && (self.phase == Phase::Open || self.ignored > MAX_IGNORED) {
                 break;
             }
-            if self.long_message.is_some() {
+            if self.is_held_up() {
                 break;
             }
         }
@@ -223,27 +231,42 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
         if let Some(long) = &mut self.long_message {
             return long.keep_for_later(bytes);
         }
+        if self.pace.as_mut().is_some_and(|pace| pace.keep_for_later(bytes)) {
+            return;
+        }
+        let rated = self.context.rated_now();
         let mut input = Input::new(bytes);
         let mut completes_message = false;
         loop {
+            if self.begin_pause(rated, input.rest()) {
+                break;
+            }
             match self.session.next(&mut input) {
                 Step::NeedMore | Step::Ended => break,
                 Step::Message(frame) if frame.len() < LONG => {
                     completes_message = true;
-                    receive::binary(&self.context, &self.device, frame);
+                    let excess = admit(&mut self.pace, rated, frame.len());
+                    receive::binary(&self.context, &self.device, frame, excess.into());
+                    self.exceeded(excess);
                 }
-                Step::Message(_) => {
+                Step::Message(frame) => {
                     completes_message = true;
+                    let excess = admit(&mut self.pace, rated, frame.len());
+                    self.exceeded(excess);
                     // A message in one piece is not longer than what is read at once, so the session holds this one.
                     if let Some(message) = self.session.take_message() {
                         let (context, device) = (&self.context, &self.device);
-                        self.long_message = Some(LongMessage::handle(context, device, message, input.rest()));
+                        let long = LongMessage::handle(context, device, message, excess.into(), input.rest());
+                        self.long_message = Some(long);
                         break;
                     }
                 }
                 Step::Text(length) => {
                     completes_message = true;
+                    // It is ignored in any case.
+                    let excess = admit(&mut self.pace, rated, length);
                     receive::text(&self.context, &self.device, length);
+                    self.exceeded(excess);
                 }
                 Step::Ping => {}
                 Step::Pong => {
@@ -271,14 +294,46 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
         }
     }
 
-    /// Waits for the long message that is being handled, and then processes what the device sent after it.
-    fn finish_long_message(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while let Some(long) = &mut self.long_message {
-            let mut next = ready!(long.poll_handled(cx));
-            self.long_message = None;
-            self.receive(&mut next);
+    /// Waits for what holds up the device, a long message that is being handled or a pause, and then processes what the
+    /// device sent after it.
+    fn resume(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let mut kept = if let Some(long) = &mut self.long_message {
+                let next = ready!(long.poll_handled(cx));
+                self.long_message = None;
+                next
+            } else if let Some(pace) = &mut self.pace {
+                let has_ended = self.session.ending().is_some();
+                let kept = if has_ended { pace.end_pause() } else { ready!(pace.poll_pause(cx)) };
+                let Some(kept) = kept else { return Poll::Ready(()) };
+                kept
+            } else {
+                return Poll::Ready(());
+            };
+            self.receive(&mut kept);
         }
-        Poll::Ready(())
+    }
+
+    /// Whether nothing is read for now.
+    fn is_held_up(&self) -> bool {
+        self.long_message.is_some() || self.pace.as_ref().is_some_and(|pace| pace.is_paused())
+    }
+
+    /// Begins a pause if the device has to make one before its next message; `rest` is what it has sent already.
+    fn begin_pause(&mut self, rated: Option<(RateLimit, Duration)>, rest: &[u8]) -> bool {
+        let (Some((limit, now)), Some(pace), None) = (rated, &mut self.pace, self.session.ending()) else {
+            return false;
+        };
+        let Some(pause) = pace.begin_pause(&limit, rest, now) else { return false };
+        // It is silent because it is not read.
+        self.context.wheel.heard_until(&self.device, pause);
+        true
+    }
+
+    /// The device has exceeded its rate, if it has.
+    fn exceeded(&mut self, excess: Option<Excess>) {
+        let Some(excess) = excess else { return };
+        self.context.exceeded(&self.device, &excess);
     }
 
     /// Writes until everything is written or the socket accepts no more.
@@ -423,7 +478,9 @@ impl<S> Task<S> {
     fn account_unfinished(&mut self) -> Result<(), NoRoomError> {
         let device = &self.device;
         let holder = || Arc::clone(device) as Arc<dyn Holder>;
-        let kept = self.session.kept() + self.long_message.as_ref().map_or(0, |long| long.memory());
+        let long_message = self.long_message.as_ref().map_or(0, |long| long.memory());
+        let paused = self.pace.as_ref().map_or(0, |pace| pace.memory());
+        let kept = self.session.kept() + long_message + paused;
         self.context.unfinished.change(&mut self.unfinished, kept, holder)
     }
 }
@@ -436,6 +493,13 @@ impl<S> Drop for Task<S> {
         let _ = self.context.unfinished.change(&mut self.unfinished, 0, holder);
         device.outbox().shut(device);
     }
+}
+
+/// Takes what a message of so many bytes takes of the device's rate, if there is one. Returns an excess if the message is to be
+/// dropped.
+fn admit(pace: &mut Option<Box<Pace>>, rated: Option<(RateLimit, Duration)>, bytes: usize) -> Option<Excess> {
+    let (limit, now) = rated?;
+    pace.get_or_insert_default().admit(&limit, bytes, now)
 }
 
 /// Why a connection ended. A device that leaves without a close frame is not an error (contract §14.17).

@@ -5,6 +5,7 @@ mod closing;
 mod exchange;
 mod liveness;
 mod long_message;
+mod pace;
 mod takeover;
 
 use std::sync::{Arc, mpsc};
@@ -17,7 +18,7 @@ use talaria_protocol::session::CloseReason;
 use wrp::{Message, MessageRef, MessageType};
 
 use super::run::Task;
-use crate::device::{Config, Device, Events, Manager, session_id};
+use crate::device::{Config, Device, Dropped, Events, Manager, session_id};
 use crate::long_work::LONG;
 use crate::server::upgrade::Socket;
 use crate::telemetry::metrics::Metrics;
@@ -32,7 +33,7 @@ enum Recorded {
     Offline(String),
     Message(Box<Message>),
     /// With its qos.
-    Oversized(i64),
+    Dropped(Dropped, i64),
 }
 
 #[derive(Default)]
@@ -59,8 +60,8 @@ impl Events for Recorder {
         self.recorded.lock().push(Recorded::Message(Box::new(message.to_owned())));
     }
 
-    fn oversized(&self, _: &Arc<Device>, message: &MessageRef<'_>) {
-        self.recorded.lock().push(Recorded::Oversized(message.qos.0));
+    fn dropped(&self, _: &Arc<Device>, message: &MessageRef<'_>, reason: Dropped) {
+        self.recorded.lock().push(Recorded::Dropped(reason, message.qos.0));
     }
 }
 

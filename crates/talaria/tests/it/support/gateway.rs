@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use futures_util::{SinkExt as _, StreamExt as _};
 use talaria::api::{self, Api, ApiMetrics};
 use talaria::auth::{BasicKeys, DeviceAuth, DeviceConfig, ServiceAuth, attempts, services};
-use talaria::device::{self, Device, Events, Manager};
+use talaria::device::{self, Device, Dropped, Events, Manager};
 use talaria::primary::{DeviceConnector, Primary};
 use talaria::server::{Address, Config, ConnectionMetrics, Identity, RunningServer, Server};
 use talaria::telemetry::metrics::Metrics;
@@ -59,7 +59,7 @@ impl Events for Recorder {
         self.record(DeviceEvent::Message(Box::new(message.to_owned())));
     }
 
-    fn oversized(&self, _: &Arc<Device>, _: &MessageRef<'_>) {}
+    fn dropped(&self, _: &Arc<Device>, _: &MessageRef<'_>, _: Dropped) {}
 }
 
 /// The primary server in this process.

@@ -62,7 +62,8 @@ async fn a_message_over_its_limits_is_dropped_and_acknowledged() {
     client.send(&with(Message { metadata: Some(metadata), ..event() })).await;
     client.send(&with(Message { source: device.id().as_str().into(), ..event() })).await;
     let recorded = gateway.recorded().await;
-    let [Recorded::Online, Recorded::Oversized(30), Recorded::Message(_)] = recorded[..] else {
+    let [Recorded::Online, Recorded::Dropped(Dropped::TooLarge, 30), Recorded::Message(_)] = recorded[..]
+    else {
         panic!("{recorded:?}")
     };
     let counted = |reason: &str| gateway.metric(&format!("device_refused_messages{{reason=\"{reason}\"}}"));
