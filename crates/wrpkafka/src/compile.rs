@@ -12,7 +12,7 @@ mod security;
 mod tests;
 
 use crate::config::{Config, ConfigError, DEFAULT_TOPIC, DynamicConfig, Fault, Route};
-use crate::routing::{HeaderTemplates, NilKey, RouteTable};
+use crate::routing::{HeaderTemplates, MAX_TOPICS, NilKey, RouteTable};
 
 impl Config {
     /// Checks the whole configuration. Files are not opened: that is [`Publisher::start`](crate::Publisher::start)'s.
@@ -64,7 +64,12 @@ impl DynamicConfig {
         let headers = HeaderTemplates::parse(&self.headers, |name, problem| {
             faults.add(dynamic(&format!("headers.{name}")), problem.to_string());
         });
-        RouteTable::new(routes, headers, nil_key)
+        let table = RouteTable::new(routes, headers, nil_key);
+        let topics = table.count_topics();
+        if topics > MAX_TOPICS {
+            faults.add(dynamic("topicMap"), format!("names {topics} topics: expected at most {MAX_TOPICS}"));
+        }
+        table
     }
 }
 

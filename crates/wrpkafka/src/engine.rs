@@ -28,13 +28,14 @@ pub(crate) mod settings;
 mod statistics;
 pub(crate) mod worker;
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use wrp::QosLevel;
 
-use self::backlog::{Backlog, Buffered, Failed, Production, Waiting};
+use self::backlog::{Backlog, Bounds, Buffered, Failed, LaneUsage, Production, Waiting};
 use self::clients::Clients;
 pub(crate) use self::completion::{Completion, FailedIn};
 use self::dead_letter::{DeadLetter, Original};
@@ -46,12 +47,16 @@ use crate::connection_failure::ConnectionFailure;
 use crate::dead_letter::DeadLetterOutcome;
 use crate::delivery::{DeliveryContext, Record, RecordRef};
 use crate::error::PublishError;
-use crate::routing::Target;
+use crate::routing::{MAX_TOPICS, RouteTable, Target};
 use crate::schema::{Frame, Schemas};
 use crate::stats::ClientStats;
 
 /// The largest record of a client without a configured size, in bytes.
 const DEFAULT_RECORD_BYTES: u64 = 1_000_000;
+
+/// The most topics that have a lane of their own: those that a configuration may name, and as many again that other
+/// configurations have named before and whose records are still on their way.
+const MAX_LANES: usize = 2 * MAX_TOPICS;
 
 /// What all clones of a publisher share with the thread that serves the client.
 pub(crate) struct Engine {
@@ -82,19 +87,38 @@ pub(crate) struct DispatchError {
 impl Engine {
     pub(crate) fn new(config: &Config, schemas: Option<Arc<Schemas>>) -> Self {
         let timeout = config.record_delivery_timeout;
-        let (records, bytes) = (config.max_buffered_records, config.max_buffered_bytes);
+        let bounds = Bounds {
+            records: config.max_buffered_records,
+            bytes: config.max_buffered_bytes,
+            waiting: config.waiting,
+            lanes: MAX_LANES,
+        };
+        let seed = RandomState::new().hash_one(0);
+        let backlog = Backlog::new(bounds, SchemaFraming::new(schemas), seed);
+        let dead_letters = dead_letter::target(&config.dead_letter);
+        backlog.assign_lanes(dead_letters.iter());
         Self {
             completion: Completion::default(),
-            backlog: Backlog::new(records, bytes, config.waiting, SchemaFraming::new(schemas)),
+            backlog,
             clients: Clients::new(config.brokers.iter().map(|broker| broker.trim().to_owned())),
             limits: Limits {
                 record_bytes: AtomicUsize::new(record_bytes(config)),
                 delivery_timeout: (!timeout.is_zero()).then_some(timeout),
                 low_retries: config.max_record_retries,
             },
-            dead_letters: dead_letter::target(&config.dead_letter),
+            dead_letters,
             undelivered: AtomicU64::new(0),
         }
+    }
+
+    /// Gives the targets of routes their lanes, before the routes are used.
+    pub(crate) fn assign_lanes(&self, routes: &RouteTable) {
+        self.backlog.assign_lanes(routes.targets());
+    }
+
+    /// Frees the lanes of topics that no route and no record has any more.
+    pub(crate) fn forget_unused_lanes(&self) {
+        self.backlog.forget_unused_lanes();
     }
 
     /// What values are framed with; none without a registry.
@@ -178,21 +202,21 @@ impl Engine {
         result: Result<(), DeliveryError>,
         record: &dyn Fn(Arc<Target>) -> Record,
     ) {
-        let bytes = context.bytes;
+        let (lane, bytes) = (context.target.lane(), context.bytes);
         let mut failed = Vec::new();
-        let records_wait = match result {
+        let is_wanted = match result {
             Ok(()) => {
-                let records_wait = self.backlog.free(bytes);
+                let is_wanted = self.backlog.free(lane, bytes);
                 self.finish(*context, Ok(()));
-                records_wait
+                is_wanted
             }
             Err(DeliveryError::Final(error)) => {
-                let records_wait = self.backlog.free(bytes);
+                let is_wanted = self.backlog.free(lane, bytes);
                 if error.dead_letter_reason().is_some() {
                     self.send_dead_letter(record(Arc::clone(&context.target)).as_ref(), &context, &error);
                 }
                 self.finish(*context, Err(error));
-                records_wait
+                is_wanted
             }
             Err(DeliveryError::Transient(error)) => self.send_again(context, record, error),
             Err(DeliveryError::NotSent | DeliveryError::MaybeWritten) => {
@@ -203,21 +227,21 @@ impl Engine {
                 self.send_again(context, record, error)
             }
         };
-        if records_wait {
+        if is_wanted {
             self.backlog.pump(&mut failed);
             self.fail(failed);
         }
     }
 
     /// Lets a record be sent again, in its old place, unless its time or its retries are over: then it fails with the
-    /// error. Returns whether records wait.
+    /// error. Returns whether records wait for its room.
     fn send_again(
         &self,
         context: Box<DeliveryContext>,
         record: &dyn Fn(Arc<Target>) -> Record,
         error: PublishError,
     ) -> bool {
-        let bytes = context.bytes;
+        let (lane, bytes) = (context.target.lane(), context.bytes);
         let is_late = self.is_late(&context, Instant::now());
         let retries_exhausted = context.level == QosLevel::Low && context.attempts > self.limits.low_retries;
         let (context, error) = if is_late || retries_exhausted {
@@ -225,23 +249,23 @@ impl Engine {
         } else {
             let record = record(Arc::clone(&context.target));
             match self.backlog.put_back(Waiting { record, context }) {
-                Ok(()) => return self.backlog.free(bytes),
+                Ok(()) => return self.backlog.free(lane, bytes),
                 Err(waiting) => {
                     self.undelivered.fetch_add(1, Ordering::Relaxed);
                     (waiting.context, PublishError::Stopped)
                 }
             }
         };
-        let records_wait = self.backlog.free(bytes);
+        let is_wanted = self.backlog.free(lane, bytes);
         self.finish(*context, Err(error));
-        records_wait
+        is_wanted
     }
 
     /// Sends what waits, as far as there is room. For who knows that something has changed, and for the worker now and
     /// then.
     pub(crate) fn pump(&self) {
         let mut failed = Vec::new();
-        self.backlog.pump_if_waiting(&mut failed);
+        self.backlog.pump_waiting(&mut failed);
         self.fail(failed);
     }
 
@@ -315,6 +339,11 @@ impl Engine {
     /// How full the client and the backlog are.
     pub(crate) fn buffered(&self) -> Buffered {
         self.backlog.usage()
+    }
+
+    /// What each lane holds.
+    pub(crate) fn usage_by_lane(&self) -> Vec<LaneUsage> {
+        self.backlog.usage_by_lane()
     }
 
     pub(crate) fn client_stats(&self) -> ClientStats {

@@ -78,7 +78,7 @@ pub use routing::{
 };
 pub use schema::SchemaStats;
 #[cfg(feature = "client")]
-pub use stats::{ClientStats, NodeStats, TopicStats};
+pub use stats::{ClientStats, NodeStats, TopicStats, TopicUsage, Usage};
 
 /// The README's example is kept compiling.
 #[cfg(all(doctest, feature = "client"))]

@@ -41,7 +41,7 @@ use crate::outcome::Outcome;
 use crate::registry::RegistryThread;
 use crate::routing::{Plan, RouteTable, RoutingError, Sender};
 use crate::schema::{SchemaStats, Schemas};
-use crate::stats::ClientStats;
+use crate::stats::{ClientStats, TopicUsage};
 
 /// Publishes WRP messages to Kafka. Cheap to clone: all clones are the same publisher.
 ///
@@ -97,8 +97,10 @@ impl Publisher {
         if let Some(schemas) = &schemas {
             routes.assign_subjects(&schemas.subjects);
         }
+        let engine = Engine::new(&config, schemas);
+        engine.assign_lanes(&routes);
         let shared = Shared {
-            engine: Arc::new(Engine::new(&config, schemas)),
+            engine: Arc::new(engine),
             settings: Arc::new(Settings::new(config)),
             routes: ArcSwap::from_pointee(routes),
             connect: Arc::new(connect),
@@ -277,6 +279,15 @@ impl Publisher {
     #[must_use]
     pub fn buffered(&self) -> Buffered {
         self.shared.as_ref().map(|shared| shared.engine.buffered()).unwrap_or_default()
+    }
+
+    /// What each topic holds of the client and of the records that wait, by level. Topics that hold nothing are listed too,
+    /// as long as a route names them. Empty in a disabled publisher.
+    #[must_use]
+    pub fn topics(&self) -> Vec<TopicUsage> {
+        let Some(shared) = &self.shared else { return Vec::new() };
+        let now = Instant::now();
+        shared.engine.usage_by_lane().into_iter().filter_map(|lane| lane.into_topic(now)).collect()
     }
 
     /// What keeps the publisher from its brokers, if anything does. It ends when a broker has accepted a record, or was

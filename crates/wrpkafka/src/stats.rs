@@ -1,6 +1,9 @@
-//! What the publisher's clients have counted: connections, bytes, batches (contract §10.8).
+//! What the publisher's clients have counted (connections, bytes, batches; contract §10.8), and what each topic holds now.
 //!
-//! These are only the figures; `engine/statistics.rs` adds them up over all clients that the publisher has had.
+//! These are only the figures; `engine/statistics.rs` adds up the counts of all clients that the publisher has had, and the
+//! engine's backlog knows what topics hold.
+
+use std::time::Duration;
 
 /// What the publisher's clients have counted since it started.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -47,4 +50,26 @@ pub struct TopicStats {
     pub produced_bytes: u64,
     /// Batches of records; where a topic has several nodes, its batches are divided as its records are.
     pub produced_batches: u64,
+}
+
+/// What a topic holds at the moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicUsage {
+    /// The topic's name.
+    pub topic: String,
+    /// Records in the client, not yet acknowledged.
+    pub in_client: Usage,
+    /// Records that wait in front of the client, by level: low, medium, high, critical.
+    pub waiting: [Usage; 4],
+    /// For how long the oldest record that waits has been there.
+    pub oldest_waiting: Option<Duration>,
+}
+
+/// Records and their bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Records.
+    pub records: u64,
+    /// Their bytes.
+    pub bytes: u64,
 }

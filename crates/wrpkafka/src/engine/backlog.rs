@@ -1,100 +1,136 @@
 //! The backlog: which record goes to the client when, and what waits until then.
 //!
 //! It owns the room in the client (records and bytes, `maxBufferedRecords` and `maxBufferedBytes`), the records that wait
-//! in front of it ([`queue`]), the current client, and every flag and wake-up between them. It does not know what becomes
-//! of a record: the caller finishes, with no lock held, what a call puts into its list of [`Failed`] records.
+//! in front of it ([`lanes`], [`queue`]), the current client, and every flag and wake-up between them. It does not know what
+//! becomes of a record: the caller finishes, with no lock held, what a call puts into its list of [`Failed`] records.
+//!
+//! # Lanes
+//!
+//! Each topic has a lane: its part of the room, its waiting records, and its own reasons to wait. A topic that is slow, or
+//! has no leader or no schema, holds at most its [`share`] of both rooms; the records of others pass by.
 //!
 //! # States
 //!
-//! Room and [`Flow`] are in one atomic word ([`word`]), so that a caller who finds room needs neither a lock nor a second
-//! atomic. The flow is changed with the lock held; [`Phase`] is behind the lock.
+//! The room of all is one atomic word ([`room`]), and each lane has one for its part of it and its [`Flow`] ([`lane_room`]):
+//! a caller whose lane is open and who finds room needs no lock. Flows are changed with the lock held; the [`Phase`] of the
+//! client and the state of each lane are behind the lock.
 //!
-//! | phase | flow | a new record | ends with |
-//! |---|---|---|---|
-//! | `Running` | `Open` | goes to the client; if there is no room, it waits | `enqueue`, `put_back` → `Queued` |
-//! | `Running` | `Queued` | waits; rejected if its level is low | `pump`: all sent → `Open`, no schema id → `Suspended` |
-//! | `Running` | `Suspended` | waits, whatever its level | `pump`: all sent → `Open`, buffer full → `Queued` |
-//! | `Held` | `Suspended` | waits, whatever its level; nothing leaves | [`Backlog::resume`], then `pump` |
-//! | `Closed` | `Closed` | is rejected | [`Backlog::open`] → `Running`, `Open` |
+//! | phase | lane | flow | a new record | ends with |
+//! |---|---|---|---|---|
+//! | `Running` | `Idle` | `Open` | goes to the client; if there is no room, it waits | `enqueue`, `put_back` → `Ready` |
+//! | `Running` | `Ready` | `Queued` | waits; rejected if its level is low | `pump`: all sent → `Idle`, no schema id → `AwaitsSchema` |
+//! | `Running` | `AwaitsSchema` | `Suspended` | waits, whatever its level | [`Backlog::pump_waiting`] → `Ready` |
+//! | `Held` | any | `Suspended` | waits, whatever its level; nothing leaves | [`Backlog::resume`], then `pump` |
+//! | `Closed` | `Idle` | `Closed` | is rejected | [`Backlog::open`] → `Running` |
 //!
-//! `pump` sends records that wait, in their order, as far as there is room. [`Backlog::hold`] and [`Backlog::close`] may
-//! come in any phase.
+//! `pump` sends records that wait, as far as there is room: lanes take turns, and in a lane its devices.
+//! [`Backlog::hold`] and [`Backlog::close`] may come in any phase.
 //!
 //! # Who may call what
 //!
-//! - Any thread: [`Backlog::submit`], [`Backlog::submit_when_room`], [`Backlog::pump`], [`Backlog::usage`].
+//! - Any thread: [`Backlog::submit`], [`Backlog::submit_when_room`], [`Backlog::pump_waiting`], [`Backlog::usage`].
 //! - The thread that gets a record back from the client: [`Backlog::free`], once for each record that was sent; before that
-//!   [`Backlog::put_back`] if the record is to be sent again. If `free` says that records wait: then `pump`.
+//!   [`Backlog::put_back`] if the record is to be sent again. If `free` says that room is wanted: then [`Backlog::pump`].
 //! - The thread that serves the client: [`Backlog::open`], [`Backlog::hold`], [`Backlog::resume`], [`Backlog::close`],
 //!   [`Backlog::expire`].
 //!
 //! # What holds, and by which ordering
 //!
-//! **1. No wake-up is lost.** A record that waits is sent even if no other is submitted. `enqueue` changes the flow
-//! *before* its `pump` looks for room. Both are operations on the one word, which has one order of modifications: a `free`
-//! that comes after the change in that order finds the flow and pumps; a `free` that comes before it has made room that
-//! `pump` finds, because a thread reads its own modification or a later one, never an older one. No ordering stronger than
-//! `Relaxed` is needed for that. A caller that waits for room does the same with a bit of its own: it creates
-//! the future, sets the bit, tries once more, and only then waits. What the lock guards (room in the queue) is made and
-//! looked for with the lock held, so that the thread that makes room sees the bit of a caller that found none.
+//! **1. No wake-up is lost.** A record that waits for room is sent even if no other is submitted. `enqueue` changes the
+//! lane's flow and sets the room's flag `WANTED` *before* its `pump` looks for room. A `free` gives back its lane's part first
+//! and then the room, and looks for the flag in the same operation. The room's word has one order of modifications: a `free`
+//! that comes after the flag in that order finds it and pumps; one that comes before has made room that `pump` finds, in the
+//! word itself because a thread reads its own modification or a later one, and in the lane's word because `free` gives back
+//! with `Release` and the flag is set with `Acquire`. The flag is cleared, with the lock held, only when no lane waits for
+//! room. A caller that took room which its lane then does not allow gives it back as `free` does. A caller that waits for
+//! room does the same with a flag of its own: it creates the future, sets the flag, tries once more, and only then waits.
+//! What the lock guards (room in the queues) is made and looked for with the lock held, so that the thread that makes room
+//! sees the flag of a caller that found none.
 //!
 //! **2. No record overtakes another of its key.** Records of one key are submitted one after the other. If the first one
-//! waits, the flow is not `Open`, and the second one waits behind it. `pump` opens the flow only when it has sent the last
-//! record, with `Release`; `reserve_if_open` reads it with `Acquire`. So the send of the first record happens before the
-//! send of the second one, even if another thread pumped. (Every modification between the two is a read-modify-write and
-//! continues the release sequence.) A record that comes back is put in its old place, by its sequence number.
+//! waits, the flow of its lane is not `Open`, and the second one waits behind it. `pump` opens the flow only when it has sent
+//! the last record of the lane, with `Release`; `add_if_open` reads it with `Acquire`. So the send of the first record
+//! happens before the send of the second one, even if another thread pumped. (Every modification between the two is a
+//! read-modify-write and continues the release sequence.) A record that comes back is put in its old place, by its sequence
+//! number.
 //!
-//! **3. The room never leaks and never exceeds its bound.** One read-modify-write checks the bound and takes the room.
-//! Each way out of a send gives it back: `free` after a delivery report, or the send itself if the client rejects the
-//! record; also then, records that wait are pumped and callers are woken.
+//! **3. The room never leaks and never exceeds its bound.** One read-modify-write checks the bound of all and takes the room;
+//! a lane's part is only counted, and may exceed its share by the callers that come at once. Each way out of a send gives
+//! both back: `free` after a delivery report, or the send itself if the client rejects the record; also then, records that
+//! wait are pumped and callers are woken.
 //!
-//! **4. No two clients hold records of one key.** A caller reads the client *before* it reserves. If it read the old
-//! client, it is one of its owners, and [`Backlog::resume`] may only be called when the worker is the only owner left and
-//! all records have come back. If it read no client or the next one, then [`Backlog::hold`] had suspended the flow before
-//! (the slot orders the two), and it stays suspended until `pump` has sent what waited. A caller that reserved first could
-//! sleep until the next client is in the slot, and send to it before the records that the old client returned.
+//! **4. No two clients hold records of one key.** A caller reads the client *before* it looks at its lane's flow. If it read
+//! the old client, it is one of its owners, and [`Backlog::resume`] may only be called when the worker is the only owner left
+//! and all records have come back. If it read no client or the next one, then [`Backlog::hold`] had suspended the flows
+//! before (the slot orders the two), and a lane's flow stays suspended until its waiting records have their turns again. A
+//! caller that looked first could sleep until the next client is in the slot, and send to it before the records that the old
+//! client returned.
 //!
 //! **5. A stop forgets no record.** `close` takes all records that wait, with the lock held, and a caller that gets the lock
 //! later finds `Closed`. What the client holds comes back through `free`.
 //!
 //! The model (`backlog/model.rs`, a test) checks these five with `loom`, and lists the orderings without which it fails.
 
+mod counts;
 mod flow;
+mod lane_room;
+mod lanes;
 mod outlet;
 mod primitives;
+mod pump;
 mod queue;
-mod state;
+mod room;
+mod share;
 mod submit;
-mod word;
 
 #[cfg(test)]
 mod model;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
 
 pub(crate) use outlet::{Framing, Outlet, Readiness};
 pub(crate) use primitives::{Primitives, Production};
 pub(crate) use queue::Waiting;
 
-use self::flow::Flow;
-use self::outlet::{NotSent, send};
+use self::counts::Layout;
+use self::lane_room::LaneRoom;
+use self::lanes::{Lanes, Phase};
 use self::primitives::{Event as _, Lock as _, Slot as _};
-use self::queue::WaitingQueue;
-use self::state::{Locked, Phase};
-use self::word::Word;
+use self::queue::LEVELS;
+use self::room::Room;
+use self::share::Share;
 use crate::config::WaitingLimit;
 use crate::delivery::DeliveryContext;
 use crate::error::PublishError;
+use crate::routing::{LaneId, Target};
+use crate::stats::{TopicUsage, Usage};
 
 /// See the [module](self).
 pub(crate) struct Backlog<P: Primitives> {
-    word: Word<P::Word>,
+    room: Room<P::Word>,
+    /// By number. Topics that find no free number share the first lane.
+    lanes: Box<[LaneRoom<P::Word>]>,
+    /// Whether several topics have lanes, so that each may hold its share only. Guards nothing.
+    is_shared: AtomicBool,
     client: P::Slot,
     locked: P::Lock,
     room_made: P::Event,
     framing: P::Framing,
     /// The place of the next record. Records of one key get growing numbers, as they are submitted one after the other.
     sequence: AtomicU64,
+}
+
+/// The bounds of a backlog.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// Of the records in the client.
+    pub(crate) records: u64,
+    pub(crate) bytes: u64,
+    pub(crate) waiting: WaitingLimit,
+    /// The most lanes.
+    pub(crate) lanes: usize,
 }
 
 /// A record that will not be delivered, with the reason. The caller that gets it reports that, with no lock held.
@@ -111,20 +147,48 @@ pub struct Buffered {
     pub max_records: u64,
     /// `maxBufferedBytes`.
     pub max_bytes: u64,
-    /// Records that wait for room in the client.
+    /// Records that wait in front of the client.
     pub waiting_records: u64,
     /// Their bytes.
     pub waiting_bytes: u64,
 }
 
+/// What one lane holds.
+#[derive(Debug)]
+pub(crate) struct LaneUsage {
+    pub(crate) topic: Box<str>,
+    /// Records and bytes in the client.
+    pub(crate) in_client: (u64, u64),
+    /// Records and bytes that wait, by level.
+    pub(crate) waiting: [(u64, u64); LEVELS],
+    /// When the oldest record that waits was submitted.
+    pub(crate) oldest: Option<Instant>,
+}
+
+impl LaneUsage {
+    /// The figures for the publisher's caller; none for the lane of targets without a topic's own, while it is empty.
+    pub(crate) fn into_topic(self, now: Instant) -> Option<TopicUsage> {
+        let usage = |(records, bytes)| Usage { records, bytes };
+        let is_common = self.topic.is_empty() && self.oldest.is_none() && self.in_client.0 == 0;
+        (!is_common).then(|| TopicUsage {
+            topic: self.topic.into(),
+            in_client: usage(self.in_client),
+            waiting: self.waiting.map(usage),
+            oldest_waiting: self.oldest.map(|oldest| now.saturating_duration_since(oldest)),
+        })
+    }
+}
+
 impl<P: Primitives> Backlog<P> {
-    /// A backlog without a client, closed.
-    pub(crate) fn new(max_records: u64, max_bytes: u64, waiting: WaitingLimit, framing: P::Framing) -> Self {
-        let queue = WaitingQueue::new(waiting);
+    /// A backlog without a client, closed. `seed` orders the devices, see [`queue`].
+    pub(crate) fn new(bounds: Bounds, framing: P::Framing, seed: u64) -> Self {
+        let layout = Layout::new(bounds.records, bounds.bytes);
         Self {
-            word: Word::new(max_records, max_bytes),
+            room: Room::new(layout),
+            lanes: (0..bounds.lanes).map(|_| LaneRoom::new(layout)).collect(),
+            is_shared: AtomicBool::new(false),
             client: P::Slot::empty(),
-            locked: P::Lock::new(Locked { queue, phase: Phase::Closed, flow: Flow::Closed }),
+            locked: P::Lock::new(Lanes::new(bounds.waiting, seed)),
             room_made: P::Event::new(),
             framing,
             sequence: AtomicU64::new(0),
@@ -135,31 +199,32 @@ impl<P: Primitives> Backlog<P> {
         &self.framing
     }
 
-    /// Gives back the room of a record that has left the client. Returns whether records wait: then call
+    /// Gives each target the lane of its topic.
+    pub(crate) fn assign_lanes<'t>(&self, targets: impl Iterator<Item = &'t Arc<Target>>) {
+        self.locked.with(|locked| {
+            for target in targets {
+                target.assign_lane(|| locked.assign(&target.topic, self.lanes.len()));
+                self.publish_flow(locked, target.lane());
+            }
+            self.is_shared.store(locked.is_shared(), Ordering::Relaxed);
+        });
+    }
+
+    /// Frees the lanes of topics that no route and no record has any more.
+    pub(crate) fn forget_unused_lanes(&self) {
+        self.locked.with(|locked| {
+            locked.forget_unused();
+            self.is_shared.store(locked.is_shared(), Ordering::Relaxed);
+        });
+    }
+
+    /// Gives back the room of a record that has left the client. Returns whether records wait for it: then call
     /// [`Backlog::pump`].
     #[must_use]
-    pub(crate) fn free(&self, bytes: usize) -> bool {
-        let released = self.word.release(bytes);
-        if released.callers_wait {
-            self.wake_callers();
-        }
-        released.records_wait
-    }
-
-    /// Sends records that wait, in their order, as far as there is room.
-    pub(crate) fn pump(&self, failed: &mut Vec<Failed>) {
-        let room_made = self.locked.with(|locked| self.pump_locked(locked, failed));
-        if room_made {
-            self.wake_callers();
-        }
-    }
-
-    /// Sends records that wait, if there are any: now and then, should a client have rejected records although nothing
-    /// was on its way whose return would pump.
-    pub(crate) fn pump_if_waiting(&self, failed: &mut Vec<Failed>) {
-        if self.word.flow() != Flow::Open {
-            self.pump(failed);
-        }
+    pub(crate) fn free(&self, lane: LaneId, bytes: usize) -> bool {
+        // The lane first: point 1 of the protocol.
+        self.lane(lane).release(bytes);
+        self.free_room(bytes)
     }
 
     /// Lets a record wait, in its old place, that the client returned. Gives it back if the backlog is closed.
@@ -168,18 +233,19 @@ impl<P: Primitives> Backlog<P> {
             if locked.phase == Phase::Closed {
                 return Err(waiting);
             }
-            self.leave_open(locked);
-            locked.queue.put_back(waiting);
+            let id = waiting.context.target.lane();
+            locked.put_back(waiting);
+            self.note_waiting(locked, id);
             Ok(())
         })
     }
 
-    /// Takes out the records from the front of each level for which `is_late` holds.
+    /// Takes out the records from the front of each level of each lane for which `is_late` holds.
     pub(crate) fn expire(&self, is_late: impl Fn(&DeliveryContext) -> bool) -> Vec<Waiting> {
-        if self.word.flow() == Flow::Open {
+        if !self.room.has_waiting() {
             return Vec::new();
         }
-        let late = self.locked.with(|locked| locked.queue.pop_while(is_late));
+        let late = self.locked.with(|locked| locked.pop_while(is_late));
         if !late.is_empty() {
             self.wake_callers();
         }
@@ -189,21 +255,14 @@ impl<P: Primitives> Backlog<P> {
     /// Accepts records from now on, for this client.
     pub(crate) fn open(&self, client: P::Client) {
         self.client.swap(Some(client));
-        self.locked.with(|locked| {
-            locked.phase = Phase::Running;
-            let flow = if locked.queue.is_empty() { Flow::Open } else { Flow::Queued };
-            self.set_flow(locked, flow);
-        });
+        self.locked.with(|locked| self.enter(locked, Phase::Running));
     }
 
     /// Lets records of every level wait, and takes the client away, which is returned. Callers may still be about to send
     /// to it: they count as its owners.
     pub(crate) fn hold(&self) -> Option<P::Client> {
-        self.locked.with(|locked| {
-            locked.phase = Phase::Held;
-            self.set_flow(locked, Flow::Suspended);
-        });
-        // After the flow, so that a record of low level that finds no client may wait.
+        self.locked.with(|locked| self.enter(locked, Phase::Held));
+        // After the flows, so that a record of low level that finds no client may wait.
         self.client.swap(None)
     }
 
@@ -211,16 +270,22 @@ impl<P: Primitives> Backlog<P> {
     /// but the caller and no record.
     pub(crate) fn resume(&self, next: P::Client, failed: &mut Vec<Failed>) {
         self.client.swap(Some(next));
-        self.locked.with(|locked| locked.phase = Phase::Running);
-        self.pump(failed);
+        let room_made = self.locked.with(|locked| {
+            self.enter(locked, Phase::Running);
+            self.pump_locked(locked, failed)
+        });
+        if room_made {
+            self.wake_callers();
+        }
     }
 
     /// Rejects records from now on. Returns those that waited, and the client.
     pub(crate) fn close(&self) -> (Vec<Waiting>, Option<P::Client>) {
         let waited = self.locked.with(|locked| {
-            locked.phase = Phase::Closed;
-            self.set_flow(locked, Flow::Closed);
-            locked.queue.pop_while(|_| true)
+            let waited = locked.drain();
+            self.enter(locked, Phase::Closed);
+            self.note_sent(locked);
+            waited
         });
         self.wake_callers();
         (waited, self.client.swap(None))
@@ -233,75 +298,63 @@ impl<P: Primitives> Backlog<P> {
 
     /// Whether no record waits and none is in the client.
     pub(crate) fn is_drained(&self) -> bool {
-        self.locked.with(|locked| locked.queue.is_empty() && self.word.used().0 == 0)
+        self.locked.with(|locked| locked.used().0 == 0 && self.room.used().0 == 0)
     }
 
     pub(crate) fn usage(&self) -> Buffered {
-        let (waiting_records, waiting_bytes) = self.locked.with(|locked| locked.queue.used());
-        let ((records, bytes), (max_records, max_bytes)) = (self.word.used(), self.word.limits());
+        let (waiting_records, waiting_bytes) = self.locked.with(|locked| locked.used());
+        let ((records, bytes), (max_records, max_bytes)) = (self.room.used(), self.room.limits());
         Buffered { records, bytes, max_records, max_bytes, waiting_records, waiting_bytes }
     }
 
-    /// Sends what there is room for. Returns whether callers that wait may have room by that.
-    fn pump_locked(&self, locked: &mut Locked, failed: &mut Vec<Failed>) -> bool {
-        let mut room_made = false;
-        while locked.phase == Phase::Running {
-            let Some(first) = locked.queue.first_mut() else {
-                room_made |= locked.flow != Flow::Open;
-                self.set_flow(locked, Flow::Open);
-                break;
+    /// What each lane holds.
+    pub(crate) fn usage_by_lane(&self) -> Vec<LaneUsage> {
+        self.locked.with(|locked| {
+            let usage = |(id, lane): (LaneId, &lanes::Lane)| LaneUsage {
+                topic: lane.topic().into(),
+                in_client: self.lane(id).used(),
+                waiting: lane.queue().used_by_level(),
+                oldest: lane.queue().oldest().map(|context| context.submitted).min(),
             };
-            match self.framing.complete(first) {
-                Readiness::Ready => {}
-                Readiness::NotYet => {
-                    self.set_flow(locked, Flow::Suspended);
-                    break;
-                }
-                Readiness::Never(error) => {
-                    room_made = true;
-                    failed.extend(locked.queue.pop_first().map(|waiting| (waiting, error)));
-                    continue;
-                }
-            }
-            let bytes = first.context.bytes;
-            if !self.word.reserve(bytes) {
-                self.set_flow(locked, Flow::Queued);
-                break;
-            }
-            let Some(Waiting { record, context }) = locked.queue.pop_first() else { break };
-            room_made = true;
-            match self.client.with(|client| send(client, record.as_ref(), context)) {
-                Ok(()) => {}
-                Err(NotSent::Rejected(context, error)) => {
-                    self.word.release(bytes);
-                    failed.push((Waiting { record, context }, error));
-                }
-                Err(NotSent::MustWait(context, _)) => {
-                    self.word.release(bytes);
-                    locked.queue.put_back(Waiting { record, context });
-                    break;
-                }
-            }
-        }
-        room_made
+            locked.iter().map(usage).collect()
+        })
     }
 
-    /// Makes new records wait behind those that wait.
-    fn leave_open(&self, locked: &mut Locked) {
-        if locked.flow == Flow::Open {
-            self.set_flow(locked, Flow::Queued);
+    fn lane(&self, id: LaneId) -> &LaneRoom<P::Word> {
+        &self.lanes[id.number()]
+    }
+
+    /// What each lane may hold of the room at the moment.
+    fn share(&self) -> Share {
+        if self.is_shared.load(Ordering::Relaxed) { self.room.share() } else { Share::WHOLE }
+    }
+
+    /// Gives back room that no lane counts any more. Returns whether records wait for it.
+    fn free_room(&self, bytes: usize) -> bool {
+        let released = self.room.release(bytes);
+        if released.callers_wait {
+            self.wake_callers();
+        }
+        released.is_wanted
+    }
+
+    /// Changes the phase, and with it the flows of all lanes.
+    fn enter(&self, locked: &mut Lanes, phase: Phase) {
+        locked.phase = phase;
+        for id in locked.ids() {
+            self.publish_flow(locked, id);
         }
     }
 
-    fn set_flow(&self, locked: &mut Locked, flow: Flow) {
-        if locked.flow != flow {
-            locked.flow = flow;
-            self.word.set_flow(flow);
+    /// Lets callers know what their records meet in a lane.
+    fn publish_flow(&self, locked: &mut Lanes, id: LaneId) {
+        if let Some(flow) = locked.changed_flow(id) {
+            self.lane(id).set_flow(flow);
         }
     }
 
     fn wake_callers(&self) {
-        if self.word.take_callers() {
+        if self.room.take_callers() {
             self.room_made.notify_all();
         }
     }

@@ -1,7 +1,7 @@
 //! The schema ids that go in front of values, for records that waited for them.
 //!
-//! A record whose schema has no id yet stays in the backlog, and all others behind it, so that order is kept. What asks
-//! the registry is in `schema/`; here is only what its answers mean for a record.
+//! A record whose schema has no id yet stays in its lane of the backlog, and the topic's others behind it, so that order is
+//! kept. What asks the registry is in `schema/`; here is only what its answers mean for a record.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

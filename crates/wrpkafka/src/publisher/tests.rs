@@ -2,6 +2,7 @@
 
 #[cfg(feature = "mock")]
 mod fatal_error;
+mod lanes;
 mod live;
 mod logged;
 mod qos_vectors;

@@ -76,7 +76,9 @@ impl Shared {
         if let Some(schemas) = self.engine.schemas() {
             routes.assign_subjects(&schemas.subjects);
         }
-        self.routes.store(Arc::new(routes));
+        self.engine.assign_lanes(&routes);
+        drop(self.routes.swap(Arc::new(routes)));
+        self.engine.forget_unused_lanes();
     }
 }
 

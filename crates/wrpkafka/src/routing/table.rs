@@ -1,6 +1,7 @@
 //! The route table: all routes and headers of one configuration, and the plan of a message's records.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -19,6 +20,9 @@ use crate::schema::Subjects;
 
 /// Records of a message that are planned without a heap allocation.
 const INLINE_RECORDS: usize = 4;
+
+/// The most topics that the routes of a configuration may name.
+pub(crate) const MAX_TOPICS: usize = 512;
 
 /// All routes and headers of a configuration. [`Config::compile`](crate::Config::compile) makes it; a publisher swaps it
 /// as a whole when its configuration changes.
@@ -158,10 +162,20 @@ impl RouteTable {
 
     /// Gives every target the subject of its schema. Forgets subjects that no target of any table needs any more.
     pub(crate) fn assign_subjects(&self, subjects: &Subjects) {
-        for target in self.routes.iter().flat_map(|route| route.topics.all()) {
+        for target in self.targets() {
             target.assign_subject(|| subjects.of_topic(&target.topic));
         }
         subjects.forget_unused();
+    }
+
+    /// The number of topics that records may go to.
+    pub(crate) fn count_topics(&self) -> usize {
+        self.targets().map(|target| &target.topic).collect::<HashSet<_>>().len()
+    }
+
+    /// Every target that a record may have.
+    pub(crate) fn targets(&self) -> impl Iterator<Item = &Arc<Target>> {
+        self.routes.iter().flat_map(|route| route.topics.all())
     }
 
     fn filters(&self) -> impl Iterator<Item = Option<&CompiledFilter>> {

@@ -45,6 +45,16 @@ fn same_records(plan: &Plan<'_>, expected: &Value) -> Result<(), String> {
 }
 
 #[test]
+fn a_configuration_with_more_topics_than_lanes_is_refused() {
+    let topics = (0..600).map(|number| format!("t{number}")).collect();
+    let strategy = Some(ShardStrategy::RoundRobin);
+    let route = Route { pattern: "*".to_owned(), topics, topic_shard_strategy: strategy, ..Route::default() };
+    let config = DynamicConfig { topic_map: vec![route], ..DynamicConfig::default() };
+    let error = config.check().unwrap_err().to_string();
+    assert!(error.contains("topicMap: names 600 topics: expected at most 512"), "{error}");
+}
+
+#[test]
 fn round_robin_starts_at_the_first_topic_and_takes_turns() {
     let route = Route {
         pattern: "*".to_owned(),

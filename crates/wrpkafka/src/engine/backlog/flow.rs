@@ -1,11 +1,11 @@
-//! What a record meets that is submitted: the part of the backlog's state that callers read without the lock.
+//! What a record meets that is submitted: the part of a lane's state that callers read without the lock.
 
-/// What a record meets that is submitted now.
+/// What a record meets that is submitted to a lane now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Flow {
-    /// Nothing waits: the record goes to the client, if the buffer has room.
+    /// Nothing waits: the record goes to the client, if there is room.
     Open = 0,
-    /// Records wait because the buffer is full: the record waits behind them, unless its level is low.
+    /// Records wait for room: the record waits behind them, unless its level is low.
     Queued = 1,
     /// Records wait for a client or for a schema's id: records of every level wait.
     Suspended = 2,

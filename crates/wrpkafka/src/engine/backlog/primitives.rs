@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::ArcSwapOption;
 use tokio::sync::Notify;
 
+use super::lanes::Lanes;
 use super::outlet::{Framing, Outlet};
-use super::state::Locked;
 
 /// The types of one backlog.
 pub(crate) trait Primitives {
@@ -21,7 +21,7 @@ pub(crate) trait Primitives {
     type Framing: Framing;
     type Slot: Slot<Self::Client>;
     type Word: AtomicWord;
-    type Lock: Lock<Locked>;
+    type Lock: Lock<Lanes>;
     type Event: Event;
 }
 
@@ -29,6 +29,7 @@ pub(crate) trait Primitives {
 pub(crate) trait AtomicWord {
     fn new(value: u64) -> Self;
     fn load(&self, order: Ordering) -> u64;
+    fn fetch_add(&self, value: u64, order: Ordering) -> u64;
     fn fetch_sub(&self, value: u64, order: Ordering) -> u64;
     fn fetch_or(&self, value: u64, order: Ordering) -> u64;
     fn fetch_and(&self, value: u64, order: Ordering) -> u64;
@@ -74,7 +75,7 @@ where
     type Framing = F;
     type Slot = ArcSwapOption<C>;
     type Word = AtomicU64;
-    type Lock = parking_lot::Mutex<Locked>;
+    type Lock = parking_lot::Mutex<Lanes>;
     type Event = Notify;
 }
 
@@ -85,6 +86,10 @@ impl AtomicWord for AtomicU64 {
 
     fn load(&self, order: Ordering) -> u64 {
         self.load(order)
+    }
+
+    fn fetch_add(&self, value: u64, order: Ordering) -> u64 {
+        self.fetch_add(value, order)
     }
 
     fn fetch_sub(&self, value: u64, order: Ordering) -> u64 {

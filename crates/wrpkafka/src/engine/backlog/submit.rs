@@ -1,37 +1,28 @@
-//! The way into the backlog: to the client at once, or into the queue.
+//! The way into the backlog: to the client at once, or into the lane of its topic.
 
 use std::future::Future;
 
 use wrp::QosLevel;
 
 use super::flow::Flow;
+use super::lanes::{Overflow, Phase, Pushed};
 use super::outlet::{NotSent, send};
 use super::primitives::{Event as _, Lock as _, Primitives, Slot as _};
-use super::queue::{Pushed, Waiting};
-use super::state::Phase;
+use super::queue::Waiting;
 use super::{Backlog, Failed};
 use crate::delivery::{DeliveryContext, RecordRef};
 use crate::error::PublishError;
 use crate::schema::Frame;
 
-/// What happens if the queue is full.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Overflow {
-    /// Records of the same and lower levels are evicted.
-    Evict,
-    /// The new record is rejected.
-    Reject,
-}
-
 /// Why a record was not accepted.
 enum NotAccepted {
-    /// Neither the client nor the queue has room.
+    /// Neither the client nor the lane has room.
     NoRoom(Waiting),
     Failed(Failed),
 }
 
 impl<P: Primitives> Backlog<P> {
-    /// Sends a record, or lets it wait as its level allows. A full queue evicts other records. Never waits itself.
+    /// Sends a record, or lets it wait as its level allows. A full lane evicts other records. Never waits itself.
     pub(crate) fn submit(
         &self,
         record: RecordRef<'_>,
@@ -56,7 +47,7 @@ impl<P: Primitives> Backlog<P> {
         })
     }
 
-    /// Sends a record as soon as the client or the queue has room for it. Evicts no other record, and lets records of any
+    /// Sends a record as soon as the client or its lane has room for it. Evicts no other record, and lets records of any
     /// level wait. `fail` gets the records that fail meanwhile.
     ///
     /// If the future is dropped before, the record is dropped.
@@ -102,11 +93,11 @@ impl<P: Primitives> Backlog<P> {
     fn room(&self) -> impl Future<Output = ()> + Send {
         // In this order: the thread that finds the bit notifies, and reaches this future.
         let room_made = self.room_made.notified();
-        self.word.add_caller();
+        self.room.add_caller();
         room_made
     }
 
-    /// Sends a record that came just now, if nothing waits and there is room.
+    /// Sends a record that came just now, if nothing waits in its lane and there is room.
     fn send_or_defer(
         &self,
         record: RecordRef<'_>,
@@ -116,17 +107,25 @@ impl<P: Primitives> Backlog<P> {
         if context.frame == Frame::Open {
             return Err(NotSent::MustWait(context, Flow::Open));
         }
-        let bytes = context.bytes;
-        // The client first, then the room: point 4 of the protocol.
+        let (bytes, id) = (context.bytes, context.target.lane());
+        let lane = self.lane(id);
+        // The client first, then the lane: point 4 of the protocol.
         let sent = self.client.with(|client| {
-            if let Err(flow) = self.word.reserve_if_open(bytes) {
+            let share = self.share();
+            if let Err(flow) = lane.admits(share) {
                 return Err((NotSent::MustWait(context, flow), false));
             }
+            if !self.room.reserve(bytes) {
+                return Err((NotSent::MustWait(context, Flow::Open), false));
+            }
+            if let Err(flow) = lane.add_if_open(bytes, share) {
+                return Err((NotSent::MustWait(context, flow), self.free_room(bytes)));
+            }
             context.sequence = self.next_sequence();
-            send(client, record, context).map_err(|not_sent| (not_sent, self.free(bytes)))
+            send(client, record, context).map_err(|not_sent| (not_sent, self.free(id, bytes)))
         });
-        sent.map_err(|(not_sent, records_wait)| {
-            if records_wait {
+        sent.map_err(|(not_sent, is_wanted)| {
+            if is_wanted {
                 self.pump(failed);
             }
             not_sent
@@ -144,18 +143,18 @@ impl<P: Primitives> Backlog<P> {
             if locked.phase == Phase::Closed {
                 return Err(NotAccepted::Failed((waiting, PublishError::Stopped)));
             }
-            if overflow == Overflow::Reject && !locked.queue.has_room(waiting.context.bytes) {
+            let id = waiting.context.target.lane();
+            if overflow == Overflow::Reject && !locked.has_room(id, waiting.context.bytes) {
                 return Err(NotAccepted::NoRoom(waiting));
             }
             waiting.context.sequence = self.next_sequence();
-            match locked.queue.push(waiting) {
+            match locked.push(waiting) {
                 Pushed::Full(waiting) => return Err(NotAccepted::NoRoom(waiting)),
                 Pushed::Queued(evicted) => {
                     failed.extend(evicted.into_iter().map(|waiting| (waiting, PublishError::Displaced)));
                 }
             }
-            // Before the pump looks for room: point 1 of the protocol.
-            self.leave_open(locked);
+            self.note_waiting(locked, id);
             Ok(self.pump_locked(locked, failed))
         })?;
         if room_made {

@@ -10,8 +10,8 @@ use std::task::{Context, Poll, Waker};
 use loom::sync::{Arc, Mutex};
 
 use super::{Framed, ModelClient};
+use crate::engine::backlog::lanes::Lanes;
 use crate::engine::backlog::primitives::{AtomicWord, Event, Lock, Primitives, Slot};
-use crate::engine::backlog::state::Locked;
 
 /// `loom`'s primitives, with one of the two slots.
 pub(super) struct Model<S>(PhantomData<S>);
@@ -21,7 +21,7 @@ impl<S: Slot<Arc<ModelClient>>> Primitives for Model<S> {
     type Framing = Framed;
     type Slot = S;
     type Word = loom::sync::atomic::AtomicU64;
-    type Lock = Mutex<Locked>;
+    type Lock = Mutex<Lanes>;
     type Event = ModelEvent;
 }
 
@@ -32,6 +32,10 @@ impl AtomicWord for loom::sync::atomic::AtomicU64 {
 
     fn load(&self, order: Ordering) -> u64 {
         self.load(order)
+    }
+
+    fn fetch_add(&self, value: u64, order: Ordering) -> u64 {
+        self.fetch_add(value, order)
     }
 
     fn fetch_sub(&self, value: u64, order: Ordering) -> u64 {
