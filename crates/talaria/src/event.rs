@@ -3,8 +3,8 @@
 //!
 //! The [`Dispatcher`] receives them from the sessions. It decides where a message goes, encodes it once for HTTP (v3) and
 //! passes it once to Kafka (v5). It never waits: a sink without room drops the message, counts it and reports it. A message
-//! that wants an acknowledgement has one [`Finalizer`] that both sinks share; the last of them to finish causes the
-//! acknowledgement.
+//! that wants an acknowledgement has one [`Finalizer`] that both sinks share; the acknowledgement goes out as soon as their
+//! verdict is certain.
 //!
 //! Deliberately absent: the sinks know nothing of each other. Start reading at the [`Dispatcher`]'s
 //! [`Events`](crate::device::Events).
@@ -26,6 +26,6 @@ mod tests;
 pub use ack::AckMetrics;
 pub use config::{AuthKey, AuthKeyError, Config, ConfigError, DnsConfig, NamedHosts, QueueLimit, Transport};
 pub use dispatcher::{Dispatcher, Undelivered};
-pub use finalizer::{Finalizer, Settle, Share, Sink, Verdict};
+pub use finalizer::{AckPolicy, Finalizer, Settle, Share, Sink, Verdict};
 pub use kafka::{DeviceKey, DeviceKeyError};
 pub use reason::{DropReason, EventOutcome, NO_STATUS, SchemeLabel};

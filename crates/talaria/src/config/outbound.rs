@@ -10,7 +10,7 @@ use talaria_protocol::url::HostPattern;
 use super::read::{Section, Setting as _};
 use super::tree::Value;
 use crate::event::http::endpoints::Endpoints;
-use crate::event::{self, NamedHosts};
+use crate::event::{self, AckPolicy, NamedHosts};
 
 /// The description of `dns.allowedHosts`.
 const HOSTS: &str =
@@ -41,6 +41,13 @@ pub(super) fn read(section: &Section<'_>) -> event::Config {
     section.read_period("clientTimeout", &mut config.client_timeout);
     section.read_limit("retries", &mut config.retries);
     section.read_period("retryInterval", &mut config.retry_interval);
+    section.read_as("ackPolicy", "kafka or all", &mut config.ack_policy, |value| {
+        match String::read(value)?.as_str() {
+            "" | "kafka" => Some(AckPolicy::Kafka),
+            "all" => Some(AckPolicy::All),
+            _ => None,
+        }
+    });
     section.read_count("maxUnacknowledgedPerDevice", &mut config.max_unacknowledged_per_device);
     section.read_count("maxUnacknowledgedBytes", &mut config.max_unacknowledged_bytes);
     read_transport(section, &mut config.transport);

@@ -10,7 +10,7 @@ use prometheus::{HistogramVec, IntCounterVec};
 use tokio::time::Instant;
 use wrp::{MessageRef, MessageType, Qos, QosLevel, Text};
 
-use super::finalizer::{Finalizer, Settle, Verdict};
+use super::finalizer::{AckPolicy, Finalizer, Settle, Verdict};
 use super::quota::{Quota, Slot};
 use crate::device::{Device, UNKNOWN_PARTNER};
 use crate::telemetry::labels::{HeldLabels, LabelTable, MAX_PARTNERS};
@@ -27,6 +27,7 @@ const LEVELS: [QosLevel; 4] = [QosLevel::Low, QosLevel::Medium, QosLevel::High, 
 #[derive(Debug)]
 pub(super) struct Acks {
     source: Box<str>,
+    policy: AckPolicy,
     quota: Arc<Quota>,
     metrics: AckMetrics,
 }
@@ -56,9 +57,9 @@ struct Pending {
 
 impl Acks {
     /// `host` is the name of this gateway's host, `quota` the bound on the messages that wait for an outcome.
-    pub(super) fn new(host: &str, quota: Arc<Quota>, metrics: AckMetrics) -> Arc<Self> {
+    pub(super) fn new(host: &str, policy: AckPolicy, quota: Arc<Quota>, metrics: AckMetrics) -> Arc<Self> {
         // The reference's bare host name is not a locator, and strict devices reject it (contract §14.11).
-        Arc::new(Self { source: format!("dns:{host}").into(), quota, metrics })
+        Arc::new(Self { source: format!("dns:{host}").into(), policy, quota, metrics })
     }
 
     /// The finalizer of a message that wants an acknowledgement. If there are too many of them already, a negative
@@ -74,13 +75,9 @@ impl Acks {
             self.send(device, frame, message.qos, Instant::now());
             return None;
         };
-        Some(Finalizer::new(Pending {
-            acks: Arc::clone(self),
-            slot,
-            frame,
-            since: Instant::now(),
-            qos: message.qos,
-        }))
+        let pending =
+            Pending { acks: Arc::clone(self), slot, frame, since: Instant::now(), qos: message.qos };
+        Some(Finalizer::new(self.policy, pending))
     }
 
     /// Acknowledges a message that is dropped before any sink gets it.

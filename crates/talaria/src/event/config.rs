@@ -9,6 +9,7 @@ use ::http::{HeaderValue, Method};
 
 pub use dns::{DnsConfig, NamedHosts};
 
+use super::finalizer::AckPolicy;
 use super::http::endpoints::Endpoints;
 
 /// How events are delivered. `Default` is an absent `device.outbound`.
@@ -46,6 +47,8 @@ pub struct Config {
     pub transport: Transport,
     /// `dns`: the events whose destination is a URL that a device names.
     pub dns: DnsConfig,
+    /// `ackPolicy`: whose verdict a device receives where its message goes to Kafka.
+    pub ack_policy: AckPolicy,
     /// How many messages of one device may wait for their acknowledgement. The next one is answered with rdr 100.
     pub max_unacknowledged_per_device: usize,
     /// The bytes of the acknowledgements that wait for the outcome of their messages, of all devices together
@@ -71,6 +74,7 @@ impl Default for Config {
             retry_interval: Duration::from_secs(5),
             transport: Transport::default(),
             dns: DnsConfig::default(),
+            ack_policy: AckPolicy::default(),
             max_unacknowledged_per_device: 10_000,
             max_unacknowledged_bytes: 128 * 1024 * 1024,
         }

@@ -53,7 +53,7 @@ impl Dispatcher {
 
     pub(super) fn new(config: &Config, http: HttpSink, kafka: KafkaSink, metrics: &Metrics) -> Self {
         let quota = Quota::new(config.max_unacknowledged_per_device, config.max_unacknowledged_bytes);
-        let acks = Acks::new(&config.host, quota, AckMetrics::register(metrics));
+        let acks = Acks::new(&config.host, config.ack_policy, quota, AckMetrics::register(metrics));
         Self { source: config.source.as_str().into(), http, kafka, acks }
     }
 

@@ -1,7 +1,7 @@
 //! Vectors: the sections with which the reference starts, and those with which it does not.
 
 use crate::config::tests::load_text;
-use crate::event::NamedHosts;
+use crate::event::{AckPolicy, NamedHosts};
 
 #[test]
 fn vectors_http_dispatch_setup() {
@@ -33,4 +33,15 @@ fn hosts_that_devices_may_name() {
     let loaded = load_text("device: {outbound: {dns: {allowedHosts: ['http://h/x']}}}", &[]);
     let fault = loaded.err().map(|error| error.to_string()).unwrap_or_default();
     assert!(fault.contains("device.outbound.dns.allowedHosts") && fault.contains("*.example.com"), "{fault}");
+}
+
+#[test]
+fn the_policy_of_acknowledgements_is_kafka_or_all() {
+    for (text, policy) in [("''", AckPolicy::Kafka), ("kafka", AckPolicy::Kafka), ("all", AckPolicy::All)] {
+        let loaded = load_text(&format!("device: {{outbound: {{ackPolicy: {text}}}}}"), &[]).unwrap();
+        assert_eq!(loaded.config.event.ack_policy, policy, "{text}");
+    }
+    let loaded = load_text("device: {outbound: {ackPolicy: http}}", &[]);
+    let fault = loaded.err().map(|error| error.to_string()).unwrap_or_default();
+    assert!(fault.contains("device.outbound.ackPolicy is \"http\", expected kafka or all"), "{fault}");
 }

@@ -20,6 +20,7 @@ use super::endpoints::Endpoints;
 use super::*;
 use crate::device::session_id;
 use crate::event::config::{AuthKey, QueueLimit, Transport};
+use crate::event::finalizer::AckPolicy;
 use crate::telemetry::metrics::Metrics;
 
 const DELIVERED: Verdict = Verdict::Delivered;
@@ -56,7 +57,7 @@ impl Bench {
         let identity = Identity::new(device.parse().unwrap(), session_id::random());
         let device = Device::new(identity, &crate::device::Config::default());
         let verdicts = Arc::clone(&self.verdicts);
-        let finalizer = Finalizer::new(move |verdict| verdicts.lock().push(verdict));
+        let finalizer = Finalizer::new(AckPolicy::Kafka, move |verdict| verdicts.lock().push(verdict));
         let body = Bytes::copy_from_slice(body.as_bytes());
         let dest = Locator::parse_v3(dest).ok();
         self.sink.send(EventSource::Device(&device), dest.as_ref(), || body, Some(&finalizer));

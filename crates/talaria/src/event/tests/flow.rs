@@ -8,7 +8,7 @@ use super::*;
 use crate::device::{Events as _, OutboxLimit, session_id};
 use crate::event::config::QueueLimit;
 use crate::event::dispatcher::Undelivered;
-use crate::event::finalizer::Verdict;
+use crate::event::finalizer::{AckPolicy, Verdict};
 
 /// Sends an event of this quality of service as a device's session does.
 pub(super) fn send(gateway: &Gateway, device: &Arc<Device>, dest: &str, qos: i64) {
@@ -44,7 +44,7 @@ pub(super) async fn rdr(device: &Arc<Device>) -> Option<i64> {
 }
 
 #[tokio::test]
-async fn an_event_goes_to_both_sinks_and_is_acknowledged_when_both_have_it() {
+async fn an_event_goes_to_both_sinks_and_is_acknowledged() {
     let (receiver, kafka) = (Receiver::answering(Answer::Status(202)), MockKafka::start(4).unwrap());
     let gateway = Gateway::start(&config(), publisher(&kafka), &receiver);
     let device = some_device();
@@ -137,11 +137,26 @@ async fn a_receiver_that_never_answers_does_not_touch_kafka() {
         send(&gateway, &device, "event:iot/x", 30);
     }
     assert_eq!(kafka.records("wrp-events", 50, PATIENCE).unwrap().len(), 50);
-    // What HTTP had no room for is safe with Kafka, so it is acknowledged; what HTTP still tries is not yet.
-    for _ in 0..49 {
+    // Whether HTTP had no room for it or still tries: it is safe with Kafka.
+    for _ in 0..50 {
         assert_eq!(rdr(&device).await, Some(0));
     }
-    assert!(device.take_frame().is_none());
+}
+
+/// contract §15.4
+#[tokio::test]
+async fn with_the_policy_all_an_event_is_acknowledged_when_kafka_and_the_receiver_have_it() {
+    for (answer, verdict) in
+        [(Answer::Status(202), Verdict::Delivered), (Answer::Status(500), Verdict::ReceiverRefused)]
+    {
+        let (receiver, kafka) = (Receiver::answering(answer), MockKafka::start(1).unwrap());
+        let config = Config { ack_policy: AckPolicy::All, ..config() };
+        let gateway = Gateway::start(&config, publisher(&kafka), &receiver);
+        let device = some_device();
+        send(&gateway, &device, "event:iot/x", 50);
+        assert_eq!(rdr(&device).await, Some(verdict.rdr().0));
+        assert_eq!(kafka.records("wrp-events", 1, PATIENCE).unwrap().len(), 1);
+    }
 }
 
 #[tokio::test]
