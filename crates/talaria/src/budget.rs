@@ -93,6 +93,12 @@ impl Budget {
         self.limit
     }
 
+    /// The bytes that all holders have.
+    #[must_use]
+    pub fn used(&self) -> usize {
+        self.small.load(Relaxed) + self.list.lock().used
+    }
+
     /// A holder has now this many bytes. `holder` is called only if they are many; it is the same one each time.
     ///
     /// # Errors

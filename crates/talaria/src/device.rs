@@ -9,8 +9,9 @@
 //!   ([`talaria_protocol::session`] is its state machine) and passes on its messages.
 //! - [`Wheel`] gives every device its pings and its deadlines with a single task for all.
 //!
-//! What happens to devices goes to [`Events`]. Deliberately absent: HTTP (the checks of a request and its upgrade are in
-//! [`primary`](crate::primary)) and sinks, queues and acknowledgements of events ([`event`](crate::event)).
+//! What happens to devices goes to [`Events`]. Room for acknowledgements is reserved and kept here ([`AckSlot`]), since it ends
+//! with the connection. Deliberately absent: HTTP (the checks of a request and its upgrade are in
+//! [`primary`](crate::primary)), and sinks, queues and outcomes of events ([`event`](crate::event)).
 //!
 //! Start reading at [`Manager::connect`] for a connection, at `session/run.rs` for a message.
 
@@ -42,6 +43,7 @@ pub use gate::Gate;
 pub use manager::{Manager, NotAdmittedError};
 pub use metrics::{CountedModel, DeviceMetrics};
 pub use outbox::Outbox;
+pub use outbox::ack_list::{Ack, AckLimits, AckNotSentError, AckSlot, Acknowledged};
 pub use registry::{RegisterError, Registry};
 pub use statistics::Statistics;
 pub use wheel::Wheel;

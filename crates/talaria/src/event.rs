@@ -16,7 +16,6 @@ mod dispatcher;
 mod finalizer;
 pub mod http;
 pub mod kafka;
-mod quota;
 mod reason;
 mod status;
 

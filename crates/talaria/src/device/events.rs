@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use talaria_protocol::session::CloseReason;
+use talaria_protocol::session::{CloseReason, Reason};
 use wrp::MessageRef;
 
 use super::connected::Device;
+use super::outbox::ack_list::Acknowledged;
 
 /// Receives what happens to devices. Its methods are called from the devices' own tasks and must neither block nor wait.
 pub trait Events: Send + Sync {
@@ -21,6 +22,12 @@ pub trait Events: Send + Sync {
     /// A device sent a message that is dropped, but is to be acknowledged if it wants that: this is what can be repeated
     /// of it.
     fn dropped(&self, device: &Arc<Device>, message: &MessageRef<'_>, reason: Dropped);
+
+    /// Acknowledgements of these messages were written to the device's socket.
+    fn acknowledged(&self, _device: &Arc<Device>, _messages: &[Acknowledged]) {}
+
+    /// The connection ended, for this reason, before the acknowledgements of these messages were written.
+    fn unacknowledged(&self, _device: &Arc<Device>, _messages: &[Acknowledged], _reason: Reason) {}
 }
 
 /// Why a message is dropped that was not rejected for what it says.

@@ -1,27 +1,42 @@
 //! The outbox: everything that reaches a device's session from the rest of the gateway.
+//!
+//! Messages of the API wait in the queue, acknowledgements in a list of their own (`ack_list.rs`), each with bounds of its
+//! own. The session takes them by turns, so that neither waits for the other.
+
+pub(super) mod ack_list;
+mod acks;
+mod outgoing;
+mod signal;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::Waker;
 
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
-use talaria_protocol::session::CloseReason;
+use talaria_protocol::session::{CloseReason, Reason};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, timeout_at};
 
 use super::{OutboxLimit, SendError};
 use crate::budget::{Budget, Holder, Holding, NoRoomError};
+use ack_list::AckList;
+use outgoing::Receipt;
 
-/// Messages to send, the request to close, and the signals of the wheel. Bounded in messages and bytes; an empty outbox owns
-/// no further memory.
+pub(super) use outgoing::{Origin, Outgoing};
+pub(super) use signal::{Signal, Signals};
+
+/// Messages and acknowledgements to send, the request to close, and the signals of the wheel. Bounded in messages and bytes;
+/// an empty outbox owns no further memory.
 #[derive(Debug)]
 pub struct Outbox {
     state: Mutex<State>,
     /// The signals that are set, one bit each.
     signals: AtomicU8,
+    /// Whether so many refusals wait that nothing is to be read from the device.
+    is_reading_paused: AtomicBool,
     /// Wakes the session's task.
     session: AtomicWaker,
     /// Wakes senders that wait for room.
@@ -31,51 +46,19 @@ pub struct Outbox {
     budget: Option<Arc<Budget>>,
 }
 
-/// A signal of the wheel or of a budget to a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(super) enum Signal {
-    /// A ping is due.
-    Ping = 1,
-    /// The device has been silent for too long.
-    Idle = 2,
-    /// A write has been stuck for too long.
-    Stalled = 4,
-    /// The device's time to answer the closing handshake is over.
-    Lingered = 8,
-    /// The device's token has expired.
-    Expired = 16,
-    /// A message of the device has not arrived completely in time.
-    SlowMessage = 32,
-    /// The device's unfinished message is the largest when all of them are too much.
-    UnfinishedTooMuch = 64,
-    /// The device does not read, and most messages wait for it when all that wait are too much.
-    UnreadTooMuch = 128,
-}
-
-/// A set of signals.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Signals(u8);
-
-/// A message on its way to the device.
-#[derive(Debug)]
-pub(super) struct Outgoing {
-    pub(super) frame: Bytes,
-    pub(super) receipt: Option<Receipt>,
-}
-
-/// Tells a sender that its message was written. Dropping it means that it was not.
-#[derive(Debug)]
-pub(super) struct Receipt(oneshot::Sender<()>);
-
 #[derive(Debug)]
 struct State {
     queue: VecDeque<Outgoing>,
     bytes: usize,
-    /// The bytes of messages that are not in the queue: those whose senders wait for room, and the rest of a write.
+    /// The bytes of messages that are not in the queue: those whose senders wait for room, the rest of a write, and refusals
+    /// among the acknowledgements.
     outside: usize,
     /// What all of these bytes take of the budget.
     holding: Holding,
+    /// None as long as no message waits for its acknowledgement.
+    acks: Option<Box<AckList>>,
+    /// Whether an acknowledgement is next if both wait.
+    is_ack_next: bool,
     phase: Phase,
 }
 
@@ -103,8 +86,9 @@ enum Phase {
     Open,
     /// The session is asked to end for this reason, which it has not read yet.
     Closing(CloseReason),
-    /// The session has read the reason, or has ended by itself.
-    Closed,
+    /// The session has read the reason, or has ended by itself for this one. Acknowledgements that were queued before are
+    /// still written, if the connection can be written to.
+    Closed(Reason),
 }
 
 impl Outbox {
@@ -115,11 +99,14 @@ impl Outbox {
             bytes: 0,
             outside: 0,
             holding: Holding::default(),
+            acks: None,
+            is_ack_next: true,
             phase: Phase::Open,
         };
         Self {
             state: Mutex::new(state),
             signals: AtomicU8::new(0),
+            is_reading_paused: AtomicBool::new(false),
             session: AtomicWaker::new(),
             room: Notify::new(),
             limit,
@@ -140,12 +127,13 @@ impl Outbox {
     }
 
     /// Queues a message if there is room.
+    #[cfg(test)]
     pub(super) fn try_send<H: Holder + 'static>(
         &self,
         device: &Arc<H>,
         frame: Bytes,
     ) -> Result<(), SendError> {
-        self.push(device, Outgoing { frame, receipt: None }).map_err(|(error, _)| error.into())
+        self.push(device, Outgoing { frame, origin: Origin::Sender(None) }).map_err(|(error, _)| error.into())
     }
 
     /// Queues a message, waiting for room, and waits until it has been written. A message whose sender gave up waiting
@@ -158,7 +146,7 @@ impl Outbox {
     ) -> Result<(), SendError> {
         let (receipt, written) = oneshot::channel();
         let bytes = frame.len();
-        let mut outgoing = Outgoing { frame, receipt: Some(Receipt(receipt)) };
+        let mut outgoing = Outgoing { frame, origin: Origin::Sender(Some(Receipt(receipt))) };
         loop {
             let mut room = std::pin::pin!(self.room.notified());
             // From here on a pop is noticed, so none can be missed between the attempt and the wait.
@@ -217,23 +205,30 @@ impl Outbox {
     /// Why the session is asked to end; returned once.
     pub(super) fn take_close(&self) -> Option<CloseReason> {
         let mut state = self.state.lock();
-        match std::mem::replace(&mut state.phase, Phase::Closed) {
-            Phase::Closing(reason) => Some(reason),
-            phase => {
-                state.phase = phase;
-                None
-            }
-        }
+        let Phase::Closing(reason) = &state.phase else { return None };
+        let reason = reason.clone();
+        state.phase = Phase::Closed(reason.reason());
+        Some(reason)
     }
 
-    /// The next message whose sender still waits for it to be written.
+    /// The next acknowledgement, or the next message whose sender still waits for it to be written.
     pub(super) fn pop<H: Holder + 'static>(&self, device: &Arc<H>) -> Option<Outgoing> {
         let mut state = self.state.lock();
+        if (state.is_ack_next || state.queue.is_empty())
+            && let Some(ack) = state.pop_ack()
+        {
+            state.is_ack_next = false;
+            return Some(ack);
+        }
+        state.is_ack_next = true;
+        if state.queue.is_empty() {
+            return None;
+        }
         let was_full = state.is_full(self.limit);
         let mut popped = None;
         while let Some(outgoing) = state.queue.pop_front() {
             state.bytes -= outgoing.frame.len();
-            if outgoing.receipt.as_ref().is_none_or(Receipt::is_awaited) {
+            if outgoing.is_awaited() {
                 popped = Some(outgoing);
                 break;
             }
@@ -243,6 +238,7 @@ impl Outbox {
             state.queue = VecDeque::new();
         }
         self.account_less(&mut state, device);
+        let popped = popped.or_else(|| state.pop_ack());
         drop(state);
         if was_full {
             self.room.notify_waiters();
@@ -250,11 +246,14 @@ impl Outbox {
         popped
     }
 
-    /// Accepts no more messages and fails those that wait. For the end of the session.
-    pub(super) fn shut<H: Holder + 'static>(&self, device: &Arc<H>) {
+    /// Accepts no more messages and acknowledgements, and fails the messages that wait. For the end of the session; the
+    /// first reason counts.
+    pub(super) fn shut<H: Holder + 'static>(&self, device: &Arc<H>, reason: Reason) {
         let dropped = {
             let mut state = self.state.lock();
-            state.phase = Phase::Closed;
+            if !matches!(state.phase, Phase::Closed(_)) {
+                state.phase = Phase::Closed(reason);
+            }
             (state.bytes, state.outside) = (0, 0);
             self.account_less(&mut state, device);
             std::mem::take(&mut state.queue)
@@ -266,7 +265,7 @@ impl Outbox {
     /// The session keeps the rest of a write, which counts like messages that wait.
     pub(super) fn hold<H: Holder + 'static>(&self, device: &Arc<H>, bytes: usize) {
         let mut state = self.state.lock();
-        if !matches!(state.phase, Phase::Closed) {
+        if !matches!(state.phase, Phase::Closed(_)) {
             state.outside += bytes;
             // The bytes are there, whether they have room or not. Without room, a device that holds more has to go.
             let _ = self.account(&mut state, device);
@@ -357,22 +356,17 @@ impl State {
     fn is_full(&self, limit: OutboxLimit) -> bool {
         self.queue.len() >= limit.messages.max(1) || self.bytes > limit.bytes / 2
     }
-}
 
-impl Signals {
-    pub(super) fn has(self, signal: Signal) -> bool {
-        self.0 & signal as u8 != 0
-    }
-}
-
-impl Receipt {
-    /// The kernel has accepted the message.
-    pub(super) fn written(self) {
-        // A sender that has stopped waiting does not need to know.
-        let _ = self.0.send(());
+    /// The next acknowledgement.
+    fn pop_ack(&mut self) -> Option<Outgoing> {
+        let (ack, room) = self.acks.as_mut()?.pop()?;
+        Some(Outgoing { frame: ack.frame, origin: Origin::Ack(ack.of, room) })
     }
 
-    fn is_awaited(&self) -> bool {
-        !self.0.is_closed()
+    /// An idle device has no list.
+    fn free_unused_list(&mut self) {
+        if self.acks.as_ref().is_some_and(|list| list.is_unused()) {
+            self.acks = None;
+        }
     }
 }

@@ -22,8 +22,8 @@ pub(super) use run::{Connection, spawn};
 /// How many bytes of messages are gathered for one write; a single message may be longer.
 const BATCH_BYTES: usize = 16 * 1024;
 
-/// Appends the next frames to write: pongs and pings first, then messages from `queue`, and at the end of the session the
-/// close frame. Returns whether a ping is among them.
+/// Appends the next frames to write: pongs and pings first, then messages from `queue`, and at the end of the session,
+/// when `queue` is empty, the close frame. Returns whether a ping is among them.
 fn fill(
     session: &mut Session,
     batch: &mut Batch,
@@ -37,16 +37,19 @@ fn fill(
     if pings {
         batch.ping(id);
     }
-    if session.ending().is_some() {
-        if let Some(frame) = session.take_close_frame() {
-            batch.close(&frame);
+    while batch.len() < BATCH_BYTES {
+        match queue() {
+            Some(outgoing) => batch.message(outgoing),
+            None => {
+                // Only now, because the queue of a session that has ended still has acknowledgements.
+                if session.ending().is_some()
+                    && let Some(frame) = session.take_close_frame()
+                {
+                    batch.close(&frame);
+                }
+                break;
+            }
         }
-        return pings;
-    }
-    while batch.len() < BATCH_BYTES
-        && let Some(outgoing) = queue()
-    {
-        batch.message(outgoing);
     }
     pings
 }

@@ -1,20 +1,26 @@
 //! Acknowledgements: they tell a device the outcome of its message (contract §5.3, §15.4).
 //!
-//! The frame for a delivery is encoded when the message arrives, because most messages are delivered. Only this frame is
-//! kept until the outcome is known. The acknowledgement of a failure is encoded again.
+//! The frame for a delivery is encoded when the message arrives, because most messages are delivered, and its room is
+//! reserved then ([`AckSlot`]). Only this frame is kept until the outcome is known. The acknowledgement of a failure is
+//! encoded again.
+//!
+//! Deliberately absent: the list in which acknowledgements wait to be written, which belongs to the
+//! [`device`](crate::device).
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use prometheus::{HistogramVec, IntCounterVec};
+use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec};
+use talaria_protocol::session::Reason;
 use tokio::time::Instant;
-use wrp::{MessageRef, MessageType, Qos, QosLevel, Text};
+use wrp::{MessageRef, MessageType, QosLevel, Text};
 
+use super::device_state::{AckSeries, Series};
 use super::finalizer::{AckPolicy, Finalizer, Settle, Verdict};
-use super::quota::{Quota, Slot};
-use crate::device::{Device, UNKNOWN_PARTNER};
+use crate::device::{Ack, AckLimits, AckNotSentError, AckSlot, Acknowledged, Device, UNKNOWN_PARTNER};
 use crate::telemetry::labels::{HeldLabels, LabelTable, MAX_PARTNERS};
 use crate::telemetry::metrics::Metrics;
+use crate::thread_buffer::WriteBuffer;
 
 /// Seconds, from the message's arrival to its acknowledgement. The reference has a native histogram here.
 const LATENCY_BUCKETS: &[f64] =
@@ -23,12 +29,15 @@ const LATENCY_BUCKETS: &[f64] =
 /// All levels of quality of service.
 const LEVELS: [QosLevel; 4] = [QosLevel::Low, QosLevel::Medium, QosLevel::High, QosLevel::Critical];
 
+/// An acknowledgement that would be longer repeats neither headers nor, if it still were, metadata.
+const LONGEST: usize = 4096;
+
 /// Makes the finalizers of messages that want an acknowledgement.
 #[derive(Debug)]
 pub(super) struct Acks {
     source: Box<str>,
     policy: AckPolicy,
-    quota: Arc<Quota>,
+    limits: Arc<AckLimits>,
     metrics: AckMetrics,
 }
 
@@ -39,55 +48,104 @@ pub struct AckMetrics {
     failure: IntCounterVec,
     success_latency: HistogramVec,
     failure_latency: HistogramVec,
+    unsent: IntCounterVec,
     /// The partners of the devices that have been sent an acknowledgement.
-    partners: Arc<LabelTable<1, ()>>,
+    partners: Arc<LabelTable<1, AckSeries>>,
     /// The partner of devices without one is not a stranger's choice: its series stay.
-    _unknown: Arc<HeldLabels<1, ()>>,
+    _unknown: Arc<HeldLabels<1, AckSeries>>,
 }
 
 /// An acknowledgement that waits for the message's verdict.
 struct Pending {
     acks: Arc<Acks>,
-    slot: Slot,
+    slot: AckSlot,
     /// The frame with `rdr` 0.
     frame: Bytes,
-    since: Instant,
-    qos: Qos,
+    of: Acknowledged,
 }
 
 impl Acks {
-    /// `host` is the name of this gateway's host, `quota` the bound on the messages that wait for an outcome.
-    pub(super) fn new(host: &str, policy: AckPolicy, quota: Arc<Quota>, metrics: AckMetrics) -> Arc<Self> {
+    /// `host` is the name of this gateway's host.
+    pub(super) fn new(
+        host: &str,
+        policy: AckPolicy,
+        limits: Arc<AckLimits>,
+        metrics: AckMetrics,
+    ) -> Arc<Self> {
         // The reference's bare host name is not a locator, and strict devices reject it (contract §14.11).
-        Arc::new(Self { source: format!("dns:{host}").into(), policy, quota, metrics })
+        Arc::new(Self { source: format!("dns:{host}").into(), policy, limits, metrics })
     }
 
-    /// The finalizer of a message that wants an acknowledgement. If there are too many of them already, a negative
-    /// acknowledgement is sent at once, and there is none.
+    /// The finalizer of a message that wants an acknowledgement. If there are too many of them already, the message is
+    /// refused at once, and there is none.
     pub(super) fn finalizer(
         self: &Arc<Self>,
         device: &Arc<Device>,
         message: &MessageRef<'_>,
     ) -> Option<Finalizer> {
         let frame = self.frame(message, Verdict::Delivered);
-        let Some(slot) = self.quota.take(device, frame.len()) else {
+        let of = Acknowledged { level: message.qos.level(), since: Instant::now() };
+        let Some(slot) = device.take_ack_slot(&self.limits, frame.len()) else {
             let frame = self.frame(message, Verdict::NotEnqueued);
-            self.send(device, frame, message.qos, Instant::now());
+            let sent = device.send_refusal(&self.limits, Ack { frame, of });
+            self.check_sent(device, of, sent);
             return None;
         };
-        let pending =
-            Pending { acks: Arc::clone(self), slot, frame, since: Instant::now(), qos: message.qos };
-        Some(Finalizer::new(self.policy, pending))
+        Some(Finalizer::new(self.policy, Pending { acks: Arc::clone(self), slot, frame, of }))
     }
 
     /// Acknowledges a message that is dropped before any sink gets it.
     pub(super) fn refuse(&self, device: &Arc<Device>, message: &MessageRef<'_>, verdict: Verdict) {
-        self.send(device, self.frame(message, verdict), message.qos, Instant::now());
+        let frame = self.frame(message, verdict);
+        let of = Acknowledged { level: message.qos.level(), since: Instant::now() };
+        let slot = device.take_ack_slot(&self.limits, frame.len());
+        let ack = Ack { frame, of };
+        let sent = match slot {
+            Some(mut slot) => slot.send(ack),
+            None => device.send_refusal(&self.limits, ack),
+        };
+        self.check_sent(device, of, sent);
+    }
+
+    /// Acknowledgements of these messages were written to the device's socket.
+    pub(super) fn written(&self, device: &Device, messages: &[Acknowledged]) {
+        let now = Instant::now();
+        let partner = self.metrics.partner(device);
+        for message in messages {
+            let series = partner.success(message.level, || {
+                self.metrics.series(
+                    &self.metrics.success,
+                    &self.metrics.success_latency,
+                    partner,
+                    message.level,
+                )
+            });
+            series.count(now.saturating_duration_since(message.since));
+        }
+    }
+
+    /// The connection ended before they were written.
+    pub(super) fn unwritten(&self, device: &Device, messages: &[Acknowledged], reason: Reason) {
+        let now = Instant::now();
+        let partner = self.metrics.partner(device);
+        for message in messages {
+            let series = partner.failure(message.level, || {
+                self.metrics.series(
+                    &self.metrics.failure,
+                    &self.metrics.failure_latency,
+                    partner,
+                    message.level,
+                )
+            });
+            series.count(now.saturating_duration_since(message.since));
+        }
+        self.metrics.unsent.with_label_values(&[reason.as_str()]).inc_by(messages.len() as u64);
+        tracing::debug!(device = %device.id(), reason = reason.as_str(), count = messages.len(), "acknowledgements not sent");
     }
 
     /// The acknowledgement has the fields of the message except the payload and its description (contract §5.3).
     fn frame(&self, message: &MessageRef<'_>, verdict: Verdict) -> Bytes {
-        let ack = MessageRef {
+        let mut ack = MessageRef {
             msg_type: MessageType::SIMPLE_EVENT,
             source: Text::from(&*self.source),
             dest: message.source,
@@ -100,25 +158,24 @@ impl Acks {
             qos: message.qos,
             ..MessageRef::default()
         };
-        let mut frame = Vec::with_capacity(256);
+        let mut frame = WriteBuffer::borrow();
         ack.encode_v3(&mut frame);
-        frame.into()
+        if frame.len() > LONGEST {
+            ack.headers = Default::default();
+            frame.clear();
+            ack.encode_v3(&mut frame);
+        }
+        if frame.len() > LONGEST {
+            ack.metadata = Default::default();
+            frame.clear();
+            ack.encode_v3(&mut frame);
+        }
+        Bytes::copy_from_slice(&frame)
     }
 
-    fn send(&self, device: &Arc<Device>, frame: Bytes, qos: Qos, since: Instant) {
-        let sent = device.try_send(frame);
-        let (count, latency) = match sent {
-            Ok(()) => (&self.metrics.success, &self.metrics.success_latency),
-            Err(_) => (&self.metrics.failure, &self.metrics.failure_latency),
-        };
-        let partner =
-            device.sinks().ack_partner.get_or_init(|| self.metrics.partners.hold([device.partner_id()]));
-        let [partner] = partner.values();
-        let labels = labels(qos.level(), partner);
-        count.with_label_values(&labels).inc();
-        latency.with_label_values(&labels).observe(since.elapsed().as_secs_f64());
-        if let Err(error) = sent {
-            tracing::debug!(device = %device.id(), %error, "acknowledgement not sent");
+    fn check_sent(&self, device: &Device, of: Acknowledged, sent: Result<(), AckNotSentError>) {
+        if let Err(AckNotSentError(reason)) = sent {
+            self.unwritten(device, &[of], reason);
         }
     }
 }
@@ -126,17 +183,19 @@ impl Acks {
 impl Settle for Pending {
     fn settle(&mut self, verdict: Verdict) {
         let mut frame = std::mem::take(&mut self.frame);
+        let device = Arc::clone(self.slot.device());
         if verdict != Verdict::Delivered {
             // Decoding cannot fail, because the frame was encoded here.
             if let Ok(mut ack) = MessageRef::decode_v3(&frame) {
                 ack.rdr = Some(verdict.rdr().into());
-                let mut failed = Vec::with_capacity(frame.len() + 2);
+                let mut failed = WriteBuffer::borrow();
                 ack.encode_v3(&mut failed);
-                frame = failed.into();
+                frame = Bytes::copy_from_slice(&failed);
             }
-            tracing::debug!(device = %self.slot.device().id(), %verdict, "message not delivered");
+            tracing::debug!(device = %device.id(), %verdict, "message not delivered");
         }
-        self.acks.send(self.slot.device(), frame, self.qos, self.since);
+        let sent = self.slot.send(Ack { frame, of: self.of });
+        self.acks.check_sent(&device, self.of, sent);
     }
 }
 
@@ -147,17 +206,26 @@ impl AckMetrics {
         let names = ["qos_level", "partner_id", "message_type"];
         let counter = |name, help| bare.counter_vec(name, help, &names);
         let latency = |name, help| bare.histogram_vec(name, help, &names, LATENCY_BUCKETS);
-        let success =
-            counter("outbound_ack_success", "The acknowledgements queued for a device, positive or negative");
-        let failure =
-            counter("outbound_ack_failure", "The acknowledgements that could not be queued for their device");
+        let success = counter(
+            "outbound_ack_success",
+            "The acknowledgements written to the connection of their device, positive or negative",
+        );
+        let failure = counter(
+            "outbound_ack_failure",
+            "The acknowledgements that were not written because the connection of their device ended",
+        );
         let success_latency = latency(
             "outbound_ack_success_latency_seconds",
-            "Seconds from a message's arrival to its acknowledgement",
+            "Seconds from a message's arrival until its acknowledgement was written",
         );
         let failure_latency = latency(
             "outbound_ack_failure_latency_seconds",
-            "Seconds from a message's arrival to an acknowledgement that could not be queued",
+            "Seconds from a message's arrival until its acknowledgement was given up",
+        );
+        let unsent = bare.counter_vec(
+            "outbound_ack_unsent_total",
+            "The acknowledgements that were not written, by why the connection of their device ended",
+            &["reason"],
         );
         let (counters, latencies) =
             ([success.clone(), failure.clone()], [success_latency.clone(), failure_latency.clone()]);
@@ -168,9 +236,28 @@ impl AckMetrics {
                 latencies.iter().for_each(|family| drop(family.remove_label_values(&labels)));
             }
         };
-        let partners = LabelTable::new(MAX_PARTNERS, |_| (), remove);
+        let partners = LabelTable::new(MAX_PARTNERS, |_| AckSeries::default(), remove);
         let unknown = Arc::new(partners.hold([UNKNOWN_PARTNER]));
-        Self { success, failure, success_latency, failure_latency, partners, _unknown: unknown }
+        Self { success, failure, success_latency, failure_latency, unsent, partners, _unknown: unknown }
+    }
+
+    /// The series of the device's partner.
+    fn partner<'d>(&self, device: &'d Device) -> &'d HeldLabels<1, AckSeries> {
+        device.sinks().ack_partner.get_or_init(|| self.partners.hold([device.partner_id()]))
+    }
+
+    fn series(
+        &self,
+        counter: &IntCounterVec,
+        latency: &HistogramVec,
+        partner: &HeldLabels<1, AckSeries>,
+        level: QosLevel,
+    ) -> Series {
+        let [partner] = partner.values();
+        let labels = labels(level, partner);
+        let counter: IntCounter = counter.with_label_values(&labels);
+        let latency: Histogram = latency.with_label_values(&labels);
+        Series { counter, latency }
     }
 }
 

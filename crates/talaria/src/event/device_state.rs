@@ -5,7 +5,10 @@
 //! is below the devices in the layers and therefore must not use them.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
+use prometheus::{Histogram, IntCounter};
+use wrp::QosLevel;
 use wrpkafka::CachedVerdict;
 
 use crate::telemetry::labels::HeldLabels;
@@ -15,8 +18,39 @@ use crate::telemetry::labels::HeldLabels;
 pub struct DeviceState {
     /// What the filters of the Kafka routes decided about the device. Empty as long as no message met a filter.
     pub(super) kafka: CachedVerdict,
-    /// The label of its partner in the metrics of acknowledgements. Empty until its first one.
-    pub(super) ack_partner: OnceLock<HeldLabels<1, ()>>,
+    /// Its partner in the metrics of acknowledgements. Empty until its first one.
+    pub(super) ack_partner: OnceLock<HeldLabels<1, AckSeries>>,
+}
+
+/// The series of the acknowledgements of one partner's devices, looked up once each. All its devices share them.
+#[derive(Debug, Default)]
+pub(super) struct AckSeries {
+    success: [OnceLock<Series>; 4],
+    failure: [OnceLock<Series>; 4],
+}
+
+/// Two series with the same labels.
+#[derive(Debug)]
+pub(super) struct Series {
+    pub(super) counter: IntCounter,
+    pub(super) latency: Histogram,
+}
+
+impl AckSeries {
+    pub(super) fn success(&self, level: QosLevel, find: impl FnOnce() -> Series) -> &Series {
+        self.success[level as usize].get_or_init(find)
+    }
+
+    pub(super) fn failure(&self, level: QosLevel, find: impl FnOnce() -> Series) -> &Series {
+        self.failure[level as usize].get_or_init(find)
+    }
+}
+
+impl Series {
+    pub(super) fn count(&self, took: Duration) {
+        self.counter.inc();
+        self.latency.observe(took.as_secs_f64());
+    }
 }
 
 #[cfg(test)]

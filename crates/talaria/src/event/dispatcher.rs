@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use talaria_protocol::inbound::{ACCOUNT_ID, HARDWARE_DEVICE_ID};
-use talaria_protocol::session::CloseReason;
+use talaria_protocol::session::{CloseReason, Reason};
 use tokio::time::Instant;
 use wrp::{Locator, MessageRef, Scheme};
 use wrpkafka::Publisher;
@@ -15,10 +15,9 @@ use super::config::Config;
 use super::finalizer::{Sink, Verdict};
 use super::http::{EventSource, HttpMetrics, HttpSink};
 use super::kafka::{KafkaMetrics, KafkaSink};
-use super::quota::Quota;
 use super::reason::DropReason;
 use super::status::StatusEvent;
-use crate::device::{Device, Dropped, Events};
+use crate::device::{AckLimits, Acknowledged, Device, Dropped, Events};
 use crate::long_work::LONG;
 use crate::telemetry::metrics::Metrics;
 use crate::thread_buffer::WriteBuffer;
@@ -52,8 +51,8 @@ impl Dispatcher {
     }
 
     pub(super) fn new(config: &Config, http: HttpSink, kafka: KafkaSink, metrics: &Metrics) -> Self {
-        let quota = Quota::new(config.max_unacknowledged_per_device, config.max_unacknowledged_bytes);
-        let acks = Acks::new(&config.host, config.ack_policy, quota, AckMetrics::register(metrics));
+        let limits = AckLimits::new(config.max_unacknowledged_per_device, config.max_unacknowledged_bytes);
+        let acks = Acks::new(&config.host, config.ack_policy, limits, AckMetrics::register(metrics));
         Self { source: config.source.as_str().into(), http, kafka, acks }
     }
 
@@ -120,6 +119,14 @@ impl Events for Dispatcher {
             };
             self.acks.refuse(device, message, verdict);
         }
+    }
+
+    fn acknowledged(&self, device: &Arc<Device>, messages: &[Acknowledged]) {
+        self.acks.written(device, messages);
+    }
+
+    fn unacknowledged(&self, device: &Arc<Device>, messages: &[Acknowledged], reason: Reason) {
+        self.acks.unwritten(device, messages, reason);
     }
 }
 

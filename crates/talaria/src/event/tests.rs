@@ -70,12 +70,8 @@ fn device(id: &str, claims: &Value) -> Arc<Device> {
     let claims = claims.as_object().map(Claims::new);
     Device::new(
         Identity { claims, ..Identity::new(id.parse().unwrap(), session_id::random()) },
-        &crate::device::Config { outbox: unbounded(), ..Default::default() },
+        &crate::device::Config::default(),
     )
-}
-
-fn unbounded() -> crate::device::OutboxLimit {
-    crate::device::OutboxLimit { messages: 100_000, bytes: usize::MAX / 2 }
 }
 
 /// The next message sent to the device.

@@ -16,6 +16,7 @@
 #![expect(clippy::print_stdout, reason = "the tables are part of what the tests show")]
 
 mod access_check;
+mod acks;
 mod api;
 mod api_auth;
 mod attack;

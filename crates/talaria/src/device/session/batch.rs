@@ -5,7 +5,8 @@ use talaria_protocol::session::CloseFrame;
 use talaria_protocol::ws::Opcode;
 use talaria_protocol::ws::frame::{MAX_CONTROL_PAYLOAD, write_close, write_frame};
 
-use crate::device::outbox::{Outgoing, Receipt};
+use crate::device::outbox::ack_list::DoneAcks;
+use crate::device::outbox::{Origin, Outgoing};
 use crate::device::statistics::Statistics;
 
 /// Frames on their way to the socket in one buffer, with the receipts of the messages among them.
@@ -24,7 +25,7 @@ struct Mark {
     end: usize,
     /// The length of its payload.
     payload: usize,
-    receipt: Option<Receipt>,
+    origin: Origin,
 }
 
 impl Batch {
@@ -60,23 +61,42 @@ impl Batch {
     pub(super) fn message(&mut self, outgoing: Outgoing) {
         write_frame(&mut self.bytes, Opcode::Binary, &outgoing.frame);
         let (end, payload) = (self.bytes.len(), outgoing.frame.len());
-        self.messages.push(Mark { end, payload, receipt: outgoing.receipt });
+        self.messages.push(Mark { end, payload, origin: outgoing.origin });
     }
 
     pub(super) fn close(&mut self, frame: &CloseFrame) {
         write_close(&mut self.bytes, frame.code, &frame.text);
     }
 
-    /// This many more bytes are written. Counts the messages that are now complete and notifies their senders.
-    pub(super) fn wrote(&mut self, count: usize, statistics: &Statistics) {
+    /// This many more bytes are written. Counts the messages that are now complete and notifies their senders. Returns the
+    /// acknowledgements among them.
+    pub(super) fn wrote(&mut self, count: usize, statistics: &Statistics) -> DoneAcks {
         self.written += count;
         let whole = self.messages.iter().take_while(|mark| mark.end <= self.written).count();
+        let mut acks = DoneAcks::default();
         for mark in self.messages.drain(..whole) {
             statistics.add_sent(mark.payload);
-            if let Some(receipt) = mark.receipt {
-                receipt.written();
+            match mark.origin {
+                Origin::Sender(receipt) => {
+                    if let Some(receipt) = receipt {
+                        receipt.written();
+                    }
+                }
+                Origin::Ack(of, room) => acks.add(of, room),
             }
         }
+        acks
+    }
+
+    /// The acknowledgements that are not written.
+    pub(super) fn unwritten(self) -> DoneAcks {
+        let mut acks = DoneAcks::default();
+        for mark in self.messages {
+            if let Origin::Ack(of, room) = mark.origin {
+                acks.add(of, room);
+            }
+        }
+        acks
     }
 
     /// The unwritten rest in memory of its own, and the buffer.

@@ -66,7 +66,7 @@ impl SessionContext {
     /// A session has ended: nothing can be sent to the device any more, and everything that waits for it fails.
     pub(super) fn disconnected(&self, device: &Arc<Device>, reason: &CloseReason) {
         self.registry.disconnect(device);
-        device.outbox().shut(device);
+        device.outbox().shut(device, reason.reason());
         device.transactions().close();
         self.metrics.disconnect_count.inc();
         self.metrics.device_count.set(self.registry.len() as i64);

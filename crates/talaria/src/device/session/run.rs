@@ -27,6 +27,7 @@ use crate::budget::{Holder, Holding, NoRoomError};
 use crate::device::config::RateLimit;
 use crate::device::connected::Device;
 use crate::device::metrics::CountedModel;
+use crate::device::outbox::ack_list::DoneAcks;
 use crate::device::outbox::{Signal, Signals};
 use crate::device::registry::RunningSession;
 use crate::long_work::LONG;
@@ -128,8 +129,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Task<S> {
         task.device.outbox().register(cx.waker());
         let signals = task.device.outbox().take_signals();
         task.apply(signals);
-        let is_idle = task.resume(cx).is_ready();
-        let read = if is_idle { task.read(cx) } else { Read::More };
+        let read = if task.resume(cx).is_pending() {
+            Read::More
+        } else if task.is_reading_paused() {
+            Read::Paused
+        } else {
+            task.read(cx)
+        };
         // What has just been read may hold up the device. Polled here, it wakes the task.
         let is_held_up = task.resume(cx).is_pending();
         // Until a long message has been handled, the device's next messages wait, and so does the end of the session, whose
@@ -146,7 +152,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Task<S> {
         if task.is_over(read, signals, cx) {
             return Poll::Ready(());
         }
-        if read == Read::More && !is_held_up {
+        if read == Read::More && !is_held_up || read == Read::Paused && !task.is_reading_paused() {
             cx.waker().wake_by_ref();
         }
         Poll::Pending
@@ -160,6 +166,8 @@ enum Read {
     Drained,
     /// Other tasks have their turn; there may be more bytes.
     More,
+    /// The device does not read what it is sent, so nothing is read from it.
+    Paused,
     /// The connection has ended.
     Ended,
 }
@@ -215,11 +223,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
             if has_ended && (self.phase == Phase::Open || self.ignored > MAX_IGNORED) {
                 break;
             }
-            if self.is_held_up() {
+            if self.is_held_up() || self.is_reading_paused() {
                 break;
             }
         }
         Read::More
+    }
+
+    /// Whether the device has to read before more is read from it.
+    fn is_reading_paused(&self) -> bool {
+        self.phase == Phase::Open && self.device.outbox().is_reading_paused()
     }
 
     /// Processes bytes of the device. After the end of the session they are only counted.
@@ -358,8 +371,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
             match Pin::new(&mut self.io).poll_write(cx, unsent.rest()) {
                 Poll::Pending => return false,
                 Poll::Ready(Ok(count)) if count > 0 => {
-                    unsent.wrote(count, self.device.statistics());
-                    if unsent.rest().is_empty() {
+                    let acks = unsent.wrote(count, self.device.statistics());
+                    let is_whole = unsent.rest().is_empty();
+                    acknowledged(&self.context, &self.device, &acks);
+                    if is_whole {
                         self.device.outbox().release(&self.device, unsent.len());
                         self.unsent = None;
                         self.context.wheel.flowing(&self.device);
@@ -389,8 +404,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
         self.needs_flush = true;
         match Pin::new(&mut self.io).poll_write(cx, batch.rest()) {
             Poll::Pending => {}
-            Poll::Ready(Ok(count)) if count > 0 => batch.wrote(count, device.statistics()),
+            Poll::Ready(Ok(count)) if count > 0 => {
+                let acks = batch.wrote(count, device.statistics());
+                acknowledged(&self.context, device, &acks);
+            }
             Poll::Ready(result) => {
+                // Its acknowledgements are counted when the task ends.
+                let rest;
+                (rest, *buffer) = batch.split_rest();
+                self.unsent = Some(rest);
                 self.fail_write(&write_failure(result));
                 return false;
             }
@@ -491,7 +513,22 @@ impl<S> Drop for Task<S> {
         let holder = || Arc::clone(device) as Arc<dyn Holder>;
         // Giving back is always accepted.
         let _ = self.context.unfinished.change(&mut self.unfinished, 0, holder);
-        device.outbox().shut(device);
+        device.outbox().shut(device, Reason::Unknown);
+        let (waiting, reason) = device.outbox().take_acks();
+        for acks in [self.unsent.take().map(|unsent| unsent.unwritten()), Some(waiting)].into_iter().flatten()
+        {
+            if !acks.acks.is_empty() {
+                device.outbox().acks_done(device, &acks);
+                self.context.events.unacknowledged(device, &acks.acks, reason);
+            }
+        }
+    }
+}
+
+fn acknowledged(context: &SessionContext, device: &Arc<Device>, acks: &DoneAcks) {
+    if !acks.acks.is_empty() {
+        device.outbox().acks_done(device, acks);
+        context.events.acknowledged(device, &acks.acks);
     }
 }
 

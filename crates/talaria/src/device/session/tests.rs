@@ -1,5 +1,6 @@
 //! Sessions over an in-memory pipe, with time paused.
 
+mod acks;
 mod client;
 mod closing;
 mod exchange;
@@ -14,11 +15,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use talaria_protocol::connect::Identity;
-use talaria_protocol::session::CloseReason;
+use talaria_protocol::session::{CloseReason, Reason};
 use wrp::{Message, MessageRef, MessageType};
 
 use super::run::Task;
-use crate::device::{Config, Device, Dropped, Events, Manager, session_id};
+use crate::device::{Acknowledged, Config, Device, Dropped, Events, Manager, session_id};
 use crate::long_work::LONG;
 use crate::server::upgrade::Socket;
 use crate::telemetry::metrics::Metrics;
@@ -36,9 +37,18 @@ enum Recorded {
     Dropped(Dropped, i64),
 }
 
+/// What became of acknowledgements.
+#[derive(Debug, Default, PartialEq)]
+struct Acks {
+    written: usize,
+    /// How many for each reason.
+    unwritten: Vec<(usize, Reason)>,
+}
+
 #[derive(Default)]
 struct Recorder {
     recorded: Mutex<Vec<Recorded>>,
+    acks: Mutex<Acks>,
     /// Recording the next message with a long payload waits until the sender has been dropped.
     long: Mutex<Option<mpsc::Receiver<()>>>,
 }
@@ -62,6 +72,14 @@ impl Events for Recorder {
 
     fn dropped(&self, _: &Arc<Device>, message: &MessageRef<'_>, reason: Dropped) {
         self.recorded.lock().push(Recorded::Dropped(reason, message.qos.0));
+    }
+
+    fn acknowledged(&self, _: &Arc<Device>, messages: &[Acknowledged]) {
+        self.acks.lock().written += messages.len();
+    }
+
+    fn unacknowledged(&self, _: &Arc<Device>, messages: &[Acknowledged], reason: Reason) {
+        self.acks.lock().unwritten.push((messages.len(), reason));
     }
 }
 

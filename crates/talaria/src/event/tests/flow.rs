@@ -1,11 +1,12 @@
 //! What one sink does when the other cannot, and which acknowledgement the device receives.
 
-use wrp::{MessageType, Qos, Text};
+use talaria_protocol::session::Reason;
+use wrp::{MessageType, Qos, QosLevel, Text};
 use wrpkafka::Publisher;
 use wrpkafka::mock::MockKafka;
 
 use super::*;
-use crate::device::{Events as _, OutboxLimit, session_id};
+use crate::device::{Acknowledged, Events as _};
 use crate::event::config::QueueLimit;
 use crate::event::dispatcher::Undelivered;
 use crate::event::finalizer::{AckPolicy, Verdict};
@@ -65,7 +66,6 @@ async fn an_event_goes_to_both_sinks_and_is_acknowledged() {
         r#"publish_outcome_total{outcome="Queued"} 2"#,
         r#"publish_outcome_total{outcome="Accepted"} 1"#,
         r#"kafka_messages_published_total{error_type="success",topic="wrp-events",topic_shard_strategy=""} 4"#,
-        r#"outbound_ack_success{message_type="SimpleEvent",partner_id="comcast",qos_level="High"} 1"#,
     ] {
         assert!(gateway.has_metric(line), "no {line}");
     }
@@ -77,7 +77,7 @@ async fn online_and_offline_events_go_to_both_sinks() {
     let gateway = Gateway::start(&config(), publisher(&kafka), &receiver);
     let device = some_device();
     gateway.dispatcher.online(&device);
-    gateway.dispatcher.offline(&device, &talaria_protocol::session::Reason::Drained.into());
+    gateway.dispatcher.offline(&device, &Reason::Drained.into());
     assert_eq!(gateway.dispatcher.flush(PATIENCE).await, Undelivered::default());
     let dests =
         ["event:device-status/mac:112233445566/online", "event:device-status/mac:112233445566/offline"];
@@ -225,19 +225,47 @@ async fn an_answer_that_nobody_waits_for_goes_nowhere() {
 }
 
 #[tokio::test]
-async fn an_acknowledgement_that_the_device_does_not_take_is_counted_as_failed() {
+async fn acknowledgements_are_counted_when_they_are_written_or_given_up() {
     let receiver = Receiver::answering(Answer::Status(202));
     let gateway = Gateway::start(&config(), Publisher::disabled(), &receiver);
-    let limits =
-        crate::device::Config { outbox: OutboxLimit { messages: 1, bytes: 1 }, ..Default::default() };
-    let device =
-        Device::new(Identity::new("mac:112233445566".parse().unwrap(), session_id::random()), &limits);
-    for _ in 0..2 {
-        send(&gateway, &device, "event:iot/x", 25);
+    let device = some_device();
+    let message = Acknowledged { level: QosLevel::Medium, since: tokio::time::Instant::now() };
+    gateway.dispatcher.acknowledged(&device, &[message; 3]);
+    gateway.dispatcher.unacknowledged(&device, &[message; 2], Reason::Duplicate);
+    for line in [
+        r#"outbound_ack_success{message_type="SimpleEvent",partner_id="comcast",qos_level="Medium"} 3"#,
+        r#"outbound_ack_failure{message_type="SimpleEvent",partner_id="comcast",qos_level="Medium"} 2"#,
+        r#"outbound_ack_unsent_total{reason="duplicate"} 2"#,
+    ] {
+        assert!(gateway.has_metric(line), "no {line}");
     }
-    let line =
-        r#"outbound_ack_failure{message_type="SimpleEvent",partner_id="unknown",qos_level="Medium"} 1"#;
-    eventually("the failure is counted", || gateway.has_metric(line).then_some(())).await;
+}
+
+#[tokio::test]
+async fn an_acknowledgement_repeats_neither_headers_nor_metadata_that_are_too_long() {
+    let receiver = Receiver::answering(Answer::Status(202));
+    let gateway = Gateway::start(&config(), Publisher::disabled(), &receiver);
+    let device = some_device();
+    let long = "x".repeat(5000);
+    for (header, value, has_headers, has_metadata) in
+        [("h", "v", true, true), (&*long, "v", false, true), ("h", &*long, false, false)]
+    {
+        let mut message = Message {
+            msg_type: MessageType::SIMPLE_EVENT,
+            source: "mac:112233445566".into(),
+            dest: "event:iot/x".into(),
+            headers: Some(vec![header.into()]),
+            qos: Qos(50),
+            ..Message::default()
+        };
+        message.metadata = Some([("key".into(), value.into())].into_iter().collect());
+        gateway.dispatcher.message(&device, &mut message.as_ref());
+        let ack = sent_to(&device).await;
+        assert_eq!(
+            (ack.rdr, ack.headers.is_some(), ack.metadata.is_some()),
+            (Some(0), has_headers, has_metadata)
+        );
+    }
 }
 
 #[tokio::test]

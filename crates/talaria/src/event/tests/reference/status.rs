@@ -145,5 +145,5 @@ fn connected(connect: &Value) -> Arc<Device> {
         intermediate_context: vectors::bytes(&connect["intermediate_context"]).into(),
         ..Identity::new(id, session_id::random())
     };
-    Device::new(identity, &crate::device::Config { outbox: unbounded(), ..Default::default() })
+    Device::new(identity, &crate::device::Config::default())
 }
