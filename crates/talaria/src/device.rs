@@ -15,6 +15,7 @@
 //!
 //! Start reading at [`Manager::connect`] for a connection, at `session/run.rs` for a message.
 
+mod ack_slot;
 pub mod clock;
 mod config;
 mod connected;
@@ -33,6 +34,7 @@ mod takeover;
 mod transactions;
 mod wheel;
 
+pub use ack_slot::AckSlot;
 pub use config::{BeyondRate, Config, OutboxLimit, RateLimit};
 pub use connected::Device;
 pub(crate) use connected::UNKNOWN_PARTNER;
@@ -43,7 +45,7 @@ pub use gate::Gate;
 pub use manager::{Manager, NotAdmittedError};
 pub use metrics::{CountedModel, DeviceMetrics};
 pub use outbox::Outbox;
-pub use outbox::ack_list::{Ack, AckLimits, AckNotSentError, AckSlot, Acknowledged};
+pub use outbox::ack_list::{Ack, AckLimits, AckNotSentError, Acknowledged};
 pub use registry::{RegisterError, Registry};
 pub use statistics::Statistics;
 pub use wheel::Wheel;

@@ -18,6 +18,7 @@ pub mod http;
 pub mod kafka;
 mod reason;
 mod status;
+mod verdict;
 
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ mod tests;
 pub use ack::AckMetrics;
 pub use config::{AuthKey, AuthKeyError, Config, ConfigError, DnsConfig, NamedHosts, QueueLimit, Transport};
 pub use dispatcher::{Dispatcher, Undelivered};
-pub use finalizer::{AckPolicy, Finalizer, Settle, Share, Sink, Verdict};
+pub use finalizer::{AckPolicy, Finalizer, Settle, Share, Sink};
 pub use kafka::{DeviceKey, DeviceKeyError};
 pub use reason::{DropReason, EventOutcome, NO_STATUS, SchemeLabel};
+pub use verdict::Verdict;

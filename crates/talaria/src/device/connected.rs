@@ -14,11 +14,6 @@ use talaria_protocol::session::CloseReason;
 use tokio::time::Instant;
 use wrp::{DeviceId, Text, TextBuf};
 
-#[cfg(test)]
-use super::outbox::Origin;
-#[cfg(test)]
-use super::outbox::ack_list::DoneAcks;
-use super::outbox::ack_list::{Ack, AckLimits, AckNotSentError, AckSlot};
 use super::outbox::{Outbox, Signal};
 use super::transactions::Transactions;
 use super::wheel::Vitals;
@@ -172,21 +167,6 @@ impl Device {
         self.outbox.len()
     }
 
-    /// Room for the acknowledgement of one more of its messages, in these bytes; none if it has too many, or all devices
-    /// together have.
-    #[must_use]
-    pub fn take_ack_slot(self: &Arc<Self>, limits: &Arc<AckLimits>, bytes: usize) -> Option<AckSlot> {
-        self.outbox.take_slot(self, limits, bytes).then(|| AckSlot::new(self, bytes))
-    }
-
-    /// Queues the acknowledgement of a message that is refused because there is no room for it.
-    ///
-    /// # Errors
-    /// If the connection has ended.
-    pub fn send_refusal(self: &Arc<Self>, limits: &Arc<AckLimits>, ack: Ack) -> Result<(), AckNotSentError> {
-        self.outbox.send_refusal(self, limits, ack)
-    }
-
     /// Queues a message, for tests.
     #[cfg(test)]
     pub(crate) fn try_send(self: &Arc<Self>, frame: Bytes) -> Result<(), SendError> {
@@ -227,18 +207,6 @@ impl Device {
     /// Ends the connection. Of several reasons the first one counts; returns whether this was the first.
     pub fn close(&self, reason: CloseReason) -> bool {
         self.outbox.close(reason)
-    }
-
-    /// The next message that waits to be written, for tests without a session: it counts as written.
-    #[cfg(test)]
-    pub(crate) fn take_frame(self: &Arc<Self>) -> Option<Bytes> {
-        let outgoing = self.outbox.pop(self)?;
-        if let Origin::Ack(of, room) = outgoing.origin {
-            let mut done = DoneAcks::default();
-            done.add(of, room);
-            self.outbox.acks_done(self, &done);
-        }
-        Some(outgoing.frame)
     }
 
     pub(super) fn outbox(&self) -> &Outbox {

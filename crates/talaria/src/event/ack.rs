@@ -16,7 +16,8 @@ use tokio::time::Instant;
 use wrp::{MessageRef, MessageType, QosLevel, Text};
 
 use super::device_state::{AckSeries, Series};
-use super::finalizer::{AckPolicy, Finalizer, Settle, Verdict};
+use super::finalizer::{AckPolicy, Finalizer, Settle};
+use super::verdict::Verdict;
 use crate::device::{Ack, AckLimits, AckNotSentError, AckSlot, Acknowledged, Device, UNKNOWN_PARTNER};
 use crate::telemetry::labels::{HeldLabels, LabelTable, MAX_PARTNERS};
 use crate::telemetry::metrics::Metrics;

@@ -12,11 +12,12 @@ use wrpkafka::Publisher;
 
 use super::ack::{AckMetrics, Acks};
 use super::config::Config;
-use super::finalizer::{Sink, Verdict};
+use super::finalizer::Sink;
 use super::http::{EventSource, HttpMetrics, HttpSink};
 use super::kafka::{KafkaMetrics, KafkaSink};
 use super::reason::DropReason;
 use super::status::StatusEvent;
+use super::verdict::Verdict;
 use crate::device::{AckLimits, Acknowledged, Device, Dropped, Events};
 use crate::long_work::LONG;
 use crate::telemetry::metrics::Metrics;

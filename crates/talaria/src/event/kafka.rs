@@ -15,7 +15,8 @@ use tokio::task::JoinHandle;
 use wrp::{MessageRef, QosLevel};
 use wrpkafka::{Outcome, PublishError, Publisher, Sender};
 
-use super::finalizer::{Finalizer, Share, Sink, Verdict};
+use super::finalizer::{Finalizer, Share, Sink};
+use super::verdict::Verdict;
 use crate::device::Device;
 use attributes::DeviceAttributes;
 

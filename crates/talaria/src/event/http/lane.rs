@@ -21,8 +21,9 @@ use super::post_error::PostError;
 use super::queue::Queue;
 use super::worker;
 use crate::event::config::QueueLimit;
-use crate::event::finalizer::{Share, Verdict};
+use crate::event::finalizer::Share;
 use crate::event::reason::{DropReason, NO_STATUS};
+use crate::event::verdict::Verdict;
 use crate::telemetry::keyed_throttle::KeyedThrottle;
 use crate::telemetry::throttle::Throttle;
 

@@ -13,8 +13,8 @@ use super::lane::LaneContext;
 use super::metrics::Attempt;
 use super::post_error::PostError;
 use super::queue::WorkerSlot;
-use crate::event::finalizer::Verdict;
 use crate::event::reason::DropReason;
+use crate::event::verdict::Verdict;
 
 /// Takes and posts events until the queue is closed.
 pub(super) async fn work(context: Arc<LaneContext>, worker: usize) {

@@ -6,7 +6,7 @@ use wrpkafka::config::{Filter, Relation, Rule, Test};
 use super::flow::{rdr, send};
 use super::*;
 use crate::device::Events as _;
-use crate::event::finalizer::Verdict;
+use crate::event::verdict::Verdict;
 
 /// One route, to `wrp-events`, for all that the filter lets pass.
 fn filtered(filter: Filter) -> wrpkafka::DynamicConfig {

@@ -9,7 +9,8 @@ use super::*;
 use crate::device::{Acknowledged, Events as _};
 use crate::event::config::QueueLimit;
 use crate::event::dispatcher::Undelivered;
-use crate::event::finalizer::{AckPolicy, Verdict};
+use crate::event::finalizer::AckPolicy;
+use crate::event::verdict::Verdict;
 
 /// Sends an event of this quality of service as a device's session does.
 pub(super) fn send(gateway: &Gateway, device: &Arc<Device>, dest: &str, qos: i64) {

@@ -7,7 +7,7 @@ use wrpkafka::mock::MockKafka;
 
 use super::*;
 use crate::device::{Events as _, clock};
-use crate::event::finalizer::Verdict;
+use crate::event::verdict::Verdict;
 
 #[tokio::test]
 async fn vectors_device_message() {
