@@ -15,6 +15,7 @@ mod counts;
 mod drill;
 mod error;
 mod kind;
+mod limits;
 mod metrics;
 mod options;
 mod report;
@@ -28,12 +29,7 @@ pub use report::{CounterIncrease, EventLatency, KindResult, Memory, Report, Seri
 
 use crate::testbed::{Limits, Requirements, Testbed};
 use drill::Drill;
-
-/// The longest message that a gateway started for the drill accepts, in bytes.
-const LONGEST_MESSAGE: usize = 4 * 1024 * 1024;
-
-/// The unfinished messages of all devices that such a gateway keeps, in bytes.
-const UNFINISHED_MESSAGES: usize = 16 * 1024 * 1024;
+use limits::{LONGEST_MESSAGE, UNFINISHED_MESSAGES};
 
 /// Runs the drill.
 ///

@@ -26,11 +26,13 @@ pub enum ConnectionFailure {
     Handshake,
     /// No broker accepts a connection.
     Unreachable,
+    /// Brokers are connected, but have acknowledged no record for five seconds.
+    Unacknowledged,
 }
 
 impl ConnectionFailure {
     /// Every cause, in the order of the enum.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Credentials,
         Self::Mechanism,
         Self::UntrustedCertificate,
@@ -40,6 +42,7 @@ impl ConnectionFailure {
         Self::Protocol,
         Self::Handshake,
         Self::Unreachable,
+        Self::Unacknowledged,
     ];
 
     /// What is wrong and which settings to check, in one line without secrets.
@@ -71,12 +74,15 @@ impl ConnectionFailure {
             Self::Unreachable => {
                 "no kafka broker can be reached: see brokers, the network and whether they run"
             }
+            Self::Unacknowledged => {
+                "the brokers acknowledge no record: see whether they hang, whether enough replicas are in sync and whether the topics exist"
+            }
         }
     }
 
     /// Whether a broker answered, but did not accept the connection.
     pub(crate) fn is_rejection(self) -> bool {
-        self != Self::Unreachable
+        !matches!(self, Self::Unreachable | Self::Unacknowledged)
     }
 }
 

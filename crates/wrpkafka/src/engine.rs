@@ -42,6 +42,7 @@ use self::dead_letter::{DeadLetter, Original};
 use self::framing::SchemaFraming;
 use self::instance::ClientInstance;
 use crate::client::DeliveryError;
+use crate::client::events::Certainty;
 use crate::config::Config;
 use crate::connection_failure::ConnectionFailure;
 use crate::dead_letter::DeadLetterOutcome;
@@ -353,6 +354,18 @@ impl Engine {
     /// What keeps the publisher from its brokers.
     pub(crate) fn connection_failure(&self) -> Option<ConnectionFailure> {
         self.clients.connection_failure()
+    }
+
+    /// Notes and logs why a client cannot work with its brokers.
+    fn connection_failed(&self, client: u64, failure: ConnectionFailure, certainty: Certainty, reason: &str) {
+        if self.clients.connection_failed(client, failure, certainty, reason, &self.buffered()) {
+            self.completion.listeners.on_connection_failure(failure);
+        }
+    }
+
+    /// Whether brokers have been reached and nothing has kept records from leaving since.
+    pub(crate) fn is_up(&self) -> bool {
+        self.clients.is_up()
     }
 
     /// The number of the client that gets records; none while one is replaced.

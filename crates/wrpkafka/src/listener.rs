@@ -36,8 +36,8 @@ pub trait Listener: Send + Sync {
         let _ = stats;
     }
 
-    /// Called from one of the client's threads when a connection failure is logged, which is at most once a minute
-    /// for each cause. [`Publisher::connection_failure`](crate::Publisher::connection_failure) tells whether it persists.
+    /// Called from one of the client's threads when a connection failure is logged: when records no longer leave, and when
+    /// the cause of that changes. [`Publisher::connection_failure`](crate::Publisher::connection_failure) tells whether it persists.
     fn on_connection_failure(&self, failure: ConnectionFailure) {
         let _ = failure;
     }

@@ -290,11 +290,17 @@ impl Publisher {
         shared.engine.usage_by_lane().into_iter().filter_map(|lane| lane.into_topic(now)).collect()
     }
 
-    /// What keeps the publisher from its brokers, if anything does. It ends when a broker has accepted a record, or was
-    /// connected by the latest report ([`Config::statistics_interval`]).
+    /// What keeps records from leaving, if anything does. It ends when a broker has accepted a record, or was connected by
+    /// the latest report ([`Config::statistics_interval`]); that records are not acknowledged ends with an acknowledgement.
     #[must_use]
     pub fn connection_failure(&self) -> Option<ConnectionFailure> {
         self.shared.as_ref().and_then(|shared| shared.engine.connection_failure())
+    }
+
+    /// Whether brokers have been reached, and nothing has kept records from leaving since. False in a disabled publisher.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.shared.as_ref().is_some_and(|shared| shared.engine.is_up())
     }
 
     /// What the clients have counted, as of the latest report

@@ -109,6 +109,7 @@ async fn watch(publisher: Publisher, metrics: Arc<KafkaMetrics>) {
     loop {
         ticks.tick().await;
         metrics.show_buffered(&publisher.buffered());
+        metrics.show_up(publisher.is_up());
         metrics.show_schemas(&publisher.schema_stats());
     }
 }

@@ -3,42 +3,45 @@
 //! Texts are those of librdkafka 2.12 (`rdkafka_broker.c`, `rdkafka_ssl.c`, `rdkafka_sasl.c`) and OpenSSL 3. A text that
 //! is not known here means nothing; that all brokers are down is reported by an error of its own.
 
+use super::events::Certainty::{self, Guessed, Known};
 use crate::connection_failure::ConnectionFailure;
 
 /// The cause that the text of a failed connection names, for example
 /// `sasl_ssl://kafka:9093/bootstrap: SASL authentication error: … (after 3ms in state AUTH_REQ)`.
 ///
 /// A connection that cannot be opened is no finding, since one broker of several may be away.
-pub(super) fn diagnose(text: &str) -> Option<ConnectionFailure> {
+pub(super) fn diagnose(text: &str) -> Option<(ConnectionFailure, Certainty)> {
     let has = |part: &str| text.contains(part);
     Some(if has("mechanism handshake failed") {
         // A listener without SASL has no mechanisms and answers the handshake with an error.
         if has("Unsupported SASL mechanism") {
-            ConnectionFailure::Mechanism
+            (ConnectionFailure::Mechanism, Known)
         } else {
-            ConnectionFailure::Protocol
+            (ConnectionFailure::Protocol, Known)
         }
     } else if has("SASL authentication error")
         || has("SASL authentication: ")
         || has("SASL authentication failed")
     {
-        ConnectionFailure::Credentials
+        (ConnectionFailure::Credentials, Known)
     } else if has("certificate verify failed") || has("Failed to verify broker certificate") {
-        ConnectionFailure::UntrustedCertificate
-    } else if has("client SSL authentication might be required") || is_certificate_alert(text) {
-        ConnectionFailure::ClientCertificate
+        (ConnectionFailure::UntrustedCertificate, Known)
+    } else if is_certificate_alert(text) {
+        (ConnectionFailure::ClientCertificate, Known)
+    } else if has("wrong version number") || has("packet length too long") || has("Invalid response size") {
+        (ConnectionFailure::Protocol, Known)
+    } else if has("client SSL authentication might be required") {
+        (ConnectionFailure::ClientCertificate, Guessed)
     } else if has("connecting to a PLAINTEXT broker listener")
         || has("connecting to a SSL listener")
-        || has("wrong version number")
-        || has("packet length too long")
         || has("might require SASL authentication")
-        || has("Invalid response size")
     {
-        ConnectionFailure::Protocol
+        (ConnectionFailure::Protocol, Guessed)
     } else if has("SSL handshake failed") {
-        ConnectionFailure::Handshake
+        let is_ended = has("Disconnected") || has("Connection reset") || has("unexpected eof");
+        (ConnectionFailure::Handshake, if is_ended { Guessed } else { Known })
     } else if has("Disconnected") {
-        return disconnected(text);
+        return disconnected(text).map(|failure| (failure, Guessed));
     } else {
         return None;
     })
@@ -108,43 +111,43 @@ mod tests {
         for (text, problem) in [
             (
                 "sasl_plaintext://h:1/bootstrap: SASL authentication error: Authentication failed: Invalid username or password (after 309ms in state AUTH_REQ)",
-                Some(ConnectionFailure::Credentials),
+                Some((ConnectionFailure::Credentials, Known)),
             ),
             (
                 "sasl_plaintext://h:1/bootstrap: SASL PLAIN mechanism handshake failed: Broker: Unsupported SASL mechanism: broker's supported mechanisms: SCRAM-SHA-512 (after 3ms in state AUTH_HANDSHAKE)",
-                Some(ConnectionFailure::Mechanism),
+                Some((ConnectionFailure::Mechanism, Known)),
             ),
             (
                 "sasl_plaintext://h:1/bootstrap: SASL PLAIN mechanism handshake failed: Broker: Request not valid in current SASL state: broker's supported mechanisms:  (after 3ms in state AUTH_HANDSHAKE)",
-                Some(ConnectionFailure::Protocol),
+                Some((ConnectionFailure::Protocol, Known)),
             ),
             (
                 "ssl://h:1/bootstrap: SSL handshake failed: error:0A000086:SSL routines::certificate verify failed: broker certificate could not be verified, verify that ssl.ca.location is correctly configured (after 4ms in state SSL_HANDSHAKE)",
-                Some(ConnectionFailure::UntrustedCertificate),
+                Some((ConnectionFailure::UntrustedCertificate, Known)),
             ),
             (
                 "ssl://h:1/bootstrap: SSL handshake failed: Disconnected: connecting to a PLAINTEXT broker listener? (after 2ms in state SSL_HANDSHAKE)",
-                Some(ConnectionFailure::Protocol),
+                Some((ConnectionFailure::Protocol, Guessed)),
             ),
             (
                 "plaintext://h:1/bootstrap: Disconnected: requesting ApiVersion: might be caused by incorrect security.protocol configuration (connecting to a SSL listener?) or broker version is < 0.10 (see api.version.request) (after 5ms in state APIVERSION_QUERY)",
-                Some(ConnectionFailure::Protocol),
+                Some((ConnectionFailure::Protocol, Guessed)),
             ),
             (
                 "sasl_plaintext://h:1/bootstrap: Disconnected: connection closed by peer: receive 0 after POLLIN (after 29ms in state APIVERSION_QUERY)",
-                Some(ConnectionFailure::Protocol),
+                Some((ConnectionFailure::Protocol, Guessed)),
             ),
             (
                 "ssl://h:1/bootstrap: Receive failed: error:0A000412:SSL routines::ssl/tls alert bad certificate: SSL alert number 42 (after 2ms in state APIVERSION_QUERY)",
-                Some(ConnectionFailure::ClientCertificate),
+                Some((ConnectionFailure::ClientCertificate, Known)),
             ),
             (
                 "ssl://h:1/bootstrap: SSL handshake failed: error:0A00045C:SSL routines::tlsv13 alert certificate required: SSL alert number 116 (after 2ms in state SSL_HANDSHAKE)",
-                Some(ConnectionFailure::ClientCertificate),
+                Some((ConnectionFailure::ClientCertificate, Known)),
             ),
             (
                 "ssl://h:1/bootstrap: SSL handshake failed: error:0A000410:SSL routines::ssl/tls alert handshake failure: SSL alert number 40 (after 2ms in state SSL_HANDSHAKE)",
-                Some(ConnectionFailure::Handshake),
+                Some((ConnectionFailure::Handshake, Known)),
             ),
             (
                 "plaintext://h:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused (after 0ms in state CONNECT)",
@@ -152,25 +155,25 @@ mod tests {
             ),
             (
                 "h:1/bootstrap: Disconnected: connection closed by peer: receive 0 after POLLIN (after 16ms in state UP)",
-                Some(ConnectionFailure::Protocol),
+                Some((ConnectionFailure::Protocol, Guessed)),
             ),
             ("h:1/bootstrap: Disconnected (after 300000ms in state UP)", None),
             ("h:1/1: Disconnected (after 16ms in state UP)", None),
             (
                 "[thrd:h:1/bootstrap]: h:1/bootstrap: Disconnected: connection closed by peer: receive 0 after POLLIN (after 3ms in state APIVERSION_QUERY)",
-                Some(ConnectionFailure::Protocol),
+                Some((ConnectionFailure::Protocol, Guessed)),
             ),
             (
                 "[thrd:ssl://h:1/bootstrap]: ssl://h:1/bootstrap: Disconnected: connection reset by peer (after 1ms in state APIVERSION_QUERY, 1 identical error(s) suppressed)",
-                Some(ConnectionFailure::ClientCertificate),
+                Some((ConnectionFailure::ClientCertificate, Guessed)),
             ),
             (
                 "[thrd:h:1/bootstrap]: h:1/bootstrap: Disconnected: connection closed by peer (after 2ms in state UP)",
-                Some(ConnectionFailure::Protocol),
+                Some((ConnectionFailure::Protocol, Guessed)),
             ),
             (
                 "[thrd:ssl://h:1/bootstrap]: ssl://h:1/bootstrap: Disconnected: connection reset by peer (after 0ms in state SSL_HANDSHAKE)",
-                Some(ConnectionFailure::Protocol),
+                Some((ConnectionFailure::Protocol, Guessed)),
             ),
             ("[thrd:h:1/1]: h:1/1: Disconnected: connection closed by peer (after 2ms in state UP)", None),
             ("[thrd:h:1/bootstrap]: h:1/bootstrap: Disconnected (after 300000ms in state UP)", None),

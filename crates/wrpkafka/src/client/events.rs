@@ -27,7 +27,16 @@ pub(crate) trait ClientEvents: Send + Sync {
     fn on_error(&self, error: ClientError<'_>);
 
     /// The client cannot work with its brokers. `reason` is the client's own text, which never holds a secret.
-    fn on_connection_failure(&self, failure: ConnectionFailure, reason: &str);
+    fn on_connection_failure(&self, failure: ConnectionFailure, certainty: Certainty, reason: &str);
+}
+
+/// How sure a cause is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Certainty {
+    /// A broker ended a connection without a word. A broker that dies does that, too.
+    Guessed,
+    /// A broker, or the client's own check, said so.
+    Known,
 }
 
 /// An error of the client, with its own texts.

@@ -22,7 +22,7 @@ use rdkafka::producer::{
 use rdkafka::statistics::Statistics;
 
 use self::statistics::report;
-use super::events::{ClientError, ClientEvents};
+use super::events::{Certainty, ClientError, ClientEvents};
 use super::{BuildError, Client, DeliveryError, SendError, diagnosis, probe, properties};
 use crate::config::{Config, Tls};
 use crate::connection_failure::ConnectionFailure;
@@ -147,12 +147,12 @@ struct Context {
 impl Context {
     /// Reports the cause of a connection that failed or ended.
     fn connection_failed(&self, text: &str) {
-        let Some(failure) = diagnosis::diagnose(text) else { return };
+        let Some((failure, certainty)) = diagnosis::diagnose(text) else { return };
         match diagnosis::address(text) {
             Some(address) if failure == ConnectionFailure::UntrustedCertificate => {
                 self.probe_certificate(address, text);
             }
-            _ => self.events.on_connection_failure(failure, text),
+            _ => self.events.on_connection_failure(failure, certainty, text),
         }
     }
 
@@ -165,13 +165,15 @@ impl Context {
         let (address, text, ca_file) = (address.to_owned(), text.to_owned(), self.ca_file.clone());
         let probe = move || {
             let found = probe::why_untrusted(&address, &ca_file);
-            events.on_connection_failure(found.unwrap_or(ConnectionFailure::UntrustedCertificate), &text);
+            let failure = found.unwrap_or(ConnectionFailure::UntrustedCertificate);
+            events.on_connection_failure(failure, Certainty::Known, &text);
             is_probing.store(false, Ordering::Relaxed);
         };
         if std::thread::Builder::new().name("wrpkafka-probe".to_owned()).spawn(probe).is_err() {
             self.is_probing.store(false, Ordering::Relaxed);
             let reason = "certificate not accepted; no thread could be started to find out why";
-            self.events.on_connection_failure(ConnectionFailure::UntrustedCertificate, reason);
+            let failure = ConnectionFailure::UntrustedCertificate;
+            self.events.on_connection_failure(failure, Certainty::Known, reason);
         }
     }
 }

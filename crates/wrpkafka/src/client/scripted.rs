@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::events::ClientEvents;
+use super::events::{Certainty, ClientEvents};
 use super::{BuildError, Client, Connect, DeliveryError, SendError};
 use crate::connection_failure::ConnectionFailure;
 use crate::delivery::{DeliveryContext, Record, RecordRef};
@@ -182,7 +182,7 @@ impl Client for Scripted {
         match event {
             Ok(Event::Deliver(count, result)) => self.complete(count, &result),
             Ok(Event::ConnectionFailure(failure)) => {
-                self.reports.on_connection_failure(failure, "said by a test");
+                self.reports.on_connection_failure(failure, Certainty::Known, "said by a test");
             }
             Err(_) => {}
         }

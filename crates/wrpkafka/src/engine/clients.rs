@@ -2,12 +2,14 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::connection::ConnectionState;
+use super::backlog::Buffered;
+use super::connection::{Change, ConnectionState, Evidence, Recovery};
 use super::statistics::Statistics;
+use crate::client::events::Certainty;
 use crate::client::report::ClientReport;
 use crate::connection_failure::ConnectionFailure;
 use crate::stats::ClientStats;
@@ -18,6 +20,8 @@ pub(crate) struct Clients {
     built: AtomicU64,
     /// The client that delivered a record last.
     delivered_by: AtomicU64,
+    /// How many records were delivered: shows that there is progress.
+    delivered: AtomicU64,
     /// Whether the current client can no longer be used.
     has_failed: AtomicBool,
     /// Records that were taken back on their way since the replacement began: a broker may have written them.
@@ -35,6 +39,7 @@ impl Clients {
         Self {
             built: AtomicU64::new(0),
             delivered_by: AtomicU64::new(NO_CLIENT),
+            delivered: AtomicU64::new(0),
             has_failed: AtomicBool::new(false),
             maybe_written: AtomicU64::new(0),
             connection: ConnectionState::default(),
@@ -46,30 +51,59 @@ impl Clients {
         self.built.fetch_add(1, Relaxed)
     }
 
-    /// A client has delivered a record.
-    pub(super) fn delivered(&self, client: u64) {
+    /// A client has delivered a record. For the thread that serves the clients.
+    pub(super) fn delivered(&self, client: u64, buffered: impl Fn() -> Buffered) {
         // Nearly always the same client: then nothing is written that other threads read.
         if self.delivered_by.load(Relaxed) != client {
             self.delivered_by.store(client, Relaxed);
         }
-        self.connected(client);
-    }
-
-    /// A client is connected to a broker.
-    pub(super) fn connected(&self, client: u64) {
-        if let Some(failure) = self.connection.reached(client) {
-            tracing::info!(problem = %failure, "kafka brokers are reached again");
+        // There is only one writer.
+        self.delivered.store(self.delivered.load(Relaxed) + 1, Relaxed);
+        if !self.connection.is_reached() {
+            self.reached(client, Evidence::Delivered, buffered);
         }
     }
 
+    /// A client is connected to a broker.
+    pub(super) fn connected(&self, client: u64, buffered: impl Fn() -> Buffered) {
+        self.reached(client, Evidence::Connected, buffered);
+    }
+
+    fn reached(&self, client: u64, evidence: Evidence, buffered: impl Fn() -> Buffered) {
+        let recovery = self.connection.reached(client, evidence, Instant::now());
+        let Some(Recovery { cause, change: Some(Change { lasted, suppressed }) }) = recovery else { return };
+        let Some(problem) = cause else { return tracing::info!("kafka brokers are reached") };
+        let (records, bytes) = held(&buffered());
+        let lasted = seconds(lasted);
+        tracing::info!(%problem, lasted, records, bytes, suppressed, "kafka brokers are reached again");
+    }
+
     /// Notes why a client cannot work with its brokers, and logs it. Returns whether listeners should be called.
-    pub(super) fn connection_failed(&self, client: u64, failure: ConnectionFailure, reason: &str) -> bool {
-        let Some(suppressed) = self.connection.failed(client, failure, Instant::now()) else { return false };
-        let problem = failure;
-        if failure.is_rejection() {
-            tracing::error!(%problem, reason, suppressed, "kafka connection failed, records wait");
-        } else {
-            tracing::warn!(%problem, reason, suppressed, "no kafka broker can be reached, records wait");
+    pub(super) fn connection_failed(
+        &self,
+        client: u64,
+        problem: ConnectionFailure,
+        certainty: Certainty,
+        reason: &str,
+        buffered: &Buffered,
+    ) -> bool {
+        let change = self.connection.failed(client, problem, certainty, buffered.records > 0, Instant::now());
+        let Some(Change { lasted, suppressed }) = change else { return false };
+        let (records, bytes) = held(buffered);
+        let lasted = seconds(lasted);
+        match problem {
+            ConnectionFailure::Unreachable => tracing::warn!(
+                %problem, reason, lasted, records, bytes, suppressed,
+                "no kafka broker can be reached, records wait"
+            ),
+            ConnectionFailure::Unacknowledged => tracing::warn!(
+                %problem, reason, lasted, records, bytes, suppressed,
+                "kafka brokers acknowledge nothing, records wait"
+            ),
+            _ => tracing::error!(
+                %problem, reason, lasted, records, bytes, suppressed,
+                "kafka connection failed, records wait"
+            ),
         }
         true
     }
@@ -78,13 +112,28 @@ impl Clients {
         self.connection.failure()
     }
 
+    /// Whether the newest client cannot deliver what it holds, however long it is waited for.
+    pub(super) fn cannot_drain(&self) -> bool {
+        self.connection.cannot_drain() || self.is_rejected()
+    }
+
+    /// Whether brokers have been reached and nothing has kept records from leaving since.
+    pub(super) fn is_up(&self) -> bool {
+        self.connection.failure().is_none() && self.connection.has_been_reached()
+    }
+
+    /// How many records were delivered.
+    pub(super) fn delivered_records(&self) -> u64 {
+        self.delivered.load(Relaxed)
+    }
+
     /// Counts only this client's connection from now on.
     pub(super) fn follow_connection(&self, client: u64) {
         self.connection.follow(client);
     }
 
     /// Whether the brokers have never accepted the newest client, so that none of its records can have been written.
-    pub(super) fn is_rejected(&self) -> bool {
+    fn is_rejected(&self) -> bool {
         let has_delivered = self.delivered_by.load(Relaxed) == self.connection.client();
         !has_delivered && self.connection.failure().is_some_and(ConnectionFailure::is_rejection)
     }
@@ -117,6 +166,7 @@ impl Clients {
     }
 
     pub(super) fn connection_not_opened(&self, client: u64, broker: &str) {
+        self.connection.not_opened(client);
         self.statistics.lock().connection_not_opened(client, broker);
     }
 
@@ -133,4 +183,14 @@ impl Clients {
     pub(super) fn stats(&self) -> ClientStats {
         self.statistics.lock().snapshot()
     }
+}
+
+/// As log lines show a time that has passed.
+fn seconds(lasted: Duration) -> String {
+    format!("{}.{}s", lasted.as_secs(), lasted.subsec_millis() / 100)
+}
+
+/// All records that have not been acknowledged, and their bytes.
+fn held(buffered: &Buffered) -> (u64, u64) {
+    (buffered.records + buffered.waiting_records, buffered.bytes + buffered.waiting_bytes)
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use super::Engine;
 use super::instance::ClientInstance;
-use crate::client::events::{ClientError, ClientEvents};
+use crate::client::events::{Certainty, ClientError, ClientEvents};
 use crate::client::report::ClientReport;
 use crate::client::{BuildError, Connect, DeliveryError};
 use crate::config::Config;
@@ -43,7 +43,7 @@ impl ClientEvents for EngineEvents {
         // Without an engine there are no listeners, and dropping the context reports to the receipt.
         let Some(engine) = self.engine.upgrade() else { return };
         match &result {
-            Ok(()) => engine.clients.delivered(self.number),
+            Ok(()) => engine.clients.delivered(self.number, || engine.buffered()),
             Err(DeliveryError::NotSent) => self.set_failed(&engine),
             Err(DeliveryError::MaybeWritten) => {
                 engine.clients.count_maybe_written();
@@ -58,7 +58,7 @@ impl ClientEvents for EngineEvents {
         let Some(engine) = self.engine.upgrade() else { return };
         let stats = engine.clients.add_report(self.number, report);
         if report.is_connected {
-            engine.clients.connected(self.number);
+            engine.clients.connected(self.number, || engine.buffered());
         }
         engine.completion.listeners.on_client_stats(&stats);
     }
@@ -71,7 +71,7 @@ impl ClientEvents for EngineEvents {
                 self.set_failed(&engine);
             }
             ClientError::AllBrokersDown { reason } => {
-                self.on_connection_failure(ConnectionFailure::Unreachable, reason);
+                self.on_connection_failure(ConnectionFailure::Unreachable, Certainty::Known, reason);
             }
             ClientError::ConnectionNotOpened { broker, error, reason } => {
                 tracing::debug!(error, reason, "kafka client error");
@@ -82,11 +82,9 @@ impl ClientEvents for EngineEvents {
         }
     }
 
-    fn on_connection_failure(&self, failure: ConnectionFailure, reason: &str) {
+    fn on_connection_failure(&self, failure: ConnectionFailure, certainty: Certainty, reason: &str) {
         let Some(engine) = self.engine.upgrade() else { return };
-        if engine.clients.connection_failed(self.number, failure, reason) {
-            engine.completion.listeners.on_connection_failure(failure);
-        }
+        engine.connection_failed(self.number, failure, certainty, reason);
     }
 }
 

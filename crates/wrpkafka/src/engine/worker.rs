@@ -3,6 +3,7 @@
 //! Everything that must not happen twice at once happens here, so that it needs no lock. Start at [`Worker::run`].
 
 mod files;
+mod progress;
 mod replacement;
 
 use std::sync::Arc;
@@ -13,12 +14,15 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use self::files::FileWatch;
+use self::progress::Progress;
 use self::replacement::{Replacement, Retired};
 use super::Engine;
 use super::events::build_client;
 use super::instance::ClientInstance;
 use super::settings::Settings;
+use crate::client::events::Certainty;
 use crate::client::{BuildError, Connect};
+use crate::connection_failure::ConnectionFailure;
 
 /// How long the thread polls the client before it looks at anything else. Events end it at once.
 const TICK: Duration = Duration::from_millis(100);
@@ -50,6 +54,7 @@ pub(crate) struct Worker {
     replacement: Option<Replacement>,
     retired: Vec<Retired>,
     files: FileWatch,
+    progress: Progress,
 }
 
 impl Worker {
@@ -69,7 +74,16 @@ impl Worker {
         let files = FileWatch::new(config.file_check_interval, first.files);
         engine.clients.follow_connection(first.number);
         engine.backlog.open(first);
-        Ok(Self { engine, connect, settings, orders, replacement: None, retired: Vec::new(), files })
+        Ok(Self {
+            engine,
+            connect,
+            settings,
+            orders,
+            replacement: None,
+            retired: Vec::new(),
+            files,
+            progress: Progress::default(),
+        })
     }
 
     /// Runs until it is asked to stop, or no publisher is left that could ask.
@@ -111,9 +125,23 @@ impl Worker {
             self.continue_replacement();
         } else if let Some(instance) = self.current() {
             instance.client.poll(tick);
+            self.watch(&instance);
             self.engine.pump();
         }
         self.poll_retired();
+    }
+
+    /// Notes whether the client has records, and whether any of them are acknowledged.
+    fn watch(&mut self, instance: &ClientInstance) {
+        let now = Instant::now();
+        let has_records = instance.client.outstanding() > 0;
+        let linger = self.settings.get().dynamic.linger;
+        let clients = &self.engine.clients;
+        if self.progress.is_stalled(clients.delivered_records(), has_records, linger, now) {
+            let reason = "no record was acknowledged for five seconds";
+            let failure = ConnectionFailure::Unacknowledged;
+            self.engine.connection_failed(instance.number, failure, Certainty::Known, reason);
+        }
     }
 
     /// Replaces the client if the files that it was built from have changed.

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use wrp::{MessageRef, MessageType, Qos};
 
-use crate::attack::LONGEST_MESSAGE;
+use crate::attack::limits::LONGEST_MESSAGE;
 use crate::ws::{Opcode, encode};
 
 /// The first bytes of a TLS record with a ClientHello of 508 bytes. The rest is never sent.

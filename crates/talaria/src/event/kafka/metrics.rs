@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use prometheus::{Gauge, HistogramVec, IntCounterVec};
+use prometheus::{Gauge, HistogramVec, IntCounterVec, IntGauge};
 use wrp::QosLevel;
 use wrpkafka::{
     Buffered, ClientStats, DeadLetterOutcome, DeadLetterReason, Filtered, Listener, Outcome, PublishError,
@@ -29,6 +29,7 @@ pub struct KafkaMetrics {
     filtered: IntCounterVec,
     latency: HistogramVec,
     utilization: Gauge,
+    up: IntGauge,
     outcomes: IntCounterVec,
     client: Arc<ClientMetrics>,
     schemas: Arc<SchemaMetrics>,
@@ -70,6 +71,10 @@ impl KafkaMetrics {
                 "kafka_buffer_utilization",
                 "How full the publisher's buffer is, from 0 to 1, by records or by bytes, whichever is more",
             ),
+            up: bare.gauge(
+                "kafka_up",
+                "1 if brokers have been reached and nothing has kept records from leaving since, else 0",
+            ),
             outcomes: bare.counter_vec(
                 "publish_outcome_total",
                 "The messages by their outcome",
@@ -103,6 +108,10 @@ impl KafkaMetrics {
         let bytes = share(buffered.bytes, buffered.max_bytes);
         self.utilization.set(records.max(bytes).min(1.0));
         self.client.show_buffered(buffered);
+    }
+
+    pub(super) fn show_up(&self, is_up: bool) {
+        self.up.set(is_up.into());
     }
 
     pub(super) fn show_schemas(&self, stats: &SchemaStats) {

@@ -48,7 +48,7 @@ impl Worker {
     /// Lets another client take over. Of several the last one does; the others have got no record yet.
     pub(super) fn replace_by(&mut self, next: Arc<ClientInstance>) {
         self.files.set_in_use(next.files);
-        let timeout = if self.engine.clients.is_rejected() { Duration::ZERO } else { DRAIN_TIMEOUT };
+        let timeout = if self.engine.clients.cannot_drain() { Duration::ZERO } else { DRAIN_TIMEOUT };
         self.engine.clients.follow_connection(next.number);
         match &mut self.replacement {
             Some(replacement) => replacement.next = Some(next),

@@ -130,6 +130,15 @@ impl Listener for Troubles {
     }
 }
 
+fn sasl(password: &str) -> Sasl {
+    Sasl {
+        mechanism: Some(SaslMechanism::Plain),
+        username: "me".to_owned(),
+        password: password.into(),
+        ..Sasl::default()
+    }
+}
+
 #[test]
 fn right_credentials_help_a_client_at_once_that_was_never_let_in() {
     let (publisher, script) = started(config(10));
@@ -138,19 +147,29 @@ fn right_credentials_help_a_client_at_once_that_was_never_let_in() {
     let fates = [("1", 25), ("2", 75)].map(|(key, qos)| submit(&publisher, key, qos).1);
     script.fail_connection(ConnectionFailure::Credentials);
     eventually("it is known", || publisher.connection_failure() == Some(ConnectionFailure::Credentials));
-    let sasl = Sasl {
-        mechanism: Some(SaslMechanism::Plain),
-        username: "me".to_owned(),
-        password: "right".into(),
-        ..Sasl::default()
-    };
-    publisher.update_security(Tls::default(), sasl).unwrap();
+    publisher.update_security(Tls::default(), sasl("right")).unwrap();
     eventually("the next client has both", || script.sent().len() == 4);
     assert_eq!(publisher.connection_failure(), None);
     script.deliver(2, Ok(()));
     assert!(fates.iter().all(|fates| fate(fates) == Ok(Outcome::Accepted)));
     assert_eq!(script.sent()[2..], sent(1, &["1", "2"]));
     assert_eq!(*troubles.0.lock(), [ConnectionFailure::Credentials]);
+}
+
+#[test]
+fn right_credentials_help_a_client_at_once_that_was_let_in_before() {
+    let (publisher, script) = started(config(10));
+    script.answer([Answer::Delivered(Ok(()))]);
+    assert_eq!(fate(&submit(&publisher, "1", 25).1), Ok(Outcome::Accepted));
+    let (_, second) = submit(&publisher, "2", 25);
+    script.fail_connection(ConnectionFailure::Credentials);
+    eventually("it is known", || publisher.connection_failure() == Some(ConnectionFailure::Credentials));
+    let (_, third) = submit(&publisher, "3", 25);
+    publisher.update_security(Tls::default(), sasl("right")).unwrap();
+    eventually("the next client has both", || script.sent().len() == 5);
+    script.deliver(2, Ok(()));
+    assert_eq!((fate(&second), fate(&third)), (Ok(Outcome::Accepted), Ok(Outcome::Accepted)));
+    assert_eq!(script.sent()[3..], sent(1, &["2", "3"]));
 }
 
 #[test]
