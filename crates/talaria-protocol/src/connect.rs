@@ -10,7 +10,9 @@
 mod certificate_rule;
 mod identity;
 
-use http::header::CONTENT_TYPE;
+use std::net::IpAddr;
+
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use wrp::{DeviceId, DeviceNameError, Text};
 
@@ -56,6 +58,12 @@ pub enum ConnectError {
     /// A filter of the operator excludes it (contract §2.7). The reference answers 200 without an upgrade.
     #[error("device blocked from connecting due to filters")]
     Filtered,
+    /// Its id or its address connects too often or sends too much, and is refused for so long (contract §2.19).
+    #[error("too many connections or messages, try again later")]
+    Refused {
+        /// The time that is left, in seconds.
+        seconds: u64,
+    },
     /// The request is not a WebSocket handshake.
     #[error(transparent)]
     Upgrade(#[from] UpgradeError),
@@ -94,6 +102,13 @@ impl Candidate {
         Ok(self)
     }
 
+    /// Adds the client's address.
+    #[must_use]
+    pub fn with_client(mut self, client: Option<IpAddr>) -> Self {
+        self.identity.client = client;
+        self
+    }
+
     /// Also keeps the values of convey keys that events do not carry.
     #[must_use]
     pub fn keeping_convey(mut self, headers: &HeaderMap, keys: &[String]) -> Self {
@@ -125,6 +140,7 @@ impl ConnectError {
             Self::NoName | Self::BadName(_) => StatusCode::BAD_REQUEST,
             Self::BadClaim(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Filtered | Self::Occupied | Self::NotInCertificate => StatusCode::FORBIDDEN,
+            Self::Refused { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Upgrade(error) => error.status(),
         }
     }
@@ -139,7 +155,8 @@ impl ConnectError {
             | Self::BadClaim(_)
             | Self::Filtered
             | Self::Occupied
-            | Self::NotInCertificate => {
+            | Self::NotInCertificate
+            | Self::Refused { .. } => {
                 (Some(answer::JSON), answer::json_error(self.status(), &self.to_string()))
             }
             Self::Upgrade(error) => (Some(answer::TEXT), format!("{error}\n")),
@@ -149,6 +166,9 @@ impl ConnectError {
         let headers = response.headers_mut();
         if let Some(content_type) = content_type {
             headers.insert(CONTENT_TYPE, content_type);
+        }
+        if let Self::Refused { seconds } = self {
+            headers.insert(RETRY_AFTER, seconds.into());
         }
         if let Self::Upgrade(UpgradeError::Method) = self {
             headers.insert(http::header::ALLOW, HeaderValue::from_static("GET"));

@@ -13,7 +13,8 @@
 //! - a destination that a device or the configuration names: [`url`];
 //! - a certificate that is trusted by itself: [`x509`];
 //! - a connection through a proxy: [`proxy_protocol`], [`forwarded`], [`network`];
-//! - how often something may come: [`rate`], and of how many strangers that is remembered: [`recent`];
+//! - how often something may come: [`rate`], and of how many strangers that is remembered: [`recent`]; who is refused for a
+//!   time: [`refusal`];
 //! - a request of a service or an operator: [`request_checks`], [`host`], [`smuggling`], [`web_page`], [`control`].
 //!
 //! What has to be read, compared or printed exactly as the Go gateway does it is in [`go`], each rule once. The modules
@@ -38,6 +39,7 @@ pub mod network;
 pub mod proxy_protocol;
 pub mod rate;
 pub mod recent;
+pub mod refusal;
 pub mod request_checks;
 pub mod session;
 pub mod smuggling;

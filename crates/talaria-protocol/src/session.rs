@@ -195,6 +195,17 @@ impl Ending {
         }
     }
 
+    /// The device has exceeded its rate for this time, given as text.
+    #[must_use]
+    pub fn flooding(time: &str) -> Self {
+        let error = format!("rate exceeded for {time}");
+        Self {
+            reason: CloseReason::with_error(Reason::ReadError, &error),
+            close_frame: Some(CloseFrame { code: Some(CloseCode::POLICY_VIOLATION), text: error }),
+            protocol_error: Some(ProtocolError::Flooding),
+        }
+    }
+
     /// A message did not arrive completely within this time, given as text.
     #[must_use]
     pub fn slow_message(timeout: &str) -> Self {

@@ -26,6 +26,7 @@ mod gate;
 mod manager;
 mod metrics;
 mod outbox;
+mod refusals;
 mod registry;
 pub mod session;
 pub mod session_id;

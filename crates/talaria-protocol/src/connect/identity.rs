@@ -3,6 +3,7 @@
 //! Session ids are made by the gateway: they need a clock and random bytes.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use wrp::{DeviceId, TextBuf};
 
@@ -25,6 +26,8 @@ pub struct Identity {
     pub convey: Convey,
     /// The header `X-Intermediate-Context`; empty if there was none.
     pub intermediate_context: TextBuf,
+    /// The client's address, if it is known.
+    pub client: Option<IpAddr>,
 }
 
 impl Identity {
@@ -37,6 +40,7 @@ impl Identity {
             claims: None,
             convey: Convey::from_header(None),
             intermediate_context: TextBuf::default(),
+            client: None,
         }
     }
 }

@@ -28,11 +28,13 @@ pub enum ProtocolError {
     SlowMessage,
     /// Most of the messages that wait to be read when all of them together had reached their limit.
     Unread,
+    /// More messages than the rate of the device allows, for too long.
+    Flooding,
 }
 
 impl ProtocolError {
     /// All of them, each at the place of its number.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Unmasked,
         Self::ReservedBits,
         Self::BadOpcode,
@@ -43,6 +45,7 @@ impl ProtocolError {
         Self::NoRoom,
         Self::SlowMessage,
         Self::Unread,
+        Self::Flooding,
     ];
 
     /// The label.
@@ -59,6 +62,7 @@ impl ProtocolError {
             Self::NoRoom => "no_room",
             Self::SlowMessage => "slow_message",
             Self::Unread => "unread",
+            Self::Flooding => "flooding",
         }
     }
 }

@@ -4,12 +4,17 @@ use std::time::Duration;
 
 use talaria_protocol::inbound::SourceCheck;
 use talaria_protocol::rate::{MessageRate, Rate};
+use talaria_protocol::refusal::RefusalRules;
 use talaria_protocol::ws::handshake::Subprotocol;
 
 use super::read::{Section, Setting as _};
 use crate::auth;
 use crate::device::{self, BeyondRate, RateLimit};
 
+/// The largest count of connections.
+const MAX_COUNT: u64 = 1_000_000;
+/// The longest time of a refusal.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// The largest rate and the largest burst.
 const MAX_RATE: u64 = 1_000_000_000;
 
@@ -37,6 +42,7 @@ pub(super) fn read(section: &Section<'_>) -> device::Config {
     section.read_period("messageTimeout", &mut config.message_timeout);
 
     config.rate = read_rate(&section.section("rate"));
+    read_refusal(&section.section("refusal"), &mut config.refusal, config.rate.is_some());
 
     let mut check = String::new();
     section.read("wrpSourceCheck.type", &mut check);
@@ -83,6 +89,62 @@ fn read_rate(section: &Section<'_>) -> Option<RateLimit> {
     });
     let rate = MessageRate { messages, bytes };
     (rate != MessageRate::default()).then_some(RateLimit { rate, beyond })
+}
+
+/// Reads `refusal`: which ids and addresses are refused for a time.
+fn read_refusal(section: &Section<'_>, rules: &mut RefusalRules, has_rate: bool) {
+    let read_count = |key, count: &mut u64| {
+        section.read_as(key, "a whole number from 0 to 1000000", count, |value| {
+            u64::read(value).filter(|number| *number <= MAX_COUNT)
+        });
+    };
+    let read_time = |key, expected, shortest, time: &mut Duration| {
+        section.read_as(key, expected, time, |value| {
+            Duration::read(value).filter(|time| (shortest..=LONGEST).contains(time))
+        });
+    };
+    let (mut per_id, mut per_address, mut floods) = (0, 0, 0);
+    read_count("connectsPerId", &mut per_id);
+    read_count("connectsPerAddress", &mut per_address);
+    read_count("floodsPerAddress", &mut floods);
+    let (mut window, mut flood_time) = (Duration::from_secs(60), Duration::ZERO);
+    let second = Duration::from_secs(1);
+    read_time("window", "a duration from 1s to 24h", second, &mut window);
+    read_time("time", "a duration from 1s to 24h", second, &mut rules.time);
+    read_time("floodTime", "a duration of at most 24h; 0s: never", Duration::ZERO, &mut flood_time);
+    rules.connects_per_id = (per_id > 0).then(|| Rate::within(per_id, window));
+    rules.connects_per_address = (per_address > 0).then(|| Rate::within(per_address, window));
+    rules.flood_time = (!flood_time.is_zero()).then_some(flood_time);
+    rules.floods_per_address = usize::try_from(floods).ok().filter(|floods| *floods > 0);
+    if rules.flood_time.is_some() && !has_rate {
+        section.fault(
+            "floodTime",
+            "requires device.manager.rate, the rate that a device may not exceed for so long",
+        );
+    }
+    if rules.floods_per_address.is_some() && rules.flood_time.is_none() {
+        section.fault("floodsPerAddress", "requires floodTime, after which an id is refused");
+    }
+    let (mut ids, mut networks) = (Vec::<String>::new(), Vec::<String>::new());
+    section.read("allowedIds", &mut ids);
+    section.read("allowedAddresses", &mut networks);
+    for (number, id) in ids.iter().enumerate() {
+        match id.parse() {
+            Ok(id) => _ = rules.allowed_ids.insert(id),
+            Err(_) => {
+                let problem = format!("is {id:?}, expected a device id such as mac:112233445566");
+                section.fault(&format!("allowedIds[{number}]"), problem);
+            }
+        }
+    }
+    for (number, network) in networks.iter().enumerate() {
+        match network.parse() {
+            Ok(network) => rules.allowed_addresses.push(network),
+            Err(error) => {
+                section.fault(&format!("allowedAddresses[{number}]"), format!("is {network:?}, {error}"));
+            }
+        }
+    }
 }
 
 /// Completes `closeExpired` with what belongs to tokens: a device is closed when its token would not be accepted any more.

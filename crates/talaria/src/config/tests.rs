@@ -88,6 +88,30 @@ fn every_kind_of_fault_names_its_key_its_value_and_what_is_expected() {
             r#"talaria.yaml:1: device.manager.rate.beyond is "close", expected pause or drop"#,
         ),
         (
+            "device: {manager: {refusal: {connectsPerId: -3}}}",
+            "talaria.yaml:1: device.manager.refusal.connectsPerId is -3, expected a whole number from 0 to 1000000",
+        ),
+        (
+            "device: {manager: {refusal: {time: 25h}}}",
+            r#"talaria.yaml:1: device.manager.refusal.time is "25h", expected a duration from 1s to 24h"#,
+        ),
+        (
+            "device: {manager: {refusal: {floodTime: 10s}}}",
+            "talaria.yaml:1: device.manager.refusal.floodTime requires device.manager.rate, the rate that a device may not exceed for so long",
+        ),
+        (
+            "device: {manager: {refusal: {floodsPerAddress: 10}}}",
+            "talaria.yaml:1: device.manager.refusal.floodsPerAddress requires floodTime, after which an id is refused",
+        ),
+        (
+            "device: {manager: {refusal: {allowedIds: [x]}}}",
+            r#"talaria.yaml:1: device.manager.refusal.allowedIds[0] is "x", expected a device id such as mac:112233445566"#,
+        ),
+        (
+            "device: {manager: {refusal: {allowedAddresses: [10.0.0.1/8]}}}",
+            r#"talaria.yaml:1: device.manager.refusal.allowedAddresses[0] is "10.0.0.1/8", expected an IP address or a network such as 10.0.0.0/8, without bits behind its prefix"#,
+        ),
+        (
             "primary: {forwardedHeader: X-Real-IP, trustedProxies: [10.0.0.0/8]}",
             r#"talaria.yaml:1: primary.forwardedHeader is "X-Real-IP", expected Forwarded or X-Forwarded-For"#,
         ),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use talaria_protocol::inbound::SourceCheck;
 use talaria_protocol::rate::MessageRate;
+use talaria_protocol::refusal::RefusalRules;
 use talaria_protocol::ws::Limits;
 
 /// The section `device.manager` of the configuration. `Default` has the contract's defaults.
@@ -42,6 +43,8 @@ pub struct Config {
     pub message_limits: wrp::Limits,
     /// How much one device may send; any amount if none (`rate`).
     pub rate: Option<RateLimit>,
+    /// Which ids and addresses are refused for a time (`refusal`).
+    pub refusal: RefusalRules,
     /// What happens to messages whose source is not the device (`wrpSourceCheck.type`).
     pub source_check: SourceCheck,
 }
@@ -103,6 +106,7 @@ impl Default for Config {
             max_takeovers: 4096,
             message_limits: wrp::Limits::default(),
             rate: None,
+            refusal: RefusalRules::none(),
             source_check: SourceCheck::Monitor,
         }
     }

@@ -6,6 +6,7 @@
 //! Deliberately absent: HTTP. The checks of a request and its upgrade are in [`primary`](crate::primary), which also sends
 //! the close frame to a device that is not admitted.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -24,6 +25,7 @@ use super::events::Events;
 use super::filters::Filters;
 use super::gate::Gate;
 use super::metrics::DeviceMetrics;
+use super::refusals::{RefusalMetrics, RefusalTable};
 use super::registry::{RegisterError, Registry};
 use super::session::{self, Connection, SessionContext};
 use super::takeover::Takeovers;
@@ -42,6 +44,8 @@ pub struct Manager {
     takeovers: Takeovers,
     is_stopping: AtomicBool,
     wheel_task: AbortHandle,
+    /// Reports the refusals that end.
+    refusal_task: Option<AbortHandle>,
 }
 
 /// A device that was not admitted after its upgrade.
@@ -59,6 +63,8 @@ impl Manager {
     pub fn new(config: Config, events: Arc<dyn Events>, metrics: &Metrics) -> Arc<Self> {
         let wheel = Arc::new(Wheel::new(&config));
         let turning = Arc::clone(&wheel);
+        let refusals = RefusalTable::new(&config.refusal, RefusalMetrics::register(metrics)).map(Arc::new);
+        let ending = refusals.clone();
         let metrics = DeviceMetrics::register(metrics);
         let takeovers = Takeovers::new(&config);
         metrics.max_device_count.set(config.max_devices.map_or(0, |max| max as i64));
@@ -71,6 +77,7 @@ impl Manager {
             queued: Arc::new(Budget::new(Store::Queued, config.max_queued_bytes)),
             started: Instant::now(),
             rate_lines: KeyedThrottle::new(),
+            refusals,
             long_work: LongWork::default(),
             config,
         };
@@ -81,6 +88,7 @@ impl Manager {
             takeovers,
             is_stopping: AtomicBool::new(false),
             wheel_task: tokio::spawn(async move { turning.run().await }).abort_handle(),
+            refusal_task: ending.map(|table| tokio::spawn(async move { table.run().await }).abort_handle()),
         })
     }
 
@@ -116,6 +124,23 @@ impl Manager {
         if self.is_open() { Ok(()) } else { Err(ConnectError::Closed) }
     }
 
+    /// The check of a client's address: whether it is refused for a time (contract §2.19).
+    ///
+    /// # Errors
+    /// [`ConnectError::Refused`] if it is.
+    pub fn check_address(&self, client: Option<IpAddr>) -> Result<(), ConnectError> {
+        let (Some(refusals), Some(client)) = (&self.context.refusals, client) else { return Ok(()) };
+        refusals.check_address(client)
+    }
+
+    /// The check of an id, once it is known whose it is: whether it is refused for a time (contract §2.19).
+    ///
+    /// # Errors
+    /// [`ConnectError::Refused`] if it is.
+    pub fn check_id(&self, identity: &Identity) -> Result<(), ConnectError> {
+        self.context.refusals.as_ref().map_or(Ok(()), |refusals| refusals.check_id(identity))
+    }
+
     /// The check after the token: whether a filter excludes the device (contract §2.7).
     ///
     /// # Errors
@@ -148,7 +173,7 @@ impl Manager {
         if !self.is_open() {
             return Err(NotAdmittedError { io, reason: Reason::Drained });
         }
-        let context = &self.context;
+        let (context, client) = (&self.context, identity.client);
         let device = Device::within(identity, &context.config, Some(Arc::clone(&context.queued)));
         let running = context.registry.session_started();
         match context.registry.connect(&device) {
@@ -177,7 +202,7 @@ impl Manager {
             "device connected"
         );
         context.events.online(&device);
-        session::spawn(Arc::clone(context), Connection { io, read_ahead, device, model, running });
+        session::spawn(Arc::clone(context), Connection { io, read_ahead, device, model, running, client });
         Ok(())
     }
 
@@ -197,5 +222,8 @@ impl Manager {
 impl Drop for Manager {
     fn drop(&mut self) {
         self.wheel_task.abort();
+        if let Some(task) = &self.refusal_task {
+            task.abort();
+        }
     }
 }

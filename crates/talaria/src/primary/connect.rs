@@ -1,7 +1,7 @@
 //! The checks of contract §2 on a request for `/api/{v2,v3}/device`, in their order.
 //!
-//! Gate, name, token, the token's claims, the client certificate, filters, WebSocket handshake, takeover of an id: each check is a line of
-//! [`DeviceConnector::check`]. What a check looks at is in its own module. A request that passes is answered with 101, and
+//! Gate, address, name, token, the token's claims, the client certificate, id, filters, WebSocket handshake, takeover of an
+//! id: each check is a line of [`DeviceConnector::check`]. What a check looks at is in its own module. A request that passes is answered with 101, and
 //! [`upgrade`] takes its connection over.
 
 use std::fmt;
@@ -17,7 +17,7 @@ use super::upgrade;
 use crate::api_version::ApiVersion;
 use crate::auth::{AuthError, BEARER_CHALLENGE, DeviceAuth};
 use crate::device::{Manager, session_id};
-use crate::server::{Body, ClientCertificate};
+use crate::server::{Body, ClientCertificate, Peer};
 
 /// Turns requests into connected devices.
 pub struct DeviceConnector {
@@ -71,11 +71,14 @@ impl DeviceConnector {
     async fn check<R>(&self, request: &Request<R>) -> Result<(Candidate, String), CheckError> {
         let (method, headers) = (request.method(), request.headers());
         let certificate = request.extensions().get::<ClientCertificate>();
+        let client = request.extensions().get::<Peer>().map(|Peer(peer)| peer.ip());
         self.devices.check_open()?;
-        let candidate = Candidate::new(headers, session_id::random())?;
+        self.devices.check_address(client)?;
+        let candidate = Candidate::new(headers, session_id::random())?.with_client(client);
         let claims = self.auth.check(headers.get(AUTHORIZATION)).await?;
         let candidate = candidate.with_claims(claims)?;
         self.auth.check_certificate(certificate, &candidate.identity().id)?;
+        self.devices.check_id(candidate.identity())?;
         self.devices.check_filters(candidate.identity())?;
         let accept = handshake::check(request.version(), method, headers).map_err(ConnectError::from)?;
         self.devices.check_takeover(candidate.identity()).await?;

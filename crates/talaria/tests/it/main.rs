@@ -41,6 +41,7 @@ mod process;
 mod proxies;
 mod rates;
 mod real_kafka;
+mod refusals;
 mod reload;
 mod server;
 mod support;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use talaria_protocol::session::CloseReason;
+use talaria_protocol::go::duration;
+use talaria_protocol::session::{CloseReason, Ending};
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -14,6 +15,7 @@ use crate::device::config::{BeyondRate, Config, RateLimit};
 use crate::device::connected::Device;
 use crate::device::events::Events;
 use crate::device::metrics::DeviceMetrics;
+use crate::device::refusals::RefusalTable;
 use crate::device::registry::Registry;
 use crate::device::wheel::Wheel;
 use crate::long_work::LongWork;
@@ -32,6 +34,8 @@ pub(in crate::device) struct SessionContext {
     pub(in crate::device) queued: Arc<Budget>,
     /// The moment from which the rates of devices count.
     pub(in crate::device) started: Instant,
+    /// Which ids and addresses are refused; none if none ever is.
+    pub(in crate::device) refusals: Option<Arc<RefusalTable>>,
     /// The log lines about devices that exceed their rates.
     pub(in crate::device) rate_lines: KeyedThrottle,
     /// Handles long messages.
@@ -44,8 +48,8 @@ impl SessionContext {
         Some((self.config.rate?, self.started.elapsed()))
     }
 
-    /// Counts and logs that a device has exceeded its rate.
-    pub(super) fn exceeded(&self, device: &Device, excess: &Excess) {
+    /// Counts and logs that a device has exceeded its rate. Returns how it ends if it did so for too long.
+    pub(super) fn exceeded(&self, device: &Device, excess: &Excess) -> Option<Ending> {
         self.metrics.count_excess(excess.limit, excess.beyond);
         if let Some(count) = excess.log
             && let Some(suppressed) = self.rate_lines.admit(device.id().as_str())
@@ -61,6 +65,8 @@ impl SessionContext {
             };
             warn!(id = %device.id(), limit, count, suppressed, "{message}");
         }
+        let time = self.refusals.as_ref()?.exceeded(device, excess.client, excess.lasts)?;
+        Some(Ending::flooding(&duration::format(time)))
     }
 
     /// A session has ended: nothing can be sent to the device any more, and everything that waits for it fails.

@@ -3,6 +3,7 @@
 //! A session has this only while a rate is configured, and only from its first message on. During a pause nothing is read
 //! from the socket, so that the device's own connection slows it down; writes, pings and the end of the session go on.
 
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -19,6 +20,8 @@ const LINE_PERIOD: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub(super) struct Pace {
     left: MessageBuckets,
+    /// The client's address, if it matters.
+    client: Option<IpAddr>,
     /// Whether it has to pause before its next message.
     has_to_pause: bool,
     pause: Option<Pause>,
@@ -52,6 +55,8 @@ pub(super) struct Excess {
     pub(super) limit: UsedUp,
     /// What happens to it.
     pub(super) beyond: BeyondRate,
+    /// The client's address, if it matters.
+    pub(super) client: Option<IpAddr>,
     /// For how long it has exceeded its rate.
     pub(super) lasts: Duration,
     /// How often it exceeded its rate since the last log line, if another one is due.
@@ -68,6 +73,11 @@ impl From<Option<Excess>> for RateVerdict {
 }
 
 impl Pace {
+    /// A session with all of its rate left, of a client with this address.
+    pub(super) fn of(client: Option<IpAddr>) -> Self {
+        Self { client, ..Self::default() }
+    }
+
     /// Takes the tokens of a message of so many bytes. Returns an excess if there were none. Then the message is dropped and
     /// takes none, or it is handled, owes its tokens, and the device has to pause before its next one: so a device that
     /// keeps to its rate never pauses.
@@ -87,6 +97,7 @@ impl Pace {
         Some(Excess {
             limit: used_up,
             beyond: limit.beyond,
+            client: self.client,
             lasts: self.left.note_excess(now, pause),
             log: is_due.then(|| std::mem::take(&mut self.unlogged)),
         })

@@ -7,6 +7,7 @@
 //! Start reading at [`Task`]'s `poll`.
 
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -54,6 +55,8 @@ pub(in crate::device) struct Connection<S> {
     pub(in crate::device) model: CountedModel,
     /// Counts the session as running.
     pub(in crate::device) running: RunningSession,
+    /// The client's address, if it is known.
+    pub(in crate::device) client: Option<IpAddr>,
 }
 
 /// The task of one session.
@@ -99,13 +102,16 @@ pub(in crate::device) fn spawn<S>(context: Arc<SessionContext>, connection: Conn
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    // Only a device whose address matters later has this before its first message.
+    let needs_address = context.refusals.as_ref().is_some_and(|refusals| refusals.needs_address());
+    let pace = needs_address.then(|| Box::new(Pace::of(connection.client)));
     let mut task = Task {
         session: Session::new(context.config.frame_limits()),
         context,
         io: connection.io,
         device: connection.device,
         long_message: None,
-        pace: None,
+        pace,
         unsent: None,
         phase: Phase::Open,
         needs_flush: false,
@@ -343,10 +349,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
         true
     }
 
-    /// The device has exceeded its rate, if it has.
+    /// The device has exceeded its rate, if it has. If it did so for too long, its session ends.
     fn exceeded(&mut self, excess: Option<Excess>) {
         let Some(excess) = excess else { return };
-        self.context.exceeded(&self.device, &excess);
+        if let Some(ending) = self.context.exceeded(&self.device, &excess) {
+            self.session.end(ending);
+        }
     }
 
     /// Writes until everything is written or the socket accepts no more.

@@ -1,6 +1,8 @@
 //! Devices that send more than their rate (contract §2.18).
 
+use talaria_protocol::connect::ConnectError;
 use talaria_protocol::rate::{MessageRate, Rate};
+use talaria_protocol::refusal::RefusalRules;
 use talaria_protocol::session::Reason;
 use tokio::time::{Instant, advance};
 
@@ -205,6 +207,44 @@ async fn an_answer_that_a_service_waits_for_is_not_dropped() {
     };
     let (answered, ()) = tokio::join!(request, answering);
     assert!(answered.is_ok(), "{answered:?}");
+}
+
+/// contract §2.19
+#[tokio::test(start_paused = true)]
+async fn a_device_that_exceeds_its_rate_for_too_long_is_closed_and_refused() {
+    for beyond in [BeyondRate::Pause, BeyondRate::Drop] {
+        let refusal = RefusalRules { flood_time: Some(seconds(20)), ..RefusalRules::none() };
+        let rate = Some(RateLimit { rate: ten_a_second(), beyond });
+        let gateway = Gateway::new(Config { rate, refusal, ..Config::default() });
+        let (mut client, _device) = gateway.connect(1 << 20);
+        // What it has to wait for once does not count.
+        client.send(&binary(&event("event:iot")).repeat(20)).await;
+        advance(seconds(100)).await;
+        settle().await;
+        assert_eq!(gateway.manager.registry().len(), 1);
+        let started = Instant::now();
+        while gateway.manager.registry().len() == 1 {
+            client.send(&binary(&event("event:iot")).repeat(20)).await;
+            advance(seconds(1)).await;
+            settle().await;
+        }
+        let elapsed = started.elapsed();
+        assert!((seconds(20)..seconds(23)).contains(&elapsed), "{elapsed:?}");
+        while let Some(received) = client.frame().await {
+            if received.first == 0x88 {
+                assert_eq!(
+                    received.payload,
+                    [&1008_u16.to_be_bytes()[..], b"rate exceeded for 20s"].concat()
+                );
+            }
+        }
+        assert_eq!(gateway.metric("device_protocol_errors_total{reason=\"flooding\"}"), "1");
+        let identity = Identity::new(ID.parse().unwrap(), session_id::random());
+        assert!(matches!(gateway.manager.check_id(&identity), Err(ConnectError::Refused { seconds: 300 })));
+        let other = Identity { id: "uuid:b".parse().unwrap(), ..identity };
+        assert_eq!(gateway.manager.check_id(&other), Ok(()));
+        drop(client);
+    }
 }
 
 #[tokio::test(start_paused = true)]
