@@ -368,6 +368,11 @@ impl Engine {
         self.clients.is_up()
     }
 
+    /// For how long the client has had records of which none was acknowledged.
+    pub(crate) fn unacknowledged(&self) -> Option<Duration> {
+        self.clients.unacknowledged_since().map(|since| since.elapsed())
+    }
+
     /// The number of the client that gets records; none while one is replaced.
     pub(crate) fn current_client(&self) -> Option<u64> {
         self.backlog.with_client(|client| client.map(|client| client.number))

@@ -303,6 +303,12 @@ impl Publisher {
         self.shared.as_ref().is_some_and(|shared| shared.engine.is_up())
     }
 
+    /// For how long the Kafka client has had records of which none was acknowledged; none if it has no records.
+    #[must_use]
+    pub fn unacknowledged(&self) -> Option<Duration> {
+        self.shared.as_ref().and_then(|shared| shared.engine.unacknowledged())
+    }
+
     /// What the clients have counted, as of the latest report
     /// ([`Config::statistics_interval`]).
     #[must_use]

@@ -7,6 +7,7 @@ mod attributes;
 mod client;
 mod metrics;
 mod schema;
+mod topics;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -110,6 +111,7 @@ async fn watch(publisher: Publisher, metrics: Arc<KafkaMetrics>) {
         ticks.tick().await;
         metrics.show_buffered(&publisher.buffered());
         metrics.show_up(publisher.is_up());
+        metrics.show_topics(&publisher.topics(), publisher.unacknowledged());
         metrics.show_schemas(&publisher.schema_stats());
     }
 }

@@ -151,6 +151,10 @@ pub struct Buffered {
     pub waiting_records: u64,
     /// Their bytes.
     pub waiting_bytes: u64,
+    /// `maxWaitingRecords`.
+    pub max_waiting_records: u64,
+    /// `maxWaitingBytes`.
+    pub max_waiting_bytes: u64,
 }
 
 /// What one lane holds.
@@ -302,9 +306,19 @@ impl<P: Primitives> Backlog<P> {
     }
 
     pub(crate) fn usage(&self) -> Buffered {
-        let (waiting_records, waiting_bytes) = self.locked.with(|locked| locked.used());
+        let ((waiting_records, waiting_bytes), limit) =
+            self.locked.with(|locked| (locked.used(), locked.limit()));
         let ((records, bytes), (max_records, max_bytes)) = (self.room.used(), self.room.limits());
-        Buffered { records, bytes, max_records, max_bytes, waiting_records, waiting_bytes }
+        Buffered {
+            records,
+            bytes,
+            max_records,
+            max_bytes,
+            waiting_records,
+            waiting_bytes,
+            max_waiting_records: limit.records,
+            max_waiting_bytes: limit.bytes,
+        }
     }
 
     /// What each lane holds.

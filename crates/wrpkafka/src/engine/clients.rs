@@ -27,6 +27,8 @@ pub(crate) struct Clients {
     /// Records that were taken back on their way since the replacement began: a broker may have written them.
     maybe_written: AtomicU64,
     connection: ConnectionState,
+    /// Since when the current client has had records and none was delivered.
+    unacknowledged_since: Mutex<Option<Instant>>,
     statistics: Mutex<Statistics>,
 }
 
@@ -43,6 +45,7 @@ impl Clients {
             has_failed: AtomicBool::new(false),
             maybe_written: AtomicU64::new(0),
             connection: ConnectionState::default(),
+            unacknowledged_since: Mutex::default(),
             statistics: Mutex::new(Statistics::new(seeds)),
         }
     }
@@ -125,6 +128,15 @@ impl Clients {
     /// How many records were delivered.
     pub(super) fn delivered_records(&self) -> u64 {
         self.delivered.load(Relaxed)
+    }
+
+    pub(super) fn set_unacknowledged_since(&self, since: Option<Instant>) {
+        *self.unacknowledged_since.lock() = since;
+    }
+
+    /// Since when the current client has had records and none was delivered.
+    pub(super) fn unacknowledged_since(&self) -> Option<Instant> {
+        *self.unacknowledged_since.lock()
     }
 
     /// Counts only this client's connection from now on.

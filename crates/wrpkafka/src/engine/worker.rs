@@ -137,7 +137,12 @@ impl Worker {
         let has_records = instance.client.outstanding() > 0;
         let linger = self.settings.get().dynamic.linger;
         let clients = &self.engine.clients;
-        if self.progress.is_stalled(clients.delivered_records(), has_records, linger, now) {
+        clients.set_unacknowledged_since(self.progress.unacknowledged_since(
+            clients.delivered_records(),
+            has_records,
+            now,
+        ));
+        if self.progress.is_stalled(linger, now) {
             let reason = "no record was acknowledged for five seconds";
             let failure = ConnectionFailure::Unacknowledged;
             self.engine.connection_failed(instance.number, failure, Certainty::Known, reason);

@@ -1,16 +1,18 @@
 //! The metrics of the Kafka sink (contract §10.7): names, labels and buckets are all here.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use prometheus::{Gauge, HistogramVec, IntCounterVec, IntGauge};
 use wrp::QosLevel;
 use wrpkafka::{
     Buffered, ClientStats, DeadLetterOutcome, DeadLetterReason, Filtered, Listener, Outcome, PublishError,
-    PublishEvent, SchemaStats,
+    PublishEvent, SchemaStats, TopicUsage,
 };
 
 use super::client::ClientMetrics;
 use super::schema::SchemaMetrics;
+use super::topics::TopicMetrics;
 use crate::event::reason::{DropReason, EventOutcome, NO_STATUS, SchemeLabel};
 use crate::telemetry::metrics::Metrics;
 
@@ -29,7 +31,9 @@ pub struct KafkaMetrics {
     filtered: IntCounterVec,
     latency: HistogramVec,
     utilization: Gauge,
+    waiting_utilization: Gauge,
     up: IntGauge,
+    topics: Arc<TopicMetrics>,
     outcomes: IntCounterVec,
     client: Arc<ClientMetrics>,
     schemas: Arc<SchemaMetrics>,
@@ -71,6 +75,10 @@ impl KafkaMetrics {
                 "kafka_buffer_utilization",
                 "How full the publisher's buffer is, from 0 to 1, by records or by bytes, whichever is more",
             ),
+            waiting_utilization: bare.float_gauge(
+                "kafka_waiting_utilization",
+                "How full the backlog in front of the buffer is, from 0 to 1: at 1 records are lost",
+            ),
             up: bare.gauge(
                 "kafka_up",
                 "1 if brokers have been reached and nothing has kept records from leaving since, else 0",
@@ -80,6 +88,7 @@ impl KafkaMetrics {
                 "The messages by their outcome",
                 &["outcome"],
             ),
+            topics: Arc::new(TopicMetrics::register(metrics)),
             client: Arc::new(ClientMetrics::register(metrics)),
             schemas: Arc::new(SchemaMetrics::register(metrics)),
         }
@@ -107,11 +116,18 @@ impl KafkaMetrics {
         let records = share(buffered.records, buffered.max_records);
         let bytes = share(buffered.bytes, buffered.max_bytes);
         self.utilization.set(records.max(bytes).min(1.0));
+        let records = share(buffered.waiting_records, buffered.max_waiting_records);
+        let bytes = share(buffered.waiting_bytes, buffered.max_waiting_bytes);
+        self.waiting_utilization.set(records.max(bytes).min(1.0));
         self.client.show_buffered(buffered);
     }
 
     pub(super) fn show_up(&self, is_up: bool) {
         self.up.set(is_up.into());
+    }
+
+    pub(super) fn show_topics(&self, topics: &[TopicUsage], unacknowledged: Option<Duration>) {
+        self.topics.show(topics, unacknowledged);
     }
 
     pub(super) fn show_schemas(&self, stats: &SchemaStats) {

@@ -175,6 +175,10 @@ impl Lanes {
         (lane.flow.replace(flow) != Some(flow)).then_some(flow)
     }
 
+    pub(super) fn limit(&self) -> WaitingLimit {
+        self.limit
+    }
+
     /// Records and bytes that wait.
     pub(super) fn used(&self) -> (u64, u64) {
         (self.records, self.bytes)

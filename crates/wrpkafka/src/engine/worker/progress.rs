@@ -17,22 +17,26 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Whether the client's records have been waiting too long for an acknowledgement. `delivered` is how many records
-    /// were so far; `linger` is how long the client waits for a fuller batch.
-    pub(super) fn is_stalled(
+    /// Since when the client has had records and none was delivered; `delivered` is how many were so far.
+    pub(super) fn unacknowledged_since(
         &mut self,
         delivered: u64,
         has_records: bool,
-        linger: Duration,
         now: Instant,
-    ) -> bool {
+    ) -> Option<Instant> {
         if !has_records || delivered != self.delivered {
             self.delivered = delivered;
-            self.since = has_records.then_some(now);
-            return false;
+            self.since = None;
         }
-        let since = *self.since.get_or_insert(now);
-        now.saturating_duration_since(since) >= PATIENCE + linger
+        if has_records {
+            self.since.get_or_insert(now);
+        }
+        self.since
+    }
+
+    /// Whether that is too long, for a client that waits so long for a fuller batch.
+    pub(super) fn is_stalled(&self, linger: Duration, now: Instant) -> bool {
+        self.since.is_some_and(|since| now.saturating_duration_since(since) >= PATIENCE + linger)
     }
 }
 
@@ -45,11 +49,14 @@ mod tests {
         let mut progress = Progress::default();
         let (start, linger) = (Instant::now(), Duration::from_secs(1));
         let late = start + PATIENCE + linger;
-        assert!(!progress.is_stalled(0, true, linger, start));
-        assert!(!progress.is_stalled(0, true, linger, late - Duration::from_millis(1)));
-        assert!(progress.is_stalled(0, true, linger, late));
-        assert!(!progress.is_stalled(1, true, linger, late), "one was acknowledged");
-        assert!(!progress.is_stalled(1, false, linger, late + PATIENCE), "nothing is left");
-        assert!(!progress.is_stalled(1, true, linger, late + 2 * PATIENCE), "the first of new ones");
+        assert_eq!(progress.unacknowledged_since(0, true, start), Some(start));
+        assert!(!progress.is_stalled(linger, late - Duration::from_millis(1)));
+        assert_eq!(progress.unacknowledged_since(0, true, late), Some(start));
+        assert!(progress.is_stalled(linger, late));
+        assert_eq!(progress.unacknowledged_since(1, true, late), Some(late), "one was acknowledged");
+        assert!(!progress.is_stalled(linger, late));
+        assert_eq!(progress.unacknowledged_since(1, false, late), None, "nothing is left");
+        let later = late + PATIENCE;
+        assert_eq!(progress.unacknowledged_since(1, true, later), Some(later), "the first of new ones");
     }
 }
