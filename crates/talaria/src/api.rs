@@ -44,6 +44,9 @@ pub struct Config {
     pub timeout: Duration,
     /// The longest body of `/device/send`, in bytes (`inbound.maxBodyBytes`); a longer one is answered with 413.
     pub max_body_bytes: usize,
+    /// What the bodies of requests that arrive and of responses that are not read may take together, in bytes
+    /// (`inbound.maxPendingBytes`).
+    pub max_pending_bytes: usize,
     /// Which messages may be sent to which devices (`deviceAccessCheck`); all if none.
     pub access: Option<AccessCheck>,
 }
@@ -67,6 +70,7 @@ impl Default for Config {
             auth: services::Config::default(),
             timeout: Duration::from_secs(120),
             max_body_bytes: 32 * 1024 * 1024,
+            max_pending_bytes: 256 * 1024 * 1024,
             access: None,
         }
     }

@@ -33,6 +33,8 @@ pub enum Store {
     Queued,
     /// Acknowledgements that wait for the outcome of their messages.
     Unacknowledged,
+    /// Bodies of requests and of responses.
+    Bodies,
 }
 
 /// An owner of bytes that can be ended to get them back. Its methods are called while other holders may be locked: they

@@ -32,6 +32,7 @@ mod tests;
 
 use std::cell::RefCell;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use std::{env, fmt};
 
@@ -44,6 +45,7 @@ use read::Section;
 use talaria_protocol::ws::handshake::Subprotocol;
 use tree::Node;
 
+use crate::budget::{Budget, Store};
 use crate::server::OpenAccess;
 
 /// The default of `shutdownTimeout`: less than the 30 s after which Kubernetes kills a process.
@@ -242,9 +244,11 @@ impl Config {
         };
         device::read_expiry(&root.section("device.manager"), &mut config.device, &config.device_auth);
         let is_open = config.api.auth.keys.is_none() && config.api.auth.tokens.is_none();
+        let bodies = Arc::new(Budget::new(Store::Bodies, config.api.max_pending_bytes));
         let open_access = if is_open { OpenAccess::Changes } else { OpenAccess::Authenticated };
         for primary in [Some(&mut config.primary), config.alternate.as_mut()].into_iter().flatten() {
             primary.open_access = open_access;
+            primary.bodies = Some(Arc::clone(&bodies));
         }
         config.convey_keys = config.kafka.as_ref().map(kafka::convey_keys).unwrap_or_default();
         config

@@ -19,6 +19,7 @@ mod connection_failure;
 mod handler;
 mod identity;
 pub mod incoming;
+mod memory;
 mod metrics;
 mod proxies;
 mod rate;

@@ -16,8 +16,8 @@ use super::jwt::{self, Validator};
 use super::keys::KeyMetrics;
 use super::reason::{FailureCounter, Reason};
 use crate::server::ClientCertificate;
+use crate::telemetry::keyed_throttle::KeyedThrottle;
 use crate::telemetry::metrics::Metrics;
-use crate::telemetry::throttle::Throttle;
 
 /// Whether and how devices' tokens are checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,8 +43,8 @@ pub struct DeviceAuth {
     validator: Option<Validator>,
     fail_open: bool,
     certificate_rule: Option<CertificateRule>,
-    /// Throttles the line about certificates of another id.
-    wrong_certificates: Throttle,
+    /// Throttles the line about certificates of another id, for each id.
+    wrong_certificates: KeyedThrottle,
     failures: FailureCounter,
 }
 
@@ -56,7 +56,7 @@ impl DeviceAuth {
             validator: config.jwt.as_ref().map(|jwt| Validator::start(jwt, key_metrics)),
             fail_open: config.fail_open,
             certificate_rule: config.certificate_rule.clone(),
-            wrong_certificates: Throttle::new(),
+            wrong_certificates: KeyedThrottle::new(),
             failures: FailureCounter::register(metrics, "device"),
         }
     }
@@ -82,6 +82,7 @@ impl DeviceAuth {
             }
         }
     }
+
     /// Whether the client certificate allows this id. Without the rule every certificate, and none, does.
     ///
     /// # Errors
@@ -97,7 +98,7 @@ impl DeviceAuth {
             return Ok(());
         }
         self.failures.count(Reason::Certificate);
-        if let Some(suppressed) = self.wrong_certificates.admit() {
+        if let Some(suppressed) = self.wrong_certificates.admit(id.as_str()) {
             warn!(%id, ?names, suppressed, "device refused: its id is not that of its client certificate");
         }
         Err(ConnectError::NotInCertificate)

@@ -249,6 +249,8 @@ impl Holder for Device {
             Store::Queued => self.vitals.has_stuck_write(),
             // Whether its messages are delivered is not in the device's power.
             Store::Unacknowledged => false,
+            // Those of services are not the devices'.
+            Store::Bodies => false,
         }
     }
 
@@ -256,7 +258,7 @@ impl Holder for Device {
         let signal = match store {
             Store::Unfinished => Signal::UnfinishedTooMuch,
             Store::Queued => Signal::UnreadTooMuch,
-            Store::Unacknowledged => return,
+            Store::Unacknowledged | Store::Bodies => return,
         };
         self.outbox.signal(signal);
     }

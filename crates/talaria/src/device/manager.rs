@@ -76,6 +76,7 @@ impl Manager {
             unfinished: Budget::new(Store::Unfinished, config.max_unfinished_bytes),
             queued: Arc::new(Budget::new(Store::Queued, config.max_queued_bytes)),
             started: Instant::now(),
+            cost_lines: KeyedThrottle::new(),
             rate_lines: KeyedThrottle::new(),
             refusals,
             long_work: LongWork::default(),

@@ -2,13 +2,16 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 use prometheus::Histogram;
 
+use super::memory::ConnectionMemory;
 use super::stream::Answering;
+use crate::budget::NoRoomError;
 
 /// A response's body: nothing, bytes, or pieces that are generated while they are sent.
 #[derive(Default)]
@@ -19,6 +22,8 @@ pub struct Body {
     size: Option<Histogram>,
     /// The request counts as unanswered until the body is dropped.
     answering: Option<Answering>,
+    /// Counts pieces.
+    memory: Option<Arc<ConnectionMemory>>,
 }
 
 #[derive(Default)]
@@ -61,6 +66,19 @@ impl Body {
         self.size = Some(size.clone());
     }
 
+    /// Counts its bytes in the budget of bodies, from now on or as they are generated.
+    ///
+    /// # Errors
+    /// [`NoRoomError`] if there is no room for them.
+    pub(super) fn count_in(&mut self, memory: &Arc<ConnectionMemory>) -> Result<(), NoRoomError> {
+        match &mut self.content {
+            Content::Empty => {}
+            Content::Bytes(bytes) => *bytes = memory.count(std::mem::take(bytes))?,
+            Content::Pieces(_) => self.memory = Some(Arc::clone(memory)),
+        }
+        Ok(())
+    }
+
     pub(super) fn keep(&mut self, answering: Answering) {
         self.answering = Some(answering);
     }
@@ -74,7 +92,7 @@ impl<T: Into<Bytes>> From<T> for Body {
 
 impl From<Content> for Body {
     fn from(content: Content) -> Self {
-        Self { content, sent: 0, size: None, answering: None }
+        Self { content, sent: 0, size: None, answering: None, memory: None }
     }
 }
 
@@ -101,7 +119,15 @@ impl hyper::body::Body for Body {
             Content::Pieces(pieces) => pieces.find(|piece| !piece.is_empty()),
         };
         self.sent += piece.as_ref().map_or(0, |piece| piece.len() as u64);
-        Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
+        let counted = piece.map(|piece| match &self.memory {
+            // If there is no room, the response cannot end as if it were complete.
+            Some(memory) => memory.count(piece.clone()).unwrap_or_else(|_| {
+                memory.cut();
+                piece
+            }),
+            None => piece,
+        });
+        Poll::Ready(counted.map(|piece| Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -11,6 +11,7 @@ use super::address::Address;
 use super::handler::Guard;
 use super::proxies::Proxies;
 use super::tls;
+use crate::budget::Budget;
 
 /// One server's address, limits and timeouts (contract §9.7). `None` means no limit.
 #[derive(Clone, Debug)]
@@ -39,6 +40,9 @@ pub struct Config {
     pub tls: Option<tls::Config>,
     /// How often one address (IPv6: one /64) may connect (`connectionRate`).
     pub rate: Option<Rate>,
+    /// What the bodies of requests that arrive and of responses that are not read may take, in all servers with this budget
+    /// together (`inbound.maxPendingBytes`); no bound if none.
+    pub bodies: Option<Arc<Budget>>,
     /// The proxies in front of the server.
     pub proxies: Proxies,
     /// The check that every request has to pass, for servers whose handlers check no credentials (`authKey`).
@@ -86,6 +90,7 @@ impl Config {
             disable_keep_alives: false,
             tls: None,
             rate: None,
+            bodies: None,
             proxies: Proxies::default(),
             guard: None,
             open_access: OpenAccess::Reads,

@@ -18,6 +18,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::accept::stop_requested;
 use super::incoming::Arrival;
+use super::memory::ConnectionMemory;
 use super::metrics::Connections;
 use super::proxies::{self, ProxyHeaderError};
 use super::rate::RateLimiter;
@@ -26,7 +27,7 @@ use super::stream::{Answering, Stream};
 use super::tls::{self, HandshakeError, Tls};
 use super::transport::Transport;
 use super::{
-    Body, ClientCertificate, Config, ConnectionFailure, Handler, Identity, Peer, Permit, raw_response,
+    Body, ClientCertificate, Config, ConnectionFailure, Handler, Identity, Peer, Permit, raw_response, reply,
 };
 use crate::telemetry::throttle::Throttle;
 
@@ -72,7 +73,9 @@ pub(super) async fn serve<H: Handler>(
     let Some((transport, peer)) = established else { return };
     let certificate = transport.client_certificate().map(|der| ClientCertificate(der.into()));
     let identity = Arc::clone(&server.identity);
-    let stream = Stream::new(transport, permit, &server.config, identity, first_header_by);
+    let memory = server.config.bodies.as_ref();
+    let memory = memory.map(|budget| ConnectionMemory::new(budget, &server.connections, peer));
+    let stream = Stream::new(transport, permit, &server.config, identity, first_header_by, memory.clone());
     let state = stream.state();
     let service = {
         let server = Arc::clone(&server);
@@ -81,8 +84,8 @@ pub(super) async fn serve<H: Handler>(
                 request.extensions_mut().insert(certificate.clone());
             }
             let server = Arc::clone(&server);
-            let answering = state.request_arrived();
-            async move { Ok::<_, Infallible>(server.answer(request, peer, answering).await) }
+            let (answering, memory) = (state.request_arrived(), memory.clone());
+            async move { Ok::<_, Infallible>(server.answer(request, peer, answering, memory).await) }
         })
     };
     let connection = server.http.serve_connection(TokioIo::new(stream), service).with_upgrades();
@@ -234,11 +237,13 @@ impl<H: Handler> ServerContext<H> {
         mut request: Request<Incoming>,
         peer: SocketAddr,
         answering: Answering,
+        memory: Option<Arc<ConnectionMemory>>,
     ) -> Response<Body> {
         let peer = Peer(self.config.proxies.client_of(peer, request.headers()));
         request.extensions_mut().insert(peer);
         let deadline = self.config.read_timeout.map(|timeout| Instant::now() + timeout);
-        request.extensions_mut().insert(Arrival { deadline, connections: Arc::clone(&self.connections) });
+        let connections = Arc::clone(&self.connections);
+        request.extensions_mut().insert(Arrival { deadline, connections, memory: memory.clone() });
         let mut response = match request_checks::check(&request, &self.config, answering.is_ambiguous()) {
             Ok(()) => self.handler.handle(request).await,
             Err(error) => {
@@ -249,6 +254,9 @@ impl<H: Handler> ServerContext<H> {
                 error.into_response()
             }
         };
+        if let Some(memory) = memory {
+            response = count(response, &memory);
+        }
         self.identity.sign(&mut response);
         response.body_mut().keep(answering);
         response
@@ -278,4 +286,13 @@ impl<H: Handler> ServerContext<H> {
             self.connections.count_failure(ConnectionFailure::Malformed);
         }
     }
+}
+
+/// Counts a response's body, or answers with 503 if there is no room for it.
+fn count(mut response: Response<Body>, memory: &Arc<ConnectionMemory>) -> Response<Body> {
+    if response.body_mut().count_in(memory).is_ok() {
+        return response;
+    }
+    memory.report("response replaced by a 503, too many bytes of bodies wait in all");
+    reply::text(StatusCode::SERVICE_UNAVAILABLE, "there is no room for the response now")
 }

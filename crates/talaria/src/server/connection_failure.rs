@@ -45,6 +45,9 @@ pub enum ConnectionFailure {
     Malformed,
     /// A request's body ended early or is malformed.
     BrokenBody,
+    /// The bodies of requests and responses that wait are too much in all, and this is the largest that may go, or the one
+    /// for which there is no room.
+    NoRoom,
     /// The request does not have the credentials that the server's guard asks for.
     Unauthorized,
     /// A web page of another site made the request.
@@ -55,7 +58,7 @@ pub enum ConnectionFailure {
 
 impl ConnectionFailure {
     /// All of them, each at the index of its number.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Limit,
         Self::RateLimited,
         Self::BadProxyHeader,
@@ -77,6 +80,7 @@ impl ConnectionFailure {
         Self::BodyTooLarge,
         Self::Malformed,
         Self::BrokenBody,
+        Self::NoRoom,
         Self::Unauthorized,
         Self::CrossSite,
         Self::ForeignHost,
@@ -107,6 +111,7 @@ impl ConnectionFailure {
             Self::BodyTooLarge => "body_too_large",
             Self::Malformed => "malformed",
             Self::BrokenBody => "broken_body",
+            Self::NoRoom => "no_room",
             Self::Unauthorized => "unauthorized",
             Self::CrossSite => "cross_site",
             Self::ForeignHost => "foreign_host",

@@ -1,10 +1,13 @@
 //! The metrics of connections: how many each server has, how many it turned away, and why others failed.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
+use talaria_protocol::network::Customer;
 
 use super::ConnectionFailure;
+use crate::telemetry::keyed_throttle::KeyedThrottle;
 use crate::telemetry::metrics::Metrics;
 
 /// The connection metrics of all servers (contract §10.10).
@@ -18,6 +21,9 @@ pub struct ConnectionMetrics {
 /// One server's count of connections, and its limit.
 #[derive(Debug)]
 pub(super) struct Connections {
+    server: String,
+    /// The log of bodies for which there is no room.
+    no_room: KeyedThrottle,
     limit: Option<usize>,
     active: IntGauge,
     rejected: IntCounter,
@@ -53,6 +59,8 @@ impl ConnectionMetrics {
 
     pub(super) fn of(&self, server: &str, limit: Option<usize>) -> Arc<Connections> {
         Arc::new(Connections {
+            server: server.to_owned(),
+            no_room: KeyedThrottle::new(),
             limit,
             active: self.active.with_label_values(&[server]),
             rejected: self.rejected.with_label_values(&[server]),
@@ -76,6 +84,14 @@ impl Connections {
         }
         self.active.inc();
         Some(Permit(Some(Arc::clone(self))))
+    }
+
+    /// Logs that there was no room for a body of this client, once a minute for each address.
+    pub(super) fn log_no_room(&self, peer: SocketAddr, limit: usize, message: &str) {
+        let client = Customer::from(peer.ip());
+        if let Some(suppressed) = self.no_room.admit(&client.to_string()) {
+            tracing::warn!(server = self.server, %client, limit, suppressed, "{message}");
+        }
     }
 
     pub(super) fn count_failure(&self, failure: ConnectionFailure) {

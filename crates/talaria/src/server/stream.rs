@@ -24,6 +24,7 @@ use talaria_protocol::smuggling::Ambiguity;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
+use super::memory::ConnectionMemory;
 use super::transport::Transport;
 use super::{Config, ConnectionFailure, Identity, Permit, raw_response};
 use deadline::{Deadline, Wait};
@@ -55,6 +56,8 @@ pub(super) struct Stream {
     ambiguity: Ambiguity,
     identity: Arc<Identity>,
     output: Output,
+    /// What requests and responses take of the budget, if there is one.
+    memory: Option<Arc<ConnectionMemory>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -92,6 +95,7 @@ impl Stream {
         config: &Config,
         identity: Arc<Identity>,
         first_header_by: Option<Instant>,
+        memory: Option<Arc<ConnectionMemory>>,
     ) -> Self {
         let timeouts = Timeouts {
             header: config.read_header_timeout,
@@ -111,6 +115,7 @@ impl Stream {
             ambiguity: Ambiguity::default(),
             identity,
             output: Output::Hyper,
+            memory,
         }
     }
 
@@ -175,6 +180,14 @@ impl Stream {
         self.reading.poll(cx, Wait::ErrorRead, Some(ERROR_READ_TIMEOUT)).map(Ok)
     }
 
+    /// Fails a write if the connection has to give back what it holds.
+    fn check_memory(&self) -> io::Result<()> {
+        if self.memory.as_ref().is_some_and(|memory| memory.is_cut()) {
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        Ok(())
+    }
+
     /// Fails a pending write at its deadlines, and lets a read that was refused go on once there is room again.
     fn with_deadline<T>(
         &mut self,
@@ -182,12 +195,20 @@ impl Stream {
         written: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if written.is_ready() {
+            if self.output_flow != OutputFlow::Free
+                && let Some(memory) = &self.memory
+            {
+                memory.flowing();
+            }
             self.stalled.clear();
             if self.output_flow == (OutputFlow::Stuck { read_refused: true }) {
                 cx.waker().wake_by_ref();
             }
             self.output_flow = OutputFlow::Free;
             return written;
+        }
+        if let Some(memory) = &self.memory {
+            memory.stuck(cx);
         }
         if self.output_flow == OutputFlow::Free {
             self.output_flow = OutputFlow::Stuck { read_refused: false };
@@ -239,6 +260,7 @@ impl AsyncRead for Stream {
 
 impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.check_memory()?;
         let written = match self.poll_replace(cx, buf) {
             Some(replaced) => replaced.map_ok(|()| buf.len()),
             None => Pin::new(&mut self.transport).poll_write(cx, buf),
@@ -251,6 +273,7 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.check_memory()?;
         let head: &[u8] = bufs.first().map_or(&[], |head| head);
         let written = match self.poll_replace(cx, head) {
             Some(replaced) => replaced.map_ok(|()| bufs.iter().map(|buf| buf.len()).sum()),

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use wrpkafka::mock::MockKafka;
 
@@ -55,6 +57,32 @@ async fn sinks_and_operators_keep_their_descriptors_however_many_clients_connect
     .await;
     all_works(&gateway, control, &devices, 2).await;
     drop(beyond);
+    gateway.terminate().await;
+}
+
+/// Each device that is closed for what it costs has a line a minute in the log.
+#[tokio::test(flavor = "multi_thread")]
+async fn devices_that_are_closed_for_what_they_cost_are_logged_each() {
+    const LINE: &str = "device closed, its message did not arrive completely in time";
+    let gateway = GatewayProcess::start("device: {manager: {messageTimeout: 200ms}}\n").await;
+    for id in ["mac:111111111111", "mac:222222222222", "mac:111111111111"] {
+        let mut device = gateway.device(id).await;
+        // The beginning of a masked frame of 5 bytes.
+        device.get_mut().write_all(b"\x82\x85\0\0\0\0x").await.unwrap();
+        while let Some(Ok(_)) = device.next().await {}
+    }
+    let closed =
+        gateway.metric("talaria_talaria_device_protocol_errors_total", &["reason=\"slow_message\""]).await;
+    assert_eq!(closed, 3.0);
+    let mut lines = Vec::new();
+    eventually("it is logged", PATIENCE, async || {
+        lines = gateway.log_lines(LINE);
+        lines.len() == 2
+    })
+    .await;
+    assert_eq!(lines[0]["id"], "mac:111111111111");
+    assert_eq!(lines[0]["reason"], "message not complete within 200ms:readerror");
+    assert_eq!(lines[1]["id"], "mac:222222222222");
     gateway.terminate().await;
 }
 

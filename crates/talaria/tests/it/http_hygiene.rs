@@ -7,6 +7,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use tokio::io::AsyncWriteExt as _;
+
 use crate::support::eventually;
 use crate::support::gateway::Gateway;
 use crate::support::http::{Client, Response};
@@ -207,6 +209,24 @@ async fn a_refusal_reaches_the_client_though_it_sends_on() {
     // It is counted when the connection is over.
     drop(client);
     eventually("it is counted", Duration::from_secs(10), async || gateway.metric(reason) == 1.0).await;
+}
+
+/// contract §9.7. Time is paused, so only the bound on the bytes ends the reading.
+#[tokio::test(start_paused = true)]
+async fn after_an_error_response_no_more_than_256_kib_are_read() {
+    // What the kernel holds is less than this.
+    const ENOUGH: usize = 64 << 20;
+    let gateway = Gateway::open();
+    let mut client = Client::connect(gateway.address()).await;
+    client.send("not a request\r\n\r\n").await;
+    let piece = vec![b'x'; 64 * 1024];
+    let mut sent = 0;
+    while sent < ENOUGH
+        && let Ok(count) = client.socket.write(&piece).await
+    {
+        sent += count;
+    }
+    assert!(sent < ENOUGH, "everything was read");
 }
 
 #[tokio::test]

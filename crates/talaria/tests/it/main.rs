@@ -21,6 +21,7 @@ mod api;
 mod api_auth;
 mod attack;
 mod bench;
+mod bodies;
 mod budgets;
 mod control;
 mod control_table;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use talaria_protocol::go::duration;
-use talaria_protocol::session::{CloseReason, Ending};
+use talaria_protocol::session::{CloseReason, Ending, ProtocolError};
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -36,6 +36,8 @@ pub(in crate::device) struct SessionContext {
     pub(in crate::device) started: Instant,
     /// Which ids and addresses are refused; none if none ever is.
     pub(in crate::device) refusals: Option<Arc<RefusalTable>>,
+    /// The log lines about devices that are closed for what they cost.
+    pub(in crate::device) cost_lines: KeyedThrottle,
     /// The log lines about devices that exceed their rates.
     pub(in crate::device) rate_lines: KeyedThrottle,
     /// Handles long messages.
@@ -67,6 +69,22 @@ impl SessionContext {
         }
         let time = self.refusals.as_ref()?.exceeded(device, excess.client, excess.lasts)?;
         Some(Ending::flooding(&duration::format(time)))
+    }
+
+    /// Logs that a device is closed for what it costs, once a minute for each device. Those that break the protocol are only
+    /// counted: the reason is in the line about the end of each session.
+    pub(super) fn log_cost(&self, device: &Device, error: ProtocolError, reason: &CloseReason) {
+        let message = match error {
+            ProtocolError::NoRoom => "device closed, it has the largest of too many unfinished messages",
+            ProtocolError::SlowMessage => "device closed, its message did not arrive completely in time",
+            ProtocolError::Unread => {
+                "device closed, it does not read and most of too many messages wait for it"
+            }
+            _ => return,
+        };
+        if let Some(suppressed) = self.cost_lines.admit(device.id().as_str()) {
+            warn!(id = %device.id(), %reason, suppressed, "{message}");
+        }
     }
 
     /// A session has ended: nothing can be sent to the device any more, and everything that waits for it fails.

@@ -457,6 +457,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
         self.context.disconnected(device, &ending.reason);
         if let Some(error) = ending.protocol_error {
             self.context.metrics.count_protocol_error(error);
+            self.context.log_cost(device, error, &ending.reason);
         }
         let statistics = device.statistics();
         info!(
