@@ -1,11 +1,14 @@
 //! Listeners: they observe what happens to every record, to dead letters and to the connection with the brokers.
 
+mod panics;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
+use self::panics::Panics;
 use crate::connection_failure::ConnectionFailure;
 use crate::dead_letter::{DeadLetterOutcome, DeadLetterReason};
 use crate::error::{ErrorType, PublishError};
@@ -69,6 +72,8 @@ pub struct ListenerId(u64);
 pub(crate) struct Listeners {
     all: ArcSwap<Vec<(ListenerId, Arc<dyn Listener>)>>,
     next: AtomicU64,
+    /// Those of listeners, and others that the publisher has caught.
+    pub(crate) panics: Panics,
 }
 
 impl Listeners {
@@ -87,32 +92,29 @@ impl Listeners {
     }
 
     pub(crate) fn on_publish(&self, event: &PublishEvent<'_>) {
-        for (_, listener) in self.all.load().iter() {
-            listener.on_publish(event);
-        }
+        self.each(|listener| listener.on_publish(event));
     }
 
     pub(crate) fn on_dead_letter(&self, reason: DeadLetterReason, outcome: DeadLetterOutcome) {
-        for (_, listener) in self.all.load().iter() {
-            listener.on_dead_letter(reason, outcome);
-        }
+        self.each(|listener| listener.on_dead_letter(reason, outcome));
     }
 
     pub(crate) fn on_connection_failure(&self, failure: ConnectionFailure) {
-        for (_, listener) in self.all.load().iter() {
-            listener.on_connection_failure(failure);
-        }
+        self.each(|listener| listener.on_connection_failure(failure));
     }
 
     pub(crate) fn on_filtered(&self, event: &Filtered<'_>) {
-        for (_, listener) in self.all.load().iter() {
-            listener.on_filtered(event);
-        }
+        self.each(|listener| listener.on_filtered(event));
     }
 
     pub(crate) fn on_client_stats(&self, stats: &ClientStats) {
+        self.each(|listener| listener.on_client_stats(stats));
+    }
+
+    /// A listener that panics keeps nothing from the others.
+    fn each(&self, call: impl Fn(&dyn Listener)) {
         for (_, listener) in self.all.load().iter() {
-            listener.on_client_stats(stats);
+            self.panics.catch("listener", || call(&**listener));
         }
     }
 }

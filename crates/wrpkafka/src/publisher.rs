@@ -9,6 +9,7 @@
     reason = "callers may have no tokio: records carry the time at which they were published"
 )]
 
+mod announce;
 mod encode;
 mod lifecycle;
 mod publish;
@@ -132,7 +133,7 @@ impl Publisher {
         if threads.is_some() {
             return Err(StartError::AlreadyStarted);
         }
-        shared.announce();
+        announce::announce(&shared.settings.get(), &shared.routes.load());
         let registry = shared.start_registry_thread().map_err(StartError::SchemaRegistry)?;
         let (control, orders) = mpsc::channel();
         let (engine, connect) = (Arc::clone(&shared.engine), Arc::clone(&shared.connect));
@@ -316,6 +317,12 @@ impl Publisher {
         self.shared.as_ref().map(|shared| shared.engine.client_stats()).unwrap_or_default()
     }
 
+    /// How many panics of listeners, of receipts and of the client's thread were caught. Each is logged.
+    #[must_use]
+    pub fn panics(&self) -> u64 {
+        self.shared.as_ref().map_or(0, |shared| shared.engine.completion.listeners.panics.count())
+    }
+
     /// What was asked of the schema registry, and what it answered. All zero without one.
     #[must_use]
     pub fn schema_stats(&self) -> SchemaStats {
@@ -341,23 +348,6 @@ impl Publisher {
 }
 
 impl Shared {
-    fn announce(&self) {
-        let config = &*self.settings.get();
-        tracing::info!(
-            brokers = ?config.brokers,
-            allowAutoTopicCreation = config.allow_auto_topic_creation,
-            maxBufferedRecords = config.max_buffered_records,
-            maxBufferedBytes = config.max_buffered_bytes,
-            maxRequestRetries = config.max_request_retries,
-            maxRecordRetries = config.max_record_retries,
-            requestTimeout = ?config.request_timeout,
-            recordDeliveryTimeout = ?config.record_delivery_timeout,
-            dynamicConfig = ?config.dynamic,
-            "Creating Kafka publisher"
-        );
-        update::warn_if_unverified(&config.tls);
-    }
-
     /// The schema registry's thread, if there is a registry.
     fn start_registry_thread(&self) -> Result<Option<RegistryThread>, String> {
         let Some(schemas) = self.engine.schemas() else { return Ok(None) };

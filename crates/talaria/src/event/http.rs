@@ -42,6 +42,7 @@ pub use post_error::PostError;
 use self::backlog::{Backlog, InOrder};
 use self::device_share::DeviceShares;
 use self::dial::{Addresses, Dial, Network};
+use self::endpoints::{Coverage, Endpoints};
 use self::exchange::Client;
 use self::job::Job;
 use self::lane::{Lane, LaneConfig, Losses};
@@ -101,6 +102,7 @@ impl HttpSink {
         to_named: Arc<dyn Dial>,
     ) -> Self {
         warn_of_unusable_endpoints(config);
+        announce(&config.endpoints);
         let endpoints = LaneConfig {
             queue: config.queue,
             workers: config.workers,
@@ -226,6 +228,8 @@ impl HttpSink {
             share.finish(Verdict::from(reason));
         }
         match source {
+            // Said once, at the start.
+            _ if reason == DropReason::NoEndpoint => {}
             EventSource::Device(device) if route == SchemeLabel::Dns || reason.is_of_named_host() => {
                 let device = device.id();
                 if let Some(similar) = self.refusals_by_device.admit(device.as_str()) {
@@ -283,5 +287,16 @@ fn warn_of_unusable_endpoints(config: &Config) {
                 tracing::warn!(event_type, %problem, "event endpoint is not a url, events for it will be dropped");
             }
         }
+    }
+}
+
+/// Says which events have no endpoint, which is no mistake where Kafka takes them.
+fn announce(endpoints: &Endpoints) {
+    match endpoints.coverage() {
+        Coverage::All => {}
+        Coverage::Some => tracing::info!(
+            "no default event endpoint, events of other types than those with an endpoint are not sent by http"
+        ),
+        Coverage::None => tracing::info!("no event endpoint, events are not sent by http"),
     }
 }

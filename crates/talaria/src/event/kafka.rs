@@ -111,6 +111,7 @@ async fn watch(publisher: Publisher, metrics: Arc<KafkaMetrics>) {
         ticks.tick().await;
         metrics.show_buffered(&publisher.buffered());
         metrics.show_up(publisher.is_up());
+        metrics.show_panics(publisher.panics());
         metrics.show_topics(&publisher.topics(), publisher.unacknowledged());
         metrics.show_schemas(&publisher.schema_stats());
     }

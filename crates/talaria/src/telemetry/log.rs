@@ -136,6 +136,18 @@ mod tests {
     }
 
     #[test]
+    fn brokers_are_logged_as_a_list_and_other_values_that_look_like_one_as_text() {
+        let folder = Folder::new("lists");
+        let (logging, subscriber) = Logging::build(&folder.config()).unwrap();
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::info!(brokers = ?["a:1", "b\"2"], device = ?["x"], "one");
+        });
+        drop(logging);
+        let line = folder.lines().remove(0);
+        assert!(line.ends_with(r#""msg":"one","brokers":["a:1","b\"2"],"device":"[\"x\"]"}"#), "{line}");
+    }
+
+    #[test]
     fn a_line_is_a_json_object_with_level_time_message_and_fields() {
         let folder = Folder::new("json");
         let (logging, subscriber) = Logging::build(&folder.config()).unwrap();

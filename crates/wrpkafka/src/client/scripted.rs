@@ -50,6 +50,8 @@ pub(crate) enum Answer {
 /// What happens in the client's thread.
 #[derive(Debug)]
 enum Event {
+    /// The thread that polls panics.
+    Panic,
     /// The first records that the client holds get this result.
     Deliver(usize, Result<(), DeliveryError>),
     /// The client cannot work with its brokers.
@@ -102,6 +104,11 @@ impl Script {
     /// The client that is polled reports this failure.
     pub(crate) fn fail_connection(&self, failure: ConnectionFailure) {
         self.tell(Event::ConnectionFailure(failure));
+    }
+
+    /// The client that is polled panics.
+    pub(crate) fn panic(&self) {
+        self.tell(Event::Panic);
     }
 
     pub(crate) fn break_connect(&self, times: usize) {
@@ -181,6 +188,7 @@ impl Client for Scripted {
         let event = self.events.lock().recv_timeout(timeout);
         match event {
             Ok(Event::Deliver(count, result)) => self.complete(count, &result),
+            Ok(Event::Panic) => panic!("wanted by a test"),
             Ok(Event::ConnectionFailure(failure)) => {
                 self.reports.on_connection_failure(failure, Certainty::Known, "said by a test");
             }

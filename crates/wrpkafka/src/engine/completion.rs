@@ -51,7 +51,7 @@ impl Completion {
         if let Some(error) = error {
             self.log(error, topic, failed_in);
         }
-        context.settle(result);
+        self.listeners.panics.catch("receipt", || context.settle(result));
     }
 
     /// Reports a message that gives no record.

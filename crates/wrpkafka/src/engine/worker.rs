@@ -88,8 +88,10 @@ impl Worker {
 
     /// Runs until it is asked to stop, or no publisher is left that could ask.
     pub(crate) fn run(mut self) {
+        let engine = Arc::clone(&self.engine);
+        let panics = &engine.completion.listeners.panics;
         let request = loop {
-            self.turn(TICK);
+            panics.catch("thread", || self.turn(TICK));
             match self.orders.try_recv() {
                 Ok(Order::Stop(request)) => break Some(request),
                 Ok(Order::Replace(next)) => self.replace_by(next),
@@ -102,7 +104,7 @@ impl Worker {
                 if let Some(instance) = self.current() {
                     instance.client.flush(SHORT_TICK);
                 }
-                self.turn(SHORT_TICK);
+                panics.catch("thread", || self.turn(SHORT_TICK));
             }
         }
         let undelivered = self.shut_down();

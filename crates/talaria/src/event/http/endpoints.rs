@@ -19,6 +19,17 @@ pub struct Endpoints {
 /// The URLs of one event type. A text that is not a URL is kept, so that the events for it are counted as dropped.
 pub type Urls = Arc<[Result<Arc<Target>, UrlError>]>;
 
+/// Which event types have URLs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Coverage {
+    /// There is a default.
+    All,
+    /// Those that are named.
+    Some,
+    /// No event is posted.
+    None,
+}
+
 /// An endpoint that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{key}: {problem}")]
@@ -66,6 +77,15 @@ impl Endpoints {
             found => found,
         };
         own.or_else(|| (!self.default.is_empty()).then_some(&self.default))
+    }
+
+    /// Which event types have URLs.
+    pub(super) fn coverage(&self) -> Coverage {
+        match (self.default.is_empty(), self.by_type.is_empty()) {
+            (false, _) => Coverage::All,
+            (true, false) => Coverage::Some,
+            (true, true) => Coverage::None,
+        }
     }
 
     /// Every URL with its event type.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus::{Gauge, HistogramVec, IntCounterVec, IntGauge};
+use prometheus::{Gauge, HistogramVec, IntCounter, IntCounterVec, IntGauge};
 use wrp::QosLevel;
 use wrpkafka::{
     Buffered, ClientStats, DeadLetterOutcome, DeadLetterReason, Filtered, Listener, Outcome, PublishError,
@@ -33,6 +33,7 @@ pub struct KafkaMetrics {
     utilization: Gauge,
     waiting_utilization: Gauge,
     up: IntGauge,
+    panics: IntCounter,
     topics: Arc<TopicMetrics>,
     outcomes: IntCounterVec,
     client: Arc<ClientMetrics>,
@@ -88,6 +89,7 @@ impl KafkaMetrics {
                 "The messages by their outcome",
                 &["outcome"],
             ),
+            panics: bare.counter("kafka_panics_total", "The panics that the Kafka sink has survived"),
             topics: Arc::new(TopicMetrics::register(metrics)),
             client: Arc::new(ClientMetrics::register(metrics)),
             schemas: Arc::new(SchemaMetrics::register(metrics)),
@@ -124,6 +126,11 @@ impl KafkaMetrics {
 
     pub(super) fn show_up(&self, is_up: bool) {
         self.up.set(is_up.into());
+    }
+
+    /// `count` is how many there were so far.
+    pub(super) fn show_panics(&self, count: u64) {
+        self.panics.inc_by(count.saturating_sub(self.panics.get()));
     }
 
     pub(super) fn show_topics(&self, topics: &[TopicUsage], unacknowledged: Option<Duration>) {

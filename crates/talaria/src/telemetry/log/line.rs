@@ -16,6 +16,9 @@ use super::config::{Encoding, Keys};
 /// The most bytes of one value, the message included, that are logged. The number of the others follows them.
 const LONGEST_VALUE: usize = 512;
 
+/// Fields of the operator's choice that hold a list of texts. They are logged as JSON lists.
+const LISTS: [&str; 1] = ["brokers"];
+
 thread_local! {
     /// Reused for all lines of a thread, so that formatting does not allocate.
     static SCRATCH: RefCell<Scratch> = RefCell::default();
@@ -97,6 +100,23 @@ impl Scratch {
         let _ = write!(self.fields, "{value}");
     }
 
+    /// Writes a list of texts, unless it is none or long.
+    fn list(&mut self, field: &Field, text: &str) -> bool {
+        let list = if text.len() <= LONGEST_VALUE {
+            serde_json::from_str::<Vec<String>>(text)
+        } else {
+            return false;
+        };
+        let Ok(list) = list else { return false };
+        self.key(field);
+        for (index, text) in list.iter().enumerate() {
+            self.fields.push(if index == 0 { '[' } else { ',' });
+            push_text(&mut self.fields, text);
+        }
+        self.fields.push_str(if list.is_empty() { "[]" } else { "]" });
+        true
+    }
+
     fn value(&mut self, field: &Field, value: &dyn fmt::Display) {
         if field.name() == "message" {
             CutValue::write(&mut self.message, value);
@@ -155,6 +175,9 @@ impl Visit for Scratch {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if LISTS.contains(&field.name()) && self.list(field, &format!("{value:?}")) {
+            return;
+        }
         self.value(field, &format_args!("{value:?}"));
     }
 }

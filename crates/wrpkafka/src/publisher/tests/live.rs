@@ -252,3 +252,27 @@ async fn a_stop_in_the_middle_of_a_change_delivers_what_waits() {
     assert_eq!(publisher.stop(PATIENCE).await.undelivered, 0);
     assert_eq!((fate(&first), fate(&second)), (Ok(Outcome::Accepted), Ok(Outcome::Accepted)));
 }
+
+/// Panics at every event.
+struct Panicking;
+
+impl Listener for Panicking {
+    fn on_publish(&self, _: &PublishEvent<'_>) {
+        panic!("wanted by a test");
+    }
+}
+
+#[test]
+fn a_panic_of_a_listener_of_a_receipt_or_of_the_thread_costs_no_other_record() {
+    let (publisher, script) = started(config(10));
+    publisher.add_listener(Arc::new(Panicking));
+    let (_, first) = submit(&publisher, "1", 25);
+    script.panic();
+    eventually("the thread's panic is counted", || publisher.panics() == 1);
+    publisher.submit(&event("2", 25).as_ref(), Some(Box::new(|_| panic!("wanted by a test")))).unwrap();
+    let (_, third) = submit(&publisher, "3", 25);
+    script.deliver(3, Ok(()));
+    assert_eq!((fate(&first), fate(&third)), (Ok(Outcome::Accepted), Ok(Outcome::Accepted)));
+    // Each of three events panicked, and the receipt.
+    assert_eq!(publisher.panics(), 5);
+}
