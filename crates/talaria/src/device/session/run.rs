@@ -8,6 +8,7 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -518,6 +519,9 @@ impl<S> Task<S> {
 
 impl<S> Drop for Task<S> {
     fn drop(&mut self) {
+        if self.model.take().is_some() && std::thread::panicking() {
+            self.disconnect_after_panic();
+        }
         let device = &self.device;
         let holder = || Arc::clone(device) as Arc<dyn Holder>;
         // Giving back is always accepted.
@@ -531,6 +535,16 @@ impl<S> Drop for Task<S> {
                 self.context.events.unacknowledged(device, &acks.acks, reason);
             }
         }
+    }
+}
+
+impl<S> Task<S> {
+    /// A session that panicked has not ended by itself: without this its device would stay registered for ever.
+    fn disconnect_after_panic(&self) {
+        tracing::error!(id = %self.device.id(), "the session of a device panicked, its connection is lost");
+        let reason = CloseReason::with_error(Reason::Unknown, &"the session panicked");
+        // A second panic would end the process.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.context.disconnected(&self.device, &reason)));
     }
 }
 

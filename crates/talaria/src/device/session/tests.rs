@@ -27,6 +27,9 @@ use client::Client;
 
 const ID: &str = "mac:112233445566";
 
+/// A message to this destination makes its session panic.
+const PANIC: &str = "event:panic";
+
 /// A call of [`Events`].
 #[derive(Debug, PartialEq)]
 enum Recorded {
@@ -67,6 +70,7 @@ impl Events for Recorder {
             let held = self.long.lock().take();
             held.map(|held| held.recv());
         }
+        assert_ne!(message.dest.to_str(), Ok(PANIC), "wanted by a test");
         self.recorded.lock().push(Recorded::Message(Box::new(message.to_owned())));
     }
 

@@ -297,3 +297,19 @@ async fn a_message_for_which_there_is_no_room_is_refused_if_every_device_reads()
     assert_eq!(refused, Err(SendError::Busy), "it does not wait for other devices");
     assert!(!device.outbox().is_closed());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_panics_leaves_no_ghost() {
+    let gateway = Gateway::new(Config::default());
+    let (mut client, device) = gateway.connect(4096);
+    client.send(&binary(&event(PANIC))).await;
+    let offline = Recorded::Offline("the session panicked:unknown".to_owned());
+    assert_eq!(gateway.recorded().await, [Recorded::Online, offline]);
+    assert!(gateway.manager.registry().get(device.id()).is_none());
+    assert_eq!(
+        (gateway.metric("device_count"), gateway.metric("disconnect_count")),
+        ("0".into(), "1".into())
+    );
+    let (_client, again) = gateway.connect(4096);
+    assert!(gateway.manager.registry().get(again.id()).is_some(), "it can connect again");
+}
