@@ -13,7 +13,7 @@
 //! with the connection. Deliberately absent: HTTP (the checks of a request and its upgrade are in
 //! [`primary`](crate::primary)), and sinks, queues and outcomes of events ([`event`](crate::event)).
 //!
-//! Start reading at [`Manager::connect`] for a connection, at `session/run.rs` for a message.
+//! Start reading at [`Manager::admit`] for a connection, at `session/run.rs` for a message.
 
 mod ack_slot;
 pub mod clock;
@@ -43,7 +43,7 @@ pub use error::SendError;
 pub use events::{Dropped, Events};
 pub use filters::Filters;
 pub use gate::Gate;
-pub use manager::{Manager, NotAdmittedError};
+pub use manager::{AdmittedDevice, Manager, NotAdmittedError};
 pub use metrics::{CountedModel, DeviceMetrics};
 pub use outbox::Outbox;
 pub use outbox::ack_list::{Ack, AckLimits, AckNotSentError, Acknowledged};

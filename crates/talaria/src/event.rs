@@ -18,6 +18,7 @@ pub mod http;
 pub mod kafka;
 mod reason;
 mod status;
+mod status_order;
 mod verdict;
 
 #[cfg(test)]

@@ -251,7 +251,7 @@ struct ControlServer {
 impl ControlServer {
     fn start(server: Server, manager: &Arc<Manager>, metrics: &Metrics) -> Self {
         let metrics = ControlMetrics::register(metrics);
-        let drainer = Arc::new(Drainer::new(Arc::clone(manager.registry()), metrics.clone()));
+        let drainer = Arc::new(Drainer::of(manager, metrics.clone()));
         let control = Control::new(Arc::clone(manager), Arc::clone(&drainer), metrics);
         Self { server: server.start(control), drainer }
     }

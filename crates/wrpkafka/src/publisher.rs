@@ -193,7 +193,7 @@ impl Publisher {
         message: &MessageRef<'_>,
         receipt: Option<Receipt>,
     ) -> Result<Outcome, PublishError> {
-        self.submit_for(message, None, receipt)
+        self.submit_for(message, message.qos.level(), None, receipt)
     }
 
     /// As [`submit`](Publisher::submit), for a sender whose attributes the filters of the routes check; `submit` itself
@@ -210,16 +210,31 @@ impl Publisher {
         sender: &Sender<'_>,
         receipt: Option<Receipt>,
     ) -> Result<Outcome, PublishError> {
-        self.submit_for(message, Some(sender), receipt)
+        self.submit_for(message, message.qos.level(), Some(sender), receipt)
+    }
+
+    /// As [`submit_from`](Publisher::submit_from), for a message that ranks inside the publisher as this level, whatever its
+    /// QoS says: such as one that its sender cannot send again.
+    ///
+    /// # Errors
+    /// As `submit`.
+    pub fn submit_as(
+        &self,
+        message: &MessageRef<'_>,
+        level: QosLevel,
+        sender: &Sender<'_>,
+        receipt: Option<Receipt>,
+    ) -> Result<Outcome, PublishError> {
+        self.submit_for(message, level, Some(sender), receipt)
     }
 
     fn submit_for(
         &self,
         message: &MessageRef<'_>,
+        level: QosLevel,
         sender: Option<&Sender<'_>>,
         receipt: Option<Receipt>,
     ) -> Result<Outcome, PublishError> {
-        let level = message.qos.level();
         let Some(shared) = &self.shared else {
             if let Some(receipt) = receipt {
                 receipt(Ok(Outcome::Attempted));

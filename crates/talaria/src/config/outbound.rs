@@ -36,6 +36,8 @@ pub(super) fn read(section: &Section<'_>) -> event::Config {
     section.read("allowedSchemes", &mut config.allowed_schemes);
     section.read_count("outboundQueueSize", &mut config.queue.messages);
     section.read_count("outboundQueueBytes", &mut config.queue.bytes);
+    section.read_count("statusQueueSize", &mut config.status_queue.messages);
+    section.read_count("statusQueueBytes", &mut config.status_queue.bytes);
     section.read_count("workerPoolSize", &mut config.workers);
     section.read_period("requestTimeout", &mut config.request_timeout);
     section.read_period("clientTimeout", &mut config.client_timeout);

@@ -41,6 +41,8 @@ pub struct Device {
     warned: AtomicU8,
     /// Whether a newcomer with this id waits for this device's answer.
     is_contested: AtomicBool,
+    /// Whether its offline event has been made.
+    is_offline: AtomicBool,
 }
 
 /// The trust claim, as a number and as events carry it.
@@ -87,6 +89,7 @@ impl Device {
             sinks: DeviceState::default(),
             warned: AtomicU8::new(0),
             is_contested: AtomicBool::new(false),
+            is_offline: AtomicBool::new(false),
         })
     }
 
@@ -234,6 +237,11 @@ impl Device {
 
     pub(super) fn end_takeover(&self) {
         self.is_contested.store(false, Ordering::Release);
+    }
+
+    /// Whether its offline event is to be made now: once.
+    pub(super) fn go_offline(&self) -> bool {
+        !self.is_offline.swap(true, Ordering::AcqRel)
     }
 
     /// Whether this warning has not been logged about this device before. From now on it has.

@@ -1,20 +1,30 @@
 //! What happens to devices: the interface to the part of the gateway that passes it on to the cloud.
 
+use std::future::ready;
 use std::sync::Arc;
 
+use futures_util::future::{BoxFuture, FutureExt as _};
 use talaria_protocol::session::{CloseReason, Reason};
+use tokio::time::Instant;
 use wrp::MessageRef;
 
 use super::connected::Device;
 use super::outbox::ack_list::Acknowledged;
 
-/// Receives what happens to devices. Its methods are called from the devices' own tasks and must neither block nor wait.
+/// Receives what happens to devices. Its methods are called from the devices' own tasks and must neither block nor wait,
+/// except [`room`](Events::room).
 pub trait Events: Send + Sync {
     /// A device has connected and is registered.
     fn online(&self, device: &Arc<Device>);
 
     /// A device has disconnected. Called exactly once for each [`online`](Events::online).
     fn offline(&self, device: &Arc<Device>, reason: &CloseReason);
+
+    /// Waits until there is room for the offline events of further devices, at most until `deadline`. For those who close
+    /// many devices.
+    fn room(&self, _deadline: Instant) -> BoxFuture<'_, ()> {
+        ready(()).boxed()
+    }
 
     /// A device sent a message that answers no waiting request. It is decoded, checked and stamped.
     fn message(&self, device: &Arc<Device>, message: &mut MessageRef<'_>);

@@ -1,11 +1,12 @@
 //! The manager of all devices: registers them, runs their sessions, and closes them when the gateway stops.
 //!
-//! [`Manager::connect`] is where a connection becomes a device; [`session`] runs it until it ends. The manager also has the
+//! [`Manager::admit`] is where a request becomes a device; [`session`] runs it until it ends. The manager also has the
 //! operator's decisions about new devices ([`Gate`], [`Filters`]).
 //!
 //! Deliberately absent: HTTP. The checks of a request and its upgrade are in [`primary`](crate::primary), which also sends
 //! the close frame to a device that is not admitted.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,15 +19,16 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
+use wrp::DeviceId;
 
 use super::config::Config;
 use super::connected::Device;
 use super::events::Events;
 use super::filters::Filters;
 use super::gate::Gate;
-use super::metrics::DeviceMetrics;
+use super::metrics::{CountedModel, DeviceMetrics};
 use super::refusals::{RefusalMetrics, RefusalTable};
-use super::registry::{RegisterError, Registry};
+use super::registry::{RegisterError, Registry, RunningSession};
 use super::session::{self, Connection, SessionContext};
 use super::takeover::Takeovers;
 use super::takeover::outcome::TakeoverOutcome;
@@ -48,13 +50,62 @@ pub struct Manager {
     refusal_task: Option<AbortHandle>,
 }
 
-/// A device that was not admitted after its upgrade.
-#[derive(Debug)]
-pub struct NotAdmittedError<S> {
-    /// Its connection, for the close frame.
-    pub io: S,
-    /// What the close frame says.
-    pub reason: Reason,
+/// A registered device whose connection is being upgraded. If this is dropped, it has left before.
+pub struct AdmittedDevice {
+    context: Arc<SessionContext>,
+    /// None once its session has started.
+    parts: Option<Parts>,
+}
+
+struct Parts {
+    device: Arc<Device>,
+    model: CountedModel,
+    running: RunningSession,
+    client: Option<IpAddr>,
+}
+
+/// A device is not admitted; its close frame says why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not admitted: {}", .0.as_str())]
+pub struct NotAdmittedError(pub Reason);
+
+impl AdmittedDevice {
+    /// The device.
+    #[must_use]
+    pub fn id(&self) -> Option<&DeviceId> {
+        self.parts.as_ref().map(|parts| parts.device.id())
+    }
+
+    /// Starts the session of the device on its upgraded connection. `read_ahead` are the bytes that were already read from
+    /// it.
+    pub fn start<S>(mut self, io: S, read_ahead: Bytes)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        if let Some(Parts { device, model, running, client }) = self.parts.take() {
+            let connection = Connection { io, read_ahead, device, model, running, client };
+            session::spawn(Arc::clone(&self.context), connection);
+        }
+    }
+}
+
+impl Drop for AdmittedDevice {
+    fn drop(&mut self) {
+        if let Some(Parts { device, model, running, .. }) = self.parts.take() {
+            drop(model);
+            let left =
+                || CloseReason::with_error(Reason::ReadError, &"left before its handshake was complete");
+            let reason = device.outbox().close_reason().unwrap_or_else(left);
+            self.context.disconnected(&device, &reason);
+            drop(running);
+        }
+    }
+}
+
+impl fmt::Debug for AdmittedDevice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AdmittedDevice").field("id", &self.id()).finish_non_exhaustive()
+    }
 }
 
 impl Manager {
@@ -97,6 +148,11 @@ impl Manager {
     #[must_use]
     pub fn registry(&self) -> &Arc<Registry> {
         &self.context.registry
+    }
+
+    /// Waits until there is room for the offline events of further devices, at most until `deadline`.
+    pub async fn room(&self, deadline: Instant) {
+        self.context.events.room(deadline).await;
     }
 
     /// The operator's gate. While it is closed, new devices are answered with 503 and connected devices stay.
@@ -163,47 +219,55 @@ impl Manager {
         self.takeovers.check(&self.context, identity).await
     }
 
-    /// Registers a device on its upgraded connection, announces it, and starts its session.
+    /// Registers a device and announces it, before it receives the response to its request (contract §14.22). Its session
+    /// starts with its upgraded connection.
     ///
     /// # Errors
     /// If the gateway has stopped accepting devices since the checks, or has as many as it may have.
-    pub fn connect<S>(&self, io: S, read_ahead: Bytes, identity: Identity) -> Result<(), NotAdmittedError<S>>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
+    pub fn admit(&self, identity: Identity) -> Result<AdmittedDevice, NotAdmittedError> {
         if !self.is_open() {
-            return Err(NotAdmittedError { io, reason: Reason::Drained });
+            return Err(NotAdmittedError(Reason::Drained));
         }
         let (context, client) = (&self.context, identity.client);
         let device = Device::within(identity, &context.config, Some(Arc::clone(&context.queued)));
         let running = context.registry.session_started();
-        match context.registry.connect(&device) {
-            Ok(None) => {}
-            Ok(Some(_replaced)) => context.metrics.duplicate_count.inc(),
+        match context.connected(&device) {
+            Ok(()) => {}
             Err(RegisterError::LimitReached(limit)) => {
                 context.metrics.device_limit_reached_count.inc();
                 context.metrics.disconnect_count.inc();
                 warn!(id = %device.id(), limit, "device not admitted: the device limit is reached");
-                return Err(NotAdmittedError { io, reason: Reason::DeviceLimitReached });
+                return Err(NotAdmittedError(Reason::DeviceLimitReached));
             }
             Err(RegisterError::Occupied) => {
                 context.metrics.count_takeover(TakeoverOutcome::Overtaken);
                 debug!(id = %device.id(), "device not admitted: a device with a token has connected meanwhile");
-                return Err(NotAdmittedError { io, reason: Reason::Duplicate });
+                return Err(NotAdmittedError(Reason::Duplicate));
             }
         }
-        context.metrics.connect_count.inc();
-        context.metrics.device_count.set(context.registry.len() as i64);
         let model = context.metrics.hardware_model(&device);
-        context.wheel.add(&device);
         debug!(
             id = %device.id(),
             session_id = device.session_id(),
             compliance = device.convey().header_compliance().as_str(),
             "device connected"
         );
-        context.events.online(&device);
-        session::spawn(Arc::clone(context), Connection { io, read_ahead, device, model, running, client });
+        let parts = Parts { device, model, running, client };
+        Ok(AdmittedDevice { context: Arc::clone(context), parts: Some(parts) })
+    }
+
+    /// Admits a device and starts its session, for tests.
+    #[cfg(test)]
+    pub(crate) fn connect<S>(
+        &self,
+        io: S,
+        read_ahead: Bytes,
+        identity: Identity,
+    ) -> Result<(), NotAdmittedError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        self.admit(identity)?.start(io, read_ahead);
         Ok(())
     }
 
@@ -217,6 +281,12 @@ impl Manager {
 
     fn is_open(&self) -> bool {
         self.gate.is_open() && !self.is_stopping.load(Ordering::Acquire)
+    }
+}
+
+impl fmt::Debug for Manager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Manager").field("devices", &self.registry().len()).finish_non_exhaustive()
     }
 }
 

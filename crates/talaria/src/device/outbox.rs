@@ -180,6 +180,14 @@ impl Outbox {
         true
     }
 
+    /// Why the session is about to end, if it is asked to and has not read the reason.
+    pub(super) fn close_reason(&self) -> Option<CloseReason> {
+        match &self.state.lock().phase {
+            Phase::Closing(reason) => Some(reason.clone()),
+            Phase::Open | Phase::Closed(_) => None,
+        }
+    }
+
     /// Whether the session has ended or is about to end.
     pub(super) fn is_closed(&self) -> bool {
         !matches!(self.state.lock().phase, Phase::Open)

@@ -6,7 +6,7 @@ use std::hash::{BuildHasher as _, Hash, Hasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use talaria_protocol::session::{CloseReason, Reason};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
@@ -21,6 +21,8 @@ const SHARDS: usize = 64;
 #[derive(Debug)]
 pub struct Registry {
     shards: Box<[RwLock<HashSet<ById>>]>,
+    /// Held while devices of a shard are registered or removed *and* announced.
+    turns: Box<[Mutex<()>]>,
     hasher: RandomState,
     count: AtomicUsize,
     limit: usize,
@@ -55,6 +57,7 @@ impl Registry {
     pub fn new(max_devices: Option<usize>) -> Self {
         Self {
             shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
+            turns: (0..SHARDS).map(|_| Mutex::default()).collect(),
             hasher: RandomState::new(),
             count: AtomicUsize::new(0),
             limit: max_devices.unwrap_or(usize::MAX),
@@ -173,14 +176,23 @@ impl Registry {
         }
     }
 
+    /// Makes registering or removing a device and announcing that one step: of two connections with this id, the events of
+    /// one come before those of the other. Held for as long as it takes to queue an event.
+    pub(super) fn turn(&self, id: &DeviceId) -> MutexGuard<'_, ()> {
+        self.turns[self.shard_of(id)].lock()
+    }
+
     pub(super) fn session_started(self: &Arc<Self>) -> RunningSession {
         self.sessions.fetch_add(1, Ordering::AcqRel);
         RunningSession(Arc::clone(self))
     }
 
     fn shard(&self, id: &DeviceId) -> &RwLock<HashSet<ById>> {
-        let hash = self.hasher.hash_one(id.as_str());
-        &self.shards[hash as usize % SHARDS]
+        &self.shards[self.shard_of(id)]
+    }
+
+    fn shard_of(&self, id: &DeviceId) -> usize {
+        self.hasher.hash_one(id.as_str()) as usize % SHARDS
     }
 }
 

@@ -33,6 +33,9 @@ pub struct Config {
     /// `outboundQueueSize`, and the same in bytes: the bound of the events that wait to be posted, and once more of those that
     /// wait to be posted again.
     pub queue: QueueLimit,
+    /// `statusQueueSize`, `statusQueueBytes`: the room of the online and offline events on their way to one sink. Each sink
+    /// has as much.
+    pub status_queue: QueueLimit,
     /// `workerPoolSize`: how many requests run at the same time. At least 1.
     pub workers: usize,
     /// `requestTimeout`: the time limit of an event, from its queueing on.
@@ -67,6 +70,7 @@ impl Default for Config {
             default_scheme: "https".to_owned(),
             allowed_schemes: vec!["https".to_owned()],
             queue: QueueLimit { messages: 1000, bytes: 64 << 20 },
+            status_queue: QueueLimit { messages: 100_000, bytes: 128 << 20 },
             workers: 100,
             request_timeout: Duration::from_secs(125),
             client_timeout: Duration::from_secs(160),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::{BoxFuture, FutureExt as _, join};
 use talaria_protocol::inbound::{ACCOUNT_ID, HARDWARE_DEVICE_ID};
 use talaria_protocol::session::{CloseReason, Reason};
 use tokio::time::Instant;
@@ -47,7 +48,7 @@ impl Dispatcher {
     /// Starts the sinks. Needs a tokio runtime. The publisher may be started later; until then it rejects messages.
     pub fn start(config: &Config, publisher: Publisher, metrics: &Metrics) -> Self {
         let http = HttpSink::start(config, HttpMetrics::register(metrics));
-        let kafka = KafkaSink::new(publisher, KafkaMetrics::register(metrics));
+        let kafka = KafkaSink::new(publisher, KafkaMetrics::register(metrics), config.status_queue);
         Self::new(config, http, kafka, metrics)
     }
 
@@ -59,22 +60,28 @@ impl Dispatcher {
 
     /// Drains both sinks at the same time, for at most this long, and stops them. Later messages are rejected.
     pub async fn flush(&self, within: Duration) -> Undelivered {
-        let (http, kafka) = tokio::join!(self.http.flush(Instant::now() + within), self.kafka.flush(within));
+        let deadline = Instant::now() + within;
+        let (http, kafka) = tokio::join!(self.http.flush(deadline), self.kafka.flush(deadline));
         Undelivered { http, kafka }
     }
 
     /// Passes an event of the gateway itself to both sinks.
-    fn status(&self, device: &Device, event: &StatusEvent<'_>) {
+    fn status(&self, device: &Arc<Device>, event: &StatusEvent<'_>) {
         let message = event.message();
         let dest = locator(&message);
-        self.http.send(EventSource::Gateway, dest.as_ref(), || encode(&message), None);
+        let body = encode(&message);
+        self.http.send(EventSource::Gateway(device), dest.as_ref(), || body.clone(), None);
         if self.kafka.is_enabled() {
-            self.kafka.send(&message, device, None);
+            self.kafka.send_status(device, body);
         }
     }
 }
 
 impl Events for Dispatcher {
+    fn room(&self, deadline: Instant) -> BoxFuture<'_, ()> {
+        join(self.http.status_room(deadline), self.kafka.status_room(deadline)).map(drop).boxed()
+    }
+
     fn online(&self, device: &Arc<Device>) {
         self.status(device, &StatusEvent::online(&self.source, device));
     }

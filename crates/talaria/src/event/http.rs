@@ -5,8 +5,11 @@
 //! of a lane, each over a connection that it drives itself. An event that is to be posted again waits in the queue, not in a
 //! worker.
 //!
-//! Deliberately absent: order. Events leave the queue in order, but several are posted at the same time. Receivers that need
-//! order read from Kafka. Start reading at [`HttpSink::send`], then `lane.rs` and `worker.rs`.
+//! Online and offline events have room of their own, and those of one device are posted one after the other
+//! ([`StatusOrder`](super::status_order::StatusOrder)).
+//!
+//! Deliberately absent: the order of other events. They leave the queue in order, but several are posted at the same time.
+//! Receivers that need order read from Kafka. Start reading at [`HttpSink::send`], then `lane.rs` and `worker.rs`.
 
 mod backlog;
 mod connection;
@@ -44,7 +47,7 @@ use self::device_share::DeviceShares;
 use self::dial::{Addresses, Dial, Network};
 use self::endpoints::{Coverage, Endpoints};
 use self::exchange::Client;
-use self::job::Job;
+use self::job::{Job, JobKind};
 use self::lane::{Lane, LaneConfig, Losses};
 use self::routes::Routes;
 use self::turns::Turns;
@@ -77,8 +80,8 @@ pub struct HttpSink {
 pub enum EventSource<'a> {
     /// This device sent it.
     Device(&'a Device),
-    /// The gateway made it: an online or offline event.
-    Gateway,
+    /// The gateway made it about this device: an online or offline event.
+    Gateway(&'a Device),
 }
 
 impl HttpSink {
@@ -105,6 +108,7 @@ impl HttpSink {
         announce(&config.endpoints);
         let endpoints = LaneConfig {
             queue: config.queue,
+            status: config.status_queue,
             workers: config.workers,
             request_timeout: config.request_timeout,
             client_timeout: config.client_timeout,
@@ -113,6 +117,7 @@ impl HttpSink {
         };
         let named = LaneConfig {
             queue: config.dns.queue,
+            status: config.status_queue,
             workers: config.dns.workers,
             request_timeout: config.dns.request_timeout,
             client_timeout: config.dns.request_timeout,
@@ -187,6 +192,11 @@ impl HttpSink {
         self.drop_unqueued(source, SchemeLabel::Unknown, reason, share);
     }
 
+    /// Waits for room for further online and offline events, at most until `deadline`.
+    pub async fn status_room(&self, deadline: Instant) {
+        self.endpoints.status_room(deadline).await;
+    }
+
     /// Waits until all events are posted or lost, at most until `deadline`, then stops. Returns how many events were not
     /// delivered because of the stop.
     pub async fn flush(&self, deadline: Instant) -> u64 {
@@ -203,17 +213,24 @@ impl HttpSink {
         deadline: Instant,
         share: Option<Share>,
     ) -> Result<(), (DropReason, Option<Share>)> {
-        let (lane, slot) = match source {
+        let (lane, kind) = match source {
+            EventSource::Gateway(_) => (&self.endpoints, JobKind::Status { _turn: None }),
             EventSource::Device(device) if scheme == SchemeLabel::Dns => {
                 let Some(slot) = self.shares.take(device.id(), body.len()) else {
                     return Err((DropReason::FullQueue, share));
                 };
-                (&self.named, Some(slot))
+                (&self.named, JobKind::Named(Box::new(slot)))
             }
-            EventSource::Gateway if scheme == SchemeLabel::Dns => (&self.named, None),
-            _ => (&self.endpoints, None),
+            EventSource::Device(_) => (&self.endpoints, JobKind::Event),
         };
-        lane.push(Job { target: Arc::clone(target), body, scheme, slot, deadline, attempts: 0, share })
+        let target = Arc::clone(target);
+        let job = Job { target, body, scheme, kind, deadline, attempts: 0, share };
+        match source {
+            EventSource::Device(_) => lane.push(job),
+            EventSource::Gateway(device) => {
+                lane.push_status(device.id(), job).map_err(|job| (lane.drop_reason(), job.share))
+            }
+        }
     }
 
     fn drop_unqueued(
@@ -250,7 +267,7 @@ impl EventSource<'_> {
     const fn scheme(self) -> SchemeLabel {
         match self {
             Self::Device(_) => SchemeLabel::Unknown,
-            Self::Gateway => SchemeLabel::Event,
+            Self::Gateway(_) => SchemeLabel::Event,
         }
     }
 }

@@ -7,19 +7,24 @@ mod attributes;
 mod client;
 mod metrics;
 mod schema;
+mod status;
 mod topics;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use wrp::{MessageRef, QosLevel};
 use wrpkafka::{Outcome, PublishError, Publisher, Sender};
 
+use super::config::QueueLimit;
 use super::finalizer::{Finalizer, Share, Sink};
 use super::verdict::Verdict;
 use crate::device::Device;
 use attributes::DeviceAttributes;
+use status::StatusRecords;
 
 pub use attributes::{DeviceKey, DeviceKeyError};
 pub use metrics::KafkaMetrics;
@@ -31,19 +36,25 @@ const GAUGE_PERIOD: Duration = Duration::from_millis(250);
 pub struct KafkaSink {
     publisher: Publisher,
     metrics: Arc<KafkaMetrics>,
-    gauge: Option<JoinHandle<()>>,
+    status: Arc<StatusRecords>,
+    /// The gauges, and the events that wait.
+    tasks: Vec<JoinHandle<()>>,
 }
 
 impl KafkaSink {
-    /// A sink over this publisher, which the caller starts. Needs a tokio runtime.
+    /// A sink over this publisher, which the caller starts, with this room for online and offline events. Needs a tokio
+    /// runtime.
     #[must_use]
-    pub fn new(publisher: Publisher, metrics: KafkaMetrics) -> Self {
+    pub fn new(publisher: Publisher, metrics: KafkaMetrics, status: QueueLimit) -> Self {
         let metrics = Arc::new(metrics);
-        let gauge = publisher.is_enabled().then(|| {
+        let status = StatusRecords::new(publisher.clone(), Arc::clone(&metrics), status);
+        let mut tasks = Vec::new();
+        if publisher.is_enabled() {
             publisher.add_listener(Arc::clone(&metrics) as Arc<dyn wrpkafka::Listener>);
-            tokio::spawn(watch(publisher.clone(), Arc::clone(&metrics)))
-        });
-        Self { publisher, metrics, gauge }
+            tasks.push(tokio::spawn(watch(publisher.clone(), Arc::clone(&metrics))));
+            tasks.push(tokio::spawn(Arc::clone(&status).run()));
+        }
+        Self { publisher, metrics, status, tasks }
     }
 
     /// Whether messages go to Kafka at all.
@@ -52,7 +63,17 @@ impl KafkaSink {
         self.publisher.is_enabled()
     }
 
-    /// Publishes a message of a device or about it. The filters of the routes apply to this device. Never waits.
+    /// Publishes an online or offline event of this device, in WRP v3. Never waits.
+    pub fn send_status(&self, device: &Arc<Device>, message: Bytes) {
+        self.status.send(device, message);
+    }
+
+    /// Waits for room for further online and offline events, at most until `deadline`.
+    pub async fn status_room(&self, deadline: Instant) {
+        self.status.room(deadline).await;
+    }
+
+    /// Publishes a message of a device. The filters of the routes apply to this device. Never waits.
     pub fn send(&self, message: &MessageRef<'_>, device: &Device, finalizer: Option<&Finalizer>) {
         let level = message.qos.level();
         let share = finalizer.map(|finalizer| finalizer.share(Sink::Kafka));
@@ -73,17 +94,18 @@ impl KafkaSink {
         self.metrics.message_ended(level, &Err(PublishError::BufferFull));
     }
 
-    /// Waits until all buffered records are acknowledged, at most this long, then stops. Returns how many were not.
-    pub async fn flush(&self, within: Duration) -> u64 {
-        self.publisher.stop(within).await.undelivered
+    /// Waits until all records are acknowledged, at most until `deadline`, then stops. Returns how many were not.
+    pub async fn flush(&self, deadline: Instant) -> u64 {
+        self.status.drained(deadline).await;
+        let unpublished = self.status.close();
+        let within = deadline.saturating_duration_since(Instant::now());
+        unpublished + self.publisher.stop(within).await.undelivered
     }
 }
 
 impl Drop for KafkaSink {
     fn drop(&mut self) {
-        if let Some(gauge) = &self.gauge {
-            gauge.abort();
-        }
+        self.tasks.iter().for_each(JoinHandle::abort);
     }
 }
 

@@ -3,6 +3,7 @@
 mod filters;
 mod flow;
 mod reference;
+mod status;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -38,7 +39,7 @@ impl Gateway {
         let metrics = Metrics::default();
         let dial = Arc::new(Memory(HashMap::from([("*", receiver.clone())])));
         let http = HttpSink::start_with(config, HttpMetrics::register(&metrics), dial.clone(), dial);
-        let kafka = KafkaSink::new(publisher, KafkaMetrics::register(&metrics));
+        let kafka = KafkaSink::new(publisher, KafkaMetrics::register(&metrics), config.status_queue);
         Self { dispatcher: Dispatcher::new(config, http, kafka, &metrics), metrics }
     }
 

@@ -1,6 +1,5 @@
 //! The upgrade of a request that passed all checks: the 101, and the device's connection after it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,15 +14,16 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
-use crate::device::{Manager, NotAdmittedError};
+use crate::device::{AdmittedDevice, Manager, NotAdmittedError};
 use crate::server::{Body, upgrade};
 
 /// How long a device that is rejected after its upgrade may take to read the close frame.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The 101 with this `Sec-WebSocket-Accept`. The device is registered after the response has been sent.
+/// Registers the device, and answers with the 101 with this `Sec-WebSocket-Accept`. Its session starts after the response has
+/// been sent. A device that is not admitted receives the 101, too, and then a close frame that says why.
 pub fn switch_protocols<R>(
-    devices: &Arc<Manager>,
+    devices: &Manager,
     mut request: Request<R>,
     accept: String,
     identity: Identity,
@@ -36,34 +36,34 @@ pub fn switch_protocols<R>(
     if let Ok(accept) = HeaderValue::try_from(accept) {
         headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
     }
+    let admitted = devices.admit(identity);
     // A short-lived task of its own, because hyper hands the connection over only after it has sent the response.
-    tokio::spawn(take_over(Arc::clone(devices), hyper::upgrade::on(&mut request), identity));
+    tokio::spawn(take_over(admitted, hyper::upgrade::on(&mut request)));
     response
 }
 
-async fn take_over(devices: Arc<Manager>, upgrading: OnUpgrade, identity: Identity) {
+async fn take_over(admitted: Result<AdmittedDevice, NotAdmittedError>, upgrading: OnUpgrade) {
     let upgraded = match upgrading.await {
         Ok(upgraded) => upgraded,
-        Err(error) => {
-            return debug!(id = %identity.id, %error, "device left before its handshake was complete");
-        }
+        Err(error) => return debug!(?admitted, %error, "device left before its handshake was complete"),
     };
     match upgrade::take(upgraded) {
-        Ok(taken) => connect(&devices, taken.socket, taken.read_ahead, identity),
+        Ok(taken) => start(admitted, taken.socket, taken.read_ahead),
         Err(upgraded) => {
-            warn!(id = %identity.id, "connection of a foreign HTTP server, it keeps its HTTP buffers in memory");
-            connect(&devices, Box::new(TokioIo::new(upgraded)), Bytes::new(), identity);
+            warn!("connection of a foreign HTTP server, it keeps its HTTP buffers in memory");
+            start(admitted, Box::new(TokioIo::new(upgraded)), Bytes::new());
         }
     }
 }
 
-/// Hands the connection to the device manager. A device that it does not admit is sent a close frame.
-fn connect<S>(devices: &Arc<Manager>, io: S, read_ahead: Bytes, identity: Identity)
+/// Starts the session of the device. One that is not admitted is sent a close frame.
+fn start<S>(admitted: Result<AdmittedDevice, NotAdmittedError>, io: S, read_ahead: Bytes)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    if let Err(NotAdmittedError { io, reason }) = devices.connect(io, read_ahead, identity) {
-        tokio::spawn(close(io, reason));
+    match admitted {
+        Ok(device) => device.start(io, read_ahead),
+        Err(NotAdmittedError(reason)) => drop(tokio::spawn(close(io, reason))),
     }
 }
 
@@ -80,6 +80,8 @@ async fn close<S: AsyncWrite + Unpin>(mut io: S, reason: Reason) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use talaria_protocol::session::CloseReason;
     use tokio::io::AsyncReadExt as _;
     use wrp::MessageRef;
@@ -100,7 +102,8 @@ mod tests {
     /// Connects a device, and reads what it is sent until its connection ends.
     async fn received(devices: &Arc<Manager>) -> Vec<u8> {
         let (near, mut far) = tokio::io::duplex(4096);
-        connect(devices, near, Bytes::new(), Identity::new("uuid:a".parse().unwrap(), session_id::random()));
+        let admitted = devices.admit(Identity::new("uuid:a".parse().unwrap(), session_id::random()));
+        start(admitted, near, Bytes::new());
         let mut received = Vec::new();
         far.read_to_end(&mut received).await.unwrap();
         received

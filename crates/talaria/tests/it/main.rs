@@ -46,6 +46,7 @@ mod refusals;
 mod reload;
 mod server;
 mod support;
+mod takeover;
 mod tls;
 mod tls_devices;
 mod tls_gateway;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -14,15 +15,20 @@ use tracing::info;
 
 use super::walk::{Step, Walk};
 use crate::control::ControlMetrics;
-use crate::device::Registry;
+use crate::device::{Manager, Registry};
 
 /// How many devices a drain checks before other tasks have their turn.
 const CHECKS_AT_ONCE: usize = 256;
+
+/// How long a drain waits for room for offline events before it goes on without.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// Carries out one drain at a time and remembers the latest. Dropping it ends the running one.
 #[derive(Debug)]
 pub struct Drainer {
     registry: Arc<Registry>,
+    /// Those who make the offline events; none in tests.
+    manager: Option<Arc<Manager>>,
     metrics: ControlMetrics,
     latest: Mutex<Option<LatestJob>>,
 }
@@ -68,6 +74,7 @@ struct LatestJob {
 #[derive(Debug)]
 struct Run {
     job: Job,
+    manager: Option<Arc<Manager>>,
     visited: AtomicU64,
     drained: AtomicU64,
     started: Timestamp,
@@ -80,10 +87,18 @@ struct Run {
 struct DrainTask(Arc<Run>);
 
 impl Drainer {
+    /// A drainer of all devices. It waits for room for their offline events.
+    #[must_use]
+    pub fn of(manager: &Arc<Manager>, metrics: ControlMetrics) -> Self {
+        let mut drainer = Self::new(Arc::clone(manager.registry()), metrics);
+        drainer.manager = Some(Arc::clone(manager));
+        drainer
+    }
+
     /// A drainer of the devices of this registry.
     #[must_use]
     pub fn new(registry: Arc<Registry>, metrics: ControlMetrics) -> Self {
-        Self { registry, metrics, latest: Mutex::new(None) }
+        Self { registry, manager: None, metrics, latest: Mutex::new(None) }
     }
 
     /// Starts a job in a task of its own. Needs a runtime.
@@ -96,7 +111,7 @@ impl Drainer {
             return Err(AlreadyRunningError);
         }
         let job = Job::of(order, self.registry.len());
-        let run = Arc::new(Run::new(job.clone(), self.metrics.clone()));
+        let run = Arc::new(Run::new(job.clone(), self.manager.clone(), self.metrics.clone()));
         let walk = Walk::new(&self.registry, &job.selection);
         let (stop, stopped) = watch::channel(false);
         self.metrics.set_draining(true);
@@ -153,9 +168,10 @@ impl Drop for Drainer {
 }
 
 impl Run {
-    fn new(job: Job, metrics: ControlMetrics) -> Self {
+    fn new(job: Job, manager: Option<Arc<Manager>>, metrics: ControlMetrics) -> Self {
         Self {
             job,
+            manager,
             visited: AtomicU64::new(0),
             drained: AtomicU64::new(0),
             started: Timestamp::now(),
@@ -179,10 +195,21 @@ impl Run {
         Status { is_active: finished.is_none(), job: self.job.clone(), progress }
     }
 
+    /// Waits until there is room for the offline events of further devices, or the drain is cancelled.
+    async fn room(&self, stopped: &watch::Receiver<bool>) {
+        let Some(manager) = &self.manager else { return };
+        let mut stopped = stopped.clone();
+        tokio::select! {
+            () = manager.room(Instant::now() + LONGEST_WAIT) => {}
+            _ = stopped.wait_for(|stopped| *stopped) => {}
+        }
+    }
+
     /// Closes up to `most` devices. Returns how many met the conditions, and whether there may be more.
     async fn batch(&self, most: u64, walk: &mut Walk, stopped: &watch::Receiver<bool>) -> (u64, bool) {
         let mut visited = 0;
         while visited < most {
+            self.room(stopped).await;
             for _ in 0..CHECKS_AT_ONCE {
                 match walk.next() {
                     Step::Match(device) => {
@@ -245,7 +272,7 @@ impl Drop for DrainTask {
 }
 
 /// The first batch comes after one tick. After a late batch, the next one does not come earlier.
-fn ticks(tick: std::time::Duration) -> Interval {
+fn ticks(tick: Duration) -> Interval {
     let mut ticks = interval_at(Instant::now() + tick, tick);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     ticks

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use talaria_protocol::go::duration;
-use talaria_protocol::session::{CloseReason, Ending, ProtocolError};
+use talaria_protocol::session::{CloseReason, Ending, ProtocolError, Reason};
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -16,7 +16,7 @@ use crate::device::connected::Device;
 use crate::device::events::Events;
 use crate::device::metrics::DeviceMetrics;
 use crate::device::refusals::RefusalTable;
-use crate::device::registry::Registry;
+use crate::device::registry::{RegisterError, Registry};
 use crate::device::wheel::Wheel;
 use crate::long_work::LongWork;
 use crate::telemetry::keyed_throttle::KeyedThrottle;
@@ -87,13 +87,38 @@ impl SessionContext {
         }
     }
 
-    /// A session has ended: nothing can be sent to the device any more, and everything that waits for it fails.
-    pub(super) fn disconnected(&self, device: &Arc<Device>, reason: &CloseReason) {
+    /// Registers a device and announces it. If it is connected already, its old connection is closed and announced as
+    /// offline before: this order is that of the events (contract §14.22).
+    pub(in crate::device) fn connected(&self, device: &Arc<Device>) -> Result<(), RegisterError> {
+        let _turn = self.registry.turn(device.id());
+        if let Some(replaced) = self.registry.connect(device)? {
+            self.metrics.duplicate_count.inc();
+            replaced.transactions().close();
+            let reason = replaced.outbox().close_reason().unwrap_or_else(|| Reason::Duplicate.into());
+            self.announce_offline(&replaced, &reason);
+        }
+        self.metrics.connect_count.inc();
+        self.metrics.device_count.set(self.registry.len() as i64);
+        self.wheel.add(device);
+        self.events.online(device);
+        Ok(())
+    }
+
+    /// A connection has ended: nothing can be sent to the device any more, and everything that waits for it fails.
+    pub(in crate::device) fn disconnected(&self, device: &Arc<Device>, reason: &CloseReason) {
+        let _turn = self.registry.turn(device.id());
         self.registry.disconnect(device);
         device.outbox().shut(device, reason.reason());
         device.transactions().close();
-        self.metrics.disconnect_count.inc();
-        self.metrics.device_count.set(self.registry.len() as i64);
-        self.events.offline(device, reason);
+        self.announce_offline(device, reason);
+    }
+
+    /// Once for each connection.
+    fn announce_offline(&self, device: &Arc<Device>, reason: &CloseReason) {
+        if device.go_offline() {
+            self.metrics.disconnect_count.inc();
+            self.metrics.device_count.set(self.registry.len() as i64);
+            self.events.offline(device, reason);
+        }
     }
 }

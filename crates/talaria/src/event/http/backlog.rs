@@ -7,7 +7,7 @@ use super::turns::{Started, Turns};
 
 /// New events, and retries that are due.
 pub(super) enum Backlog {
-    /// Retries first, then the oldest new event.
+    /// Retries first, then the oldest new event and the oldest status event by turns.
     InOrder(InOrder),
     /// Devices take turns.
     InTurns(Turns),
@@ -16,6 +16,9 @@ pub(super) enum Backlog {
 #[derive(Default)]
 pub(super) struct InOrder {
     fresh: VecDeque<Job>,
+    /// Online and offline events.
+    status: VecDeque<Job>,
+    is_status_next: bool,
     due: VecDeque<Job>,
 }
 
@@ -23,6 +26,14 @@ impl Backlog {
     pub(super) fn push_fresh(&mut self, job: Job) {
         match self {
             Self::InOrder(jobs) => jobs.fresh.push_back(job),
+            Self::InTurns(turns) => turns.push_back(job),
+        }
+    }
+
+    /// An online or offline event.
+    pub(super) fn push_status(&mut self, job: Job) {
+        match self {
+            Self::InOrder(jobs) => jobs.status.push_back(job),
             Self::InTurns(turns) => turns.push_back(job),
         }
     }
@@ -38,7 +49,7 @@ impl Backlog {
     /// with it.
     pub(super) fn take(&mut self) -> Option<(Job, Option<Started>)> {
         match self {
-            Self::InOrder(jobs) => Some((jobs.due.pop_front().or_else(|| jobs.fresh.pop_front())?, None)),
+            Self::InOrder(jobs) => Some((jobs.take()?, None)),
             Self::InTurns(turns) => turns.take().map(|(job, started)| (job, Some(started))),
         }
     }
@@ -46,7 +57,7 @@ impl Backlog {
     /// Whether there is an event that may be posted.
     pub(super) fn can_start(&self) -> bool {
         match self {
-            Self::InOrder(jobs) => !jobs.due.is_empty() || !jobs.fresh.is_empty(),
+            Self::InOrder(jobs) => !jobs.due.is_empty() || !jobs.fresh.is_empty() || !jobs.status.is_empty(),
             Self::InTurns(turns) => turns.can_start(),
         }
     }
@@ -61,8 +72,25 @@ impl Backlog {
     /// Removes all events.
     pub(super) fn drain(&mut self) -> Vec<Job> {
         match self {
-            Self::InOrder(jobs) => jobs.fresh.drain(..).chain(jobs.due.drain(..)).collect(),
+            Self::InOrder(jobs) => {
+                jobs.status.drain(..).chain(jobs.fresh.drain(..)).chain(jobs.due.drain(..)).collect()
+            }
             Self::InTurns(turns) => turns.drain(),
         }
+    }
+}
+
+impl InOrder {
+    fn take(&mut self) -> Option<Job> {
+        if let Some(job) = self.due.pop_front() {
+            return Some(job);
+        }
+        self.is_status_next = !self.is_status_next;
+        let (first, second) = if self.is_status_next {
+            (&mut self.status, &mut self.fresh)
+        } else {
+            (&mut self.fresh, &mut self.status)
+        };
+        first.pop_front().or_else(|| second.pop_front())
     }
 }

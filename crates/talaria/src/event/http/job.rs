@@ -16,17 +16,51 @@ pub(super) struct Job {
     pub(super) target: Arc<Target>,
     pub(super) body: Bytes,
     pub(super) scheme: SchemeLabel,
-    /// The place in the share of the device that named the URL; none if the URL was configured.
-    pub(super) slot: Option<DeviceSlot>,
+    pub(super) kind: JobKind,
     pub(super) deadline: Instant,
     /// How many attempts were made.
     pub(super) attempts: u32,
     pub(super) share: Option<Share>,
 }
 
+/// What an event is, and what it holds until it has ended.
+pub(super) enum JobKind {
+    /// A device's event for a URL that was configured.
+    Event,
+    /// For a URL that the device named, with the place in its share.
+    Named(Box<DeviceSlot>),
+    /// An online or offline event, with its turn once it has started.
+    Status { _turn: Option<StatusTurn> },
+}
+
+/// The turn of an online or offline event. When it is dropped, the next one of its device starts.
+pub(super) struct StatusTurn(Option<Box<dyn FnOnce() + Send>>);
+
 impl Job {
     /// The device that named the URL.
     pub(super) fn device(&self) -> Option<&DeviceId> {
-        self.slot.as_ref().map(DeviceSlot::device)
+        match &self.kind {
+            JobKind::Named(slot) => Some(slot.device()),
+            JobKind::Event | JobKind::Status { .. } => None,
+        }
+    }
+
+    /// Whether it is an online or offline event.
+    pub(super) fn is_status(&self) -> bool {
+        matches!(self.kind, JobKind::Status { .. })
+    }
+}
+
+impl StatusTurn {
+    pub(super) fn new(on_end: impl FnOnce() + Send + 'static) -> Self {
+        Self(Some(Box::new(on_end)))
+    }
+}
+
+impl Drop for StatusTurn {
+    fn drop(&mut self) {
+        if let Some(on_end) = self.0.take() {
+            on_end();
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! There are two lanes: the URLs that the operator configured, and those that devices name. Start reading at
 //! [`Lane::start`].
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use ::http::StatusCode;
@@ -12,10 +12,11 @@ use futures_util::FutureExt as _;
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use wrp::DeviceId;
 
 use super::backlog::Backlog;
 use super::exchange::Client;
-use super::job::Job;
+use super::job::{Job, JobKind, StatusTurn};
 use super::metrics::HttpMetrics;
 use super::post_error::PostError;
 use super::queue::Queue;
@@ -23,9 +24,13 @@ use super::worker;
 use crate::event::config::QueueLimit;
 use crate::event::finalizer::Share;
 use crate::event::reason::{DropReason, NO_STATUS};
+use crate::event::status_order::{Entered, StatusOrder};
 use crate::event::verdict::Verdict;
 use crate::telemetry::keyed_throttle::KeyedThrottle;
 use crate::telemetry::throttle::Throttle;
+
+/// The events of one device to one URL, which is known by its address.
+type StatusKey = (DeviceId, usize);
 
 /// A running lane. Dropping it stops its workers; the events that it still has are lost.
 pub(super) struct Lane {
@@ -36,6 +41,8 @@ pub(super) struct Lane {
 /// The bounds of a lane.
 pub(super) struct LaneConfig {
     pub(super) queue: QueueLimit,
+    /// The room of online and offline events.
+    pub(super) status: QueueLimit,
     pub(super) workers: usize,
     /// The time limit of an event, from its queueing on.
     pub(super) request_timeout: Duration,
@@ -49,6 +56,7 @@ pub(super) struct LaneConfig {
 /// What the workers of a lane share.
 pub(super) struct LaneContext {
     pub(super) queue: Queue,
+    status: StatusOrder<StatusKey, Job>,
     pub(super) client: Client,
     pub(super) metrics: HttpMetrics,
     pub(super) config: LaneConfig,
@@ -74,7 +82,8 @@ impl Lane {
     ) -> Self {
         let queue = Queue::new(config.queue, backlog, metrics.queue_size.clone());
         let workers = config.workers.max(1);
-        let context = Arc::new(LaneContext { queue, client, metrics, config, losses });
+        let status = StatusOrder::new(config.status);
+        let context = Arc::new(LaneContext { queue, status, client, metrics, config, losses });
         let mut tasks = JoinSet::new();
         for worker in 0..workers {
             tasks.spawn(run_worker(Arc::clone(&context), worker));
@@ -87,14 +96,41 @@ impl Lane {
 
     /// Queues a new event, or says why it cannot.
     pub(super) fn push(&self, job: Job) -> Result<(), (DropReason, Option<Share>)> {
-        self.context.queue.push(job).map_err(|job| (self.context.queue.drop_reason(), job.share))
+        self.context.queue.push(job).map_err(|job| (self.drop_reason(), job.share))
+    }
+
+    /// Why an event is not queued.
+    pub(super) fn drop_reason(&self) -> DropReason {
+        self.context.queue.drop_reason()
+    }
+
+    /// Queues an online or offline event, which is posted after the one before it has ended. Returns the events that are
+    /// dropped for want of room: this one, or an older one.
+    pub(super) fn push_status(&self, device: &DeviceId, job: Job) -> Result<(), Job> {
+        let context = &self.context;
+        let key = (device.clone(), Arc::as_ptr(&job.target).addr());
+        let bytes = job.body.len();
+        match context.status.enter(key.clone(), bytes, job) {
+            Entered::Now(job) => {
+                context.start_status(key, job, bytes);
+                Ok(())
+            }
+            Entered::Waiting => Ok(()),
+            Entered::Displaced(job) | Entered::Full(job) => Err(job),
+        }
+    }
+
+    /// Waits for room for further online and offline events.
+    pub(super) async fn status_room(&self, deadline: Instant) {
+        self.context.status.room(deadline).await;
     }
 
     /// Waits until all events are posted or lost, at most until `deadline`, then stops. Returns how many events were not
     /// delivered because of the stop.
     pub(super) async fn flush(&self, deadline: Instant) -> usize {
         let is_drained = tokio::time::timeout_at(deadline, self.context.queue.drained()).await.is_ok();
-        let left = self.context.queue.close();
+        let mut left = self.context.status.close();
+        left.extend(self.context.queue.close());
         let mut tasks = std::mem::take(&mut *self.tasks.lock());
         let busy = if is_drained { 0 } else { self.context.queue.busy() };
         let undelivered = left.len() + busy;
@@ -107,6 +143,21 @@ impl Lane {
 }
 
 impl LaneContext {
+    /// Queues an online or offline event, and the next one of its device when this one has ended.
+    fn start_status(self: &Arc<Self>, key: StatusKey, mut job: Job, bytes: usize) {
+        let lane: Weak<Self> = Arc::downgrade(self);
+        let turn = StatusTurn::new(move || {
+            let Some(lane) = lane.upgrade() else { return };
+            if let Some((next, bytes)) = lane.status.leave(&key, bytes) {
+                lane.start_status(key, next, bytes);
+            }
+        });
+        job.kind = JobKind::Status { _turn: Some(turn) };
+        if let Err(job) = self.queue.push_status(job) {
+            self.lose(job, Err(PostError::Cancelled));
+        }
+    }
+
     /// When an event is posted again. A receiver that has closed a kept connection is not overloaded, so it need not wait.
     pub(super) fn retry_at(&self, posted: &Result<StatusCode, PostError>) -> Instant {
         match posted {

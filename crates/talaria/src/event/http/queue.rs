@@ -41,6 +41,8 @@ struct State {
     fresh: Load,
     /// Retries, due or delayed.
     retries: Load,
+    /// Online and offline events, new or to be posted again. Their room is not the queue's.
+    status: usize,
     sequence: u64,
     idle: Vec<Idle>,
     /// Whether a worker was woken and has not arrived yet.
@@ -115,13 +117,33 @@ impl Queue {
         Ok(())
     }
 
+    /// Queues a new online or offline event, which has room of its own, or gives it back if the queue is closed.
+    pub(super) fn push_status(&self, job: Job) -> Result<(), Job> {
+        let mut state = self.state.lock();
+        if state.phase == Phase::Closed {
+            return Err(job);
+        }
+        state.status += 1;
+        state.backlog.push_status(job);
+        self.depth.inc();
+        let woken = state.worker_to_wake();
+        drop(state);
+        wake(woken);
+        Ok(())
+    }
+
     /// Keeps an event for another attempt at `due`, or gives it back if there is no room or the queue is closed.
     pub(super) fn retry_at(&self, due: Instant, job: Job) -> Result<(), Job> {
         let mut state = self.state.lock();
-        if state.phase == Phase::Closed || !state.retries.has_room(self.limit, &job) {
+        let is_status = job.is_status();
+        if state.phase == Phase::Closed || !is_status && !state.retries.has_room(self.limit, &job) {
             return Err(job);
         }
-        state.retries.add(&job);
+        if is_status {
+            state.status += 1;
+        } else {
+            state.retries.add(&job);
+        }
         state.sequence += 1;
         let sequence = state.sequence;
         state.delayed.push(Delayed { due, sequence, job });
@@ -172,10 +194,11 @@ impl Queue {
     pub(super) fn close(&self) -> Vec<Job> {
         let mut state = self.state.lock();
         state.phase = Phase::Closed;
-        self.depth.sub(i64::try_from(state.fresh.messages).unwrap_or(i64::MAX));
         let mut left = state.backlog.drain();
+        let new = left.iter().filter(|job| job.attempts == 0).count();
+        self.depth.sub(i64::try_from(new).unwrap_or(i64::MAX));
         left.extend(state.delayed.drain().map(|delayed| delayed.job));
-        (state.fresh, state.retries) = Default::default();
+        (state.fresh, state.retries, state.status) = Default::default();
         let idle = std::mem::take(&mut state.idle);
         drop(state);
         self.retries_changed.notify_one();
@@ -287,6 +310,7 @@ impl State {
             delayed: BinaryHeap::new(),
             fresh: Load::default(),
             retries: Load::default(),
+            status: 0,
             sequence: 0,
             idle: Vec::new(),
             is_wake_pending: false,
@@ -297,7 +321,9 @@ impl State {
 
     fn take(&mut self) -> Option<(Job, Option<Started>)> {
         let (job, started) = self.backlog.take()?;
-        if job.attempts == 0 {
+        if job.is_status() {
+            self.status -= 1;
+        } else if job.attempts == 0 {
             self.fresh.remove(&job);
         } else {
             self.retries.remove(&job);
@@ -330,7 +356,7 @@ impl State {
     }
 
     fn is_drained(&self) -> bool {
-        self.busy == 0 && self.fresh.messages == 0 && self.retries.messages == 0
+        self.busy == 0 && self.fresh.messages == 0 && self.retries.messages == 0 && self.status == 0
     }
 }
 

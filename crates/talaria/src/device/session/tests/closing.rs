@@ -203,7 +203,8 @@ async fn the_same_device_again_ends_the_old_connection() {
     let recorded = gateway.recorded().await;
     assert_eq!(
         recorded,
-        [Recorded::Online, Recorded::Online, Recorded::Offline("*no error*:duplicate".to_owned())]
+        [Recorded::Online, Recorded::Offline("*no error*:duplicate".to_owned()), Recorded::Online],
+        "the old connection is offline before the new one is online"
     );
     assert!(Arc::ptr_eq(&gateway.manager.registry().get(device.id()).unwrap(), &device));
     assert_eq!(device.statistics().duplications(), 1);
@@ -218,7 +219,7 @@ async fn a_device_over_the_limit_is_not_admitted() {
     let (_client, _device) = gateway.connect(4096);
     let other = Identity::new("uuid:other".parse().unwrap(), session_id::random());
     let error = gateway.manager.connect(tokio::io::duplex(4096).0, Bytes::new(), other).unwrap_err();
-    assert_eq!(error.reason, Reason::DeviceLimitReached);
+    assert_eq!(error.0, Reason::DeviceLimitReached);
     assert_eq!(gateway.recorded().await, [Recorded::Online]);
     assert_eq!(gateway.metric("device_limit_reached_count"), "1");
     assert_eq!(gateway.metric("disconnect_count"), "1");
@@ -240,7 +241,7 @@ async fn a_shutdown_says_going_away_and_waits_for_the_offline_events() {
     );
     let late = Identity::new(ID.parse().unwrap(), session_id::random());
     let error = gateway.manager.connect(tokio::io::duplex(4096).0, Bytes::new(), late).unwrap_err();
-    assert_eq!(error.reason, Reason::Drained);
+    assert_eq!(error.0, Reason::Drained);
     assert_eq!(gateway.recorded().await, []);
 }
 

@@ -23,7 +23,7 @@ impl Gateway {
         let (near, far) = tokio::io::duplex(4096);
         let id = identity.id.clone();
         let connected = self.manager.connect(near, Bytes::new(), identity);
-        connected.map_err(|NotAdmittedError { reason, .. }| reason)?;
+        connected.map_err(|NotAdmittedError(reason)| reason)?;
         Ok((Client::new(far), self.manager.registry().get(&id).unwrap()))
     }
 
