@@ -106,7 +106,7 @@ impl StatusRecords {
             }
             Entered::Waiting => {}
             Entered::Displaced(record) | Entered::Full(record) => {
-                self.lose(&record, &PublishError::BufferFull)
+                self.lose(&record, &PublishError::BufferFull);
             }
         }
     }
