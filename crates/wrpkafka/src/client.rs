@@ -58,6 +58,9 @@ pub(crate) enum DeliveryError {
     Final(PublishError),
     /// The record may be sent again.
     Transient(PublishError),
+    /// The record's topic cannot be written to at the moment, whatever the record: it is missing, unauthorized, or lacks a
+    /// leader or replicas.
+    TopicFailed(PublishError),
     /// The client had no room or can no longer be used. Another client, or this one later, may accept the record.
     NotSent,
     /// As [`DeliveryError::NotSent`], but the record was on its way: a broker may have written it.

@@ -42,8 +42,9 @@ pub struct Config {
     /// Without effect (3). The reference's configuration has it; librdkafka has no such setting, and retries requests
     /// that carry no records for as long as it needs their answers.
     pub max_request_retries: u64,
-    /// How often a record of low QoS is sent again when its client had to be replaced (3). Records of QoS 25 and above
-    /// are sent again for as long as their delivery timeout allows.
+    /// How often a record of low QoS is sent again when its client had to be replaced, and how often a topic that cannot be
+    /// written to is tried again before its records of low QoS are given up (3). Records of QoS 25 and above are sent again
+    /// for as long as their delivery timeout allows.
     pub max_record_retries: u64,
     /// How long a broker may take to answer a request (30 s).
     pub request_timeout: Duration,

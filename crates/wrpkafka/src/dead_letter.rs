@@ -8,9 +8,9 @@ use std::fmt;
 pub enum DeadLetterReason {
     /// It is larger than `batchMaxBytes`, or than the broker takes.
     TooLarge,
-    /// There is no such topic, nor has there been for half a minute.
+    /// There is no such topic, nor was there any for as long as the record could wait.
     UnknownTopic,
-    /// The publisher may not write to the topic.
+    /// The publisher may not write to the topic, nor could it for as long as the record could wait.
     Unauthorized,
     /// The broker rejects the record for another reason, for good.
     BrokerRefused,

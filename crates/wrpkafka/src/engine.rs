@@ -35,7 +35,7 @@ use std::time::{Duration, Instant};
 
 use wrp::QosLevel;
 
-use self::backlog::{Backlog, Bounds, Buffered, Failed, LaneUsage, Production, Waiting};
+use self::backlog::{Backlog, Bounds, Buffered, Freed, LaneUsage, Production, Unreported, Waiting, Written};
 use self::clients::Clients;
 pub(crate) use self::completion::{Completion, FailedIn};
 use self::dead_letter::{DeadLetter, Original};
@@ -92,6 +92,7 @@ impl Engine {
             records: config.max_buffered_records,
             bytes: config.max_buffered_bytes,
             waiting: config.waiting,
+            low_retries: config.max_record_retries,
             lanes: MAX_LANES,
         };
         let seed = RandomState::new().hash_one(0);
@@ -136,9 +137,9 @@ impl Engine {
         if let Err(error) = self.check(record, &mut context) {
             return Err(self.reject(record, context, error));
         }
-        let (is_unframed, mut failed) = (context.frame == Frame::Open, Vec::new());
-        let result = self.backlog.submit(record, context, &mut failed);
-        self.fail(failed);
+        let (is_unframed, mut unreported) = (context.frame == Frame::Open, Unreported::default());
+        let result = self.backlog.submit(record, context, &mut unreported);
+        self.report(unreported);
         match result {
             Ok(()) => self.accepted(is_unframed),
             Err((context, error)) => return Err(self.reject(record, context, error)),
@@ -158,8 +159,8 @@ impl Engine {
             return Err(self.reject(record.as_ref(), context, error));
         }
         let is_unframed = context.frame == Frame::Open;
-        let submitted =
-            self.backlog.submit_when_room(Waiting { record, context }, |failed| self.fail(failed));
+        let waiting = Waiting { record, context };
+        let submitted = self.backlog.submit_when_room(waiting, |unreported| self.report(unreported));
         match submitted.await {
             Ok(()) => self.accepted(is_unframed),
             Err((Waiting { record, context }, error)) => {
@@ -203,45 +204,60 @@ impl Engine {
         result: Result<(), DeliveryError>,
         record: &dyn Fn(Arc<Target>) -> Record,
     ) {
-        let (lane, bytes) = (context.target.lane(), context.bytes);
-        let mut failed = Vec::new();
+        let (lane, bytes, sequence) = (context.target.lane(), context.bytes, context.sequence);
+        let mut unreported = Unreported::default();
+        let left = |freed: Freed, written, unreported: &mut Unreported| {
+            if freed.may_be_probe {
+                self.backlog.probe_ended(lane, sequence, written, unreported);
+            }
+            freed.is_wanted
+        };
         let is_wanted = match result {
             Ok(()) => {
-                let is_wanted = self.backlog.free(lane, bytes);
+                let freed = self.backlog.free(lane, bytes);
+                // Before the receipt, which may publish to the topic.
+                let is_wanted = left(freed, Written::Yes, &mut unreported);
                 self.finish(*context, Ok(()));
                 is_wanted
             }
             Err(DeliveryError::Final(error)) => {
-                let is_wanted = self.backlog.free(lane, bytes);
+                let freed = self.backlog.free(lane, bytes);
+                let is_wanted = left(freed, Written::Unknown, &mut unreported);
                 if error.dead_letter_reason().is_some() {
                     self.send_dead_letter(record(Arc::clone(&context.target)).as_ref(), &context, &error);
                 }
                 self.finish(*context, Err(error));
                 is_wanted
             }
-            Err(DeliveryError::Transient(error)) => self.send_again(context, record, error),
+            Err(DeliveryError::TopicFailed(error)) => {
+                let freed = self.send_again_when_written(context, record, error, &mut unreported);
+                left(freed, Written::Unknown, &mut unreported)
+            }
+            Err(DeliveryError::Transient(error)) => {
+                left(self.send_again(context, record, error), Written::Unknown, &mut unreported)
+            }
             Err(DeliveryError::NotSent | DeliveryError::MaybeWritten) => {
                 let error = PublishError::Broker {
                     code: "ClientGone".into(),
                     reason: "the kafka client was replaced before it delivered the record".into(),
                 };
-                self.send_again(context, record, error)
+                left(self.send_again(context, record, error), Written::Unknown, &mut unreported)
             }
         };
         if is_wanted {
-            self.backlog.pump(&mut failed);
-            self.fail(failed);
+            self.backlog.pump(&mut unreported);
         }
+        self.report(unreported);
     }
 
     /// Lets a record be sent again, in its old place, unless its time or its retries are over: then it fails with the
-    /// error. Returns whether records wait for its room.
+    /// error.
     fn send_again(
         &self,
         context: Box<DeliveryContext>,
         record: &dyn Fn(Arc<Target>) -> Record,
         error: PublishError,
-    ) -> bool {
+    ) -> Freed {
         let (lane, bytes) = (context.target.lane(), context.bytes);
         let is_late = self.is_late(&context, Instant::now());
         let retries_exhausted = context.level == QosLevel::Low && context.attempts > self.limits.low_retries;
@@ -251,23 +267,58 @@ impl Engine {
             let record = record(Arc::clone(&context.target));
             match self.backlog.put_back(Waiting { record, context }) {
                 Ok(()) => return self.backlog.free(lane, bytes),
-                Err(waiting) => {
-                    self.undelivered.fetch_add(1, Ordering::Relaxed);
-                    (waiting.context, PublishError::Stopped)
-                }
+                Err(waiting) => (self.undelivered(waiting), PublishError::Stopped),
             }
         };
-        let is_wanted = self.backlog.free(lane, bytes);
+        let freed = self.backlog.free(lane, bytes);
         self.finish(*context, Err(error));
-        is_wanted
+        freed
+    }
+
+    /// Lets a record be sent again, in its old place, when its topic can be written to, unless its time is over: then it
+    /// fails with the error.
+    fn send_again_when_written(
+        &self,
+        context: Box<DeliveryContext>,
+        record: &dyn Fn(Arc<Target>) -> Record,
+        error: PublishError,
+        unreported: &mut Unreported,
+    ) -> Freed {
+        let (lane, bytes) = (context.target.lane(), context.bytes);
+        let is_late = self.is_late(&context, Instant::now());
+        let waiting = Waiting { record: record(Arc::clone(&context.target)), context };
+        let result = if is_late {
+            unreported.failed.push((waiting, error));
+            Ok(())
+        } else {
+            self.backlog.put_back_failed(waiting, &error, unreported)
+        };
+        let freed = self.backlog.free(lane, bytes);
+        if let Err(waiting) = result {
+            self.finish(*self.undelivered(waiting), Err(PublishError::Stopped));
+        }
+        freed
+    }
+
+    /// Counts a record that came back after the stop.
+    fn undelivered(&self, waiting: Waiting) -> Box<DeliveryContext> {
+        self.undelivered.fetch_add(1, Ordering::Relaxed);
+        waiting.context
     }
 
     /// Sends what waits, as far as there is room. For who knows that something has changed, and for the worker now and
     /// then.
     pub(crate) fn pump(&self) {
-        let mut failed = Vec::new();
-        self.backlog.pump_waiting(&mut failed);
-        self.fail(failed);
+        let mut unreported = Unreported::default();
+        self.backlog.pump_waiting(&mut unreported);
+        self.report(unreported);
+    }
+
+    /// Sends a record of each topic that could not be written to, if it is time.
+    fn probe(&self, now: Instant) {
+        let mut unreported = Unreported::default();
+        self.backlog.probe(now, &mut unreported);
+        self.report(unreported);
     }
 
     /// Fails the records that have waited longer than their delivery timeout.
@@ -275,9 +326,8 @@ impl Engine {
         if self.limits.delivery_timeout.is_none() {
             return;
         }
-        for waiting in self.backlog.expire(|context| self.is_late(context, now)) {
-            self.finish(*waiting.context, Err(PublishError::Timeout));
-        }
+        let failed = self.backlog.expire(|context| self.is_late(context, now));
+        self.report(Unreported { failed, ..Unreported::default() });
     }
 
     fn is_late(&self, context: &DeliveryContext, now: Instant) -> bool {
@@ -286,9 +336,9 @@ impl Engine {
 
     /// Sends records to another client from now on, first those that wait.
     fn resume(&self, next: Arc<ClientInstance>) {
-        let mut failed = Vec::new();
-        self.backlog.resume(next, &mut failed);
-        self.fail(failed);
+        let mut unreported = Unreported::default();
+        self.backlog.resume(next, &mut unreported);
+        self.report(unreported);
     }
 
     /// Rejects records from now on, and fails those that wait. Returns how many these were, and the client.
@@ -301,9 +351,12 @@ impl Engine {
         (count, client)
     }
 
-    /// Ends records that the backlog gave up.
-    fn fail(&self, failed: Vec<Failed>) {
-        for (Waiting { record, context }, error) in failed {
+    /// Reports changes of topics, and ends records that the backlog gave up.
+    fn report(&self, unreported: Unreported) {
+        for change in &unreported.changes {
+            self.completion.topic_changed(change);
+        }
+        for (Waiting { record, context }, error) in unreported.failed {
             self.send_dead_letter(record.as_ref(), &context, &error);
             self.finish(*context, Err(error));
         }

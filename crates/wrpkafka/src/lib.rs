@@ -68,17 +68,17 @@ pub use delivery::Receipt;
 pub use engine::backlog::Buffered;
 pub use error::{ErrorType, FileError, PublishError, StartError};
 #[cfg(feature = "client")]
-pub use listener::{Listener, ListenerId, PublishEvent};
+pub use listener::{Listener, ListenerId, PublishEvent, TopicChange, TopicState};
 pub use outcome::Outcome;
 #[cfg(feature = "client")]
-pub use publisher::{Publisher, Stopped};
+pub use publisher::Publisher;
 pub use routing::{
     Attribute, Attributes, CachedVerdict, Filtered, FilteredBy, HeaderBlock, Key, Plan, PlannedRecord,
     RouteTable, RoutingError, Sender, Target,
 };
 pub use schema::SchemaStats;
 #[cfg(feature = "client")]
-pub use stats::{ClientStats, NodeStats, TopicStats, TopicUsage, Usage};
+pub use stats::{ClientStats, NodeStats, Stopped, TopicOutage, TopicStats, TopicUsage, Usage};
 
 /// The README's example is kept compiling.
 #[cfg(all(doctest, feature = "client"))]

@@ -39,6 +39,12 @@ pub trait Listener: Send + Sync {
         let _ = stats;
     }
 
+    /// Called when a topic can no longer be written to, when the reason changes, and when it can be written to again: from the
+    /// client's thread or a publishing one.
+    fn on_topic_change(&self, change: &TopicChange) {
+        let _ = change;
+    }
+
     /// Called from one of the client's threads when a connection failure is logged: when records no longer leave, and when
     /// the cause of that changes. [`Publisher::connection_failure`](crate::Publisher::connection_failure) tells whether it persists.
     fn on_connection_failure(&self, failure: ConnectionFailure) {
@@ -61,6 +67,37 @@ pub struct PublishEvent<'a> {
     pub error_type: Option<ErrorType>,
     /// From the publish call until the result was final.
     pub duration: Duration,
+}
+
+/// A topic that can no longer be written to, or can again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicChange {
+    /// The topic's name.
+    pub topic: String,
+    /// What it is now.
+    pub state: TopicState,
+    /// Its records that wait.
+    pub waiting_records: u64,
+    /// Their bytes.
+    pub waiting_bytes: u64,
+}
+
+/// Whether a topic can be written to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TopicState {
+    /// It is missing, unauthorized, or lacks a leader or replicas. Its records wait, and one of them is sent again from time
+    /// to time.
+    Failing {
+        /// The error of the record that came back.
+        error: PublishError,
+    },
+    /// A record was delivered again.
+    Recovered {
+        /// The error until then.
+        error: PublishError,
+        /// For how long the topic could not be written to.
+        lasted: Duration,
+    },
 }
 
 /// Identifies a listener, to remove it.
@@ -101,6 +138,12 @@ impl Listeners {
 
     pub(crate) fn on_connection_failure(&self, failure: ConnectionFailure) {
         self.each(|listener| listener.on_connection_failure(failure));
+    }
+
+    pub(crate) fn on_topic_change(&self, change: &TopicChange) {
+        for (_, listener) in self.all.load().iter() {
+            listener.on_topic_change(change);
+        }
     }
 
     pub(crate) fn on_filtered(&self, event: &Filtered<'_>) {

@@ -42,7 +42,7 @@ use crate::outcome::Outcome;
 use crate::registry::RegistryThread;
 use crate::routing::{Plan, RouteTable, RoutingError, Sender};
 use crate::schema::{SchemaStats, Schemas};
-use crate::stats::{ClientStats, TopicUsage};
+use crate::stats::{ClientStats, Stopped, TopicUsage};
 
 /// Publishes WRP messages to Kafka. Cheap to clone: all clones are the same publisher.
 ///
@@ -72,14 +72,6 @@ struct Threads {
     worker: mpsc::Sender<Order>,
     /// The schema registry's, if there is one.
     registry: Option<RegistryThread>,
-}
-
-/// What [`Publisher::stop`] leaves behind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stopped {
-    /// Records that were neither acknowledged nor refused in time. Their receipts say so. Some of them may have been
-    /// written: those that a broker had not acknowledged yet.
-    pub undelivered: u64,
 }
 
 impl Publisher {
@@ -153,27 +145,28 @@ impl Publisher {
     /// Needs no particular runtime. A second stop, or one of a publisher that was never started, does nothing. A stopped
     /// publisher may be started again.
     pub async fn stop(&self, within: Duration) -> Stopped {
-        let Some(shared) = &self.shared else { return Stopped { undelivered: 0 } };
+        let Some(shared) = &self.shared else { return Stopped::default() };
         let threads = shared.threads.lock().take();
         shared.lifecycle.stop();
-        let mut undelivered = 0;
+        let mut stopped = Stopped::default();
         if let Some(Threads { worker, registry }) = threads {
             let (reply, answer) = oneshot::channel();
             let now = Instant::now();
             // A deadline too far away to be expressed is none.
             let deadline = now.checked_add(within).unwrap_or(now + Duration::from_secs(86_400));
             if worker.send(Order::Stop(StopRequest { deadline, reply })).is_ok() {
-                undelivered = answer.await.unwrap_or_default();
+                stopped = answer.await.unwrap_or_default();
             }
             // Only now, as records may have waited for a schema's id.
             drop(registry);
         }
-        if undelivered > 0 {
-            tracing::error!(undelivered, "Kafka publisher stopped");
-        } else {
+        let Stopped { undelivered, failed } = stopped;
+        if stopped == Stopped::default() {
             tracing::info!("Kafka publisher stopped");
+        } else {
+            tracing::error!(undelivered, failed, "Kafka publisher stopped");
         }
-        Stopped { undelivered }
+        stopped
     }
 
     /// Publishes a message without ever waiting, for callers such as a gateway's sessions.

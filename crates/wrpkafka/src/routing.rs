@@ -29,6 +29,6 @@ pub(crate) use table::{CompiledRoute, MAX_TOPICS, NilKey};
 pub use table::{Plan, PlannedRecord, RouteTable, RoutingError};
 pub(crate) use target::LaneId;
 pub use target::Target;
-pub(crate) use template::Template;
+pub(crate) use template::{Template, check_topic};
 pub(crate) use topics::Topics;
 pub use verdict::{CachedVerdict, Sender};

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use crate::error::PublishError;
+
 /// What the publisher's clients have counted since it started.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ClientStats {
@@ -63,6 +65,17 @@ pub struct TopicUsage {
     pub waiting: [Usage; 4],
     /// For how long the oldest record that waits has been there.
     pub oldest_waiting: Option<Duration>,
+    /// Why the topic cannot be written to, if that is so.
+    pub outage: Option<TopicOutage>,
+}
+
+/// Why a topic cannot be written to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicOutage {
+    /// The error of the record that came back last.
+    pub error: PublishError,
+    /// For how long that has been so.
+    pub lasted: Duration,
 }
 
 /// Records and their bytes.
@@ -72,4 +85,14 @@ pub struct Usage {
     pub records: u64,
     /// Their bytes.
     pub bytes: u64,
+}
+
+/// What [`Publisher::stop`](crate::Publisher::stop) leaves behind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stopped {
+    /// Records that were neither acknowledged nor refused in time. Their receipts say so. Some of them may have been
+    /// written: those that a broker had not acknowledged yet.
+    pub undelivered: u64,
+    /// Records that failed while the stop waited: refused by a broker, or too late. Their receipts say so.
+    pub failed: u64,
 }

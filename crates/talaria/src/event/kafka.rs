@@ -94,12 +94,14 @@ impl KafkaSink {
         self.metrics.message_ended(level, &Err(PublishError::BufferFull));
     }
 
-    /// Waits until all records are acknowledged, at most until `deadline`, then stops. Returns how many were not.
+    /// Waits until all records are acknowledged, at most until `deadline`, then stops. Returns how many were not, those that
+    /// failed meanwhile included.
     pub async fn flush(&self, deadline: Instant) -> u64 {
         self.status.drained(deadline).await;
         let unpublished = self.status.close();
         let within = deadline.saturating_duration_since(Instant::now());
-        unpublished + self.publisher.stop(within).await.undelivered
+        let stopped = self.publisher.stop(within).await;
+        unpublished + stopped.undelivered + stopped.failed
     }
 }
 

@@ -115,13 +115,17 @@ fn delivery_error(error: &KafkaError) -> DeliveryError {
         | Code::TimedOutQueue
         | Code::RequestTimedOut
         | Code::NetworkException
-        | Code::LeaderNotAvailable
         | Code::NotLeaderForPartition
-        | Code::NotEnoughReplicas
-        | Code::NotEnoughReplicasAfterAppend
         | Code::KafkaStorageError
         | Code::OutOfOrderSequenceNumber
         | Code::UnknownProducerId => DeliveryError::Transient(broker_error(code)),
+        Code::UnknownTopic
+        | Code::UnknownTopicOrPartition
+        | Code::UnknownPartition
+        | Code::TopicAuthorizationFailed
+        | Code::LeaderNotAvailable
+        | Code::NotEnoughReplicas
+        | Code::NotEnoughReplicasAfterAppend => DeliveryError::TopicFailed(broker_error(code)),
         _ => DeliveryError::Final(broker_error(code)),
     }
 }

@@ -26,6 +26,8 @@ pub(crate) fn client_config(config: &Config) -> ClientConfig {
         .set("partitioner", "murmur2_random")
         // Zero is no limit. librdkafka's default of five minutes would lose records silently.
         .set("message.timeout.ms", millis(config.record_delivery_timeout))
+        // A record for an unknown topic comes back at once: the engine decides how long it waits, not the default of 30 s.
+        .set("topic.metadata.propagation.max.ms", "0")
         .set("request.timeout.ms", millis(config.request_timeout))
         .set("socket.timeout.ms", millis((config.request_timeout + GRACE).min(MAX_SOCKET_TIMEOUT)))
         // librdkafka has one limit for all records, and none of QoS 25 and above may be given up.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{Faults, TWO_PASSWORDS};
 use crate::config::{DeadLetter, SchemaRegistry};
+use crate::routing::check_topic;
 
 /// The bounds of the time that a registry may take to answer.
 const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(60);
@@ -39,11 +40,10 @@ impl SchemaRegistry {
 
 impl DeadLetter {
     pub(super) fn check(&self, faults: &mut Faults) {
-        let fits = self.topic.len() <= 249
-            && self.topic.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
-        if !fits {
-            let problem = "is not a topic name: expected at most 249 letters, digits, `.`, `_` and `-`";
-            faults.add("deadLetter.topic", problem);
+        if !self.topic.is_empty()
+            && let Err(error) = check_topic(&self.topic)
+        {
+            faults.add("deadLetter.topic", error.to_string());
         }
     }
 }

@@ -1,8 +1,10 @@
 //! Compiles one route of the topic map.
 
-use super::{Faults, ZERO_BYTE, dynamic};
+use super::{Faults, dynamic};
 use crate::config::{Filter, Route, ShardStrategy};
-use crate::routing::{CompiledFilter, CompiledRoute, KeySource, Pattern, Template, Topics, check_rule};
+use crate::routing::{
+    CompiledFilter, CompiledRoute, KeySource, Pattern, Template, Topics, check_rule, check_topic,
+};
 
 impl Route {
     /// The compiled route; none if it has a fault.
@@ -51,11 +53,18 @@ impl Route {
             }
             (true, false, Some(strategy)) => Some(Topics::sharded(&self.topics, strategy)),
         };
-        if self.topics.iter().chain([&self.topic]).any(|topic| topic.contains('\0')) {
-            found.add("topic", ZERO_BYTE);
-            return None;
+        let names = self.topics.iter().enumerate().map(|(index, topic)| (format!("topics[{index}]"), topic));
+        let mut is_right = true;
+        for (key, topic) in names.chain([("topic".to_owned(), &self.topic)]) {
+            // The reference allows a topic of a list to be empty.
+            if !topic.is_empty()
+                && let Err(error) = check_topic(topic)
+            {
+                found.add(&key, error.to_string());
+                is_right = false;
+            }
         }
-        topics
+        topics.filter(|_| is_right)
     }
 
     fn compile_template(&self, found: &mut RouteFaults<'_>) -> Option<Topics> {

@@ -2,7 +2,7 @@
 //!
 //! It owns the room in the client (records and bytes, `maxBufferedRecords` and `maxBufferedBytes`), the records that wait
 //! in front of it ([`lanes`], [`queue`]), the current client, and every flag and wake-up between them. It does not know what
-//! becomes of a record: the caller finishes, with no lock held, what a call puts into its list of [`Failed`] records.
+//! becomes of a record: the caller finishes, with no lock held, what a call leaves in its [`Unreported`].
 //!
 //! # Lanes
 //!
@@ -11,17 +11,20 @@
 //!
 //! # States
 //!
-//! The room of all is one atomic word ([`room`]), and each lane has one for its part of it and its [`Flow`] ([`lane_room`]):
+//! The room of all is one atomic word ([`capacity`]), and each lane has one for its part of it and its [`Flow`] ([`lane_room`]):
 //! a caller whose lane is open and who finds room needs no lock. Flows are changed with the lock held; the [`Phase`] of the
 //! client and the state of each lane are behind the lock.
 //!
 //! | phase | lane | flow | a new record | ends with |
 //! |---|---|---|---|---|
 //! | `Running` | `Idle` | `Open` | goes to the client; if there is no room, it waits | `enqueue`, `put_back` → `Ready` |
-//! | `Running` | `Ready` | `Queued` | waits; rejected if its level is low | `pump`: all sent → `Idle`, no schema id → `AwaitsSchema` |
+//! | `Running` | `Ready` | `Queued` | waits; rejected if its level is low | `pump`: all sent → `Idle`, no schema id → `AwaitsSchema`, topic → `Failing` |
 //! | `Running` | `AwaitsSchema` | `Suspended` | waits, whatever its level | [`Backlog::pump_waiting`] → `Ready` |
+//! | `Running` | `Failing` | `Failing` | waits; given up after some attempts if its level is low | [`Backlog::probe_ended`] of a record that was sent alone and delivered → `Ready`, `Idle` |
 //! | `Held` | any | `Suspended` | waits, whatever its level; nothing leaves | [`Backlog::resume`], then `pump` |
 //! | `Closed` | `Idle` | `Closed` | is rejected | [`Backlog::open`] → `Running` |
+//!
+//! From each of the first three, a record that comes back because of its topic leads to `Failing` ([`probe`]).
 //!
 //! `pump` sends records that wait, as far as there is room: lanes take turns, and in a lane its devices.
 //! [`Backlog::hold`] and [`Backlog::close`] may come in any phase.
@@ -30,9 +33,10 @@
 //!
 //! - Any thread: [`Backlog::submit`], [`Backlog::submit_when_room`], [`Backlog::pump_waiting`], [`Backlog::usage`].
 //! - The thread that gets a record back from the client: [`Backlog::free`], once for each record that was sent; before that
-//!   [`Backlog::put_back`] if the record is to be sent again. If `free` says that room is wanted: then [`Backlog::pump`].
+//!   [`Backlog::put_back`] or [`Backlog::put_back_failed`] if the record is to be sent again. After that what [`Freed`] asks
+//!   for: [`Backlog::pump`], [`Backlog::probe_ended`].
 //! - The thread that serves the client: [`Backlog::open`], [`Backlog::hold`], [`Backlog::resume`], [`Backlog::close`],
-//!   [`Backlog::expire`].
+//!   [`Backlog::expire`], [`Backlog::probe`].
 //!
 //! # What holds, and by which ordering
 //!
@@ -71,17 +75,21 @@
 //!
 //! The model (`backlog/model.rs`, a test) checks these five with `loom`, and lists the orderings without which it fails.
 
+mod capacity;
 mod counts;
 mod flow;
+mod lane;
 mod lane_room;
 mod lanes;
+mod outage;
 mod outlet;
 mod primitives;
+mod probe;
 mod pump;
 mod queue;
-mod room;
 mod share;
 mod submit;
+mod unreported;
 
 #[cfg(test)]
 mod model;
@@ -92,24 +100,28 @@ use std::time::Instant;
 
 pub(crate) use outlet::{Framing, Outlet, Readiness};
 pub(crate) use primitives::{Primitives, Production};
+pub(crate) use probe::Written;
 pub(crate) use queue::Waiting;
+pub(crate) use unreported::{Failed, Unreported};
 
+use self::capacity::Capacity;
 use self::counts::Layout;
+use self::flow::Flow;
+use self::lane::Lane;
 use self::lane_room::LaneRoom;
 use self::lanes::{Lanes, Phase};
 use self::primitives::{Event as _, Lock as _, Slot as _};
 use self::queue::LEVELS;
-use self::room::Room;
 use self::share::Share;
 use crate::config::WaitingLimit;
 use crate::delivery::DeliveryContext;
 use crate::error::PublishError;
 use crate::routing::{LaneId, Target};
-use crate::stats::{TopicUsage, Usage};
+use crate::stats::{TopicOutage, TopicUsage, Usage};
 
 /// See the [module](self).
 pub(crate) struct Backlog<P: Primitives> {
-    room: Room<P::Word>,
+    capacity: Capacity<P::Word>,
     /// By number. Topics that find no free number share the first lane.
     lanes: Box<[LaneRoom<P::Word>]>,
     /// Whether several topics have lanes, so that each may hold its share only. Guards nothing.
@@ -129,12 +141,21 @@ pub(crate) struct Bounds {
     pub(crate) records: u64,
     pub(crate) bytes: u64,
     pub(crate) waiting: WaitingLimit,
+    /// How often a topic that cannot be written to is tried again before its records of low level are given up.
+    pub(crate) low_retries: u64,
     /// The most lanes.
     pub(crate) lanes: usize,
 }
 
-/// A record that will not be delivered, with the reason. The caller that gets it reports that, with no lock held.
-pub(crate) type Failed = (Waiting, PublishError);
+/// What is to be done after a record has left the client.
+#[derive(Debug, Clone, Copy)]
+#[must_use]
+pub(crate) struct Freed {
+    /// Records wait for its room: call [`Backlog::pump`].
+    pub(crate) is_wanted: bool,
+    /// Its lane waits for something else than room: call [`Backlog::probe_ended`].
+    pub(crate) may_be_probe: bool,
+}
 
 /// How full a publisher is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -167,6 +188,8 @@ pub(crate) struct LaneUsage {
     pub(crate) waiting: [(u64, u64); LEVELS],
     /// When the oldest record that waits was submitted.
     pub(crate) oldest: Option<Instant>,
+    /// Why the topic cannot be written to, and since when.
+    pub(crate) outage: Option<(PublishError, Instant)>,
 }
 
 impl LaneUsage {
@@ -179,6 +202,10 @@ impl LaneUsage {
             in_client: usage(self.in_client),
             waiting: self.waiting.map(usage),
             oldest_waiting: self.oldest.map(|oldest| now.saturating_duration_since(oldest)),
+            outage: self.outage.map(|(error, since)| {
+                let lasted = now.saturating_duration_since(since);
+                TopicOutage { error, lasted }
+            }),
         })
     }
 }
@@ -188,11 +215,11 @@ impl<P: Primitives> Backlog<P> {
     pub(crate) fn new(bounds: Bounds, framing: P::Framing, seed: u64) -> Self {
         let layout = Layout::new(bounds.records, bounds.bytes);
         Self {
-            room: Room::new(layout),
+            capacity: Capacity::new(layout),
             lanes: (0..bounds.lanes).map(|_| LaneRoom::new(layout)).collect(),
             is_shared: AtomicBool::new(false),
             client: P::Slot::empty(),
-            locked: P::Lock::new(Lanes::new(bounds.waiting, seed)),
+            locked: P::Lock::new(Lanes::new(bounds.waiting, bounds.low_retries, seed)),
             room_made: P::Event::new(),
             framing,
             sequence: AtomicU64::new(0),
@@ -222,13 +249,12 @@ impl<P: Primitives> Backlog<P> {
         });
     }
 
-    /// Gives back the room of a record that has left the client. Returns whether records wait for it: then call
-    /// [`Backlog::pump`].
-    #[must_use]
-    pub(crate) fn free(&self, lane: LaneId, bytes: usize) -> bool {
+    /// Gives back the room of a record that has left the client.
+    pub(crate) fn free(&self, lane: LaneId, bytes: usize) -> Freed {
         // The lane first: point 1 of the protocol.
-        self.lane(lane).release(bytes);
-        self.free_room(bytes)
+        let flow = self.lane(lane).release(bytes);
+        let may_be_probe = !matches!(flow, Flow::Open | Flow::Queued);
+        Freed { is_wanted: self.free_room(bytes), may_be_probe }
     }
 
     /// Lets a record wait, in its old place, that the client returned. Gives it back if the backlog is closed.
@@ -245,11 +271,11 @@ impl<P: Primitives> Backlog<P> {
     }
 
     /// Takes out the records from the front of each level of each lane for which `is_late` holds.
-    pub(crate) fn expire(&self, is_late: impl Fn(&DeliveryContext) -> bool) -> Vec<Waiting> {
-        if !self.room.has_waiting() {
+    pub(crate) fn expire(&self, is_late: impl Fn(&DeliveryContext) -> bool) -> Vec<Failed> {
+        if !self.capacity.has_waiting() {
             return Vec::new();
         }
-        let late = self.locked.with(|locked| locked.pop_while(is_late));
+        let late = self.locked.with(|locked| locked.pop_late(is_late));
         if !late.is_empty() {
             self.wake_callers();
         }
@@ -272,11 +298,12 @@ impl<P: Primitives> Backlog<P> {
 
     /// Sends what waits to this client, and then what comes. The client that [`Backlog::hold`] returned must have no owner
     /// but the caller and no record.
-    pub(crate) fn resume(&self, next: P::Client, failed: &mut Vec<Failed>) {
+    pub(crate) fn resume(&self, next: P::Client, unreported: &mut Unreported) {
         self.client.swap(Some(next));
         let room_made = self.locked.with(|locked| {
+            locked.try_failing(Instant::now());
             self.enter(locked, Phase::Running);
-            self.pump_locked(locked, failed)
+            self.pump_locked(locked, unreported)
         });
         if room_made {
             self.wake_callers();
@@ -302,13 +329,13 @@ impl<P: Primitives> Backlog<P> {
 
     /// Whether no record waits and none is in the client.
     pub(crate) fn is_drained(&self) -> bool {
-        self.locked.with(|locked| locked.used().0 == 0 && self.room.used().0 == 0)
+        self.locked.with(|locked| locked.used().0 == 0 && self.capacity.used().0 == 0)
     }
 
     pub(crate) fn usage(&self) -> Buffered {
         let ((waiting_records, waiting_bytes), limit) =
             self.locked.with(|locked| (locked.used(), locked.limit()));
-        let ((records, bytes), (max_records, max_bytes)) = (self.room.used(), self.room.limits());
+        let ((records, bytes), (max_records, max_bytes)) = (self.capacity.used(), self.capacity.limits());
         Buffered {
             records,
             bytes,
@@ -324,11 +351,12 @@ impl<P: Primitives> Backlog<P> {
     /// What each lane holds.
     pub(crate) fn usage_by_lane(&self) -> Vec<LaneUsage> {
         self.locked.with(|locked| {
-            let usage = |(id, lane): (LaneId, &lanes::Lane)| LaneUsage {
-                topic: lane.topic().into(),
+            let usage = |(id, lane): (LaneId, &Lane)| LaneUsage {
+                topic: lane.topic.clone(),
                 in_client: self.lane(id).used(),
-                waiting: lane.queue().used_by_level(),
-                oldest: lane.queue().oldest().map(|context| context.submitted).min(),
+                waiting: lane.queue.used_by_level(),
+                oldest: lane.queue.oldest().map(|context| context.submitted).min(),
+                outage: lane.outage().map(|outage| (outage.error.clone(), outage.since)),
             };
             locked.iter().map(usage).collect()
         })
@@ -340,12 +368,12 @@ impl<P: Primitives> Backlog<P> {
 
     /// What each lane may hold of the room at the moment.
     fn share(&self) -> Share {
-        if self.is_shared.load(Ordering::Relaxed) { self.room.share() } else { Share::WHOLE }
+        if self.is_shared.load(Ordering::Relaxed) { self.capacity.share() } else { Share::WHOLE }
     }
 
     /// Gives back room that no lane counts any more. Returns whether records wait for it.
     fn free_room(&self, bytes: usize) -> bool {
-        let released = self.room.release(bytes);
+        let released = self.capacity.release(bytes);
         if released.callers_wait {
             self.wake_callers();
         }
@@ -368,7 +396,7 @@ impl<P: Primitives> Backlog<P> {
     }
 
     fn wake_callers(&self) {
-        if self.room.take_callers() {
+        if self.capacity.take_callers() {
             self.room_made.notify_all();
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! It does not decide when a record ends or whether it is sent again; that is the [engine](super).
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use wrp::Text;
@@ -10,7 +11,7 @@ use super::log_throttle::RecordErrorThrottle;
 use crate::dead_letter::{DeadLetterOutcome, DeadLetterReason};
 use crate::delivery::DeliveryContext;
 use crate::error::PublishError;
-use crate::listener::{Listeners, PublishEvent};
+use crate::listener::{Listeners, PublishEvent, TopicChange, TopicState};
 
 /// Where a failure was found, which decides its log line (contract §8.16).
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +27,7 @@ pub(crate) enum FailedIn<'a> {
 pub(crate) struct Completion {
     pub(crate) listeners: Listeners,
     throttle: RecordErrorThrottle,
+    failed: AtomicU64,
 }
 
 impl Completion {
@@ -49,9 +51,15 @@ impl Completion {
             duration: context.submitted.elapsed(),
         });
         if let Some(error) = error {
+            self.failed.fetch_add(1, Ordering::Relaxed);
             self.log(error, topic, failed_in);
         }
         self.listeners.panics.catch("receipt", || context.settle(result));
+    }
+
+    /// How many records have failed so far.
+    pub(crate) fn failed(&self) -> u64 {
+        self.failed.load(Ordering::Relaxed)
     }
 
     /// Reports a message that gives no record.
@@ -71,6 +79,22 @@ impl Completion {
             duration: submitted.elapsed(),
         });
         self.log(error, "", FailedIn::Call(destination));
+    }
+
+    /// Reports that a topic can no longer be written to, or can again: each change, as there are few.
+    pub(crate) fn topic_changed(&self, change: &TopicChange) {
+        let TopicChange { topic, state, waiting_records, waiting_bytes } = change;
+        match state {
+            TopicState::Failing { error } => tracing::warn!(
+                topic, %error, waitingRecords = waiting_records, waitingBytes = waiting_bytes,
+                "kafka topic cannot be written to, its records wait"
+            ),
+            TopicState::Recovered { error, lasted } => tracing::info!(
+                topic, %error, lasted = ?lasted, waitingRecords = waiting_records, waitingBytes = waiting_bytes,
+                "kafka topic can be written to again"
+            ),
+        }
+        self.listeners.on_topic_change(change);
     }
 
     fn dead_letter(&self, reason: DeadLetterReason, result: Result<(), PublishError>) {

@@ -23,6 +23,7 @@ use super::settings::Settings;
 use crate::client::events::Certainty;
 use crate::client::{BuildError, Connect};
 use crate::connection_failure::ConnectionFailure;
+use crate::stats::Stopped;
 
 /// How long the thread polls the client before it looks at anything else. Events end it at once.
 const TICK: Duration = Duration::from_millis(100);
@@ -42,8 +43,8 @@ pub(crate) enum Order {
 pub(crate) struct StopRequest {
     /// Until when records may be delivered.
     pub(crate) deadline: Instant,
-    /// Gets the number of records that were not.
-    pub(crate) reply: oneshot::Sender<u64>,
+    /// Gets the numbers of records that were not.
+    pub(crate) reply: oneshot::Sender<Stopped>,
 }
 
 pub(crate) struct Worker {
@@ -99,6 +100,7 @@ impl Worker {
                 Err(TryRecvError::Empty) => {}
             }
         };
+        let failed_before = self.engine.completion.failed();
         if let Some(request) = &request {
             while !self.engine.backlog.is_drained() && Instant::now() < request.deadline {
                 if let Some(instance) = self.current() {
@@ -107,10 +109,11 @@ impl Worker {
                 panics.catch("thread", || self.turn(SHORT_TICK));
             }
         }
+        let failed = self.engine.completion.failed() - failed_before;
         let undelivered = self.shut_down();
         if let Some(request) = request {
             // The caller may have given up.
-            let _ = request.reply.send(undelivered);
+            let _ = request.reply.send(Stopped { undelivered, failed });
         }
     }
 
@@ -129,6 +132,7 @@ impl Worker {
             instance.client.poll(tick);
             self.watch(&instance);
             self.engine.pump();
+            self.engine.probe(Instant::now());
         }
         self.poll_retired();
     }

@@ -6,12 +6,13 @@ mod lanes;
 mod live;
 mod logged;
 mod qos_vectors;
+mod topics;
 
 use std::future::{Future as _, poll_fn};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use wrp::{Message, Qos};
@@ -55,6 +56,15 @@ fn submit(publisher: &Publisher, key: &str, qos: i64) -> (Result<Outcome, Publis
 /// The number of the client that gets records; none while one is replaced.
 fn current(publisher: &Publisher) -> Option<u64> {
     publisher.shared.as_ref().and_then(|shared| shared.engine.current_client())
+}
+
+/// What a test waits for, without being told.
+fn eventually(what: &str, is_so: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < PATIENCE, "{what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// The one result that a receipt gets.

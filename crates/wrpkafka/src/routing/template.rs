@@ -43,7 +43,7 @@ pub(crate) enum TemplateError {
     Character,
 }
 
-/// What is wrong with an allowed topic, or the fallback topic.
+/// What is wrong with a topic's name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TopicError {
     #[error(
@@ -146,7 +146,11 @@ impl TemplatedTopics {
     }
 }
 
-/// Whether Kafka accepts this name of a topic.
+/// Checks that Kafka accepts this name of a topic.
+pub(crate) fn check_topic(name: &str) -> Result<(), TopicError> {
+    if is_topic(name) { Ok(()) } else { Err(TopicError::Name(name.to_owned())) }
+}
+
 fn is_topic(name: &str) -> bool {
     (1..=MAX_TOPIC).contains(&name.len()) && !matches!(name, "." | "..") && name.bytes().all(is_topic_byte)
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use wrpkafka::mock::{MockKafka, RDKafkaApiKey, RDKafkaRespErr};
@@ -51,10 +52,11 @@ async fn what_a_broker_refuses_arrives_whole_and_says_why_while_its_own_fate_sta
     let kafka = MockKafka::start(1).unwrap();
     let mut config = with_letters(&kafka);
     config.dynamic.headers = vec![("source".into(), vec!["wrp.Source".into()])];
+    config.max_record_retries = 0;
     let publisher = started(config);
     let (letters, listener) = listened(&publisher);
     kafka.fail_requests(RDKafkaApiKey::Produce, &[UNAUTHORIZED]).unwrap();
-    let refused = result(&submit(&publisher, &event(1, 75))).unwrap_err();
+    let refused = result(&submit(&publisher, &event(1, 0))).unwrap_err();
     assert_eq!(refused.to_string(), "TopicAuthorizationFailed: Broker: Topic authorization failed");
     assert_eq!(
         letters.recv_timeout(PATIENCE),
@@ -66,7 +68,7 @@ async fn what_a_broker_refuses_arrives_whole_and_says_why_while_its_own_fate_sta
     let record = &records[0];
     assert_eq!(record.key.as_deref(), Some(&b"mac:112233445566"[..]));
     let mut value = Vec::new();
-    event(1, 75).as_ref().encode_v5(&mut value);
+    event(1, 0).as_ref().encode_v5(&mut value);
     assert_eq!(record.value, value);
     for (name, expected) in [
         ("source", Some("mac:112233445566")),
@@ -136,10 +138,10 @@ async fn headers_that_are_too_large_themselves_are_left_out() {
 #[tokio::test]
 async fn there_is_no_dead_letter_of_a_dead_letter() {
     let kafka = MockKafka::start(1).unwrap();
-    let publisher = started(with_letters(&kafka));
+    let publisher = started(Config { max_record_retries: 0, ..with_letters(&kafka) });
     let (letters, _) = listened(&publisher);
     kafka.fail_requests(RDKafkaApiKey::Produce, &[UNAUTHORIZED, TOO_LARGE]).unwrap();
-    assert!(result(&submit(&publisher, &event(1, 75))).is_err());
+    assert!(result(&submit(&publisher, &event(1, 0))).is_err());
     let told = letters.recv_timeout(PATIENCE);
     assert_eq!(told, Ok((DeadLetterReason::Unauthorized, DeadLetterOutcome::Lost)));
     assert_eq!(publisher.stop(PATIENCE).await.undelivered, 0);
@@ -171,24 +173,25 @@ async fn a_dead_letter_of_low_level_that_finds_the_buffer_full_is_lost_and_nobod
     large.payload = Some(vec![b'x'; 5000]);
     assert!(result(&submit(&publisher, &large)).is_err());
     assert_eq!(letters.try_recv(), Ok((DeadLetterReason::TooLarge, DeadLetterOutcome::Lost)));
-    publisher.stop(std::time::Duration::ZERO).await;
+    publisher.stop(Duration::ZERO).await;
 }
 
 #[tokio::test]
-async fn a_topic_is_unknown_for_good_only_after_half_a_minute() {
-    // How long the client waits for a topic that may be about to be created: `topic.metadata.propagation.max.ms`.
-    if std::env::var_os("TALARIA_LONG_TESTS").is_none() {
-        return;
-    }
+async fn a_record_for_an_unknown_topic_is_a_dead_letter_when_it_is_given_up() {
     let kafka = MockKafka::start(1).unwrap();
     let mut config = with_letters(&kafka);
     config.dynamic.topic_map =
         vec![wrpkafka::Route { pattern: "*".into(), topic: "nowhere".into(), ..wrpkafka::Route::default() }];
+    config.record_delivery_timeout = Duration::from_secs(2);
     let publisher = started(config);
     let (letters, _) = listened(&publisher);
-    let unknown = submit(&publisher, &event(1, 75)).recv_timeout(PATIENCE).unwrap().unwrap_err();
-    assert_eq!(unknown.dead_letter_reason(), Some(DeadLetterReason::UnknownTopic), "{unknown}");
-    let told = letters.recv_timeout(PATIENCE);
-    assert_eq!(told, Ok((DeadLetterReason::UnknownTopic, DeadLetterOutcome::Delivered)));
+    let begun = Instant::now();
+    for (qos, least) in [(0, 1), (75, 2)] {
+        let unknown = result(&submit(&publisher, &event(1, qos))).unwrap_err();
+        assert_eq!(unknown.dead_letter_reason(), Some(DeadLetterReason::UnknownTopic), "{unknown}");
+        assert!(begun.elapsed() >= Duration::from_secs(least), "{:?}", begun.elapsed());
+        let told = letters.recv_timeout(PATIENCE);
+        assert_eq!(told, Ok((DeadLetterReason::UnknownTopic, DeadLetterOutcome::Delivered)));
+    }
     publisher.stop(PATIENCE).await;
 }

@@ -10,7 +10,7 @@ use wrpkafka::mock::{MockKafka, RDKafkaApiKey, RDKafkaRespErr};
 use wrpkafka::{Config, ErrorType, Outcome, PublishError, Publisher, Route};
 
 use crate::support::events::of_device;
-use crate::support::{PATIENCE, config, result, started, submit};
+use crate::support::{PATIENCE, config, eventually, result, started, submit};
 
 fn event(device: u32, qos: i64) -> Message {
     of_device(&format!("mac:{device:012x}"), qos)
@@ -139,10 +139,7 @@ async fn what_a_broker_refuses_for_good_is_a_broker_error() {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
             "MessageSizeTooLarge: Broker: Message size too large",
         ),
-        (
-            RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
-            "TopicAuthorizationFailed: Broker: Topic authorization failed",
-        ),
+        (RDKafkaRespErr::RD_KAFKA_RESP_ERR_POLICY_VIOLATION, "PolicyViolation: Broker: Policy violation"),
     ] {
         kafka.fail_requests(RDKafkaApiKey::Produce, &[error]).unwrap();
         let refused = publisher.publish(&event(1, 75).as_ref()).await.unwrap_err();
@@ -160,6 +157,25 @@ async fn what_a_broker_refuses_for_now_is_sent_again() {
     assert_eq!(publisher.publish(&event(1, 75).as_ref()).await, Ok(Outcome::Accepted));
     assert_eq!(publisher.stop(PATIENCE).await.undelivered, 0);
     assert_eq!(kafka.records("wrp-events", 2, Duration::from_secs(2)).unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_topic_that_is_not_authorized_is_waited_for() {
+    let kafka = MockKafka::start(1).unwrap();
+    let publisher = started(config(&kafka));
+    assert_eq!(publisher.publish(&event(1, 75).as_ref()).await, Ok(Outcome::Accepted));
+    let errors = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED; 2];
+    kafka.fail_requests(RDKafkaApiKey::Produce, &errors).unwrap();
+    let waiting: Vec<_> = (2..7).map(|number| submit(&publisher, &event(number, 50))).collect();
+    eventually("the topic fails", PATIENCE, || publisher.topics().iter().any(|usage| usage.outage.is_some()));
+    assert!(waiting.iter().all(|results| result(results) == Ok(Outcome::Accepted)));
+    assert_eq!(publisher.stop(PATIENCE).await.undelivered, 0);
+    let records = kafka.records("wrp-events", 7, Duration::from_secs(2)).unwrap();
+    let numbers: Vec<_> = records
+        .iter()
+        .map(|record| MessageRef::decode_v5(&record.value).unwrap().0.source.to_string())
+        .collect();
+    assert_eq!(numbers, (1..7).map(|number| event(number, 0).source.to_string()).collect::<Vec<_>>());
 }
 
 #[tokio::test]

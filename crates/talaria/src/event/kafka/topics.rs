@@ -114,6 +114,7 @@ mod tests {
             in_client: count(1),
             waiting: [count(0), count(waiting), count(0), count(0)],
             oldest_waiting: (waiting > 0).then_some(Duration::from_secs(waiting)),
+            outage: None,
         }
     }
 

@@ -22,10 +22,7 @@ const SLEEPING: &[(&str, &str)] = &[
     ("crates/talaria/tests/it/support.rs", "`eventually`, and `time_passes` in paused time"),
     ("crates/talaria/tests/it/support/receiver.rs", "a slow receiver"),
     ("crates/talaria/tests/it/support/tokens.rs", "a slow key server"),
-    (
-        "crates/wrpkafka/src/publisher/tests/live.rs",
-        "polls a thread that knows no paused clock, with a bound",
-    ),
+    ("crates/wrpkafka/src/publisher/tests.rs", "polls a thread that knows no paused clock, with a bound"),
     ("crates/wrpkafka/tests/it/support.rs", "real brokers and a load at a steady rate need real time"),
 ];
 

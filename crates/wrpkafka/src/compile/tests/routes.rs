@@ -55,6 +55,23 @@ fn a_configuration_with_more_topics_than_lanes_is_refused() {
 }
 
 #[test]
+fn a_topic_that_kafka_cannot_have_is_a_fault_of_its_key() {
+    let strategy = Some(ShardStrategy::RoundRobin);
+    let topics = ["good", "two words", ""].map(str::to_owned).to_vec();
+    let list = Route { pattern: "*".to_owned(), topics, topic_shard_strategy: strategy, ..Route::default() };
+    for (topic, is_right) in
+        [("a.b_c-D1", true), ("a/b", false), ("..", false), ("\u{e9}", false), ("a\0", false)]
+    {
+        let one = Route { pattern: "*".to_owned(), topic: topic.to_owned(), ..Route::default() };
+        let config = DynamicConfig { topic_map: vec![one, list.clone()], ..DynamicConfig::default() };
+        let error = config.check().unwrap_err().to_string();
+        assert!(error.contains("topicMap[1].topics[1]: `two words` is not a topic name"), "{error}");
+        assert_eq!(!error.contains("topicMap[0].topic: "), is_right, "{error}");
+        assert!(!error.contains("topics[2]"), "an empty one is allowed, as in the reference: {error}");
+    }
+}
+
+#[test]
 fn round_robin_starts_at_the_first_topic_and_takes_turns() {
     let route = Route {
         pattern: "*".to_owned(),

@@ -9,6 +9,8 @@ pub(super) enum Flow {
     Queued = 1,
     /// Records wait for a client or for a schema's id: records of every level wait.
     Suspended = 2,
+    /// The topic cannot be written to: records wait, those of low level for a while.
+    Failing = 3,
     /// The publisher does not run: the record is rejected.
-    Closed = 3,
+    Closed = 4,
 }

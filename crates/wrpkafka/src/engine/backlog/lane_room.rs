@@ -51,9 +51,9 @@ impl<A: AtomicWord> LaneRoom<A> {
         self.value.fetch_add(self.layout.unit(bytes), Relaxed);
     }
 
-    /// Gives back the room of one record.
-    pub(super) fn release(&self, bytes: usize) {
-        self.value.fetch_sub(self.layout.unit(bytes), Relaxed);
+    /// Gives back the room of one record. Returns what a new one meets.
+    pub(super) fn release(&self, bytes: usize) -> Flow {
+        flow(self.value.fetch_sub(self.layout.unit(bytes), Relaxed))
     }
 
     /// Changes the flow. For the holder of the lock.
@@ -78,6 +78,7 @@ fn flow(word: u64) -> Flow {
         0 => Flow::Open,
         1 => Flow::Queued,
         2 => Flow::Suspended,
+        3 => Flow::Failing,
         _ => Flow::Closed,
     }
 }

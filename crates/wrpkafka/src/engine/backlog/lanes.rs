@@ -4,18 +4,23 @@
 //! leave if there was room take turns of [`TURN`] bytes: deficit round robin. It knows no clients: the holder of the lock
 //! takes records out and sends them.
 
+mod failing;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::flow::Flow;
-use super::queue::{Waiting, WaitingQueue};
+use super::lane::{Lane, LaneState, TURN};
+use super::queue::Waiting;
 use super::share::Share;
+use super::unreported::Failed;
 use crate::config::WaitingLimit;
 use crate::delivery::DeliveryContext;
+use crate::error::PublishError;
 use crate::routing::LaneId;
 
-/// How many bytes a lane may send in its turn. What a large record takes beyond that counts in its next turns.
-const TURN: i64 = 64 << 10;
+#[cfg(test)]
+mod tests;
 
 pub(crate) struct Lanes {
     /// By number. None: the number is free for another topic.
@@ -25,6 +30,10 @@ pub(crate) struct Lanes {
     turns: VecDeque<LaneId>,
     /// The lanes that are [`LaneState::AwaitsSchema`].
     await_schema: Vec<LaneId>,
+    /// The lanes that are [`LaneState::Failing`].
+    failing: Vec<LaneId>,
+    /// How often a lane that fails is tried again before its records of low level are given up.
+    low_retries: u64,
     /// How many topics have a lane.
     topics: usize,
     limit: WaitingLimit,
@@ -35,19 +44,6 @@ pub(crate) struct Lanes {
     seed: u64,
 }
 
-/// The waiting records of one topic.
-pub(super) struct Lane {
-    topic: Box<str>,
-    /// Also held by the targets that use the lane.
-    owner: Arc<()>,
-    queue: WaitingQueue,
-    state: LaneState,
-    /// The word's flow, which changes only with the lock held. None: not told to the word yet.
-    flow: Option<Flow>,
-    /// How many bytes of its turn are left.
-    left: i64,
-}
-
 /// Whether records leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -56,17 +52,6 @@ pub(super) enum Phase {
     Held,
     /// The publisher does not run: nothing enters.
     Closed,
-}
-
-/// What the records of a lane wait for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum LaneState {
-    /// No record waits.
-    Idle,
-    /// For room, and their turn.
-    Ready,
-    /// For a schema's id.
-    AwaitsSchema,
 }
 
 /// What happens if there is no room for a record to wait.
@@ -89,12 +74,14 @@ pub(super) enum Pushed {
 
 impl Lanes {
     /// One lane, for the records of targets that have none of their own.
-    pub(super) fn new(limit: WaitingLimit, seed: u64) -> Self {
+    pub(super) fn new(limit: WaitingLimit, low_retries: u64, seed: u64) -> Self {
         Self {
             lanes: vec![Some(Lane::new("", seed))],
             phase: Phase::Closed,
             turns: VecDeque::new(),
             await_schema: Vec::new(),
+            failing: Vec::new(),
+            low_retries,
             topics: 0,
             limit,
             records: 0,
@@ -135,6 +122,10 @@ impl Lanes {
                 self.topics -= 1;
             }
         }
+        let Self { lanes, turns, await_schema, failing, .. } = self;
+        turns.retain(|id| lanes[id.number()].is_some());
+        await_schema.retain(|id| lanes[id.number()].is_some());
+        failing.retain(|id| lanes[id.number()].is_some());
     }
 
     /// Whether several topics have lanes, so that each may hold its share only.
@@ -159,18 +150,19 @@ impl Lanes {
     }
 
     /// What a record meets that is submitted to a lane.
-    fn flow(&self, state: LaneState) -> Flow {
+    fn flow(&self, state: &LaneState) -> Flow {
         match (self.phase, state) {
             (Phase::Closed, _) => Flow::Closed,
             (Phase::Held, _) | (Phase::Running, LaneState::AwaitsSchema) => Flow::Suspended,
             (Phase::Running, LaneState::Idle) => Flow::Open,
             (Phase::Running, LaneState::Ready) => Flow::Queued,
+            (Phase::Running, LaneState::Failing(_)) => Flow::Failing,
         }
     }
 
     /// What a record meets that is submitted to a lane, if that is another flow than the one before.
     pub(super) fn changed_flow(&mut self, id: LaneId) -> Option<Flow> {
-        let flow = self.flow(self.lanes.get(id.number())?.as_ref()?.state);
+        let flow = self.flow(&self.lanes.get(id.number())?.as_ref()?.state);
         let lane = self.get_mut(id)?;
         (lane.flow.replace(flow) != Some(flow)).then_some(flow)
     }
@@ -211,11 +203,12 @@ impl Lanes {
     /// Puts a record back that the client returned, at its old place. The bounds do not apply, as they did when it left.
     pub(super) fn put_back(&mut self, waiting: Waiting) {
         let id = waiting.context.target.lane();
+        self.take_probe(id, waiting.context.sequence);
         self.records += 1;
         self.bytes += waiting.context.bytes as u64;
         let Some(lane) = self.get_mut(id) else { return };
         lane.queue.insert(waiting);
-        if lane.state == LaneState::Idle {
+        if matches!(lane.state, LaneState::Idle) {
             self.set_ready(id);
         }
     }
@@ -234,23 +227,28 @@ impl Lanes {
         Some(popped)
     }
 
-    /// Takes records from the front of each level of each lane as long as `is_late` holds.
-    pub(super) fn pop_while(&mut self, is_late: impl Fn(&DeliveryContext) -> bool) -> Vec<Waiting> {
-        let mut popped = Vec::new();
+    /// Takes records from the front of each level of each lane as long as `is_late` holds. They fail with the error of their
+    /// topic, if it cannot be written to.
+    pub(super) fn pop_late(&mut self, is_late: impl Fn(&DeliveryContext) -> bool) -> Vec<Failed> {
+        let mut late = Vec::new();
         for lane in self.lanes.iter_mut().flatten() {
+            let mut popped = Vec::new();
             lane.queue.pop_while(&is_late, &mut popped);
+            let error = lane.outage().map_or(PublishError::Timeout, |outage| outage.error.clone());
+            late.extend(popped.into_iter().map(|waiting| (waiting, error.clone())));
         }
-        for waiting in &popped {
+        for (waiting, _) in &late {
             self.uncount(waiting);
         }
-        popped
+        late
     }
 
     /// Takes out all records. All lanes are idle then.
     pub(super) fn drain(&mut self) -> Vec<Waiting> {
-        let drained = self.pop_while(|_| true);
+        let drained = self.pop_late(|_| true).into_iter().map(|(waiting, _)| waiting).collect();
         self.turns.clear();
         self.await_schema.clear();
+        self.failing.clear();
         for lane in self.lanes.iter_mut().flatten() {
             (lane.state, lane.left) = (LaneState::Idle, TURN);
         }
@@ -259,7 +257,7 @@ impl Lanes {
 
     /// Whether lanes have records that wait for something else than room.
     pub(super) fn has_sleepers(&self) -> bool {
-        !self.await_schema.is_empty()
+        !self.await_schema.is_empty() || !self.failing.is_empty()
     }
 
     /// How many lanes have records that wait for room.
@@ -288,7 +286,7 @@ impl Lanes {
     /// Ends the turns of the lane whose turn it is, as its records do not wait for room.
     pub(super) fn end_turns(&mut self, state: LaneState) {
         let Some(id) = self.turns.pop_front() else { return };
-        if state == LaneState::AwaitsSchema {
+        if matches!(state, LaneState::AwaitsSchema) {
             self.await_schema.push(id);
         }
         if let Some(lane) = self.get_mut(id) {
@@ -332,119 +330,5 @@ impl Lanes {
             Share::WHOLE
         };
         records < max_records && bytes + more as u64 <= max_bytes && share.allows(lane.0, lane.1)
-    }
-}
-
-impl Lane {
-    fn new(topic: &str, seed: u64) -> Self {
-        Self {
-            topic: topic.into(),
-            owner: Arc::new(()),
-            queue: WaitingQueue::new(seed),
-            state: LaneState::Idle,
-            flow: None,
-            left: TURN,
-        }
-    }
-
-    pub(super) fn topic(&self) -> &str {
-        &self.topic
-    }
-
-    pub(super) fn queue(&self) -> &WaitingQueue {
-        &self.queue
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use wrp::QosLevel::{self, Critical, High, Medium};
-
-    use super::super::queue::tests::waiting;
-    use super::*;
-    use crate::routing::Target;
-
-    fn lanes(records: u64, bytes: u64) -> Lanes {
-        Lanes::new(WaitingLimit { records, bytes }, 0)
-    }
-
-    /// A record of the target's lane.
-    fn of(target: &Arc<Target>, sequence: u64, level: QosLevel, bytes: usize) -> Waiting {
-        let mut waiting = waiting("k", sequence, level, bytes);
-        waiting.context.target = Arc::clone(target);
-        waiting
-    }
-
-    fn target(lanes: &mut Lanes, topic: &str) -> Arc<Target> {
-        let target = Target::new(topic, "");
-        target.assign_lane(|| lanes.assign(topic, 8));
-        target
-    }
-
-    fn push(lanes: &mut Lanes, waiting: Waiting) -> Option<Vec<u64>> {
-        match lanes.push(waiting) {
-            Pushed::Queued(evicted) => Some(evicted.iter().map(|w| w.context.sequence).collect()),
-            Pushed::Full(_) => None,
-        }
-    }
-
-    fn order(lanes: &mut Lanes, id: LaneId) -> Vec<u64> {
-        std::iter::from_fn(|| lanes.pop_first(id)).map(|waiting| waiting.context.sequence).collect()
-    }
-
-    #[test]
-    fn the_lowest_level_is_evicted_first_and_then_the_oldest() {
-        let mut lanes = lanes(3, 100);
-        let topic = target(&mut lanes, "t");
-        for (sequence, level) in [(1, High), (2, Medium), (3, Medium)] {
-            push(&mut lanes, of(&topic, sequence, level, 1));
-        }
-        assert_eq!(push(&mut lanes, of(&topic, 4, Critical, 1)), Some(vec![2]));
-        assert_eq!(push(&mut lanes, of(&topic, 5, Medium, 1)), Some(vec![3]), "the oldest of its own level");
-        assert_eq!(push(&mut lanes, of(&topic, 6, High, 1)), Some(vec![5]));
-        assert_eq!(push(&mut lanes, of(&topic, 7, Medium, 1)), None, "all that wait are of higher levels");
-        assert_eq!(order(&mut lanes, topic.lane()), [1, 4, 6]);
-        assert_eq!(lanes.used(), (0, 0));
-    }
-
-    #[test]
-    fn a_large_record_evicts_several_small_ones_or_none() {
-        let mut lanes = lanes(10, 10);
-        let topic = target(&mut lanes, "t");
-        for (sequence, level) in [(1, Medium), (2, Medium), (3, Critical)] {
-            push(&mut lanes, of(&topic, sequence, level, 3));
-        }
-        assert_eq!(push(&mut lanes, of(&topic, 4, High, 8)), None, "3 + 8 bytes are more than 10");
-        assert_eq!(push(&mut lanes, of(&topic, 5, High, 7)), Some(vec![1, 2]));
-        assert_eq!(order(&mut lanes, topic.lane()), [3, 5]);
-    }
-
-    #[test]
-    fn a_lane_that_takes_all_it_gets_evicts_its_own_records_only() {
-        let mut lanes = lanes(90, 1_000);
-        let (greedy, modest) = (target(&mut lanes, "greedy"), target(&mut lanes, "modest"));
-        push(&mut lanes, of(&modest, 0, Medium, 1));
-        let evicted: Vec<_> =
-            (1..100).filter_map(|sequence| push(&mut lanes, of(&greedy, sequence, Critical, 1))).collect();
-        assert_eq!(evicted.concat(), (1..40).collect::<Vec<_>>(), "all but 60: twice what is free then");
-        for sequence in 100..110 {
-            assert_eq!(push(&mut lanes, of(&modest, sequence, Medium, 1)), Some(vec![]));
-        }
-        assert_eq!(order(&mut lanes, modest.lane()).len(), 11);
-        assert_eq!(order(&mut lanes, greedy.lane()).len(), 60);
-    }
-
-    #[test]
-    fn a_lane_is_freed_for_another_topic_when_no_target_uses_it() {
-        let mut lanes = lanes(9, 1_000);
-        let (first, second) = (target(&mut lanes, "first"), target(&mut lanes, "second"));
-        assert!(lanes.is_shared() && first.lane() != second.lane());
-        assert_eq!(target(&mut lanes, "first").lane(), first.lane(), "a topic has one lane");
-        let number = first.lane();
-        drop(first);
-        lanes.forget_unused();
-        assert!(!lanes.is_shared());
-        assert_eq!(target(&mut lanes, "third").lane(), number);
-        assert_eq!((0..9).filter(|more| lanes.assign(&more.to_string(), 8).is_some()).count(), 5);
     }
 }

@@ -24,6 +24,7 @@
 //! | `set_flow` with `Relaxed` instead of `Release` | 2 | `two_callers`, `a_client_is_replaced`: unordered sends |
 //! | `send_or_defer` looks at the lane before it reads the client | 4 | `a_client_is_replaced`: unordered sends |
 
+mod lanes;
 mod primitives;
 
 use std::io::Write as _;
@@ -40,7 +41,7 @@ use wrp::QosLevel;
 use self::primitives::{FixedSlot, Model, ModelSlot};
 use super::outlet::{Framing, Outlet, Readiness};
 use super::primitives::Slot;
-use super::{Backlog, Bounds, Failed, Waiting};
+use super::{Backlog, Bounds, Failed, Unreported, Waiting};
 use crate::client::SendError;
 use crate::config::WaitingLimit;
 use crate::delivery::{DeliveryContext, MessageContext, ReceiptShare, Record, RecordRef};
@@ -119,13 +120,6 @@ fn of(target: &std::sync::Arc<Target>, key: u8, number: u8, level: QosLevel) -> 
     Waiting { record, context }
 }
 
-/// The targets of two topics, each with a lane of its own.
-fn two_lanes<S: Slot<Arc<ModelClient>>>(backlog: &Backlog<Model<S>>) -> [std::sync::Arc<Target>; 2] {
-    let targets = ["a", "b"].map(|topic| Target::new(topic, ""));
-    backlog.assign_lanes(targets.iter());
-    targets
-}
-
 type ModelBacklog<S> = Rc<Backlog<Model<S>>>;
 
 /// A backlog whose client has room for this many records, and its queue as well.
@@ -134,7 +128,8 @@ fn open<S: Slot<Arc<ModelClient>>>(
     waiting: u64,
 ) -> (ModelBacklog<S>, Arc<ModelClient>, Receiver<Waiting>) {
     let waiting = WaitingLimit { records: waiting, bytes: 100 };
-    let backlog = Backlog::new(Bounds { records: room, bytes: 100, waiting, lanes: 3 }, Framed, 0);
+    let backlog =
+        Backlog::new(Bounds { records: room, bytes: 100, waiting, low_retries: 3, lanes: 3 }, Framed, 0);
     let (client, records) = ModelClient::new(room);
     backlog.open(client.clone());
     (Rc::new(backlog), client, records)
@@ -147,13 +142,13 @@ fn submitter<S: Slot<Arc<ModelClient>> + 'static>(
 ) -> JoinHandle<Vec<Failed>> {
     let backlog = backlog.clone();
     thread::spawn(move || {
-        let mut failed = Vec::new();
+        let mut unreported = Unreported::default();
         for Waiting { record, context } in records {
-            if let Err((context, error)) = backlog.submit(record.as_ref(), context, &mut failed) {
-                failed.push((Waiting { record, context }, error));
+            if let Err((context, error)) = backlog.submit(record.as_ref(), context, &mut unreported) {
+                unreported.failed.push((Waiting { record, context }, error));
             }
         }
-        failed
+        unreported.failed
     })
 }
 
@@ -161,7 +156,7 @@ fn submitter<S: Slot<Arc<ModelClient>> + 'static>(
 fn waiting_submitter(backlog: &ModelBacklog<FixedSlot>, record: Waiting) -> JoinHandle<bool> {
     let backlog = backlog.clone();
     thread::spawn(move || {
-        let submitted = backlog.submit_when_room(record, |failed| assert!(failed.is_empty()));
+        let submitted = backlog.submit_when_room(record, |unreported| assert!(unreported.failed.is_empty()));
         loom::future::block_on(submitted).is_ok()
     })
 }
@@ -184,10 +179,10 @@ fn acknowledge<S: Slot<Arc<ModelClient>>>(
     delivered: &Waiting,
 ) {
     client.held.fetch_sub(1, Ordering::Relaxed);
-    if backlog.free(delivered.context.target.lane(), delivered.context.bytes) {
-        let mut failed = Vec::new();
-        backlog.pump(&mut failed);
-        assert!(failed.is_empty());
+    if backlog.free(delivered.context.target.lane(), delivered.context.bytes).is_wanted {
+        let mut unreported = Unreported::default();
+        backlog.pump(&mut unreported);
+        assert!(unreported.failed.is_empty());
     }
 }
 
@@ -230,8 +225,10 @@ fn high(key: u8, number: u8) -> Waiting {
 
 /// Submits a record that must be accepted.
 fn submit<S: Slot<Arc<ModelClient>>>(backlog: &Backlog<Model<S>>, submitted: Waiting) {
-    let (Waiting { record, context }, mut failed) = (submitted, Vec::new());
-    assert!(backlog.submit(record.as_ref(), context, &mut failed).is_ok() && failed.is_empty());
+    let (Waiting { record, context }, mut unreported) = (submitted, Unreported::default());
+    assert!(
+        backlog.submit(record.as_ref(), context, &mut unreported).is_ok() && unreported.failed.is_empty()
+    );
 }
 
 fn one_caller() {
@@ -257,77 +254,6 @@ fn two_callers() {
 fn every_record_leaves_a_full_client_in_the_order_of_its_key() {
     check("one caller and a full client", Explore::All, one_caller);
     check("two callers and a full client", Explore::Preemptions(2), two_callers);
-}
-
-/// The first lane is full of records that nobody acknowledges, until the second one's has come out.
-fn lanes_pass_each_other() {
-    let (backlog, client, records) = open::<FixedSlot>(4, 8);
-    let [a, b] = two_lanes(&backlog);
-    (0..3).for_each(|number| submit(&backlog, of(&a, A, number, QosLevel::High)));
-    let caller = submitter(&backlog, vec![of(&a, A, 3, QosLevel::High), of(&b, B, 0, QosLevel::High)]);
-    let held: Vec<_> = (0..3).map(|_| records.recv().unwrap()).collect();
-    deliver(&backlog, &client, &records, 1);
-    assert_eq!((client.log(A), client.log(B)), (vec![0, 1, 2], vec![0]));
-    held.iter().for_each(|record| acknowledge(&backlog, &client, record));
-    deliver(&backlog, &client, &records, 1);
-    assert!(caller.join().unwrap().is_empty());
-    assert_eq!(client.log(A), [0, 1, 2, 3]);
-    assert_empty(&backlog);
-}
-
-/// There is room for the caller's record, but none for its lane until a record of the lane has left.
-fn a_lane_holds_its_share() {
-    let (backlog, client, records) = open::<FixedSlot>(5, 8);
-    let [a, _b] = two_lanes(&backlog);
-    (0..4).for_each(|number| submit(&backlog, of(&a, A, number, QosLevel::High)));
-    let caller = submitter(&backlog, vec![of(&a, A, 4, QosLevel::High)]);
-    let held: Vec<_> = (0..4).map(|_| records.recv().unwrap()).collect();
-    acknowledge(&backlog, &client, &held[0]);
-    deliver(&backlog, &client, &records, 1);
-    held[1..].iter().for_each(|record| acknowledge(&backlog, &client, record));
-    assert!(caller.join().unwrap().is_empty());
-    assert_eq!(client.log(A), [0, 1, 2, 3, 4]);
-    assert_empty(&backlog);
-}
-
-/// Two lanes, and room for one record.
-fn lanes_share_a_full_client() {
-    let (backlog, client, records) = open::<FixedSlot>(1, 8);
-    let [a, b] = two_lanes(&backlog);
-    let first = submitter(&backlog, vec![of(&a, A, 0, QosLevel::High), of(&a, A, 1, QosLevel::High)]);
-    let second = submitter(&backlog, vec![of(&b, B, 0, QosLevel::High)]);
-    deliver(&backlog, &client, &records, 3);
-    assert!(first.join().unwrap().is_empty() && second.join().unwrap().is_empty());
-    assert_eq!((client.log(A), client.log(B)), (vec![0, 1], vec![0]));
-    assert_empty(&backlog);
-}
-
-/// A record of low level takes the only room, finds that another one of its lane waits by now, and gives the room back.
-fn room_is_given_back() {
-    let (backlog, client, records) = open::<FixedSlot>(1, 8);
-    let low = submitter(&backlog, vec![record(B, 0, QosLevel::Low)]);
-    submit(&backlog, high(A, 0));
-    let mut delivered = 0;
-    loop {
-        let record = records.recv().unwrap();
-        acknowledge(&backlog, &client, &record);
-        delivered += 1;
-        if identity(record.record.key.as_deref()) == (A, 0) {
-            break;
-        }
-    }
-    let failed = low.join().unwrap();
-    assert!(failed.iter().all(|(_, error)| *error == PublishError::BufferFull));
-    deliver(&backlog, &client, &records, 2 - delivered - failed.len());
-    assert_empty(&backlog);
-}
-
-#[test]
-fn a_lane_without_room_stops_no_other_and_has_its_turn_in_time() {
-    check("a lane that is full lets others pass", Explore::All, lanes_pass_each_other);
-    check("a lane that holds its share", Explore::All, a_lane_holds_its_share);
-    check("two lanes and a full client", Explore::Preemptions(2), lanes_share_a_full_client);
-    check("room is given back", Explore::All, room_is_given_back);
 }
 
 fn one_waits_for_room() {
@@ -396,12 +322,13 @@ fn a_client_is_replaced() {
     }
     for _ in 0..old.held.load(Ordering::Relaxed) {
         assert!(backlog.put_back(old_records.recv().unwrap()).is_ok());
-        assert!(backlog.free(LaneId::default(), 1));
+        assert!(backlog.free(LaneId::default(), 1).is_wanted);
     }
     let (next, records) = ModelClient::new(2);
-    let mut failed = Vec::new();
-    backlog.resume(next.clone(), &mut failed);
+    let mut unreported = Unreported::default();
+    backlog.resume(next.clone(), &mut unreported);
     deliver(&backlog, &next, &records, 2);
+    let mut failed = unreported.failed;
     failed.extend(caller.join().unwrap());
     assert!(failed.is_empty());
     assert_eq!(next.log(A), [0, 1]);

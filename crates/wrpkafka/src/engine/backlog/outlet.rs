@@ -30,6 +30,8 @@ pub(crate) enum Readiness {
 pub(super) enum NotSent {
     MustWait(Box<DeliveryContext>, Flow),
     Rejected(Box<DeliveryContext>, PublishError),
+    /// Its topic cannot be written to.
+    TopicFailed(Box<DeliveryContext>, PublishError),
 }
 
 /// Hands a record to the client, if there is one.
@@ -42,6 +44,7 @@ pub(super) fn send(
     context.attempts += 1;
     client.send(record, context).map_err(|SendError { context, error }| match error {
         DeliveryError::NotSent | DeliveryError::MaybeWritten => NotSent::MustWait(context, Flow::Open),
+        DeliveryError::TopicFailed(error) => NotSent::TopicFailed(context, error),
         DeliveryError::Final(error) | DeliveryError::Transient(error) => NotSent::Rejected(context, error),
     })
 }

@@ -3,11 +3,13 @@
 //! Lanes take turns, since room is made a record at a time: one that only took its own would never catch up with its
 //! neighbours. A lane that holds its share is passed over.
 
-use super::lanes::{LaneState, Lanes, Phase};
+use super::lane::LaneState;
+use super::lanes::{Lanes, Phase};
 use super::outlet::{Framing as _, NotSent, Readiness, send};
 use super::primitives::{Lock as _, Primitives, Slot as _};
 use super::queue::Waiting;
-use super::{Backlog, Failed};
+use super::{Backlog, Unreported};
+use crate::error::PublishError;
 use crate::routing::LaneId;
 
 /// How a lane's turn ended.
@@ -18,14 +20,16 @@ enum Turn {
     ShareTaken,
     /// Its records no longer wait for room.
     Left(LaneState),
+    /// Its topic cannot be written to.
+    TopicFailed(PublishError),
     /// There is no room, or no client, for any lane.
     NoRoom,
 }
 
 impl<P: Primitives> Backlog<P> {
     /// Sends records that wait for room, as far as there is any.
-    pub(crate) fn pump(&self, failed: &mut Vec<Failed>) {
-        let room_made = self.locked.with(|locked| self.pump_locked(locked, failed));
+    pub(crate) fn pump(&self, unreported: &mut Unreported) {
+        let room_made = self.locked.with(|locked| self.pump_locked(locked, unreported));
         if room_made {
             self.wake_callers();
         }
@@ -33,15 +37,15 @@ impl<P: Primitives> Backlog<P> {
 
     /// Sends records that wait for whatever reason, if it is over: now and then, should a client have rejected records
     /// although nothing was on its way whose return would pump, and when ids of schemas have become known.
-    pub(crate) fn pump_waiting(&self, failed: &mut Vec<Failed>) {
-        if !self.room.has_waiting() {
+    pub(crate) fn pump_waiting(&self, unreported: &mut Unreported) {
+        if !self.capacity.has_waiting() {
             return;
         }
         let room_made = self.locked.with(|locked| {
             for id in locked.awaken() {
                 self.note_waiting(locked, id);
             }
-            self.pump_locked(locked, failed)
+            self.pump_locked(locked, unreported)
         });
         if room_made {
             self.wake_callers();
@@ -49,13 +53,13 @@ impl<P: Primitives> Backlog<P> {
     }
 
     /// Sends what there is room for. Returns whether callers that wait may have room by that.
-    pub(super) fn pump_locked(&self, locked: &mut Lanes, failed: &mut Vec<Failed>) -> bool {
+    pub(super) fn pump_locked(&self, locked: &mut Lanes, unreported: &mut Unreported) -> bool {
         let mut room_made = false;
         // Lanes in a row that hold their share.
         let mut passed = 0;
         while locked.phase == Phase::Running && passed < locked.ready() {
             let Some(id) = locked.turn() else { break };
-            match self.take_turn(locked, id, failed, &mut room_made) {
+            match self.take_turn(locked, id, unreported, &mut room_made) {
                 Turn::Over => {
                     locked.next_turn();
                     passed = 0;
@@ -67,6 +71,10 @@ impl<P: Primitives> Backlog<P> {
                 Turn::Left(state) => {
                     locked.end_turns(state);
                     self.publish_flow(locked, id);
+                    room_made = true;
+                }
+                Turn::TopicFailed(error) => {
+                    self.topic_failed(locked, id, false, &error, unreported);
                     room_made = true;
                 }
                 Turn::NoRoom => break,
@@ -81,7 +89,7 @@ impl<P: Primitives> Backlog<P> {
         self.publish_flow(locked, id);
         if !locked.is_wanted {
             locked.is_wanted = true;
-            self.room.set_wanted();
+            self.capacity.set_wanted();
         }
     }
 
@@ -89,7 +97,7 @@ impl<P: Primitives> Backlog<P> {
     pub(super) fn note_sent(&self, locked: &mut Lanes) {
         if locked.is_wanted && locked.ready() == 0 {
             locked.is_wanted = false;
-            self.room.clear_wanted(locked.has_sleepers());
+            self.capacity.clear_wanted(locked.has_sleepers());
         }
     }
 
@@ -97,7 +105,7 @@ impl<P: Primitives> Backlog<P> {
         &self,
         locked: &mut Lanes,
         id: LaneId,
-        failed: &mut Vec<Failed>,
+        unreported: &mut Unreported,
         room_made: &mut bool,
     ) -> Turn {
         let lane = self.lane(id);
@@ -108,7 +116,7 @@ impl<P: Primitives> Backlog<P> {
                 Readiness::NotYet => return Turn::Left(LaneState::AwaitsSchema),
                 Readiness::Never(error) => {
                     *room_made = true;
-                    failed.extend(locked.pop_first(id).map(|waiting| (waiting, error)));
+                    unreported.failed.extend(locked.pop_first(id).map(|waiting| (waiting, error)));
                     continue;
                 }
             }
@@ -119,7 +127,7 @@ impl<P: Primitives> Backlog<P> {
             if !lane.has_share(self.share()) {
                 return Turn::ShareTaken;
             }
-            if !self.room.reserve(bytes) {
+            if !self.capacity.reserve(bytes) {
                 return Turn::NoRoom;
             }
             lane.add(bytes);
@@ -130,12 +138,18 @@ impl<P: Primitives> Backlog<P> {
             };
             lane.release(bytes);
             // The lock is held, and this pump is the one that would follow; its callers are woken at its end.
-            self.room.release(bytes);
+            self.capacity.release(bytes);
             match not_sent {
-                NotSent::Rejected(context, error) => failed.push((Waiting { record, context }, error)),
+                NotSent::Rejected(context, error) => {
+                    unreported.failed.push((Waiting { record, context }, error));
+                }
                 NotSent::MustWait(context, _) => {
                     locked.put_back(Waiting { record, context });
                     return Turn::NoRoom;
+                }
+                NotSent::TopicFailed(context, error) => {
+                    locked.put_back(Waiting { record, context });
+                    return Turn::TopicFailed(error);
                 }
             }
         }

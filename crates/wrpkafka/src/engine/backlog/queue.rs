@@ -3,7 +3,7 @@
 //! They leave in turns of their devices (the records' keys), each turn worth [`TURN`] bytes: deficit round robin, so that a
 //! device with many records does not hold up the others. Within a turn the device whose record has waited longest comes
 //! first, so that without contention records leave in the order of submission. Records of one key never change places.
-//! Devices are told apart by a hash of the key: a few may share their turns, and the number of turns has a bound.
+//! A hash of the key tells devices apart: a few may share their turns, and the number of turns has a bound.
 //!
 //! What leaves first if there is no room is another order: the lowest level, and in it the oldest (contract §8.9).
 
@@ -39,7 +39,7 @@ pub(super) struct WaitingQueue {
     bytes: [u64; LEVELS],
     /// The round of the record that left last.
     round: u64,
-    /// Chosen at random by the publisher, so that nobody can choose ids that share the turns of a certain device.
+    /// Chosen at random by the publisher, so that no device can choose an id that shares the turns of a certain other one.
     seed: u64,
 }
 
@@ -131,6 +131,11 @@ impl WaitingQueue {
     pub(super) fn pop_lowest(&mut self) -> Option<Waiting> {
         let level = self.oldest.iter().position(|oldest| !oldest.is_empty())?;
         self.pop_oldest(level)
+    }
+
+    /// Takes out the oldest record of low level.
+    pub(super) fn pop_low(&mut self) -> Option<Waiting> {
+        self.pop_oldest(QosLevel::Low as usize)
     }
 
     /// Takes records from the front of each level as long as `is_late` holds.

@@ -9,7 +9,7 @@ use super::lanes::{Overflow, Phase, Pushed};
 use super::outlet::{NotSent, send};
 use super::primitives::{Event as _, Lock as _, Primitives, Slot as _};
 use super::queue::Waiting;
-use super::{Backlog, Failed};
+use super::{Backlog, Failed, Unreported};
 use crate::delivery::{DeliveryContext, RecordRef};
 use crate::error::PublishError;
 use crate::schema::Frame;
@@ -27,44 +27,54 @@ impl<P: Primitives> Backlog<P> {
         &self,
         record: RecordRef<'_>,
         context: Box<DeliveryContext>,
-        failed: &mut Vec<Failed>,
+        unreported: &mut Unreported,
     ) -> Result<(), (Box<DeliveryContext>, PublishError)> {
-        let (context, flow) = match self.send_or_defer(record, context, failed) {
+        let (context, flow) = match self.send_or_defer(record, context, unreported) {
             Ok(()) => return Ok(()),
             Err(NotSent::Rejected(context, error)) => return Err((context, error)),
+            Err(NotSent::TopicFailed(context, error)) => {
+                let waiting = Waiting { record: record.to_record(), context };
+                let closed = |waiting: Waiting| (waiting.context, PublishError::Stopped);
+                return self.put_back_failed(waiting, &error, unreported).map_err(closed);
+            }
             Err(NotSent::MustWait(context, flow)) => (context, flow),
         };
-        let may_wait = context.level != QosLevel::Low
-            || context.frame == Frame::Open
-            || matches!(flow, Flow::Suspended | Flow::Closed);
-        if !may_wait {
-            return Err((context, PublishError::BufferFull));
+        if context.level == QosLevel::Low {
+            let may_wait = context.frame == Frame::Open || !matches!(flow, Flow::Open | Flow::Queued);
+            let (id, now) = (context.target.lane(), context.submitted);
+            let refused = match flow {
+                Flow::Failing => self.locked.with(|locked| locked.refuses_low(id, now)),
+                _ => (!may_wait).then_some(PublishError::BufferFull),
+            };
+            if let Some(error) = refused {
+                return Err((context, error));
+            }
         }
         let waiting = Waiting { record: record.to_record(), context };
-        self.enqueue(waiting, Overflow::Evict, failed).map_err(|not_accepted| match not_accepted {
+        self.enqueue(waiting, Overflow::Evict, unreported).map_err(|not_accepted| match not_accepted {
             NotAccepted::NoRoom(waiting) => (waiting.context, PublishError::BufferFull),
             NotAccepted::Failed((waiting, error)) => (waiting.context, error),
         })
     }
 
     /// Sends a record as soon as the client or its lane has room for it. Evicts no other record, and lets records of any
-    /// level wait. `fail` gets the records that fail meanwhile.
+    /// level wait. `report` gets what is to be reported meanwhile.
     ///
     /// If the future is dropped before, the record is dropped.
     pub(crate) async fn submit_when_room(
         &self,
         mut waiting: Waiting,
-        fail: impl Fn(Vec<Failed>),
+        report: impl Fn(Unreported),
     ) -> Result<(), Failed> {
         loop {
-            waiting = match self.try_submit(waiting, &fail) {
+            waiting = match self.try_submit(waiting, &report) {
                 Ok(()) => return Ok(()),
                 Err(NotAccepted::NoRoom(waiting)) => waiting,
                 Err(NotAccepted::Failed(failed)) => return Err(failed),
             };
             // Once more, now that nothing is missed any more: point 1 of the protocol.
             let room = self.room();
-            waiting = match self.try_submit(waiting, &fail) {
+            waiting = match self.try_submit(waiting, &report) {
                 Ok(()) => return Ok(()),
                 Err(NotAccepted::NoRoom(waiting)) => waiting,
                 Err(NotAccepted::Failed(failed)) => return Err(failed),
@@ -73,19 +83,22 @@ impl<P: Primitives> Backlog<P> {
         }
     }
 
-    fn try_submit(&self, waiting: Waiting, fail: &impl Fn(Vec<Failed>)) -> Result<(), NotAccepted> {
+    fn try_submit(&self, waiting: Waiting, report: &impl Fn(Unreported)) -> Result<(), NotAccepted> {
         let Waiting { record, context } = waiting;
-        let mut failed = Vec::new();
-        let result = match self.send_or_defer(record.as_ref(), context, &mut failed) {
+        let mut unreported = Unreported::default();
+        let result = match self.send_or_defer(record.as_ref(), context, &mut unreported) {
             Ok(()) => Ok(()),
             Err(NotSent::Rejected(context, error)) => {
                 Err(NotAccepted::Failed((Waiting { record, context }, error)))
             }
+            Err(NotSent::TopicFailed(context, error)) => self
+                .put_back_failed(Waiting { record, context }, &error, &mut unreported)
+                .map_err(|waiting| NotAccepted::Failed((waiting, PublishError::Stopped))),
             Err(NotSent::MustWait(context, _)) => {
-                self.enqueue(Waiting { record, context }, Overflow::Reject, &mut failed)
+                self.enqueue(Waiting { record, context }, Overflow::Reject, &mut unreported)
             }
         };
-        fail(failed);
+        report(unreported);
         result
     }
 
@@ -93,7 +106,7 @@ impl<P: Primitives> Backlog<P> {
     fn room(&self) -> impl Future<Output = ()> + Send {
         // In this order: the thread that finds the bit notifies, and reaches this future.
         let room_made = self.room_made.notified();
-        self.room.add_caller();
+        self.capacity.add_caller();
         room_made
     }
 
@@ -102,7 +115,7 @@ impl<P: Primitives> Backlog<P> {
         &self,
         record: RecordRef<'_>,
         mut context: Box<DeliveryContext>,
-        failed: &mut Vec<Failed>,
+        unreported: &mut Unreported,
     ) -> Result<(), NotSent> {
         if context.frame == Frame::Open {
             return Err(NotSent::MustWait(context, Flow::Open));
@@ -115,18 +128,18 @@ impl<P: Primitives> Backlog<P> {
             if let Err(flow) = lane.admits(share) {
                 return Err((NotSent::MustWait(context, flow), false));
             }
-            if !self.room.reserve(bytes) {
+            if !self.capacity.reserve(bytes) {
                 return Err((NotSent::MustWait(context, Flow::Open), false));
             }
             if let Err(flow) = lane.add_if_open(bytes, share) {
                 return Err((NotSent::MustWait(context, flow), self.free_room(bytes)));
             }
             context.sequence = self.next_sequence();
-            send(client, record, context).map_err(|not_sent| (not_sent, self.free(id, bytes)))
+            send(client, record, context).map_err(|not_sent| (not_sent, self.free(id, bytes).is_wanted))
         });
         sent.map_err(|(not_sent, is_wanted)| {
             if is_wanted {
-                self.pump(failed);
+                self.pump(unreported);
             }
             not_sent
         })
@@ -137,7 +150,7 @@ impl<P: Primitives> Backlog<P> {
         &self,
         mut waiting: Waiting,
         overflow: Overflow,
-        failed: &mut Vec<Failed>,
+        unreported: &mut Unreported,
     ) -> Result<(), NotAccepted> {
         let room_made = self.locked.with(|locked| {
             if locked.phase == Phase::Closed {
@@ -151,11 +164,13 @@ impl<P: Primitives> Backlog<P> {
             match locked.push(waiting) {
                 Pushed::Full(waiting) => return Err(NotAccepted::NoRoom(waiting)),
                 Pushed::Queued(evicted) => {
-                    failed.extend(evicted.into_iter().map(|waiting| (waiting, PublishError::Displaced)));
+                    unreported
+                        .failed
+                        .extend(evicted.into_iter().map(|waiting| (waiting, PublishError::Displaced)));
                 }
             }
             self.note_waiting(locked, id);
-            Ok(self.pump_locked(locked, failed))
+            Ok(self.pump_locked(locked, unreported))
         })?;
         if room_made {
             self.wake_callers();

@@ -16,7 +16,7 @@ fn two_topics(waiting: u64) -> (Publisher, Script) {
     started(config)
 }
 
-fn submit_to(publisher: &Publisher, topic: &str, key: &str, qos: i64) -> Fates {
+pub(super) fn submit_to(publisher: &Publisher, topic: &str, key: &str, qos: i64) -> Fates {
     let (told, fates) = channel();
     let message = Message { dest: format!("event:{topic}").as_str().into(), ..event(key, qos) };
     let receipt = Box::new(move |fate| drop(told.send(fate)));

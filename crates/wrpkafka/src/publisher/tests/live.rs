@@ -1,21 +1,11 @@
 //! Another configuration, other certificates, another client: with what is on its way.
 
 use std::sync::Barrier;
-use std::time::Instant;
 
 use super::*;
 use crate::ConnectionFailure;
 use crate::config::{DynamicConfig, Sasl, SaslMechanism, Tls};
 use crate::test_folder::TestFolder;
-
-/// What a test waits for, without being told.
-fn eventually(what: &str, is_so: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < PATIENCE, "{what}");
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
 
 /// A change that needs another client.
 fn lingering(millis: u64) -> DynamicConfig {

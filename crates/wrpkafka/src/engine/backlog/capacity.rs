@@ -9,12 +9,12 @@ use super::share::Share;
 
 /// Records and bytes of the [`Layout`], above the flags.
 #[derive(Debug)]
-pub(super) struct Room<A> {
+pub(super) struct Capacity<A> {
     value: A,
     layout: Layout,
 }
 
-/// What [`Room::release`] found.
+/// What [`Capacity::release`] found.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Released {
     /// A lane has records that wait for room.
@@ -29,7 +29,7 @@ const WANTED: u64 = 0b010;
 /// A lane has records that wait, for whatever reason.
 const WAITING: u64 = 0b100;
 
-impl<A: AtomicWord> Room<A> {
+impl<A: AtomicWord> Capacity<A> {
     pub(super) fn new(layout: Layout) -> Self {
         Self { value: A::new(0), layout }
     }
@@ -75,7 +75,7 @@ impl<A: AtomicWord> Room<A> {
         self.value.fetch_or(CALLERS, Acquire);
     }
 
-    /// Whether callers waited; from now on none do until [`Room::add_caller`].
+    /// Whether callers waited; from now on none do until [`Capacity::add_caller`].
     pub(super) fn take_callers(&self) -> bool {
         self.value.load(Relaxed) & CALLERS != 0 && self.value.fetch_and(!CALLERS, Relaxed) & CALLERS != 0
     }
@@ -104,44 +104,44 @@ mod tests {
 
     use super::*;
 
-    fn room(max_records: u64, max_bytes: u64) -> Room<AtomicU64> {
-        Room::new(Layout::new(max_records, max_bytes))
+    fn capacity(max_records: u64, max_bytes: u64) -> Capacity<AtomicU64> {
+        Capacity::new(Layout::new(max_records, max_bytes))
     }
 
     #[test]
     fn neither_records_nor_bytes_exceed_their_bound() {
-        let room = room(2, 10);
-        assert!(room.reserve(4));
-        assert!(!room.reserve(7), "4 + 7 bytes are more than 10");
-        assert!(room.reserve(6));
-        assert_eq!(room.used(), (2, 10));
-        assert!(!room.reserve(0), "a third record");
-        room.release(4);
-        assert_eq!(room.used(), (1, 6));
-        assert!(room.reserve(4));
+        let capacity = capacity(2, 10);
+        assert!(capacity.reserve(4));
+        assert!(!capacity.reserve(7), "4 + 7 bytes are more than 10");
+        assert!(capacity.reserve(6));
+        assert_eq!(capacity.used(), (2, 10));
+        assert!(!capacity.reserve(0), "a third record");
+        capacity.release(4);
+        assert_eq!(capacity.used(), (1, 6));
+        assert!(capacity.reserve(4));
     }
 
     #[test]
     fn a_record_that_leaves_finds_what_waits_for_room() {
-        let room = room(3, 10);
-        assert!(room.reserve(1) && room.reserve(1) && room.reserve(1));
-        assert!(!room.release(1).is_wanted);
-        room.set_wanted();
-        assert!(room.has_waiting() && room.release(1).is_wanted);
-        room.clear_wanted(true);
-        assert!(room.has_waiting() && !room.release(1).is_wanted);
-        room.clear_wanted(false);
-        assert!(!room.has_waiting());
-        assert_eq!(room.used(), (0, 0));
+        let capacity = capacity(3, 10);
+        assert!(capacity.reserve(1) && capacity.reserve(1) && capacity.reserve(1));
+        assert!(!capacity.release(1).is_wanted);
+        capacity.set_wanted();
+        assert!(capacity.has_waiting() && capacity.release(1).is_wanted);
+        capacity.clear_wanted(true);
+        assert!(capacity.has_waiting() && !capacity.release(1).is_wanted);
+        capacity.clear_wanted(false);
+        assert!(!capacity.has_waiting());
+        assert_eq!(capacity.used(), (0, 0));
     }
 
     #[test]
     fn waiting_callers_are_found_once() {
-        let room = room(2, 10);
-        assert!(room.reserve(1));
-        room.add_caller();
-        assert!(room.release(1).callers_wait);
-        assert!(room.take_callers());
-        assert!(!room.take_callers());
+        let capacity = capacity(2, 10);
+        assert!(capacity.reserve(1));
+        capacity.add_caller();
+        assert!(capacity.release(1).callers_wait);
+        assert!(capacity.take_callers());
+        assert!(!capacity.take_callers());
     }
 }

@@ -1,0 +1,153 @@
+//! Topics that cannot be written to: what waits for them, and for how long.
+
+use super::lanes::submit_to;
+use super::*;
+use crate::{DeadLetterOutcome, DeadLetterReason, Route, Stopped, TopicChange, TopicState};
+
+fn missing() -> DeliveryError {
+    DeliveryError::TopicFailed(error("UnknownTopicOrPartition"))
+}
+
+fn error(code: &str) -> PublishError {
+    PublishError::Broker { code: code.into(), reason: "".into() }
+}
+
+/// Hears of topics and dead letters.
+#[derive(Default)]
+struct Changes(Mutex<Vec<TopicChange>>, Mutex<Vec<(DeadLetterReason, DeadLetterOutcome)>>);
+
+impl Listener for Changes {
+    fn on_publish(&self, _: &PublishEvent<'_>) {}
+
+    fn on_topic_change(&self, change: &TopicChange) {
+        self.0.lock().push(change.clone());
+    }
+
+    fn on_dead_letter(&self, reason: DeadLetterReason, outcome: DeadLetterOutcome) {
+        self.1.lock().push((reason, outcome));
+    }
+}
+
+fn listened(config: Config) -> (Publisher, Script, Arc<Changes>) {
+    let (publisher, script) = started(config);
+    let changes = Arc::new(Changes::default());
+    publisher.add_listener(Arc::clone(&changes) as _);
+    (publisher, script, changes)
+}
+
+/// Room for 100 records, and routes to two topics.
+fn two_topics() -> Config {
+    let route = |name: &str| Route { pattern: name.to_owned(), topic: name.to_owned(), ..Route::default() };
+    let mut config = config(100);
+    config.dynamic.topic_map = vec![route("lost"), route("good")];
+    config
+}
+
+#[test]
+fn records_wait_for_their_topic_in_order_and_are_tried_one_at_a_time() {
+    let (publisher, script, changes) = listened(two_topics());
+    script.answer([Answer::Rejected(missing())]);
+    let lost: Vec<_> = (0..5).map(|number| submit_to(&publisher, "lost", &number.to_string(), 25)).collect();
+    eventually("one is tried", || script.held() == 1);
+    let good = submit_to(&publisher, "good", "good", 25);
+    assert_eq!(script.keys(), ["0", "good"], "the others wait, and another topic's do not");
+    let usage = publisher.topics().into_iter().find(|usage| usage.topic == "lost").unwrap();
+    assert_eq!((usage.in_client.records, usage.waiting[1].records), (1, 4));
+    assert_eq!(usage.outage.unwrap().error, error("UnknownTopicOrPartition"));
+
+    script.deliver(1, Err(missing()));
+    script.deliver(1, Ok(()));
+    assert_eq!(fate(&good), Ok(Outcome::Accepted));
+    eventually("the same one is tried again", || script.keys() == ["0", "good", "0"]);
+    script.deliver(1, Ok(()));
+    eventually("the others follow", || script.held() == 4);
+    script.deliver(4, Ok(()));
+    assert!(lost.iter().all(|fates| fate(fates) == Ok(Outcome::Accepted)));
+    assert_eq!(script.keys(), ["0", "good", "0", "1", "2", "3", "4"]);
+    let changes = changes.0.lock();
+    let states: Vec<_> = changes.iter().map(|change| (&*change.topic, change.waiting_records)).collect();
+    assert_eq!(states, [("lost", 1), ("lost", 4)], "told once each");
+    assert!(matches!(changes[0].state, TopicState::Failing { .. }));
+    assert!(
+        matches!(&changes[1].state, TopicState::Recovered { lasted, .. } if *lasted > Duration::from_millis(500))
+    );
+    assert!(publisher.topics().iter().all(|usage| usage.outage.is_none()));
+}
+
+#[test]
+fn records_of_low_level_are_given_up_after_their_retries_until_the_topic_is_there() {
+    let mut config = two_topics();
+    config.max_record_retries = 1;
+    let (publisher, script, changes) = listened(config);
+    script.answer([Answer::Rejected(missing()), Answer::Rejected(missing())]);
+    let (low, more) = (submit_to(&publisher, "lost", "low", 0), submit_to(&publisher, "lost", "more", 24));
+    assert_eq!([fate(&low), fate(&more)], [0, 1].map(|_| Err(error("UnknownTopicOrPartition"))));
+    let refused = submit_to(&publisher, "lost", "refused", 0);
+    assert_eq!(fate(&refused), Err(error("UnknownTopicOrPartition")), "it does not wait");
+    assert_eq!(changes.1.lock().len(), 3, "each is counted as a dead letter");
+    let tried = eventually_some("one may try", || {
+        let tried = submit_to(&publisher, "lost", "tried", 0);
+        (script.held() == 1 || tried.try_recv().is_err()).then_some(tried)
+    });
+    eventually("it is sent", || script.held() == 1);
+    script.deliver(1, Ok(()));
+    assert_eq!(fate(&tried), Ok(Outcome::Accepted));
+    script.answer([Answer::Delivered(Ok(()))]);
+    assert_eq!(fate(&submit_to(&publisher, "lost", "after", 0)), Ok(Outcome::Accepted));
+}
+
+#[test]
+fn a_record_whose_time_is_over_fails_with_the_error_of_its_topic() {
+    let mut config = two_topics();
+    config.record_delivery_timeout = Duration::from_secs(1);
+    let (publisher, script, changes) = listened(config);
+    script.answer((0..20).map(|_| Answer::Rejected(missing())));
+    let fates = submit_to(&publisher, "lost", "1", 75);
+    assert_eq!(fate(&fates), Err(error("UnknownTopicOrPartition")));
+    assert_eq!(*changes.1.lock(), [(DeadLetterReason::UnknownTopic, DeadLetterOutcome::Discarded)]);
+}
+
+#[test]
+fn another_client_tries_a_failing_topic_at_once_and_keeps_the_order() {
+    let (publisher, script, _) = listened(two_topics());
+    script.answer([Answer::Rejected(missing())]);
+    let lost: Vec<_> = (0..3).map(|number| submit_to(&publisher, "lost", &number.to_string(), 25)).collect();
+    eventually("one is tried", || script.held() == 1);
+    script.fail();
+    eventually("the next client tries it", || script.clients() == 2 && script.held() == 1);
+    script.deliver(1, Ok(()));
+    eventually("the others follow", || script.held() == 2);
+    script.deliver(2, Ok(()));
+    assert!(lost.iter().all(|fates| fate(fates) == Ok(Outcome::Accepted)));
+    assert_eq!(script.keys(), ["0", "0", "1", "2"]);
+}
+
+#[tokio::test]
+async fn a_stop_counts_what_waits_for_its_topic() {
+    let (publisher, script, _) = listened(two_topics());
+    script.answer((0..20).map(|_| Answer::Rejected(missing())));
+    let lost = submit_to(&publisher, "lost", "1", 25);
+    assert_eq!(publisher.stop(Duration::from_millis(300)).await.undelivered, 1);
+    assert_eq!(fate(&lost), Err(PublishError::Stopped));
+}
+
+#[tokio::test]
+async fn a_stop_counts_what_fails_while_it_waits() {
+    let (publisher, script) = started(config(10));
+    let fates = submit(&publisher, "1", 25).1;
+    script.deliver(1, Err(DeliveryError::Final(error("InvalidRecord"))));
+    let stopped = publisher.stop(PATIENCE).await;
+    let failed_before = fate(&fates).is_err() && stopped.failed == 0;
+    assert!(failed_before || stopped == Stopped { undelivered: 0, failed: 1 }, "{stopped:?}");
+}
+
+fn eventually_some<T>(what: &str, attempt: impl Fn() -> Option<T>) -> T {
+    let found = std::cell::Cell::new(None);
+    eventually(what, || {
+        let attempt = attempt();
+        let is_some = attempt.is_some();
+        found.set(attempt);
+        is_some
+    });
+    found.take().unwrap()
+}

@@ -1,0 +1,83 @@
+//! Topics of a real Apache Kafka that are missing: their neighbours, and what becomes of what waits.
+//!
+//! Needs Java and Maven, and says `SKIPPED` where they are missing; with `TALARIA_REQUIRE_KAFKA=1` it fails instead.
+use std::time::{Duration, Instant};
+
+use realkafka::Setup;
+use wrp::Message;
+use wrpkafka::{Config, ErrorType, Outcome, PublishError, Route};
+
+use crate::support::events::numbered;
+use crate::support::{PATIENCE, eventually, real_kafka, result, started, submit};
+
+/// Events for the missing topic, half of them of low level.
+const MISSING: usize = 3000;
+const GOOD: usize = 50;
+
+fn event(topic: &str, device: &str, number: usize, qos: i64) -> Message {
+    Message { dest: format!("event:{topic}/x").as_str().into(), ..numbered(device, "seq=", number, qos) }
+}
+
+#[tokio::test]
+async fn a_missing_topic_delays_no_other_and_gets_what_waited_when_it_is_made() {
+    let _alone = real_kafka().await;
+    let setup = Setup { topics: vec![("good".to_owned(), 1)], ..Setup::default() };
+    let Some(kafka) = setup.start() else { return };
+    let route = |name: &str| Route { pattern: name.to_owned(), topic: name.to_owned(), ..Route::default() };
+    let mut config = Config {
+        brokers: vec![kafka.bootstrap().to_owned()],
+        max_buffered_records: 500,
+        ..Config::default()
+    };
+    config.dynamic.topic_map = vec![route("missing"), route("good")];
+    let publisher = started(config);
+    let alone = Instant::now();
+    assert_eq!(result(&submit(&publisher, &event("good", "mac:first", 0, 80))), Ok(Outcome::Accepted));
+    println!("the first record of the good topic took {:?}", alone.elapsed());
+
+    let mut waiting = Vec::new();
+    let mut low = Vec::new();
+    for number in 0..MISSING / 2 {
+        waiting.push(submit(&publisher, &event("missing", "mac:waits", number, 50)));
+        low.push(submit(&publisher, &event("missing", "mac:low", number, 0)));
+    }
+    let begun = Instant::now();
+    let good: Vec<_> =
+        (0..GOOD).map(|number| submit(&publisher, &event("good", "mac:good", number, 80))).collect();
+    assert!(good.iter().all(|results| result(results) == Ok(Outcome::Accepted)));
+    println!("{GOOD} records of the good topic took {:?} beside the missing one", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+
+    for results in &low {
+        let error = result(results).unwrap_err();
+        assert!(matches!(error.error_type(), ErrorType::BrokerError | ErrorType::BufferFull), "{error}");
+    }
+    eventually("all others wait", PATIENCE, || {
+        let usage = publisher.topics().into_iter().find(|usage| usage.topic == "missing").unwrap();
+        usage.in_client.records + usage.waiting[2].records == waiting.len() as u64 && usage.outage.is_some()
+    });
+    assert!(waiting.iter().all(|results| results.try_recv().is_err()), "none is given up");
+
+    kafka.create_topic("missing", 1);
+    let made = Instant::now();
+    assert!(waiting.iter().all(|results| result(results) == Ok(Outcome::Accepted)));
+    println!("what waited was delivered {:?} after the topic was made", made.elapsed());
+    assert!(publisher.topics().iter().all(|usage| usage.outage.is_none()));
+    assert_eq!(publisher.stop(PATIENCE).await.undelivered, 0);
+    let counts = kafka.count(&["missing"]);
+    assert_eq!((counts.distinct, counts.duplicates), (waiting.len() as u64, 0), "{counts:?}");
+    assert_eq!((counts.gaps, counts.disordered), (0, 0), "{counts:?}");
+}
+
+#[tokio::test]
+async fn a_stop_beside_a_missing_topic_says_what_is_left() {
+    let _alone = real_kafka().await;
+    let Some(kafka) = Setup::default().start() else { return };
+    let publisher = started(Config { brokers: vec![kafka.bootstrap().to_owned()], ..Config::default() });
+    let waits = submit(&publisher, &event("x", "mac:waits", 0, 50));
+    eventually("the topic is missed", PATIENCE, || {
+        publisher.topics().iter().any(|usage| usage.outage.is_some())
+    });
+    assert_eq!(publisher.stop(Duration::from_secs(1)).await.undelivered, 1);
+    assert_eq!(result(&waits), Err(PublishError::Stopped));
+}
