@@ -50,7 +50,7 @@ fn start(far_ends: FarEnds) -> Result<RunningGateway, GatewayError> {
         let _logging = logging;
         // Nothing is ever sent: the sender is dropped to stop the gateway.
         let unfinished = Box::pin(bound.run(async { _ = stopped.await })).await?;
-        let Unfinished { sessions, http, kafka } = unfinished;
+        let Unfinished { sessions, http, kafka, acks: _ } = unfinished;
         Ok(Undelivered { sessions, http, kafka })
     });
     Ok(RunningGateway { addresses, stop: Some(stop), task })

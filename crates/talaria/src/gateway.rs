@@ -4,8 +4,9 @@
 //! [run](BoundGateway::run) until it is to stop. Nothing here is global, so several gateways can run in one process, as in
 //! the demo and the tests.
 //!
-//! A stop has these steps: end the control server, accept no more connections, close the devices (which sends their offline
-//! events), drain both sinks, end the servers. Health and metrics are served to the end.
+//! A stop has these steps: end the control server, accept no more connections, read nothing more from devices, wait until
+//! their messages are delivered and acknowledged, close the devices (which sends their offline events), drain both sinks, end
+//! the servers. Health and metrics are served to the end.
 //!
 //! Deliberately absent: log, signals and exit code, which belong to the [`process`](crate::process).
 
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 use wrpkafka::Publisher;
 
 use crate::api::{Api, ApiMetrics};
@@ -23,7 +24,7 @@ use crate::auth::{DeviceAuth, ServiceAuth};
 use crate::config::Config;
 use crate::control::{Control, ControlMetrics, Drainer};
 use crate::device::{Manager, Registry};
-use crate::event::Dispatcher;
+use crate::event::{Dispatcher, Undelivered};
 use crate::observe::{HealthPage, MetricsPage};
 use crate::primary::{DeviceConnector, Primary};
 use crate::server::{BindError, ConnectionMetrics, Identity, IdentityError, RunningServer, Server};
@@ -36,6 +37,9 @@ const LAST_REQUESTS: Duration = Duration::from_secs(1);
 /// The part of a stop's time (one of this many) that devices may take to read their close frames. A device that does not
 /// read must not prevent the sinks from being drained.
 const DEVICES_SHARE: u32 = 4;
+
+/// The part of a stop's time, in quarters, that the acknowledgements may take. The rest is for the offline events.
+const ACKS_QUARTERS: u32 = 3;
 
 /// A gateway with all its parts, before it listens on any address.
 pub struct Gateway {
@@ -83,8 +87,10 @@ pub struct Unfinished {
     pub sessions: usize,
     /// Events that no receiver accepted, counted for each URL.
     pub http: u64,
-    /// Records that Kafka did not acknowledge.
+    /// Messages that Kafka did not acknowledge.
     pub kafka: u64,
+    /// Acknowledgements that were not written to their devices, which will send these messages again.
+    pub acks: u64,
 }
 
 /// Errors that only show when the parts are put together.
@@ -288,7 +294,7 @@ async fn stop_optional(server: Option<RunningServer>, within: Duration) {
     }
 }
 
-/// Closes the devices and delivers the events that are left.
+/// Acknowledges what the devices have sent, closes them, and delivers the events that are left.
 async fn drain(
     primary: &PrimaryServers,
     manager: &Manager,
@@ -296,24 +302,36 @@ async fn drain(
     deadline: Instant,
 ) -> Unfinished {
     let remaining = || deadline.saturating_duration_since(Instant::now());
+    dispatcher.begin_stop();
     primary.stop_accepting();
+    manager.stop_reading();
+    info!("stopping: acknowledging the messages of devices");
+    manager.acknowledged(Instant::now() + remaining() / 4 * ACKS_QUARTERS).await;
     info!(devices = manager.registry().len(), "stopping: closing devices");
     let sessions = manager.shutdown(remaining() / DEVICES_SHARE).await;
     info!("stopping: delivering the remaining events");
     let undelivered = dispatcher.flush(remaining()).await;
-    Unfinished { sessions, http: undelivered.http, kafka: undelivered.kafka }
+    let Undelivered { http, kafka, acks } = undelivered;
+    Unfinished { sessions, http, kafka, acks }
 }
 
 impl Unfinished {
     fn log(self) {
+        let Self { sessions, http, kafka, acks } = self;
         if self == Self::default() {
             info!("stopped, everything was delivered");
+        } else if (Self { acks: 0, ..self }) == Self::default() {
+            warn!(
+                acks,
+                "stopped, everything was delivered, but not every acknowledgement was written: devices send \
+                 these messages again"
+            );
         } else {
-            let Self { sessions, http, kafka } = self;
             error!(
                 sessions,
                 http,
                 kafka,
+                acks,
                 "stopped, events were lost: not everything could be delivered within shutdownTimeout"
             );
         }

@@ -17,7 +17,7 @@ use talaria_protocol::connect::{ConnectError, Identity};
 use talaria_protocol::session::{CloseReason, Reason};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::AbortHandle;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 use wrp::DeviceId;
 
@@ -38,13 +38,15 @@ use crate::long_work::LongWork;
 use crate::telemetry::keyed_throttle::KeyedThrottle;
 use crate::telemetry::metrics::Metrics;
 
+/// How often a stop checks whether every message is acknowledged.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
 /// All devices of the gateway.
 pub struct Manager {
     context: Arc<SessionContext>,
     gate: Gate,
     filters: Filters,
     takeovers: Takeovers,
-    is_stopping: AtomicBool,
     wheel_task: AbortHandle,
     /// Reports the refusals that end.
     refusal_task: Option<AbortHandle>,
@@ -130,6 +132,7 @@ impl Manager {
             cost_lines: KeyedThrottle::new(),
             rate_lines: KeyedThrottle::new(),
             refusals,
+            is_stopping: AtomicBool::new(false),
             long_work: LongWork::default(),
             config,
         };
@@ -138,7 +141,6 @@ impl Manager {
             gate: Gate::default(),
             filters: Filters::default(),
             takeovers,
-            is_stopping: AtomicBool::new(false),
             wheel_task: tokio::spawn(async move { turning.run().await }).abort_handle(),
             refusal_task: ending.map(|table| tokio::spawn(async move { table.run().await }).abort_handle()),
         })
@@ -271,16 +273,48 @@ impl Manager {
         Ok(())
     }
 
-    /// Stops accepting devices, closes every device with a close frame, and waits until all offline events have been
-    /// sent. Returns the number of sessions that have not ended in time.
+    /// The first step of a stop: accepts no device and reads nothing more from those that are connected. Their requests fail,
+    /// since no answer is read.
+    pub fn stop_reading(&self) {
+        self.context.is_stopping.store(true, Ordering::SeqCst);
+        self.context.registry.for_each(|device| device.transactions().close());
+    }
+
+    /// The second step: waits until every message is acknowledged, at most until `deadline`. Devices that do not read are not
+    /// waited for.
+    pub async fn acknowledged(&self, deadline: Instant) {
+        let mut settled = 0;
+        // What was being read when reading stopped may still be on its way to the sinks.
+        while settled < 2 && Instant::now() < deadline {
+            sleep_until(deadline.min(Instant::now() + LOOK_EVERY)).await;
+            settled = if self.owes_acks() { 0 } else { settled + 1 };
+        }
+    }
+
+    /// The last step: closes every device with a close frame, as there is room for the offline events, and waits until all
+    /// sessions have ended. Returns the number of sessions that have not ended in time.
     pub async fn shutdown(&self, within: Duration) -> usize {
-        self.is_stopping.store(true, Ordering::Release);
-        self.context.registry.close_all(&CloseReason::shutdown());
-        self.context.registry.wait_until_empty(Instant::now() + within).await
+        self.stop_reading();
+        let (context, deadline) = (&self.context, Instant::now() + within);
+        for shard in 0..context.registry.shard_count() {
+            for device in context.registry.shard_devices(shard) {
+                context.events.room(deadline).await;
+                context.close(&device, &CloseReason::shutdown());
+            }
+        }
+        context.registry.wait_until_empty(deadline).await
+    }
+
+    fn owes_acks(&self) -> bool {
+        let registry = &self.context.registry;
+        (0..registry.shard_count()).any(|shard| {
+            let devices = registry.shard_devices(shard);
+            devices.iter().any(|device| device.outbox().owes_acks() && !device.vitals().has_stuck_write())
+        })
     }
 
     fn is_open(&self) -> bool {
-        self.gate.is_open() && !self.is_stopping.load(Ordering::Acquire)
+        self.gate.is_open() && !self.context.is_stopping()
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::{Mutex, MutexGuard, RwLock};
-use talaria_protocol::session::{CloseReason, Reason};
+use talaria_protocol::session::Reason;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 use wrp::DeviceId;
@@ -155,13 +155,6 @@ impl Registry {
     pub fn shard_ids(&self, shard: usize) -> Vec<DeviceId> {
         let Some(shard) = self.shards.get(shard) else { return Vec::new() };
         shard.read().iter().map(|ById(device)| device.id().clone()).collect()
-    }
-
-    /// Closes every device. Devices that connect meanwhile may be missed, so stop accepting them first.
-    pub fn close_all(&self, reason: &CloseReason) {
-        self.for_each(|device| {
-            device.close(reason.clone());
-        });
     }
 
     /// Waits until every session has ended and its offline event is sent. Returns how many have not ended at the deadline.

@@ -8,6 +8,7 @@
 //! [`device`](crate::device).
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec};
@@ -40,6 +41,8 @@ pub(super) struct Acks {
     policy: AckPolicy,
     limits: Arc<AckLimits>,
     metrics: AckMetrics,
+    /// How many could not be written since the start.
+    unsent: AtomicU64,
 }
 
 /// The handles of the families `outbound_ack_*`.
@@ -74,7 +77,13 @@ impl Acks {
         metrics: AckMetrics,
     ) -> Arc<Self> {
         // The reference's bare host name is not a locator, and strict devices reject it (contract §14.11).
-        Arc::new(Self { source: format!("dns:{host}").into(), policy, limits, metrics })
+        Arc::new(Self {
+            source: format!("dns:{host}").into(),
+            policy,
+            limits,
+            metrics,
+            unsent: AtomicU64::new(0),
+        })
     }
 
     /// The finalizer of a message that wants an acknowledgement. If there are too many of them already, the message is
@@ -106,6 +115,11 @@ impl Acks {
             None => device.send_refusal(&self.limits, ack),
         };
         self.check_sent(device, of, sent);
+    }
+
+    /// How many could not be written since the start.
+    pub(super) fn unsent(&self) -> u64 {
+        self.unsent.load(Ordering::Relaxed)
     }
 
     /// Acknowledgements of these messages were written to the device's socket.
@@ -140,6 +154,7 @@ impl Acks {
             });
             series.count(now.saturating_duration_since(message.since));
         }
+        self.unsent.fetch_add(messages.len() as u64, Ordering::Relaxed);
         self.metrics.unsent.with_label_values(&[reason.as_str()]).inc_by(messages.len() as u64);
         tracing::debug!(device = %device.id(), reason = reason.as_str(), count = messages.len(), "acknowledgements not sent");
     }

@@ -1,6 +1,6 @@
 //! Passes the messages of devices and the events about them to the sinks (contract §5).
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -33,15 +33,19 @@ pub struct Dispatcher {
     http: HttpSink,
     kafka: KafkaSink,
     acks: Arc<Acks>,
+    /// What was lost before the stop began.
+    lost_before: OnceLock<Undelivered>,
 }
 
-/// What [`Dispatcher::flush`] could not deliver.
+/// What was not delivered since a stop began: refused by a queue, rejected by a receiver, or left at the end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Undelivered {
     /// Events that no receiver took, one for each URL.
     pub http: u64,
-    /// Records that Kafka did not acknowledge.
+    /// Messages that Kafka did not acknowledge.
     pub kafka: u64,
+    /// Acknowledgements that were not written to their devices, which will send these messages again.
+    pub acks: u64,
 }
 
 impl Dispatcher {
@@ -55,14 +59,31 @@ impl Dispatcher {
     pub(super) fn new(config: &Config, http: HttpSink, kafka: KafkaSink, metrics: &Metrics) -> Self {
         let limits = AckLimits::new(config.max_unacknowledged_per_device, config.max_unacknowledged_bytes);
         let acks = Acks::new(&config.host, config.ack_policy, limits, AckMetrics::register(metrics));
-        Self { source: config.source.as_str().into(), http, kafka, acks }
+        Self { source: config.source.as_str().into(), http, kafka, acks, lost_before: OnceLock::new() }
+    }
+
+    /// A stop begins: from now on, everything that is not delivered counts.
+    pub fn begin_stop(&self) {
+        self.lost_before.get_or_init(|| self.lost());
     }
 
     /// Drains both sinks at the same time, for at most this long, and stops them. Later messages are rejected.
     pub async fn flush(&self, within: Duration) -> Undelivered {
+        self.begin_stop();
         let deadline = Instant::now() + within;
-        let (http, kafka) = tokio::join!(self.http.flush(deadline), self.kafka.flush(deadline));
-        Undelivered { http, kafka }
+        let ((), records_left) = tokio::join!(self.http.flush(deadline), self.kafka.flush(deadline));
+        let (before, now) = (self.lost_before.get().copied().unwrap_or_default(), self.lost());
+        Undelivered {
+            http: now.http - before.http,
+            // Dead letters are records, but no messages.
+            kafka: (now.kafka - before.kafka).max(records_left),
+            acks: now.acks - before.acks,
+        }
+    }
+
+    /// What was lost since the start.
+    fn lost(&self) -> Undelivered {
+        Undelivered { http: self.http.lost(), kafka: self.kafka.lost(), acks: self.acks.unsent() }
     }
 
     /// Passes an event of the gateway itself to both sinks.

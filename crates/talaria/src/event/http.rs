@@ -33,6 +33,7 @@ mod worker;
 pub(super) mod tests;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use talaria_protocol::url::{Target, UrlError};
@@ -69,6 +70,7 @@ pub struct HttpSink {
     /// What each device may have in `named`.
     shares: Arc<DeviceShares>,
     metrics: HttpMetrics,
+    lost: Arc<AtomicU64>,
     refusals: Throttle,
     /// For refusals of the URLs that devices name.
     refusals_by_device: Arc<KeyedThrottle>,
@@ -126,6 +128,7 @@ impl HttpSink {
         };
         let turns = Turns::new(config.dns.max_requests_per_device, config.dns.max_requests_per_host);
         let refusals_by_device = Arc::new(KeyedThrottle::new());
+        let lost = Arc::new(AtomicU64::new(0));
         Self {
             routes: Routes::new(config),
             endpoints: Lane::start(
@@ -134,6 +137,7 @@ impl HttpSink {
                 Client::for_endpoints(config, to_endpoints),
                 metrics.clone(),
                 Losses::Together(Throttle::new()),
+                Arc::clone(&lost),
             ),
             named: Lane::start(
                 named,
@@ -141,9 +145,11 @@ impl HttpSink {
                 Client::for_named_hosts(config, to_named),
                 metrics.clone(),
                 Losses::ByDevice(Arc::clone(&refusals_by_device)),
+                Arc::clone(&lost),
             ),
             shares: DeviceShares::new(config.dns.share),
             metrics,
+            lost,
             refusals: Throttle::new(),
             refusals_by_device,
         }
@@ -197,11 +203,14 @@ impl HttpSink {
         self.endpoints.status_room(deadline).await;
     }
 
-    /// Waits until all events are posted or lost, at most until `deadline`, then stops. Returns how many events were not
-    /// delivered because of the stop.
-    pub async fn flush(&self, deadline: Instant) -> u64 {
-        let (endpoints, named) = tokio::join!(self.endpoints.flush(deadline), self.named.flush(deadline));
-        u64::try_from(endpoints + named).unwrap_or(u64::MAX)
+    /// How many events were lost since the start, one for each URL: not accepted by their receiver, or refused by a queue.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Waits until all events are posted or lost, at most until `deadline`, then stops: what is left is lost.
+    pub async fn flush(&self, deadline: Instant) {
+        tokio::join!(self.endpoints.flush(deadline), self.named.flush(deadline));
     }
 
     fn queue(
@@ -241,6 +250,9 @@ impl HttpSink {
         share: Option<Share>,
     ) {
         self.metrics.message_dropped(source.scheme(), None, reason);
+        if matches!(reason, DropReason::FullQueue | DropReason::Cancelled) {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
         if let Some(share) = share {
             share.finish(Verdict::from(reason));
         }

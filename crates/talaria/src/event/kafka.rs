@@ -11,6 +11,7 @@ mod status;
 mod topics;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -36,6 +37,8 @@ const GAUGE_PERIOD: Duration = Duration::from_millis(250);
 pub struct KafkaSink {
     publisher: Publisher,
     metrics: Arc<KafkaMetrics>,
+    /// Messages that Kafka should have got, and did not, since the start.
+    lost: Arc<AtomicU64>,
     status: Arc<StatusRecords>,
     /// The gauges, and the events that wait.
     tasks: Vec<JoinHandle<()>>,
@@ -47,14 +50,15 @@ impl KafkaSink {
     #[must_use]
     pub fn new(publisher: Publisher, metrics: KafkaMetrics, status: QueueLimit) -> Self {
         let metrics = Arc::new(metrics);
-        let status = StatusRecords::new(publisher.clone(), Arc::clone(&metrics), status);
+        let lost = Arc::new(AtomicU64::new(0));
+        let status = StatusRecords::new(publisher.clone(), Arc::clone(&metrics), Arc::clone(&lost), status);
         let mut tasks = Vec::new();
         if publisher.is_enabled() {
             publisher.add_listener(Arc::clone(&metrics) as Arc<dyn wrpkafka::Listener>);
             tasks.push(tokio::spawn(watch(publisher.clone(), Arc::clone(&metrics))));
             tasks.push(tokio::spawn(Arc::clone(&status).run()));
         }
-        Self { publisher, metrics, status, tasks }
+        Self { publisher, metrics, lost, status, tasks }
     }
 
     /// Whether messages go to Kafka at all.
@@ -77,9 +81,10 @@ impl KafkaSink {
     pub fn send(&self, message: &MessageRef<'_>, device: &Device, finalizer: Option<&Finalizer>) {
         let level = message.qos.level();
         let share = finalizer.map(|finalizer| finalizer.share(Sink::Kafka));
-        let metrics = Arc::clone(&self.metrics);
+        let (metrics, lost) = (Arc::clone(&self.metrics), Arc::clone(&self.lost));
         let receipt = move |outcome: Result<Outcome, PublishError>| {
             metrics.message_ended(level, &outcome);
+            lost.fetch_add(u64::from(is_loss(&outcome)), Ordering::Relaxed);
             if let Some(share) = share {
                 settle(share, &outcome);
             }
@@ -91,17 +96,24 @@ impl KafkaSink {
 
     /// Counts a message for Kafka that is dropped before it is published.
     pub fn refuse(&self, level: QosLevel) {
+        self.lost.fetch_add(1, Ordering::Relaxed);
         self.metrics.message_ended(level, &Err(PublishError::BufferFull));
     }
 
-    /// Waits until all records are acknowledged, at most until `deadline`, then stops. Returns how many were not, those that
-    /// failed meanwhile included.
+    /// How many messages were lost since the start. Those without a route were not for Kafka.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Waits until all records are acknowledged, at most until `deadline`, then stops: what is left is lost. Returns how
+    /// many records were left or failed meanwhile, dead letters included.
     pub async fn flush(&self, deadline: Instant) -> u64 {
         self.status.drained(deadline).await;
-        let unpublished = self.status.close();
+        self.status.close();
         let within = deadline.saturating_duration_since(Instant::now());
         let stopped = self.publisher.stop(within).await;
-        unpublished + stopped.undelivered + stopped.failed
+        stopped.undelivered + stopped.failed
     }
 }
 
@@ -127,6 +139,20 @@ fn settle(share: Share, outcome: &Result<Outcome, PublishError>) {
         Err(_) => Verdict::KafkaFailed,
     };
     share.finish(verdict);
+}
+
+/// Whether a message is lost that has a route to Kafka.
+fn is_loss(outcome: &Result<Outcome, PublishError>) -> bool {
+    match outcome {
+        Ok(_) => false,
+        Err(error) => !matches!(
+            error,
+            PublishError::NoTopicMatch { .. }
+                | PublishError::InvalidDestination { .. }
+                | PublishError::MissingHashKey { .. }
+                | PublishError::EmptyTopic
+        ),
+    }
 }
 
 async fn watch(publisher: Publisher, metrics: Arc<KafkaMetrics>) {

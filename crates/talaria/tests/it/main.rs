@@ -45,6 +45,7 @@ mod real_kafka;
 mod refusals;
 mod reload;
 mod server;
+mod stop;
 mod support;
 mod takeover;
 mod tls;

@@ -185,6 +185,11 @@ impl AckList {
         done
     }
 
+    /// Whether acknowledgements are owed or wait to be written.
+    pub(super) fn owes(&self) -> bool {
+        self.slots > 0
+    }
+
     pub(super) fn refused(&self) -> usize {
         self.refused
     }

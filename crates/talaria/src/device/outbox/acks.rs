@@ -93,6 +93,11 @@ impl Outbox {
         (done, reason)
     }
 
+    /// Whether messages of the device wait for their outcome, or acknowledgements to be written.
+    pub(in crate::device) fn owes_acks(&self) -> bool {
+        self.state.lock().acks.as_ref().is_some_and(|list| list.owes())
+    }
+
     /// Whether so many refusals wait that nothing is to be read from the device.
     pub(in crate::device) fn is_reading_paused(&self) -> bool {
         self.is_reading_paused.load(Ordering::Relaxed)

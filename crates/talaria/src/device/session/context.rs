@@ -1,6 +1,7 @@
 //! What all sessions share: the settings, the wheel, the metrics, and the receiver of events.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use talaria_protocol::go::duration;
@@ -40,6 +41,8 @@ pub(in crate::device) struct SessionContext {
     pub(in crate::device) cost_lines: KeyedThrottle,
     /// The log lines about devices that exceed their rates.
     pub(in crate::device) rate_lines: KeyedThrottle,
+    /// Whether nothing more is read from devices, because the gateway stops.
+    pub(in crate::device) is_stopping: AtomicBool,
     /// Handles long messages.
     pub(in crate::device) long_work: LongWork,
 }
@@ -111,6 +114,18 @@ impl SessionContext {
         device.outbox().shut(device, reason.reason());
         device.transactions().close();
         self.announce_offline(device, reason);
+    }
+
+    /// Closes a device and announces that it is offline, without waiting for its session.
+    pub(in crate::device) fn close(&self, device: &Arc<Device>, reason: &CloseReason) {
+        let _turn = self.registry.turn(device.id());
+        if device.close(reason.clone()) {
+            self.announce_offline(device, reason);
+        }
+    }
+
+    pub(in crate::device) fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Relaxed)
     }
 
     /// Once for each connection.

@@ -173,7 +173,7 @@ enum Read {
     Drained,
     /// Other tasks have their turn; there may be more bytes.
     More,
-    /// The device does not read what it is sent, so nothing is read from it.
+    /// Nothing is read from the device.
     Paused,
     /// The connection has ended.
     Ended,
@@ -186,7 +186,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
             self.session.end(Ending::by_gateway(reason));
         }
         let config = &self.context.config;
-        if signals.has(Signal::Idle) {
+        // A device that is not read cannot be heard.
+        if signals.has(Signal::Idle) && !self.context.is_stopping() {
             let error = format!("nothing heard for {}", duration::format(config.idle_period));
             let reason = CloseReason::with_error(Reason::ReadError, &error);
             self.session.end(Ending::by_gateway(reason));
@@ -237,9 +238,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
         Read::More
     }
 
-    /// Whether the device has to read before more is read from it.
+    /// Whether nothing is read from the device: it has to read first, or the gateway stops.
     fn is_reading_paused(&self) -> bool {
-        self.phase == Phase::Open && self.device.outbox().is_reading_paused()
+        self.phase == Phase::Open && (self.device.outbox().is_reading_paused() || self.context.is_stopping())
     }
 
     /// Processes bytes of the device. After the end of the session they are only counted.

@@ -4,6 +4,7 @@
 //! There are two lanes: the URLs that the operator configured, and those that devices name. Start reading at
 //! [`Lane::start`].
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -61,6 +62,8 @@ pub(super) struct LaneContext {
     pub(super) metrics: HttpMetrics,
     pub(super) config: LaneConfig,
     losses: Losses,
+    /// How many events were lost since the start.
+    pub(super) lost: Arc<AtomicU64>,
 }
 
 /// How often lost events are logged.
@@ -79,11 +82,12 @@ impl Lane {
         client: Client,
         metrics: HttpMetrics,
         losses: Losses,
+        lost: Arc<AtomicU64>,
     ) -> Self {
         let queue = Queue::new(config.queue, backlog, metrics.queue_size.clone());
         let workers = config.workers.max(1);
         let status = StatusOrder::new(config.status);
-        let context = Arc::new(LaneContext { queue, status, client, metrics, config, losses });
+        let context = Arc::new(LaneContext { queue, status, client, metrics, config, losses, lost });
         let mut tasks = JoinSet::new();
         for worker in 0..workers {
             tasks.spawn(run_worker(Arc::clone(&context), worker));
@@ -125,20 +129,18 @@ impl Lane {
         self.context.status.room(deadline).await;
     }
 
-    /// Waits until all events are posted or lost, at most until `deadline`, then stops. Returns how many events were not
-    /// delivered because of the stop.
-    pub(super) async fn flush(&self, deadline: Instant) -> usize {
-        let is_drained = tokio::time::timeout_at(deadline, self.context.queue.drained()).await.is_ok();
+    /// Waits until all events are posted or lost, at most until `deadline`, then stops: what is left is lost.
+    pub(super) async fn flush(&self, deadline: Instant) {
+        // At the deadline, what is left is counted below.
+        let _ = tokio::time::timeout_at(deadline, self.context.queue.drained()).await;
         let mut left = self.context.status.close();
         left.extend(self.context.queue.close());
         let mut tasks = std::mem::take(&mut *self.tasks.lock());
-        let busy = if is_drained { 0 } else { self.context.queue.busy() };
-        let undelivered = left.len() + busy;
         for job in left {
             self.context.lose(job, Err(PostError::Cancelled));
         }
+        // The events of workers that are busy are lost, too.
         tasks.shutdown().await;
-        undelivered
     }
 }
 
@@ -168,6 +170,7 @@ impl LaneContext {
 
     /// Counts and logs an event that will not be delivered.
     pub(super) fn lose(&self, mut job: Job, posted: Result<StatusCode, PostError>) {
+        self.lost.fetch_add(1, Ordering::Relaxed);
         let reason = posted.as_ref().map_or_else(PostError::reason, |_| DropReason::Non202);
         self.metrics.message_dropped(job.scheme, posted.as_ref().ok().copied(), reason);
         if let Some(share) = job.share.take() {

@@ -208,11 +208,6 @@ impl Queue {
         left
     }
 
-    /// How many workers have a job.
-    pub(super) fn busy(&self) -> usize {
-        self.state.lock().busy
-    }
-
     /// Why a job was given back.
     pub(super) fn drop_reason(&self) -> DropReason {
         if self.state.lock().phase == Phase::Closed { DropReason::Cancelled } else { DropReason::FullQueue }

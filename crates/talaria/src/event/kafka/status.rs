@@ -8,6 +8,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,6 +19,7 @@ use wrp::{DeviceId, MessageRef, QosLevel};
 use wrpkafka::{Outcome, PublishError, Publisher, Receipt, Sender};
 
 use super::attributes::DeviceAttributes;
+use super::is_loss;
 use super::metrics::KafkaMetrics;
 use crate::device::Device;
 use crate::event::config::QueueLimit;
@@ -34,6 +36,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub(super) struct StatusRecords {
     publisher: Publisher,
     metrics: Arc<KafkaMetrics>,
+    /// The sink's count of lost messages.
+    lost: Arc<AtomicU64>,
     order: StatusOrder<DeviceId, StatusRecord>,
     flow: Mutex<Flow>,
     /// Notified when something may be published.
@@ -61,7 +65,12 @@ struct Flow {
 }
 
 impl StatusRecords {
-    pub(super) fn new(publisher: Publisher, metrics: Arc<KafkaMetrics>, limit: QueueLimit) -> Arc<Self> {
+    pub(super) fn new(
+        publisher: Publisher,
+        metrics: Arc<KafkaMetrics>,
+        lost: Arc<AtomicU64>,
+        limit: QueueLimit,
+    ) -> Arc<Self> {
         let flow = Flow {
             ready: VecDeque::new(),
             under_way: 0,
@@ -72,6 +81,7 @@ impl StatusRecords {
         Arc::new(Self {
             publisher,
             metrics,
+            lost,
             order: StatusOrder::new(limit),
             flow: Mutex::new(flow),
             changed: Notify::new(),
@@ -121,8 +131,8 @@ impl StatusRecords {
         self.order.drained(deadline).await;
     }
 
-    /// Publishes nothing more. Returns how many have not been given to the publisher.
-    pub(super) fn close(&self) -> u64 {
+    /// Publishes nothing more. Those that have not been given to the publisher are lost.
+    pub(super) fn close(&self) {
         let mut waiting = self.order.close();
         {
             let mut flow = self.flow.lock();
@@ -132,7 +142,6 @@ impl StatusRecords {
         for record in &waiting {
             self.lose(record, &PublishError::Stopped);
         }
-        waiting.len() as u64
     }
 
     /// The next one that may be published; it is under way then.
@@ -176,6 +185,7 @@ impl StatusRecords {
             flow.most = (flow.most + 1).min(MOST_UNDER_WAY);
         }
         self.metrics.message_ended(QosLevel::Low, outcome);
+        self.lost.fetch_add(u64::from(is_loss(outcome)), Ordering::Relaxed);
         if let Some((next, _)) = self.order.leave(record.device.id(), record.message.len()) {
             self.flow.lock().ready.push_back(next);
         }
@@ -184,6 +194,7 @@ impl StatusRecords {
 
     /// Counts and logs one that is not given to the publisher, which does so itself for those that it gets.
     fn lose(&self, record: &StatusRecord, error: &PublishError) {
+        self.lost.fetch_add(1, Ordering::Relaxed);
         self.metrics.message_ended(QosLevel::Low, &Err(error.clone()));
         if let Some(similar) = self.losses.admit() {
             tracing::error!(device = %record.device.id(), %error, similar, "status event lost by kafka");

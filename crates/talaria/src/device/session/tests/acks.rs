@@ -78,3 +78,46 @@ async fn a_device_that_does_not_read_its_refusals_is_not_read_until_it_does() {
     }
     assert!(!refused.is_empty() && refused.iter().all(|frame| frame.payload == [7; 1000]));
 }
+
+/// contract §9.11
+#[tokio::test(start_paused = true)]
+async fn a_stop_reads_nothing_more_and_waits_until_the_outcomes_are_known_and_written() {
+    let gateway = Gateway::new(Config::default());
+    let (mut client, device) = gateway.connect(16);
+    let limits = AckLimits::new(10, 1 << 20);
+    let mut slot = device.take_ack_slot(&limits, 100).unwrap();
+    gateway.manager.stop_reading();
+    settle().await;
+    let message = binary(&event("event:iot/x"));
+    tokio::select! {
+        biased;
+        () = client.send(&message) => panic!("it is read"),
+        () = settle() => {}
+    }
+    let started = Instant::now();
+    let outcome = async {
+        tokio::time::sleep(seconds(3)).await;
+        slot.send(ack(100)).unwrap();
+        client.expect(0x82, [7; 100]).await;
+    };
+    tokio::join!(gateway.manager.acknowledged(started + seconds(20)), outcome);
+    assert_eq!(started.elapsed().as_secs(), 3);
+    assert_eq!(gateway.events.acks.lock().written, 1);
+}
+
+/// contract §9.11
+#[tokio::test(start_paused = true)]
+async fn a_stop_does_not_wait_for_a_device_that_does_not_read() {
+    let gateway = Gateway::new(Config::default());
+    let (client, device) = gateway.connect(16);
+    let limits = AckLimits::new(10, 1 << 20);
+    let (_open, mut slot) =
+        (device.take_ack_slot(&limits, 100).unwrap(), device.take_ack_slot(&limits, 100).unwrap());
+    slot.send(ack(100)).unwrap();
+    settle().await;
+    let started = Instant::now();
+    gateway.manager.stop_reading();
+    gateway.manager.acknowledged(started + seconds(20)).await;
+    assert!(started.elapsed() < seconds(1), "{:?}", started.elapsed());
+    drop(client);
+}
