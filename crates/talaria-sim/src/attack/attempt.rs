@@ -35,7 +35,7 @@ const HELD: usize = 50;
 const MODELS: usize = 20;
 
 /// The costly messages of an attempt.
-const COSTLY: usize = 16;
+const COSTLY: usize = 4;
 
 /// The events of an attempt for a host that the device names.
 const NAMED: usize = 200;
