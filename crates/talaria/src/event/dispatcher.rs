@@ -8,7 +8,7 @@ use futures_util::future::{BoxFuture, FutureExt as _, join};
 use talaria_protocol::inbound::{ACCOUNT_ID, HARDWARE_DEVICE_ID};
 use talaria_protocol::session::{CloseReason, Reason};
 use tokio::time::Instant;
-use wrp::{Locator, MessageRef, Scheme};
+use wrp::{Locator, MessageRef, QosLevel, Scheme};
 use wrpkafka::Publisher;
 
 use super::ack::{AckMetrics, Acks};
@@ -91,7 +91,8 @@ impl Dispatcher {
         let message = event.message();
         let dest = locator(&message);
         let body = encode(&message);
-        self.http.send(EventSource::Gateway(device), dest.as_ref(), || body.clone(), None);
+        let source = EventSource::Gateway(device);
+        self.http.send(source, QosLevel::High, dest.as_ref(), || body.clone(), None);
         if self.kafka.is_enabled() {
             self.kafka.send_status(device, body);
         }
@@ -134,7 +135,8 @@ impl Events for Dispatcher {
         if let Some(finalizer) = finalizer.as_ref().filter(|_| message.dest.is_empty()) {
             finalizer.share(Sink::Http).finish(Verdict::MissingDest);
         }
-        self.http.send(EventSource::Device(device), dest.as_ref(), || encode(message), finalizer.as_ref());
+        let (source, level) = (EventSource::Device(device), message.qos.level());
+        self.http.send(source, level, dest.as_ref(), || encode(message), finalizer.as_ref());
         if is_for_kafka {
             self.kafka.send(&for_kafka(message, device), device, finalizer.as_ref());
         }

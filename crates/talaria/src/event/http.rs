@@ -18,6 +18,7 @@ mod device_share;
 pub(super) mod dial;
 pub mod endpoints;
 mod exchange;
+mod fresh;
 mod job;
 mod lane;
 mod metrics;
@@ -32,13 +33,14 @@ mod worker;
 #[cfg(test)]
 pub(super) mod tests;
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use talaria_protocol::url::{Target, UrlError};
+use talaria_protocol::url::UrlError;
 use tokio::time::Instant;
-use wrp::Locator;
+use wrp::{Locator, QosLevel};
 
 pub use metrics::HttpMetrics;
 pub use post_error::PostError;
@@ -48,6 +50,7 @@ use self::device_share::DeviceShares;
 use self::dial::{Addresses, Dial, Network};
 use self::endpoints::{Coverage, Endpoints};
 use self::exchange::Client;
+use self::fresh::Rank;
 use self::job::{Job, JobKind};
 use self::lane::{Lane, LaneConfig, Losses};
 use self::routes::Routes;
@@ -69,6 +72,8 @@ pub struct HttpSink {
     named: Lane,
     /// What each device may have in `named`.
     shares: Arc<DeviceShares>,
+    /// Hashes devices' ids, seeded, so that none can choose an id that shares the place of another.
+    hashes: RandomState,
     metrics: HttpMetrics,
     lost: Arc<AtomicU64>,
     refusals: Throttle,
@@ -148,6 +153,7 @@ impl HttpSink {
                 Arc::clone(&lost),
             ),
             shares: DeviceShares::new(config.dns.share),
+            hashes: RandomState::new(),
             metrics,
             lost,
             refusals: Throttle::new(),
@@ -158,10 +164,12 @@ impl HttpSink {
     /// Queues a message for every URL of its destination. Never waits; without room the message is dropped, counted, and its
     /// finalizer informed. `body` is called at most once, and only if there is something to post.
     ///
-    /// `dest` is the parsed destination; none if it is malformed.
+    /// `level` decides what gives way if there is no room (contract §15.2). `dest` is the parsed destination; none if it is
+    /// malformed.
     pub fn send(
         &self,
         source: EventSource<'_>,
+        level: QosLevel,
         dest: Option<&Locator<'_>>,
         body: impl FnOnce() -> Bytes,
         finalizer: Option<&Finalizer>,
@@ -174,10 +182,16 @@ impl HttpSink {
         let deadline = Instant::now() + lane.context.config.request_timeout;
         let mut body = Body::Pending(body);
         let mut first_drop = None;
+        let rank = Rank { level, device: self.hash(source.device()) };
         for url in &*route.urls {
             let share = finalizer.map(|finalizer| finalizer.share(Sink::Http));
             let queued = match url {
-                Ok(target) => self.queue(source, route.scheme, target, body.get(), deadline, share),
+                Ok(target) => {
+                    let (scheme, body) = (route.scheme, body.get());
+                    let target = Arc::clone(target);
+                    let kind = JobKind::Event;
+                    self.queue(source, Job { target, body, scheme, kind, rank, deadline, attempts: 0, share })
+                }
                 Err(UrlError) => Err((DropReason::MalformedRequest, share)),
             };
             if let Err((reason, share)) = queued {
@@ -213,32 +227,27 @@ impl HttpSink {
         tokio::join!(self.endpoints.flush(deadline), self.named.flush(deadline));
     }
 
-    fn queue(
-        &self,
-        source: EventSource<'_>,
-        scheme: SchemeLabel,
-        target: &Arc<Target>,
-        body: Bytes,
-        deadline: Instant,
-        share: Option<Share>,
-    ) -> Result<(), (DropReason, Option<Share>)> {
-        let (lane, kind) = match source {
-            EventSource::Gateway(_) => (&self.endpoints, JobKind::Status { _turn: None }),
-            EventSource::Device(device) if scheme == SchemeLabel::Dns => {
-                let Some(slot) = self.shares.take(device.id(), body.len()) else {
-                    return Err((DropReason::FullQueue, share));
-                };
-                (&self.named, JobKind::Named(Box::new(slot)))
-            }
-            EventSource::Device(_) => (&self.endpoints, JobKind::Event),
-        };
-        let target = Arc::clone(target);
-        let job = Job { target, body, scheme, kind, deadline, attempts: 0, share };
+    /// Few devices share a hash.
+    #[expect(clippy::cast_possible_truncation, reason = "any bits of a hash will do")]
+    fn hash(&self, device: &Device) -> u32 {
+        self.hashes.hash_one(device.id()) as u32
+    }
+
+    fn queue(&self, source: EventSource<'_>, mut job: Job) -> Result<(), (DropReason, Option<Share>)> {
         match source {
-            EventSource::Device(_) => lane.push(job),
             EventSource::Gateway(device) => {
+                job.kind = JobKind::Status { _turn: None };
+                let lane = &self.endpoints;
                 lane.push_status(device.id(), job).map_err(|job| (lane.drop_reason(), job.share))
             }
+            EventSource::Device(device) if job.scheme == SchemeLabel::Dns => {
+                let Some(slot) = self.shares.take(device.id(), job.body.len()) else {
+                    return Err((DropReason::FullQueue, job.share));
+                };
+                job.kind = JobKind::Named(Box::new(slot));
+                self.named.push(job)
+            }
+            EventSource::Device(_) => self.endpoints.push(job),
         }
     }
 
@@ -275,6 +284,12 @@ impl HttpSink {
 }
 
 impl EventSource<'_> {
+    const fn device(&self) -> &Device {
+        match self {
+            Self::Device(device) | Self::Gateway(device) => device,
+        }
+    }
+
     /// The scheme under which events count that are dropped before they are queued.
     const fn scheme(self) -> SchemeLabel {
         match self {

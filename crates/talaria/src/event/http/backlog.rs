@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::fresh::Fresh;
 use super::job::Job;
 use super::turns::{Started, Turns};
 
@@ -15,7 +16,7 @@ pub(super) enum Backlog {
 
 #[derive(Default)]
 pub(super) struct InOrder {
-    fresh: VecDeque<Job>,
+    fresh: Fresh,
     /// Online and offline events.
     status: VecDeque<Job>,
     is_status_next: bool,
@@ -27,6 +28,15 @@ impl Backlog {
         match self {
             Self::InOrder(jobs) => jobs.fresh.push_back(job),
             Self::InTurns(turns) => turns.push_back(job),
+        }
+    }
+
+    /// Takes out a new event that gives way to this one, if one does.
+    pub(super) fn give_way(&mut self, to: &Job) -> Option<Job> {
+        match self {
+            Self::InOrder(jobs) => jobs.fresh.give_way(to),
+            // Each device has its own bound, so that none takes the room of another.
+            Self::InTurns(_) => None,
         }
     }
 
@@ -73,7 +83,7 @@ impl Backlog {
     pub(super) fn drain(&mut self) -> Vec<Job> {
         match self {
             Self::InOrder(jobs) => {
-                jobs.status.drain(..).chain(jobs.fresh.drain(..)).chain(jobs.due.drain(..)).collect()
+                jobs.status.drain(..).chain(jobs.fresh.drain()).chain(jobs.due.drain(..)).collect()
             }
             Self::InTurns(turns) => turns.drain(),
         }
@@ -86,11 +96,10 @@ impl InOrder {
             return Some(job);
         }
         self.is_status_next = !self.is_status_next;
-        let (first, second) = if self.is_status_next {
-            (&mut self.status, &mut self.fresh)
+        if self.is_status_next {
+            self.status.pop_front().or_else(|| self.fresh.pop_front())
         } else {
-            (&mut self.fresh, &mut self.status)
-        };
-        first.pop_front().or_else(|| second.pop_front())
+            self.fresh.pop_front().or_else(|| self.status.pop_front())
+        }
     }
 }

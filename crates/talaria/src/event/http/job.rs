@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use wrp::DeviceId;
 
 use super::device_share::DeviceSlot;
+use super::fresh::Rank;
 use crate::event::finalizer::Share;
 use crate::event::reason::SchemeLabel;
 
@@ -17,6 +18,7 @@ pub(super) struct Job {
     pub(super) body: Bytes,
     pub(super) scheme: SchemeLabel,
     pub(super) kind: JobKind,
+    pub(super) rank: Rank,
     pub(super) deadline: Instant,
     /// How many attempts were made.
     pub(super) attempts: u32,

@@ -20,7 +20,7 @@ use super::exchange::Client;
 use super::job::{Job, JobKind, StatusTurn};
 use super::metrics::HttpMetrics;
 use super::post_error::PostError;
-use super::queue::Queue;
+use super::queue::{Pushed, Queue};
 use super::worker;
 use crate::event::config::QueueLimit;
 use crate::event::finalizer::Share;
@@ -98,9 +98,11 @@ impl Lane {
         Self { context, tasks: Mutex::new(tasks) }
     }
 
-    /// Queues a new event, or says why it cannot.
+    /// Queues a new event, or says why it cannot. Others may give way to it.
     pub(super) fn push(&self, job: Job) -> Result<(), (DropReason, Option<Share>)> {
-        self.context.queue.push(job).map_err(|job| (self.drop_reason(), job.share))
+        let Pushed { refused, displaced } = self.context.queue.push(job);
+        displaced.into_iter().for_each(|job| self.context.displace(job));
+        refused.map_or(Ok(()), |job| Err((self.drop_reason(), job.share)))
     }
 
     /// Why an event is not queued.
@@ -165,6 +167,19 @@ impl LaneContext {
         match posted {
             Err(PostError::KeptClosed(_)) => Instant::now(),
             _ => Instant::now() + self.config.retry_interval,
+        }
+    }
+
+    /// Counts and logs an event that has given way to another one.
+    fn displace(&self, mut job: Job) {
+        let reason = DropReason::FullQueue;
+        self.metrics.message_dropped(job.scheme, None, reason);
+        if let Some(share) = job.share.take() {
+            share.finish(Verdict::Displaced);
+        }
+        if let Some(similar) = self.losses.admit(&job) {
+            let url = &job.target;
+            tracing::error!(%url, %reason, similar, "event displaced at http");
         }
     }
 

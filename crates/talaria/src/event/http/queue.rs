@@ -58,6 +58,14 @@ struct Load {
     bytes: usize,
 }
 
+/// What became of a new event.
+pub(super) struct Pushed {
+    /// The event itself, if the queue is closed or everything in it is more important.
+    pub(super) refused: Option<Job>,
+    /// Events that have given way to it.
+    pub(super) displaced: Vec<Job>,
+}
+
 /// Whether the queue accepts events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Phase {
@@ -102,11 +110,20 @@ impl Queue {
         Self { state: Mutex::new(State::new(backlog)), limit, depth, retries_changed, drained }
     }
 
-    /// Queues a new event, or gives it back if the queue is full or closed.
-    pub(super) fn push(&self, job: Job) -> Result<(), Job> {
+    /// Queues a new event, which may displace others.
+    pub(super) fn push(&self, job: Job) -> Pushed {
+        let mut displaced = Vec::new();
         let mut state = self.state.lock();
-        if state.phase == Phase::Closed || !state.fresh.has_room(self.limit, &job) {
-            return Err(job);
+        if state.phase == Phase::Closed {
+            return Pushed { refused: Some(job), displaced };
+        }
+        while !state.fresh.has_room(self.limit, &job) {
+            let Some(other) = state.backlog.give_way(&job) else {
+                return Pushed { refused: Some(job), displaced };
+            };
+            state.fresh.remove(&other);
+            self.depth.dec();
+            displaced.push(other);
         }
         state.fresh.add(&job);
         state.backlog.push_fresh(job);
@@ -114,7 +131,7 @@ impl Queue {
         let woken = state.worker_to_wake();
         drop(state);
         wake(woken);
-        Ok(())
+        Pushed { refused: None, displaced }
     }
 
     /// Queues a new online or offline event, which has room of its own, or gives it back if the queue is closed.

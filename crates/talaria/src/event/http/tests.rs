@@ -60,7 +60,8 @@ impl Bench {
         let finalizer = Finalizer::new(AckPolicy::Kafka, move |verdict| verdicts.lock().push(verdict));
         let body = Bytes::copy_from_slice(body.as_bytes());
         let dest = Locator::parse_v3(dest).ok();
-        self.sink.send(EventSource::Device(&device), dest.as_ref(), || body, Some(&finalizer));
+        let source = EventSource::Device(&device);
+        self.sink.send(source, QosLevel::Low, dest.as_ref(), || body, Some(&finalizer));
     }
 
     async fn drained(&self) {

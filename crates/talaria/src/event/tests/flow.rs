@@ -281,3 +281,26 @@ async fn how_full_kafka_s_buffer_is_can_be_seen() {
     let line = "kafka_buffer_utilization 0.01";
     eventually("the gauge moves", || gateway.has_metric(line).then_some(())).await;
 }
+
+/// contract §15.2
+#[tokio::test(start_paused = true)]
+async fn a_device_that_floods_http_takes_no_room_of_another_and_low_events_give_way_to_high_ones() {
+    let receiver = Receiver::answering(Answer::Silence);
+    let queue = QueueLimit { messages: 10, bytes: 1 << 20 };
+    let gateway = Gateway::start(&Config { workers: 1, queue, ..config() }, Publisher::disabled(), &receiver);
+    let (loud, quiet) = (device("uuid:loud", &Value::Null), device("uuid:quiet", &Value::Null));
+    send(&gateway, &loud, "event:iot/x", 0);
+    receiver.received(1).await;
+    (0..20).for_each(|_| send(&gateway, &loud, "event:iot/x", 30));
+    for _ in 0..10 {
+        assert_eq!(rdr(&loud).await, Some(100), "it holds all of the queue");
+    }
+    (0..5).for_each(|_| send(&gateway, &quiet, "event:iot/x", 30));
+    for _ in 0..5 {
+        assert_eq!(rdr(&loud).await, Some(102));
+    }
+    (0..5).for_each(|_| send(&gateway, &loud, "event:iot/x", 80));
+    let displaced = std::iter::from_fn(|| quiet.take_frame().or_else(|| loud.take_frame()));
+    assert_eq!(displaced.count(), 5, "of the ten lower ones");
+    assert!(gateway.has_metric("outbound_queue_size 10"));
+}
