@@ -125,7 +125,9 @@ impl Publisher {
         if threads.is_some() {
             return Err(StartError::AlreadyStarted);
         }
-        announce::announce(&shared.settings.get(), &shared.routes.load());
+        let config = shared.settings.get();
+        announce::announce(&config, &shared.routes.load());
+        update::warn_if_unverified(&config.tls);
         let registry = shared.start_registry_thread().map_err(StartError::SchemaRegistry)?;
         let (control, orders) = mpsc::channel();
         let (engine, connect) = (Arc::clone(&shared.engine), Arc::clone(&shared.connect));
