@@ -98,7 +98,7 @@ impl Default for Config {
 pub struct WaitingLimit {
     /// The most records that may wait (200000).
     pub records: u64,
-    /// The most bytes that may wait (256 MiB).
+    /// The most bytes that may wait (256 MiB): records, and 256 bytes each for what goes with them.
     pub bytes: u64,
 }
 

@@ -7,6 +7,7 @@
 //! Nothing here knows a client, a queue or a clock: those who call decide when a record is done. Start at [`context`].
 
 mod context;
+mod event_type;
 mod receipt;
 mod record;
 

@@ -155,8 +155,9 @@ impl Engine {
         record: Record,
         mut context: Box<DeliveryContext>,
     ) -> Result<(), DispatchError> {
-        if let Err(error) = self.check(record.as_ref(), &mut context) {
-            return Err(self.reject(record.as_ref(), context, error));
+        let target = Arc::clone(&context.target);
+        if let Err(error) = self.check(record.as_ref(&target), &mut context) {
+            return Err(self.reject(record.as_ref(&target), context, error));
         }
         let is_unframed = context.frame == Frame::Open;
         let waiting = Waiting { record, context };
@@ -164,7 +165,7 @@ impl Engine {
         match submitted.await {
             Ok(()) => self.accepted(is_unframed),
             Err((Waiting { record, context }, error)) => {
-                return Err(self.reject(record.as_ref(), context, error));
+                return Err(self.reject(record.as_ref(&target), context, error));
             }
         }
         Ok(())
@@ -172,8 +173,8 @@ impl Engine {
 
     /// Measures a record, and checks that it can be delivered at all.
     fn check(&self, record: RecordRef<'_>, context: &mut DeliveryContext) -> Result<(), PublishError> {
-        context.bytes = record.size();
-        let (size, limit) = (context.bytes, self.limits.record_bytes.load(Ordering::Relaxed));
+        context.set_bytes(record.size());
+        let (size, limit) = (record.size(), self.limits.record_bytes.load(Ordering::Relaxed));
         if size > limit {
             return Err(PublishError::TooLarge { size, limit });
         }
@@ -202,9 +203,9 @@ impl Engine {
         &self,
         context: Box<DeliveryContext>,
         result: Result<(), DeliveryError>,
-        record: &dyn Fn(Arc<Target>) -> Record,
+        record: &dyn Fn() -> Record,
     ) {
-        let (lane, bytes, sequence) = (context.target.lane(), context.bytes, context.sequence);
+        let (lane, bytes, sequence) = (context.target.lane(), context.bytes(), context.sequence);
         let mut unreported = Unreported::default();
         let left = |freed: Freed, written, unreported: &mut Unreported| {
             if freed.may_be_probe {
@@ -224,7 +225,7 @@ impl Engine {
                 let freed = self.backlog.free(lane, bytes);
                 let is_wanted = left(freed, Written::Unknown, &mut unreported);
                 if error.dead_letter_reason().is_some() {
-                    self.send_dead_letter(record(Arc::clone(&context.target)).as_ref(), &context, &error);
+                    self.send_dead_letter(record().as_ref(&context.target), &context, &error);
                 }
                 self.finish(*context, Err(error));
                 is_wanted
@@ -255,16 +256,17 @@ impl Engine {
     fn send_again(
         &self,
         context: Box<DeliveryContext>,
-        record: &dyn Fn(Arc<Target>) -> Record,
+        record: &dyn Fn() -> Record,
         error: PublishError,
     ) -> Freed {
-        let (lane, bytes) = (context.target.lane(), context.bytes);
+        let (lane, bytes) = (context.target.lane(), context.bytes());
         let is_late = self.is_late(&context, Instant::now());
-        let retries_exhausted = context.level == QosLevel::Low && context.attempts > self.limits.low_retries;
+        let retries_exhausted =
+            context.level == QosLevel::Low && u64::from(context.attempts) > self.limits.low_retries;
         let (context, error) = if is_late || retries_exhausted {
             (context, if is_late { PublishError::Timeout } else { error })
         } else {
-            let record = record(Arc::clone(&context.target));
+            let record = record();
             match self.backlog.put_back(Waiting { record, context }) {
                 Ok(()) => return self.backlog.free(lane, bytes),
                 Err(waiting) => (self.undelivered(waiting), PublishError::Stopped),
@@ -280,13 +282,13 @@ impl Engine {
     fn send_again_when_written(
         &self,
         context: Box<DeliveryContext>,
-        record: &dyn Fn(Arc<Target>) -> Record,
+        record: &dyn Fn() -> Record,
         error: PublishError,
         unreported: &mut Unreported,
     ) -> Freed {
-        let (lane, bytes) = (context.target.lane(), context.bytes);
+        let (lane, bytes) = (context.target.lane(), context.bytes());
         let is_late = self.is_late(&context, Instant::now());
-        let waiting = Waiting { record: record(Arc::clone(&context.target)), context };
+        let waiting = Waiting { record: record(), context };
         let result = if is_late {
             unreported.failed.push((waiting, error));
             Ok(())
@@ -357,7 +359,7 @@ impl Engine {
             self.completion.topic_changed(change);
         }
         for (Waiting { record, context }, error) in unreported.failed {
-            self.send_dead_letter(record.as_ref(), &context, &error);
+            self.send_dead_letter(record.as_ref(&context.target), &context, &error);
             self.finish(*context, Err(error));
         }
     }

@@ -22,11 +22,14 @@ pub(crate) use filter::{CompiledFilter, check_rule};
 pub use filtered::{Filtered, FilteredBy};
 pub use header::HeaderBlock;
 pub(crate) use header::HeaderTemplates;
+#[cfg(feature = "client")]
+pub(crate) use header::Headers;
 pub use key::Key;
 pub(crate) use key::KeySource;
 pub(crate) use pattern::Pattern;
 pub(crate) use table::{CompiledRoute, MAX_TOPICS, NilKey};
 pub use table::{Plan, PlannedRecord, RouteTable, RoutingError};
+#[cfg(feature = "client")]
 pub(crate) use target::LaneId;
 pub use target::Target;
 pub(crate) use template::{Template, check_topic};

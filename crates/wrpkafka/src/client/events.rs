@@ -1,12 +1,9 @@
 //! What a client reports to the engine.
 
-use std::sync::Arc;
-
 use super::DeliveryError;
 use super::report::ClientReport;
 use crate::connection_failure::ConnectionFailure;
 use crate::delivery::{DeliveryContext, Record};
-use crate::routing::Target;
 
 /// Where a client reports to. Called from the thread that serves the client; [`ClientEvents::on_connection_failure`] also
 /// from a thread that examines a certificate.
@@ -17,7 +14,7 @@ pub(crate) trait ClientEvents: Send + Sync {
         &self,
         context: Box<DeliveryContext>,
         result: Result<(), DeliveryError>,
-        record: &dyn Fn(Arc<Target>) -> Record,
+        record: &dyn Fn() -> Record,
     );
 
     /// The client has counted what it did.

@@ -29,7 +29,7 @@ use crate::connection_failure::ConnectionFailure;
 use crate::delivery::{DeliveryContext, Record, RecordRef};
 use crate::error::PublishError;
 use crate::files;
-use crate::routing::HeaderBlock;
+use crate::routing::{HeaderBlock, Headers};
 
 /// Creates a client for a checked configuration. It connects in the background.
 pub(crate) fn connect(config: &Config, events: Arc<dyn ClientEvents>) -> Result<Box<dyn Client>, BuildError> {
@@ -92,9 +92,9 @@ impl Client for Librdkafka {
     }
 }
 
-fn owned_headers(block: &HeaderBlock) -> OwnedHeaders {
-    let headers = OwnedHeaders::new_with_capacity(block.len());
-    block.iter().fold(headers, |headers, (key, value)| headers.insert(Header { key, value: Some(value) }))
+fn owned_headers(headers: Headers<'_>) -> OwnedHeaders {
+    let owned = OwnedHeaders::new_with_capacity(headers.len());
+    headers.iter().fold(owned, |owned, (key, value)| owned.insert(Header { key, value: Some(value) }))
 }
 
 /// What an error of librdkafka means for the record.
@@ -240,11 +240,9 @@ impl ProducerContext for Context {
                 error => (message, Err(error)),
             },
         };
-        self.events.on_delivery(context, result, &|target| Record {
-            target,
-            key: message.key().map(Into::into),
-            value: message.payload().unwrap_or_default().into(),
-            headers: headers_of(message),
+        self.events.on_delivery(context, result, &|| {
+            let headers = headers_of(message);
+            Record::new(message.key(), message.payload().unwrap_or_default(), headers.as_ref())
         });
     }
 }

@@ -122,8 +122,7 @@ impl Script {
 
     /// The same, each with its client.
     pub(crate) fn sent(&self) -> Vec<(usize, String)> {
-        let key =
-            |record: &Record| String::from_utf8_lossy(record.key.as_deref().unwrap_or_default()).into_owned();
+        let key = |record: &Record| String::from_utf8_lossy(record.key().unwrap_or_default()).into_owned();
         self.0.lock().sent.iter().map(|(client, record)| (*client, key(record))).collect()
     }
 
@@ -216,7 +215,7 @@ impl Scripted {
                 first.and_then(|first| state.held.remove(first))
             };
             let Some((_, record, context)) = held else { return };
-            self.reports.on_delivery(context, result.clone(), &|_| record.clone());
+            self.reports.on_delivery(context, result.clone(), &|| record.clone());
         }
     }
 }

@@ -3,17 +3,15 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use smallvec::SmallVec;
 use wrp::QosLevel;
 
+use super::event_type::EventType;
 use super::receipt::ReceiptShare;
+use super::record::Record;
 use crate::dead_letter::DeadLetterReason;
 use crate::error::PublishError;
 use crate::routing::Target;
 use crate::schema::Frame;
-
-/// An event type. The usual ones need no allocation.
-type EventType = SmallVec<[u8; 32]>;
 
 /// What all records of a message have in common.
 #[derive(Debug, Clone, Copy)]
@@ -30,11 +28,13 @@ pub(crate) struct DeliveryContext {
     event_type: EventType,
     pub(crate) level: QosLevel,
     /// The record's key, value and headers: what it takes of the buffer.
-    pub(crate) bytes: usize,
+    bytes: u32,
+    /// How often the record was handed to a client.
+    pub(crate) attempts: u32,
+    /// The record itself, while it waits in a lane; empty otherwise.
+    pub(crate) record: Record,
     /// The record's place in the order in which records were accepted. A record that is sent again keeps it.
     pub(crate) sequence: u64,
-    /// How often the record was handed to a client.
-    pub(crate) attempts: u64,
     pub(crate) submitted: Instant,
     /// What the record's value still lacks.
     pub(crate) frame: Frame,
@@ -42,6 +42,9 @@ pub(crate) struct DeliveryContext {
     pub(crate) dead_letter: Option<DeadLetterReason>,
     receipt: ReceiptShare,
 }
+
+/// A few hundred thousand may wait.
+const _: () = assert!(size_of::<DeliveryContext>() <= 112);
 
 impl DeliveryContext {
     /// The context of a record of a message.
@@ -53,11 +56,12 @@ impl DeliveryContext {
     ) -> Box<Self> {
         Box::new(Self {
             target,
-            event_type: EventType::from_slice(message.event_type.as_bytes()),
+            event_type: EventType::new(message.event_type),
             level: message.level,
             bytes: 0,
-            sequence: 0,
             attempts: 0,
+            record: Record::default(),
+            sequence: 0,
             submitted: message.submitted,
             frame,
             dead_letter: None,
@@ -79,7 +83,17 @@ impl DeliveryContext {
     }
 
     pub(crate) fn event_type(&self) -> &str {
-        str::from_utf8(&self.event_type).unwrap_or_default()
+        self.event_type.as_str()
+    }
+
+    /// The record's key, value and headers, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes as usize
+    }
+
+    /// Notes the size of the record. It is less than 4 GiB, as is the largest batch.
+    pub(crate) fn set_bytes(&mut self, bytes: usize) {
+        self.bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
     }
 
     /// Reports the record's result to the message's receipt.

@@ -17,22 +17,15 @@ pub type Receipt = Box<dyn FnOnce(Result<Outcome, PublishError>) + Send>;
 
 /// A record's share of its message's receipt. Dropping it unsettled reports a failure: a result that is forgotten cannot
 /// look like a delivery.
-#[derive(Debug, Default)]
-pub(crate) struct ReceiptShare(Option<Holder>);
+#[derive(Default)]
+pub(crate) struct ReceiptShare(
+    /// Never locked: the client wants what it carries to be usable by several threads.
+    Mutex<Option<Receipt>>,
+);
 
-enum Holder {
-    /// The message has one record.
-    Sole(Mutex<Receipt>),
-    /// The message has several.
-    Fanout(Arc<Fanout>),
-}
-
-impl std::fmt::Debug for Holder {
+impl std::fmt::Debug for ReceiptShare {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Sole(_) => "Sole",
-            Self::Fanout(_) => "Fanout",
-        })
+        f.write_str("ReceiptShare")
     }
 }
 
@@ -51,45 +44,38 @@ struct FanoutState {
 impl ReceiptShare {
     /// The share of a message with one record.
     pub(crate) fn sole(receipt: Receipt) -> Self {
-        Self(Some(Holder::Sole(Mutex::new(receipt))))
+        Self(Mutex::new(Some(receipt)))
     }
 
     /// The shares of a receipt for this many records.
     pub(crate) fn split(receipt: Option<Receipt>, records: usize) -> impl Iterator<Item = Self> {
-        let mut holder = receipt.map(|receipt| {
-            if records == 1 {
-                return Holder::Sole(Mutex::new(receipt));
+        let (mut sole, fanout) = match receipt {
+            Some(receipt) if records > 1 => {
+                let state = Mutex::new(FanoutState { receipt: Some(receipt), error: None });
+                (None, Some(Arc::new(Fanout { unsettled: AtomicUsize::new(records), state })))
             }
-            let state = Mutex::new(FanoutState { receipt: Some(receipt), error: None });
-            Holder::Fanout(Arc::new(Fanout { unsettled: AtomicUsize::new(records), state }))
-        });
-        (0..records).map(move |_| match &holder {
-            None => Self(None),
-            Some(Holder::Fanout(fanout)) => Self(Some(Holder::Fanout(Arc::clone(fanout)))),
-            Some(Holder::Sole(_)) => Self(holder.take()),
+            receipt => (receipt, None),
+        };
+        (0..records).map(move |_| match fanout.clone() {
+            None => Self(Mutex::new(sole.take())),
+            Some(fanout) => {
+                let receipt: Receipt = Box::new(move |result| fanout.settle(result.map(drop)));
+                Self::sole(receipt)
+            }
         })
     }
 
     pub(super) fn settle(mut self, result: Result<(), PublishError>) {
-        if let Some(holder) = self.0.take() {
-            holder.settle(result);
+        if let Some(receipt) = self.0.get_mut().take() {
+            receipt(result.map(|()| Outcome::Accepted));
         }
     }
 }
 
 impl Drop for ReceiptShare {
     fn drop(&mut self) {
-        if let Some(holder) = self.0.take() {
-            holder.settle(Err(PublishError::Stopped));
-        }
-    }
-}
-
-impl Holder {
-    fn settle(self, result: Result<(), PublishError>) {
-        match self {
-            Self::Sole(receipt) => receipt.into_inner()(result.map(|()| Outcome::Accepted)),
-            Self::Fanout(fanout) => fanout.settle(result),
+        if let Some(receipt) = self.0.get_mut().take() {
+            receipt(Err(PublishError::Stopped));
         }
     }
 }

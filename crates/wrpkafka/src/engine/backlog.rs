@@ -170,7 +170,7 @@ pub struct Buffered {
     pub max_bytes: u64,
     /// Records that wait in front of the client.
     pub waiting_records: u64,
-    /// Their bytes.
+    /// The bytes that they hold, with what goes with them.
     pub waiting_bytes: u64,
     /// `maxWaitingRecords`.
     pub max_waiting_records: u64,

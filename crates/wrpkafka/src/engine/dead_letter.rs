@@ -60,14 +60,14 @@ impl<'a> DeadLetter<'a> {
         let explanation = explanation(original, error, reason);
         let room = limit.saturating_sub(explanation.size() + OVERHEAD);
         let mut key = record.key;
-        let mut headers = record.headers.clone();
+        let mut headers = record.headers.to_block();
         if key.map_or(0, <[u8]>::len) + headers.size() > room / 2 {
             // Key and headers alone are too large.
             key = None;
             headers.clear();
         }
         let room = room.saturating_sub(key.map_or(0, <[u8]>::len) + headers.size());
-        headers.append(&explanation);
+        headers.append(explanation.as_ref());
         let kept = if reason == DeadLetterReason::TooLarge { room.min(TOO_LARGE_KEPT) } else { room };
         if value.len() > kept {
             headers.push_display(name::FULL_SIZE, value.len());
@@ -76,7 +76,7 @@ impl<'a> DeadLetter<'a> {
     }
 
     pub(super) fn record<'s>(&'s self, target: &'s Arc<Target>) -> RecordRef<'s> {
-        RecordRef { target, key: self.key, value: self.value, headers: &self.headers }
+        RecordRef { target, key: self.key, value: self.value, headers: self.headers.as_ref() }
     }
 }
 

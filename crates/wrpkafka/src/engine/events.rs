@@ -11,7 +11,6 @@ use crate::config::Config;
 use crate::connection_failure::ConnectionFailure;
 use crate::delivery::{DeliveryContext, Record};
 use crate::files;
-use crate::routing::Target;
 
 /// Builds another client, which gets no records until it is handed to the worker.
 pub(crate) fn build_client(
@@ -38,7 +37,7 @@ impl ClientEvents for EngineEvents {
         &self,
         context: Box<DeliveryContext>,
         result: Result<(), DeliveryError>,
-        record: &dyn Fn(Arc<Target>) -> Record,
+        record: &dyn Fn() -> Record,
     ) {
         // Without an engine there are no listeners, and dropping the context reports to the receipt.
         let Some(engine) = self.engine.upgrade() else { return };

@@ -6,9 +6,9 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::backlog::{Framing, Readiness, Waiting};
+use super::backlog::{Framing, Readiness};
 use crate::config::WhenDown;
-use crate::delivery::RecordRef;
+use crate::delivery::{DeliveryContext, RecordRef};
 use crate::error::PublishError;
 use crate::routing::Target;
 use crate::schema::{FRAME, Frame, Schemas};
@@ -79,19 +79,19 @@ impl SchemaFraming {
 }
 
 impl Framing for SchemaFraming {
-    fn complete(&self, next: &mut Waiting) -> Readiness {
-        if next.context.frame != Frame::Open {
+    fn complete(&self, next: &mut DeliveryContext) -> Readiness {
+        if next.frame != Frame::Open {
             return Readiness::Ready;
         }
-        let frame = match self.id(&next.record.target) {
+        let frame = match self.id(&next.target) {
             Id::Known(frame) => frame,
             Id::NotYet => return Readiness::NotYet,
             Id::Never(error) => return Readiness::Never(error),
         };
-        if let Some(place) = next.record.value.first_chunk_mut() {
+        if let Some(place) = next.record.value_mut().first_chunk_mut() {
             *place = frame;
         }
-        next.context.frame = Frame::Closed;
+        next.frame = Frame::Closed;
         if let Some(schemas) = &self.schemas {
             schemas.counts.framed.fetch_add(1, Ordering::Relaxed);
         }

@@ -30,14 +30,14 @@ impl Shared {
         let frame = schemas
             .map_or(Frame::Closed, |schemas| schemas.frame(planned.target.subject(), &mut scratch.value));
         let (target, key) = (&planned.target, planned.key.as_ref().map(|key| key.as_bytes()));
-        let record = RecordRef { target, key, value: &scratch.value, headers: &scratch.headers };
+        let record = RecordRef { target, key, value: &scratch.value, headers: scratch.headers.as_ref() };
         if frame != Frame::Bare {
             return then(record, frame);
         }
         // Only while a registry is down.
-        let (mut value, mut headers) = (Vec::new(), record.headers.clone());
+        let (mut value, mut headers) = (Vec::new(), record.headers.to_block());
         message.encode_v5(&mut value);
         headers.push("content-type", MSGPACK.as_bytes());
-        then(RecordRef { value: &value, headers: &headers, ..record }, Frame::Closed)
+        then(RecordRef { value: &value, headers: headers.as_ref(), ..record }, Frame::Closed)
     }
 }

@@ -11,7 +11,7 @@ use crate::delivery::{DeliveryContext, MessageContext, Receipt, ReceiptShare, Re
 use crate::engine::{DispatchError, FailedIn};
 use crate::error::PublishError;
 use crate::outcome::Outcome;
-use crate::routing::{PlannedRecord, RoutingError, Sender};
+use crate::routing::{PlannedRecord, RoutingError, Sender, Target};
 use crate::schema::Frame;
 use crate::scratch;
 
@@ -19,8 +19,8 @@ use crate::scratch;
 struct OwnedPlan {
     event_type: String,
     submitted: Instant,
-    /// Each with what its value still lacks. None if the filters rejected the message.
-    records: Vec<(Record, Frame)>,
+    /// Each with its target, and with what its value still lacks. None if the filters rejected the message.
+    records: Vec<(Arc<Target>, Record, Frame)>,
 }
 
 impl OwnedPlan {
@@ -42,8 +42,7 @@ impl Shared {
         if records.is_empty() {
             return Ok(Outcome::Filtered);
         }
-        for (record, frame) in records {
-            let target = Arc::clone(&record.target);
+        for (target, record, frame) in records {
             let context = DeliveryContext::new(target, &plan.message(level), frame, ReceiptShare::default());
             if let Err(DispatchError { context, error }) =
                 self.engine.dispatch_when_room(record, context).await
@@ -68,11 +67,10 @@ impl Shared {
         if records.is_empty() {
             return Ok(Outcome::Filtered);
         }
-        for (record, frame) in records {
+        for (target, record, frame) in records {
             let (settled, result) = oneshot::channel();
             // The caller may have given up.
             let receipt: Receipt = Box::new(move |result| drop(settled.send(result)));
-            let target = Arc::clone(&record.target);
             let share = ReceiptShare::sole(receipt);
             let context = DeliveryContext::new(target, &plan.message(QosLevel::Critical), frame, share);
             if let Err(DispatchError { context, error }) =
@@ -102,7 +100,9 @@ impl Shared {
         let records = scratch::with(|scratch| {
             self.encode(message, &routes, scratch);
             let record = |planned: &PlannedRecord<'_>| {
-                self.with_record(message, planned, scratch, |record, frame| (record.to_record(), frame))
+                self.with_record(message, planned, scratch, |record, frame| {
+                    (Arc::clone(record.target), record.to_record(), frame)
+                })
             };
             plan.records.iter().map(record).collect()
         });

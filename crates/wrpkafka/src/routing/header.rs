@@ -8,6 +8,8 @@ mod block;
 use wrp::{Field, Locator, MessageRef, Text};
 
 pub use block::HeaderBlock;
+#[cfg(feature = "client")]
+pub(crate) use block::Headers;
 
 /// The most headers that one reference to all metadata adds to a record. The sender chooses the metadata.
 const MAX_MAP_HEADERS: usize = 64;

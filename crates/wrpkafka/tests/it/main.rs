@@ -28,3 +28,4 @@ mod real_topics;
 mod schema_registry;
 mod support;
 mod vectors_partitions;
+mod waiting_memory;

@@ -184,10 +184,10 @@ impl Lanes {
 
     /// Adds a record at the end of its lane. Its sequence number must be the highest of its key.
     pub(super) fn push(&mut self, waiting: Waiting) -> Pushed {
-        let (id, bytes) = (waiting.context.target.lane(), waiting.context.bytes);
+        let (id, bytes) = (waiting.context.target.lane(), waiting.held());
         let mut evicted = Vec::new();
         if !self.has_room(id, bytes) {
-            if !self.can_make_room(id, &waiting.context) {
+            if !self.can_make_room(id, &waiting) {
                 return Pushed::Full(waiting);
             }
             while !self.has_room(id, bytes) {
@@ -205,7 +205,7 @@ impl Lanes {
         let id = waiting.context.target.lane();
         self.take_probe(id, waiting.context.sequence);
         self.records += 1;
-        self.bytes += waiting.context.bytes as u64;
+        self.bytes += waiting.held() as u64;
         let Some(lane) = self.get_mut(id) else { return };
         lane.queue.insert(waiting);
         if matches!(lane.state, LaneState::Idle) {
@@ -213,8 +213,8 @@ impl Lanes {
         }
     }
 
-    /// The record of a lane that leaves next.
-    pub(super) fn first_mut(&mut self, id: LaneId) -> Option<&mut Waiting> {
+    /// The context of the record of a lane that leaves next, which holds the record.
+    pub(super) fn first_mut(&mut self, id: LaneId) -> Option<&mut DeliveryContext> {
         self.get_mut(id)?.queue.first_mut()
     }
 
@@ -222,7 +222,7 @@ impl Lanes {
     pub(super) fn pop_first(&mut self, id: LaneId) -> Option<Waiting> {
         let lane = self.get_mut(id)?;
         let popped = lane.queue.pop_first()?;
-        lane.left -= i64::try_from(popped.context.bytes).unwrap_or(i64::MAX);
+        lane.left -= i64::try_from(popped.context.bytes()).unwrap_or(i64::MAX);
         self.uncount(&popped);
         Some(popped)
     }
@@ -310,15 +310,15 @@ impl Lanes {
 
     fn uncount(&mut self, popped: &Waiting) {
         self.records -= 1;
-        self.bytes -= popped.context.bytes as u64;
+        self.bytes -= popped.held() as u64;
     }
 
     /// Whether evicting every record of the lane of this level and below leaves enough room.
-    fn can_make_room(&self, id: LaneId, context: &DeliveryContext) -> bool {
+    fn can_make_room(&self, id: LaneId, waiting: &Waiting) -> bool {
         let Some(lane) = &self.lanes[id.number()] else { return false };
-        let (used, kept) = (lane.queue.used(), lane.queue.used_above(context.level));
+        let (used, kept) = (lane.queue.used(), lane.queue.used_above(waiting.context.level));
         let total = (self.records - used.0 + kept.0, self.bytes - used.1 + kept.1);
-        self.allows(total, kept, context.bytes)
+        self.allows(total, kept, waiting.held())
     }
 
     /// Whether one more record may wait if this much waits in all, and this much of it in the record's lane.

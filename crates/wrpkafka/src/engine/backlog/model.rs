@@ -53,7 +53,7 @@ use crate::schema::Frame;
 struct Framed;
 
 impl Framing for Framed {
-    fn complete(&self, _: &mut Waiting) -> Readiness {
+    fn complete(&self, _: &mut DeliveryContext) -> Readiness {
         Readiness::Ready
     }
 }
@@ -113,10 +113,9 @@ fn record(key: u8, number: u8, level: QosLevel) -> Waiting {
 fn of(target: &std::sync::Arc<Target>, key: u8, number: u8, level: QosLevel) -> Waiting {
     let message = MessageContext { event_type: "x", level, submitted: Instant::now() };
     let mut context = DeliveryContext::new(target.clone(), &message, Frame::Closed, ReceiptShare::default());
-    context.bytes = 1;
+    context.set_bytes(1);
     let headers = HeaderBlock::default();
-    let target = target.clone();
-    let record = Record { target, key: Some([key, number].into()), value: [0].into(), headers };
+    let record = Record::new(Some(&[key, number]), &[0], headers.as_ref());
     Waiting { record, context }
 }
 
@@ -127,7 +126,7 @@ fn open<S: Slot<Arc<ModelClient>>>(
     room: u64,
     waiting: u64,
 ) -> (ModelBacklog<S>, Arc<ModelClient>, Receiver<Waiting>) {
-    let waiting = WaitingLimit { records: waiting, bytes: 100 };
+    let waiting = WaitingLimit { records: waiting, bytes: 10_000 };
     let backlog =
         Backlog::new(Bounds { records: room, bytes: 100, waiting, low_retries: 3, lanes: 3 }, Framed, 0);
     let (client, records) = ModelClient::new(room);
@@ -144,7 +143,8 @@ fn submitter<S: Slot<Arc<ModelClient>> + 'static>(
     thread::spawn(move || {
         let mut unreported = Unreported::default();
         for Waiting { record, context } in records {
-            if let Err((context, error)) = backlog.submit(record.as_ref(), context, &mut unreported) {
+            let target = context.target.clone();
+            if let Err((context, error)) = backlog.submit(record.as_ref(&target), context, &mut unreported) {
                 unreported.failed.push((Waiting { record, context }, error));
             }
         }
@@ -179,7 +179,7 @@ fn acknowledge<S: Slot<Arc<ModelClient>>>(
     delivered: &Waiting,
 ) {
     client.held.fetch_sub(1, Ordering::Relaxed);
-    if backlog.free(delivered.context.target.lane(), delivered.context.bytes).is_wanted {
+    if backlog.free(delivered.context.target.lane(), delivered.context.bytes()).is_wanted {
         let mut unreported = Unreported::default();
         backlog.pump(&mut unreported);
         assert!(unreported.failed.is_empty());
@@ -226,8 +226,10 @@ fn high(key: u8, number: u8) -> Waiting {
 /// Submits a record that must be accepted.
 fn submit<S: Slot<Arc<ModelClient>>>(backlog: &Backlog<Model<S>>, submitted: Waiting) {
     let (Waiting { record, context }, mut unreported) = (submitted, Unreported::default());
+    let target = context.target.clone();
     assert!(
-        backlog.submit(record.as_ref(), context, &mut unreported).is_ok() && unreported.failed.is_empty()
+        backlog.submit(record.as_ref(&target), context, &mut unreported).is_ok()
+            && unreported.failed.is_empty()
     );
 }
 

@@ -1,7 +1,6 @@
 //! Where records leave to, and what may keep the next one from leaving.
 
 use super::flow::Flow;
-use super::queue::Waiting;
 use crate::client::{DeliveryError, SendError};
 use crate::delivery::{DeliveryContext, RecordRef};
 use crate::error::PublishError;
@@ -13,7 +12,8 @@ pub(crate) trait Outlet {
 
 /// Completes the values of records that wait for a schema's id.
 pub(crate) trait Framing {
-    fn complete(&self, next: &mut Waiting) -> Readiness;
+    /// Completes the record that leaves next, which its context holds.
+    fn complete(&self, next: &mut DeliveryContext) -> Readiness;
 }
 
 /// Whether the next record may leave.

@@ -5,6 +5,7 @@
 //! producer starts its sequences anew). The pause doubles up to a bound ([`outage`](super::outage)). The lane goes on when a record that was sent
 //! like this is delivered. Records of low level are given up when the lane has been tried `maxRecordRetries` times again.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::lanes::{Lanes, Phase};
@@ -114,14 +115,15 @@ impl<P: Primitives> Backlog<P> {
                 return;
             }
         }
-        let (bytes, sequence) = (first.context.bytes, first.context.sequence);
+        let (bytes, sequence) = (first.bytes(), first.sequence);
         if !self.capacity.reserve(bytes) {
             return;
         }
         let lane = self.lane(id);
         lane.add(bytes);
         let Some(Waiting { record, context }) = locked.pop_first(id) else { return };
-        let Err(not_sent) = self.client.with(|client| send(client, record.as_ref(), context)) else {
+        let target = Arc::clone(&context.target);
+        let Err(not_sent) = self.client.with(|client| send(client, record.as_ref(&target), context)) else {
             return locked.set_probe(id, sequence);
         };
         lane.release(bytes);

@@ -11,6 +11,7 @@ use super::queue::Waiting;
 use super::{Backlog, Unreported};
 use crate::error::PublishError;
 use crate::routing::LaneId;
+use std::sync::Arc;
 
 /// How a lane's turn ended.
 enum Turn {
@@ -120,7 +121,7 @@ impl<P: Primitives> Backlog<P> {
                     continue;
                 }
             }
-            let bytes = first.context.bytes;
+            let bytes = first.bytes();
             if locked.take_spent(id) {
                 return Turn::Over;
             }
@@ -132,8 +133,10 @@ impl<P: Primitives> Backlog<P> {
             }
             lane.add(bytes);
             let Some(Waiting { record, context }) = locked.pop_first(id) else { return Turn::NoRoom };
+            let target = Arc::clone(&context.target);
             *room_made = true;
-            let Err(not_sent) = self.client.with(|client| send(client, record.as_ref(), context)) else {
+            let Err(not_sent) = self.client.with(|client| send(client, record.as_ref(&target), context))
+            else {
                 continue;
             };
             lane.release(bytes);

@@ -20,6 +20,10 @@ pub(crate) struct Waiting {
     pub(crate) context: Box<DeliveryContext>,
 }
 
+/// What waits beside a record's bytes: its context, its receipt, its places in the queue. Held by a test that counts
+/// allocations (`tests/it/waiting_memory.rs`).
+const OVERHEAD: usize = 256;
+
 pub(super) const LEVELS: usize = 4;
 
 /// How many bytes a device may send in its turn. What a large record takes beyond that counts in its next turns.
@@ -48,7 +52,8 @@ pub(super) struct WaitingQueue {
 struct Device {
     /// By level, each by the records' sequence numbers. Maps, because a client that is given up returns thousands of
     /// records that belong before those that wait.
-    levels: [BTreeMap<u64, Waiting>; LEVELS],
+    /// A context holds its record here, so that the maps' nodes are small.
+    levels: [BTreeMap<u64, Box<DeliveryContext>>; LEVELS],
     /// The round in which it sends next, and how many bytes of that turn are left.
     round: u64,
     left: i64,
@@ -59,6 +64,13 @@ struct Device {
 struct Place {
     next: Option<(u64, u64)>,
     oldest: [Option<u64>; LEVELS],
+}
+
+impl Waiting {
+    /// The bytes that it holds while it waits.
+    pub(crate) fn held(&self) -> usize {
+        self.record.held() + OVERHEAD
+    }
 }
 
 impl WaitingQueue {
@@ -98,17 +110,20 @@ impl WaitingQueue {
     pub(super) fn insert(&mut self, waiting: Waiting) {
         let level = waiting.context.level as usize;
         self.records[level] += 1;
-        self.bytes[level] += waiting.context.bytes as u64;
-        let hash = self.hash(waiting.record.key.as_deref().unwrap_or_default());
+        self.bytes[level] += waiting.held() as u64;
+        let hash = self.hash(waiting.record.key().unwrap_or_default());
+        let Waiting { record, mut context } = waiting;
+        context.record = record;
         self.change(hash, |device| {
-            device.levels[level].insert(waiting.context.sequence, waiting);
+            device.levels[level].insert(context.sequence, context);
         });
     }
 
-    /// The record that leaves next.
-    pub(super) fn first_mut(&mut self) -> Option<&mut Waiting> {
+    /// The context of the record that leaves next, which holds the record.
+    pub(super) fn first_mut(&mut self) -> Option<&mut DeliveryContext> {
         let (_, sequence, hash) = *self.next.first()?;
-        self.devices.get_mut(&hash)?.levels.iter_mut().find_map(|level| level.get_mut(&sequence))
+        let levels = &mut self.devices.get_mut(&hash)?.levels;
+        levels.iter_mut().find_map(|level| level.get_mut(&sequence)).map(|context| &mut **context)
     }
 
     /// Takes out the record that leaves next.
@@ -117,7 +132,7 @@ impl WaitingQueue {
         self.round = round;
         let popped = self.change(hash, |device| {
             let popped = device.levels.iter_mut().find_map(|level| level.remove(&sequence))?;
-            device.left -= i64::try_from(popped.context.bytes).unwrap_or(i64::MAX);
+            device.left -= i64::try_from(popped.bytes()).unwrap_or(i64::MAX);
             while device.left <= 0 {
                 device.round += 1;
                 device.left += TURN;
@@ -145,7 +160,7 @@ impl WaitingQueue {
         popped: &mut Vec<Waiting>,
     ) {
         for level in 0..LEVELS {
-            while self.oldest_of(level).is_some_and(|waiting| is_late(&waiting.context)) {
+            while self.oldest_of(level).is_some_and(&is_late) {
                 popped.extend(self.pop_oldest(level));
             }
         }
@@ -153,12 +168,12 @@ impl WaitingQueue {
 
     /// The contexts of the oldest records, of one for each level that has any.
     pub(super) fn oldest(&self) -> impl Iterator<Item = &DeliveryContext> {
-        (0..LEVELS).filter_map(|level| self.oldest_of(level)).map(|waiting| &*waiting.context)
+        (0..LEVELS).filter_map(|level| self.oldest_of(level))
     }
 
-    fn oldest_of(&self, level: usize) -> Option<&Waiting> {
+    fn oldest_of(&self, level: usize) -> Option<&DeliveryContext> {
         let (sequence, hash) = self.oldest[level].first()?;
-        self.devices.get(hash)?.levels[level].get(sequence)
+        self.devices.get(hash)?.levels[level].get(sequence).map(|context| &**context)
     }
 
     fn pop_oldest(&mut self, level: usize) -> Option<Waiting> {
@@ -167,12 +182,14 @@ impl WaitingQueue {
         self.counted(popped)
     }
 
-    fn counted(&mut self, popped: Option<Waiting>) -> Option<Waiting> {
-        let popped = popped?;
-        let level = popped.context.level as usize;
+    /// Counts a record that was taken out, and separates it from its context.
+    fn counted(&mut self, popped: Option<Box<DeliveryContext>>) -> Option<Waiting> {
+        let mut context = popped?;
+        let waiting = Waiting { record: std::mem::take(&mut context.record), context };
+        let level = waiting.context.level as usize;
         self.records[level] -= 1;
-        self.bytes[level] -= popped.context.bytes as u64;
-        Some(popped)
+        self.bytes[level] -= waiting.held() as u64;
+        Some(waiting)
     }
 
     /// Changes the records of a device, and its place in the orders.
@@ -232,7 +249,6 @@ const _: () = assert!(QosLevel::Low as usize == 0 && QosLevel::Critical as usize
 
 #[cfg(test)]
 pub(super) mod tests {
-    use std::sync::Arc;
     use std::time::Instant;
 
     use super::*;
@@ -249,10 +265,11 @@ pub(super) mod tests {
         let target = Target::new("t", "");
         let message = MessageContext { event_type: "x", level, submitted: Instant::now() };
         let share = ReceiptShare::default();
-        let mut context = DeliveryContext::new(Arc::clone(&target), &message, Frame::Closed, share);
-        (context.sequence, context.bytes) = (sequence, bytes);
-        let key = Some(key.as_bytes().into());
-        let record = Record { target, key, value: vec![0; bytes].into(), headers: HeaderBlock::default() };
+        let mut context = DeliveryContext::new(target, &message, Frame::Closed, share);
+        context.sequence = sequence;
+        context.set_bytes(bytes);
+        let headers = HeaderBlock::default();
+        let record = Record::new(Some(key.as_bytes()), &vec![0; bytes], headers.as_ref());
         Waiting { record, context }
     }
 
@@ -307,7 +324,8 @@ pub(super) mod tests {
                 0 => in_client.drain(..).for_each(|waiting| queue.insert(waiting)),
                 1 => {
                     for waiting in in_client.drain(..) {
-                        let last = delivered.insert(waiting.record.key.unwrap(), waiting.context.sequence);
+                        let last =
+                            delivered.insert(waiting.record.key().unwrap().into(), waiting.context.sequence);
                         assert!(last.is_none_or(|last| last < waiting.context.sequence));
                     }
                 }
@@ -315,7 +333,7 @@ pub(super) mod tests {
             }
         }
         while let Some(waiting) = queue.pop_first() {
-            let last = delivered.insert(waiting.record.key.unwrap(), waiting.context.sequence);
+            let last = delivered.insert(waiting.record.key().unwrap().into(), waiting.context.sequence);
             assert!(last.is_none_or(|last| last < waiting.context.sequence));
         }
         assert_eq!((queue.used(), queue.devices.len(), queue.next.len()), ((0, 0), 0, 0));
@@ -330,7 +348,7 @@ pub(super) mod tests {
         {
             queue.insert(waiting(key, sequence, level, 1));
         }
-        assert_eq!(queue.used_above(QosLevel::Medium), (1, 1));
+        assert_eq!(queue.used_above(QosLevel::Medium).0, 1);
         let popped: Vec<_> = std::iter::from_fn(|| queue.pop_lowest()).map(|w| w.context.sequence).collect();
         assert_eq!(popped, [2, 3, 1]);
     }

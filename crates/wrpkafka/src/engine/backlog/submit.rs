@@ -1,6 +1,7 @@
 //! The way into the backlog: to the client at once, or into the lane of its topic.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use wrp::QosLevel;
 
@@ -85,8 +86,9 @@ impl<P: Primitives> Backlog<P> {
 
     fn try_submit(&self, waiting: Waiting, report: &impl Fn(Unreported)) -> Result<(), NotAccepted> {
         let Waiting { record, context } = waiting;
+        let target = Arc::clone(&context.target);
         let mut unreported = Unreported::default();
-        let result = match self.send_or_defer(record.as_ref(), context, &mut unreported) {
+        let result = match self.send_or_defer(record.as_ref(&target), context, &mut unreported) {
             Ok(()) => Ok(()),
             Err(NotSent::Rejected(context, error)) => {
                 Err(NotAccepted::Failed((Waiting { record, context }, error)))
@@ -120,7 +122,7 @@ impl<P: Primitives> Backlog<P> {
         if context.frame == Frame::Open {
             return Err(NotSent::MustWait(context, Flow::Open));
         }
-        let (bytes, id) = (context.bytes, context.target.lane());
+        let (bytes, id) = (context.bytes(), context.target.lane());
         let lane = self.lane(id);
         // The client first, then the lane: point 4 of the protocol.
         let sent = self.client.with(|client| {
@@ -157,7 +159,7 @@ impl<P: Primitives> Backlog<P> {
                 return Err(NotAccepted::Failed((waiting, PublishError::Stopped)));
             }
             let id = waiting.context.target.lane();
-            if overflow == Overflow::Reject && !locked.has_room(id, waiting.context.bytes) {
+            if overflow == Overflow::Reject && !locked.has_room(id, waiting.held()) {
                 return Err(NotAccepted::NoRoom(waiting));
             }
             waiting.context.sequence = self.next_sequence();

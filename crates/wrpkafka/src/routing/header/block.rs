@@ -13,6 +13,13 @@ pub struct HeaderBlock {
     count: usize,
 }
 
+/// The headers of a block, or of a record that keeps them elsewhere.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Headers<'a> {
+    bytes: &'a [u8],
+    count: usize,
+}
+
 /// The size of the length before each name and value.
 const LENGTH: usize = size_of::<u32>();
 
@@ -54,10 +61,14 @@ impl HeaderBlock {
         }
     }
 
-    /// Appends all headers of another block.
-    pub(crate) fn append(&mut self, other: &Self) {
-        self.bytes.extend_from_slice(&other.bytes);
+    /// Appends other headers.
+    pub(crate) fn append(&mut self, other: Headers<'_>) {
+        self.bytes.extend_from_slice(other.bytes);
         self.count += other.count;
+    }
+
+    pub(crate) fn as_ref(&self) -> Headers<'_> {
+        Headers { bytes: &self.bytes, count: self.count }
     }
 
     /// Removes all headers and keeps the memory.
@@ -81,7 +92,7 @@ impl HeaderBlock {
     /// The bytes of all names and values.
     #[must_use]
     pub fn size(&self) -> usize {
-        self.bytes.len() - 2 * LENGTH * self.count
+        self.as_ref().size()
     }
 
     /// The bytes that the buffer holds without growing.
@@ -91,12 +102,46 @@ impl HeaderBlock {
 
     /// All names and values, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        let mut rest = self.bytes.as_slice();
+        self.as_ref().iter()
+    }
+}
+
+impl<'a> Headers<'a> {
+    /// Headers whose bytes are a block's.
+    pub(crate) fn new(bytes: &'a [u8], count: usize) -> Self {
+        Self { bytes, count }
+    }
+
+    pub(crate) fn bytes(self) -> &'a [u8] {
+        self.bytes
+    }
+
+    pub(crate) fn len(self) -> usize {
+        self.count
+    }
+
+    pub(crate) fn is_empty(self) -> bool {
+        self.count == 0
+    }
+
+    /// The bytes of all names and values.
+    pub(crate) fn size(self) -> usize {
+        self.bytes.len() - 2 * LENGTH * self.count
+    }
+
+    /// All names and values, in order.
+    pub(crate) fn iter(self) -> impl Iterator<Item = (&'a str, &'a [u8])> {
+        let mut rest = self.bytes;
         std::iter::from_fn(move || {
             let name = take(&mut rest)?;
             let value = take(&mut rest)?;
             Some((str::from_utf8(name).unwrap_or_default(), value))
         })
+    }
+
+    /// A block of its own, to which more can be added.
+    pub(crate) fn to_block(self) -> HeaderBlock {
+        HeaderBlock { bytes: self.bytes.to_vec(), count: self.count }
     }
 }
 

@@ -36,7 +36,7 @@ fn order(lanes: &mut Lanes, id: LaneId) -> Vec<u64> {
 
 #[test]
 fn the_lowest_level_is_evicted_first_and_then_the_oldest() {
-    let mut lanes = lanes(3, 100);
+    let mut lanes = lanes(3, 10_000);
     let topic = target(&mut lanes, "t");
     for (sequence, level) in [(1, High), (2, Medium), (3, Medium)] {
         push(&mut lanes, of(&topic, sequence, level, 1));
@@ -51,19 +51,26 @@ fn the_lowest_level_is_evicted_first_and_then_the_oldest() {
 
 #[test]
 fn a_large_record_evicts_several_small_ones_or_none() {
-    let mut lanes = lanes(10, 10);
+    // Three records of 3 bytes, and one byte more.
+    let held = waiting("k", 0, Medium, 0).held() as u64;
+    let mut lanes = lanes(10, 3 * held + 10);
+    let large = usize::try_from(held).unwrap() + 7;
     let topic = target(&mut lanes, "t");
     for (sequence, level) in [(1, Medium), (2, Medium), (3, Critical)] {
         push(&mut lanes, of(&topic, sequence, level, 3));
     }
-    assert_eq!(push(&mut lanes, of(&topic, 4, High, 8)), None, "3 + 8 bytes are more than 10");
-    assert_eq!(push(&mut lanes, of(&topic, 5, High, 7)), Some(vec![1, 2]));
+    assert_eq!(
+        push(&mut lanes, of(&topic, 4, High, large + 1)),
+        None,
+        "one byte too many beside the critical one"
+    );
+    assert_eq!(push(&mut lanes, of(&topic, 5, High, large)), Some(vec![1, 2]));
     assert_eq!(order(&mut lanes, topic.lane()), [3, 5]);
 }
 
 #[test]
 fn a_lane_that_takes_all_it_gets_evicts_its_own_records_only() {
-    let mut lanes = lanes(90, 1_000);
+    let mut lanes = lanes(90, 1_000_000);
     let (greedy, modest) = (target(&mut lanes, "greedy"), target(&mut lanes, "modest"));
     push(&mut lanes, of(&modest, 0, Medium, 1));
     let evicted: Vec<_> =
@@ -78,7 +85,7 @@ fn a_lane_that_takes_all_it_gets_evicts_its_own_records_only() {
 
 #[test]
 fn a_lane_is_freed_for_another_topic_when_no_target_uses_it() {
-    let mut lanes = lanes(9, 1_000);
+    let mut lanes = lanes(9, 100_000);
     let (first, second) = (target(&mut lanes, "first"), target(&mut lanes, "second"));
     assert!(lanes.is_shared() && first.lane() != second.lane());
     assert_eq!(target(&mut lanes, "first").lane(), first.lane(), "a topic has one lane");

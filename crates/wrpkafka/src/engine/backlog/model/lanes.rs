@@ -64,7 +64,7 @@ fn room_is_given_back() {
         let record = records.recv().unwrap();
         acknowledge(&backlog, &client, &record);
         delivered += 1;
-        if identity(record.record.key.as_deref()) == (A, 0) {
+        if identity(record.record.key()) == (A, 0) {
             break;
         }
     }
@@ -106,7 +106,7 @@ fn a_topic_fails_and_recovers() {
         backlog.probe(later, &mut Unreported::default());
         let record = records.recv().unwrap();
         let (id, sequence) = (record.context.target.lane(), record.context.sequence);
-        let (_, number) = identity(record.record.key.as_deref());
+        let (_, number) = identity(record.record.key());
         if number == 1 && delivered.is_empty() {
             fail_topic(&backlog, &client, record);
             continue;
