@@ -41,8 +41,19 @@ pub(crate) trait Client: Send + Sync {
     /// How many records and events have not been served by [`Client::poll`].
     fn outstanding(&self) -> usize;
 
+    /// Asks the brokers whether a topic exists, for at most this long. None if they do not answer.
+    fn look_up(&self, topic: &str, within: Duration) -> Option<TopicAnswer>;
+
     /// Gives up every record: each comes back as [`DeliveryError::NotSent`] or [`DeliveryError::MaybeWritten`].
     fn purge(&self);
+}
+
+/// What brokers say of a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum TopicAnswer {
+    Exists,
+    /// Records cannot be written to it.
+    Failed(PublishError),
 }
 
 /// A record that the client did not accept.

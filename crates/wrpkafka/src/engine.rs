@@ -418,6 +418,11 @@ impl Engine {
         }
     }
 
+    /// Notes that a client has got an answer.
+    fn reached(&self, client: u64) {
+        self.clients.connected(client, || self.buffered());
+    }
+
     /// Whether brokers have been reached and nothing has kept records from leaving since.
     pub(crate) fn is_up(&self) -> bool {
         self.clients.is_up()

@@ -136,6 +136,7 @@ impl Publisher {
             .name("wrpkafka".to_owned())
             .spawn(move || worker.run())
             .map_err(StartError::Thread)?;
+        look_up(&control, &shared.settings.get(), shared.routes.load().topic_names().collect());
         *threads = Some(Threads { worker: control, registry });
         shared.lifecycle.run();
         tracing::info!("Kafka publisher started successfully");
@@ -384,6 +385,14 @@ impl Shared {
         })?;
         let listeners = &self.engine.completion.listeners;
         routes.plan(message, sender, |filtered| listeners.on_filtered(filtered))
+    }
+}
+
+/// Has brokers asked whether these topics exist, unless records may create them.
+fn look_up(worker: &mpsc::Sender<Order>, config: &Config, topics: Vec<Arc<str>>) {
+    if !config.allow_auto_topic_creation {
+        // A thread that has ended asks for nothing.
+        let _ = worker.send(Order::LookUp(topics));
     }
 }
 

@@ -228,7 +228,7 @@ impl HttpSink {
     }
 
     /// Few devices share a hash.
-    #[expect(clippy::cast_possible_truncation, reason = "any bits of a hash will do")]
+    #[expect(clippy::cast_possible_truncation, reason = "half of the bits suffice")]
     fn hash(&self, device: &Device) -> u32 {
         self.hashes.hash_one(device.id()) as u32
     }

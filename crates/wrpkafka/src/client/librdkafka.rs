@@ -23,7 +23,7 @@ use rdkafka::statistics::Statistics;
 
 use self::statistics::report;
 use super::events::{Certainty, ClientError, ClientEvents};
-use super::{BuildError, Client, DeliveryError, SendError, diagnosis, probe, properties};
+use super::{BuildError, Client, DeliveryError, SendError, TopicAnswer, diagnosis, probe, properties};
 use crate::config::{Config, Tls};
 use crate::connection_failure::ConnectionFailure;
 use crate::delivery::{DeliveryContext, Record, RecordRef};
@@ -85,6 +85,15 @@ impl Client for Librdkafka {
 
     fn outstanding(&self) -> usize {
         usize::try_from(self.producer.in_flight_count()).unwrap_or_default()
+    }
+
+    fn look_up(&self, topic: &str, within: Duration) -> Option<TopicAnswer> {
+        let metadata = self.producer.client().fetch_metadata(Some(topic), within).ok()?;
+        let found = metadata.topics().first()?;
+        Some(match found.error() {
+            None => TopicAnswer::Exists,
+            Some(error) => TopicAnswer::Failed(broker_error(error.into())),
+        })
     }
 
     fn purge(&self) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::events::{Certainty, ClientEvents};
-use super::{BuildError, Client, Connect, DeliveryError, SendError};
+use super::{BuildError, Client, Connect, DeliveryError, SendError, TopicAnswer};
 use crate::connection_failure::ConnectionFailure;
 use crate::delivery::{DeliveryContext, Record, RecordRef};
 use crate::files;
@@ -31,6 +31,9 @@ struct State {
     fatal: bool,
     /// Fails the next attempts to build a client.
     broken: usize,
+    /// What is said of every topic; nothing if the brokers do not answer.
+    topics: Option<TopicAnswer>,
+    looked_up: Vec<String>,
     events: Option<Sender<Event>>,
     /// The other end: the client that is polled gets the event.
     received: Option<Events>,
@@ -104,6 +107,16 @@ impl Script {
     /// The client that is polled reports this failure.
     pub(crate) fn fail_connection(&self, failure: ConnectionFailure) {
         self.tell(Event::ConnectionFailure(failure));
+    }
+
+    /// What clients hear of every topic from now on; nothing at first.
+    pub(crate) fn answer_for_topics(&self, answer: TopicAnswer) {
+        self.0.lock().topics = Some(answer);
+    }
+
+    /// The topics that were asked for, in order.
+    pub(crate) fn looked_up(&self) -> Vec<String> {
+        self.0.lock().looked_up.clone()
     }
 
     /// The client that is polled panics.
@@ -199,6 +212,12 @@ impl Client for Scripted {
 
     fn outstanding(&self) -> usize {
         self.script.0.lock().held.iter().filter(|(client, ..)| *client == self.number).count()
+    }
+
+    fn look_up(&self, topic: &str, _within: Duration) -> Option<TopicAnswer> {
+        let mut state = self.script.0.lock();
+        state.looked_up.push(topic.to_owned());
+        state.topics.clone()
     }
 
     fn purge(&self) {

@@ -22,7 +22,7 @@ pub(crate) fn build_client(
     // Before the client reads them: a change in between is seen by the next look at the files.
     let files = files::fingerprint(config);
     let client = connect(config, Arc::new(EngineEvents { engine: Arc::downgrade(engine), number }))?;
-    Ok(Arc::new(ClientInstance { client, number, files }))
+    Ok(Arc::new(ClientInstance { client: client.into(), number, files }))
 }
 
 /// The reports of one client. Weak, because the engine owns the client.

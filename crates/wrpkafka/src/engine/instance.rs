@@ -10,7 +10,7 @@ use crate::files::Fingerprint;
 
 /// A client, and which of the publisher's clients it is.
 pub(crate) struct ClientInstance {
-    pub(crate) client: Box<dyn Client>,
+    pub(crate) client: Arc<dyn Client>,
     pub(crate) number: u64,
     /// What the files held that it was built from.
     pub(crate) files: Fingerprint,

@@ -5,6 +5,7 @@
 mod files;
 mod progress;
 mod replacement;
+mod topic_lookup;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,6 +17,7 @@ use tokio::sync::oneshot;
 use self::files::FileWatch;
 use self::progress::Progress;
 use self::replacement::{Replacement, Retired};
+use self::topic_lookup::TopicLookup;
 use super::Engine;
 use super::events::build_client;
 use super::instance::ClientInstance;
@@ -36,6 +38,8 @@ const PURGE_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) enum Order {
     /// This client takes over.
     Replace(Arc<ClientInstance>),
+    /// Brokers are asked whether these topics exist.
+    LookUp(Vec<Arc<str>>),
     Stop(StopRequest),
 }
 
@@ -56,6 +60,7 @@ pub(crate) struct Worker {
     retired: Vec<Retired>,
     files: FileWatch,
     progress: Progress,
+    topics: TopicLookup,
 }
 
 impl Worker {
@@ -84,6 +89,7 @@ impl Worker {
             retired: Vec::new(),
             files,
             progress: Progress::default(),
+            topics: TopicLookup::default(),
         })
     }
 
@@ -96,6 +102,7 @@ impl Worker {
             match self.orders.try_recv() {
                 Ok(Order::Stop(request)) => break Some(request),
                 Ok(Order::Replace(next)) => self.replace_by(next),
+                Ok(Order::LookUp(topics)) => self.topics.add(topics),
                 Err(TryRecvError::Disconnected) => break None,
                 Err(TryRecvError::Empty) => {}
             }
@@ -131,6 +138,7 @@ impl Worker {
         } else if let Some(instance) = self.current() {
             instance.client.poll(tick);
             self.watch(&instance);
+            self.topics.go_on(&self.engine, &instance.client, instance.number);
             self.engine.pump();
             self.engine.probe(Instant::now());
         }

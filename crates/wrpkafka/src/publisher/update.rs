@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Publisher, Shared};
+use super::{Publisher, Shared, look_up};
 use crate::client::BuildError;
 use crate::config::{Config, ConfigError, DynamicConfig, Fault, Sasl, Tls};
 use crate::engine::events::build_client;
@@ -57,7 +57,12 @@ impl Publisher {
             // A thread that has ended needs no client.
             let _ = threads.worker.send(Order::Replace(next));
         }
+        let known: Vec<_> = shared.routes.load().topic_names().collect();
+        let new = routes.topic_names().filter(|topic| !known.contains(topic)).collect();
         shared.set_routes(routes);
+        if let Some(threads) = &*threads {
+            look_up(&threads.worker, &config, new);
+        }
         if let Some(registry) = threads.as_ref().and_then(|threads| threads.registry.as_ref()) {
             registry.look_again();
         }

@@ -173,6 +173,11 @@ impl RouteTable {
         self.targets().map(|target| &target.topic).collect::<HashSet<_>>().len()
     }
 
+    /// The names of all topics that a record may have.
+    pub(crate) fn topic_names(&self) -> impl Iterator<Item = Arc<str>> {
+        self.targets().map(|target| Arc::from(&*target.topic)).filter(|topic: &Arc<str>| !topic.is_empty())
+    }
+
     /// Every target that a record may have.
     pub(crate) fn targets(&self) -> impl Iterator<Item = &Arc<Target>> {
         self.routes.iter().flat_map(|route| route.topics.all())

@@ -2,7 +2,8 @@
 
 use super::lanes::submit_to;
 use super::*;
-use crate::{DeadLetterOutcome, DeadLetterReason, Route, Stopped, TopicChange, TopicState};
+use crate::client::TopicAnswer;
+use crate::{DeadLetterOutcome, DeadLetterReason, DynamicConfig, Route, Stopped, TopicChange, TopicState};
 
 fn missing() -> DeliveryError {
     DeliveryError::TopicFailed(error("UnknownTopicOrPartition"))
@@ -150,4 +151,23 @@ fn eventually_some<T>(what: &str, attempt: impl Fn() -> Option<T>) -> T {
         is_some
     });
     found.take().unwrap()
+}
+
+#[test]
+fn the_topics_of_the_routes_are_looked_up_at_the_start_and_new_ones_when_the_routes_change() {
+    let script = Script::default();
+    let publisher = Publisher::with_client(config(10), script.connect()).unwrap();
+    publisher.start().unwrap();
+    eventually("the first topic is asked for", || script.looked_up() == ["wrp-events"]);
+    assert!(!publisher.is_up(), "there was no answer");
+    script.answer_for_topics(TopicAnswer::Exists);
+    script.answer([Answer::Delivered(Ok(()))]);
+    assert_eq!(fate(&submit(&publisher, "1", 25).1), Ok(Outcome::Accepted));
+    eventually("it is asked for again once brokers are reached", || script.looked_up().len() == 2);
+    let route = |topic: &str| Route { pattern: "*".to_owned(), topic: topic.to_owned(), ..Route::default() };
+    let topic_map = vec![route("wrp-events"), route("other")];
+    publisher.update_config(DynamicConfig { topic_map, ..DynamicConfig::default() }).unwrap();
+    eventually("the new one alone is asked for", || {
+        script.looked_up() == ["wrp-events", "wrp-events", "other"]
+    });
 }
