@@ -24,6 +24,9 @@ fn main() {
     control();
     smuggling();
     proxy_headers();
+    forwarded();
+    hosts();
+    certificates();
     routes();
 }
 
@@ -322,5 +325,69 @@ fn routes() {
         let mut bytes = format!("{config}\n\n").into_bytes();
         bytes.extend_from_slice(&message);
         write("routes", name, &bytes);
+    }
+}
+
+/// Lines of `Forwarded` and `X-Forwarded-For`, with and without what a client would like to be believed.
+fn forwarded() {
+    for (name, lines) in [
+        ("one", "192.0.2.7"),
+        ("client-and-proxies", "192.0.2.7, 10.0.0.1, 127.0.0.1"),
+        ("made-up", "203.0.113.9, 192.0.2.7, 10.0.0.1"),
+        ("several-lines", "203.0.113.9\n192.0.2.7\n10.0.0.1"),
+        ("ports", "192.0.2.7:4711, [2001:db8::7]:443, [2001:db8::8], 2001:db8::9"),
+        ("mapped", "::ffff:10.0.0.1, ::ffff:192.0.2.7"),
+        ("unknown", "192.0.2.7, unknown, 10.0.0.1"),
+        ("empty-elements", ", ,192.0.2.7, ,10.0.0.1,"),
+        ("forwarded", "for=192.0.2.7;proto=https;by=10.0.0.1"),
+        ("forwarded-list", "for=203.0.113.9, for=\"[2001:db8::7]:4711\", For=10.0.0.1"),
+        ("forwarded-quoted", "for=\"192.0.2.7, 10.0.0.1\";by=x"),
+        ("forwarded-open-quote", "for=\"192.0.2.7\nfor=10.0.0.1"),
+        ("forwarded-escape", "for=\"192.0.2.7\\\"\", for=192.0.2.8"),
+        ("forwarded-twice", "for=192.0.2.7;for=192.0.2.8"),
+        ("forwarded-obfuscated", "for=_secret, for=10.0.0.1"),
+    ] {
+        write("forwarded", name, lines.as_bytes());
+    }
+}
+
+/// Patterns for hosts, each with a host that it matches, or nearly.
+fn hosts() {
+    for (name, pattern, host, port) in [
+        ("name", "example.com", "eXample.COM.", "443"),
+        ("suffix", "example.com", "badexample.com", "443"),
+        ("below", "*.example.com", "a.b.example.com", "443"),
+        ("not-below", "*.example.com", ".example.com", "443"),
+        ("port", "example.com:8080", "example.com", "8080"),
+        ("ipv4", "127.0.0.1", "127.0.0.1", "80"),
+        ("ipv4-port", "127.0.0.1:80", "127.1", "80"),
+        ("ipv6", "::1", "0:0:0:0:0:0:0:1", "80"),
+        ("ipv6-port", "[::1]:80", "[::1]", "80"),
+        ("mapped", "[::ffff:127.0.0.1]", "127.0.0.1", "80"),
+        ("stars", "**.com", "a.com", "80"),
+        ("only-a-star", "*", "com", "80"),
+    ] {
+        write("hosts", name, format!("{pattern}\n{host}\n{port}").as_bytes());
+    }
+}
+
+/// Rules with certificates: whole ones, parts of them, and names.
+fn certificates() {
+    let common = b"\x31\x1b\x30\x19\x06\x03\x55\x04\x03\x0c\x12mac:11223344556677";
+    let alternative = b"\x82\x10mac:112233445566\x86\x06uuid:a\x87\x04\x7f\0\0\x01";
+    let whole = talaria_fuzz::certificate::certificate(common, alternative);
+    write("certificate", "whole", &[b"\0cn\n", whole.as_slice()].concat());
+    write("certificate", "torn", &[b"\0cn\n", &whole[..whole.len() / 2]].concat());
+    write("certificate", "parts", &[b"\x01san\n", &common[..], b"\n", alternative].concat());
+    for (name, rule, names) in [
+        ("common-name", "cn", "mac:112233445566"),
+        ("alternative-name", "san", "x\nmac:112233445566"),
+        ("template", "mac:{cn}", "11:22:33:44:55:66\nuuid:b"),
+        ("two-common-names", "cn", "mac:112233445566\n\nuuid:a"),
+        ("slash", "{cn}", "uuid:a/b"),
+        ("not-ascii", "uuid:{san}", "\n\u{e9}"),
+        ("no-names", "cn", ""),
+    ] {
+        write("certificate", name, format!("\x02{rule}\n{names}").as_bytes());
     }
 }

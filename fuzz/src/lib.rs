@@ -14,8 +14,11 @@ pub mod allocation;
 pub mod cost;
 pub mod mutator;
 
+pub mod certificate;
 pub mod control;
+pub mod forwarded;
 pub mod handshake;
+pub mod hosts;
 pub mod jwt;
 pub mod locator;
 pub mod message;

@@ -9,7 +9,7 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
-use http::header::{FORWARDED, HeaderMap, HeaderName, HeaderValue};
+use http::header::{FORWARDED, HeaderMap, HeaderName};
 
 /// The header that the proxies write. Only one is read: a proxy that writes one passes the other on as the client sent it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,15 +29,21 @@ impl ForwardedHeader {
     /// The client's address in a request that a trusted proxy sent. None if all addresses are those of trusted proxies, or
     /// if an element that has to be read is unknown, obfuscated or malformed.
     pub fn client(self, headers: &HeaderMap, is_trusted: impl Fn(IpAddr) -> bool) -> Option<IpAddr> {
-        let mut elements = Vec::new();
-        // Several lines are one list (RFC 9110 §5.3).
-        for line in headers.get_all(self.name()).iter().map(HeaderValue::to_str) {
-            self.split(line.unwrap_or(UNREADABLE), &mut elements);
-        }
-        for element in elements.into_iter().rev() {
-            let address = self.address(element)?;
-            if !is_trusted(address) {
-                return Some(address);
+        // Several lines are one list (RFC 9110 §5.3). It is read from the right, where what a client wrote cannot change what
+        // an element is.
+        for line in headers.get_all(self.name()).iter().rev() {
+            let mut rest = Some(line.as_bytes());
+            while let Some(list) = rest {
+                let (left, element) = self.split_last(list);
+                rest = left;
+                let element = element.trim_ascii();
+                if element.is_empty() {
+                    continue;
+                }
+                let address = self.address(std::str::from_utf8(element).ok()?)?;
+                if !is_trusted(address) {
+                    return Some(address);
+                }
             }
         }
         None
@@ -50,15 +56,19 @@ impl ForwardedHeader {
         }
     }
 
-    /// Adds the elements of a line. Commas within quotes separate none; a quote that is not closed makes the rest of the
-    /// line one element, which is malformed.
-    fn split<'a>(self, line: &'a str, elements: &mut Vec<&'a str>) {
-        let mut quoted = Quoted::default();
-        let separates = |letter: char| {
-            let is_outside = self == Self::XForwardedFor || quoted.next(letter);
-            is_outside && letter == ','
-        };
-        elements.extend(line.split(separates).map(trim).filter(|element| !element.is_empty()));
+    /// The last element of a list, and what is left of it. Commas within quotes separate nothing.
+    fn split_last(self, list: &[u8]) -> (Option<&[u8]>, &[u8]) {
+        let mut is_quoted = false;
+        for (at, byte) in list.iter().enumerate().rev() {
+            match byte {
+                b'"' if self == Self::Forwarded && !(is_quoted && is_escaped(list, at)) => {
+                    is_quoted = !is_quoted;
+                }
+                b',' if !is_quoted => return (Some(&list[..at]), &list[at + 1..]),
+                _ => {}
+            }
+        }
+        (None, list)
     }
 
     fn address(self, element: &str) -> Option<IpAddr> {
@@ -78,10 +88,7 @@ impl FromStr for ForwardedHeader {
     }
 }
 
-/// In place of a line that is not visible ASCII: an element that is no address.
-const UNREADABLE: &str = "?";
-
-/// Whether a place in a line is within a quoted string (RFC 9110 §5.6.4).
+/// Whether a place in an element is within a quoted string (RFC 9110 §5.6.4).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Quoted {
     #[default]
@@ -103,6 +110,11 @@ impl Quoted {
         };
         before == Self::Outside
     }
+}
+
+/// Whether the quote at this place follows a backslash that is not escaped itself (RFC 9110 §5.6.4).
+fn is_escaped(list: &[u8], at: usize) -> bool {
+    list[..at].iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1
 }
 
 /// The value of the only parameter `for` of an element of `Forwarded`.
@@ -140,6 +152,8 @@ mod tests {
     use ForwardedHeader::{Forwarded, XForwardedFor};
     use proptest::prelude::*;
 
+    use http::HeaderValue;
+
     use super::*;
 
     /// What is found in these lines if all of 10.0.0.0/8 is trusted.
@@ -166,6 +180,7 @@ mod tests {
             (XForwardedFor, &["10.0.0.1, 10.0.0.2"], None),
             (XForwardedFor, &["192.0.2.1, unknown"], None),
             (XForwardedFor, &["192.0.2.1, \u{e9}"], None),
+            (XForwardedFor, &["\u{e9}, 192.0.2.1"], Some("192.0.2.1")),
             (XForwardedFor, &[""], None),
             (XForwardedFor, &[], None),
             (Forwarded, &["for=192.0.2.1"], Some("192.0.2.1")),
@@ -177,7 +192,9 @@ mod tests {
             ),
             (Forwarded, &["for=192.0.2.1;host=\"a, for=203.0.113.9\""], Some("192.0.2.1")),
             (Forwarded, &["for=192.0.2.1;host=\"\\\";for=203.0.113.9\", for=10.0.0.1"], Some("192.0.2.1")),
-            (Forwarded, &["for=\"203.0.113.9, for=192.0.2.1"], None),
+            (Forwarded, &["for=\"203.0.113.9, for=192.0.2.1"], Some("192.0.2.1")),
+            (Forwarded, &["for=192.0.2.1, for=\"203.0.113.9"], None),
+            (Forwarded, &["for=192.0.2.1;x=\"\\\\\", for=\"10.0.0.1\""], Some("192.0.2.1")),
             (Forwarded, &["for=192.0.2.1;for=203.0.113.9"], None),
             (Forwarded, &["for=192.0.2.1, for=_hidden"], None),
             (Forwarded, &["for=192.0.2.1, for=unknown"], None),
@@ -196,13 +213,18 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the client wrote before, what the proxy adds in a line of its own decides.
+        /// Whatever the client wrote before, what the proxy adds decides, in a line of its own or in the client's.
         #[test]
-        fn what_a_client_writes_does_not_count(lines in prop::collection::vec("[ -~]{0,30}", 0..4)) {
-            for (header, added) in [(Forwarded, "for=192.0.2.1"), (XForwardedFor, "192.0.2.1")] {
-                let lines: Vec<&str> = lines.iter().map(String::as_str).chain([added]).collect();
-                let found = client(header, &lines);
-                prop_assert_eq!(found.as_deref(), Some("192.0.2.1"));
+        fn what_a_client_writes_does_not_count(lines in prop::collection::vec("[ -~\u{e9}]{0,30}", 1..4)) {
+            for (header, added) in [(Forwarded, "for=\"192.0.2.1:80\""), (XForwardedFor, "192.0.2.1")] {
+                let own_line: Vec<&str> = lines.iter().map(String::as_str).chain([added]).collect();
+                let mut same_line = lines.clone();
+                same_line.last_mut().unwrap().push_str(&format!(", {added}"));
+                let same_line: Vec<&str> = same_line.iter().map(String::as_str).collect();
+                for lines in [own_line, same_line] {
+                    let found = client(header, &lines);
+                    prop_assert_eq!(found.as_deref(), Some("192.0.2.1"), "{:?}", lines);
+                }
             }
         }
     }

@@ -69,10 +69,10 @@ impl FromStr for HostPattern {
             let address: std::net::Ipv6Addr = inside.parse().map_err(|_| HostPatternError)?;
             return Ok(Self { host: Host::Address(address.into()), port });
         }
+        let host = host.strip_suffix('.').unwrap_or(host);
         if let Ok(address) = host.parse::<std::net::Ipv4Addr>() {
             return Ok(Self { host: Host::Address(address.into()), port });
         }
-        let host = host.strip_suffix('.').unwrap_or(host);
         let (name, is_below) = host.strip_prefix("*.").map_or((host, false), |domain| (domain, true));
         let is_label = |label: &str| {
             !label.is_empty()
@@ -138,6 +138,8 @@ mod tests {
         assert!(matches("[::1]:80", "::1", 80));
         assert!(!matches("[::1]:80", "::1", 81));
         assert!(matches("127.0.0.1", "127.0.0.1", 80));
+        assert!(matches("127.0.0.1.", "127.0.0.1", 80));
+        assert_eq!("127.0.0.1.:80".parse::<HostPattern>().unwrap().to_string(), "127.0.0.1:80");
         for host in ["127.1", "2130706433", "localhost", "::ffff:127.0.0.1"] {
             assert!(!matches("127.0.0.1", host, 80), "{host}");
         }
