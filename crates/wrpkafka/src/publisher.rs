@@ -128,6 +128,7 @@ impl Publisher {
         let config = shared.settings.get();
         announce::announce(&config, &shared.routes.load());
         update::warn_if_unverified(&config.tls);
+        update::warn_of_weak_acks(config.dynamic.acks);
         let registry = shared.start_registry_thread().map_err(StartError::SchemaRegistry)?;
         let (control, orders) = mpsc::channel();
         let (engine, connect) = (Arc::clone(&shared.engine), Arc::clone(&shared.connect));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Publisher, Shared, look_up};
 use crate::client::BuildError;
-use crate::config::{Config, ConfigError, DynamicConfig, Fault, Sasl, Tls};
+use crate::config::{Acks, Config, ConfigError, DynamicConfig, Fault, Sasl, Tls};
 use crate::engine::events::build_client;
 use crate::engine::worker::Order;
 use crate::error::FileError;
@@ -69,6 +69,9 @@ impl Publisher {
         if config.tls != before.tls {
             warn_if_unverified(&config.tls);
         }
+        if config.dynamic.acks != before.dynamic.acks {
+            warn_of_weak_acks(config.dynamic.acks);
+        }
         shared.settings.set(config);
         tracing::info!("kafka configuration updated");
         Ok(())
@@ -91,6 +94,21 @@ impl Shared {
 pub(super) fn warn_if_unverified(tls: &Tls) {
     if tls.is_unverified() {
         tracing::warn!("kafka brokers' certificates are not verified: tls.insecureSkipVerify is set");
+    }
+}
+
+/// Logged at every start, and when they change: what an acknowledgement is worth depends on them (docs/delivery.md).
+pub(super) fn warn_of_weak_acks(acks: Acks) {
+    match acks {
+        Acks::All => {}
+        Acks::Leader => tracing::warn!(
+            "kafka acks are leader: a record counts as delivered when one broker has it, and is lost if that broker \
+             fails before others have copied it; all avoids that"
+        ),
+        Acks::None => tracing::warn!(
+            "kafka acks are none: a record counts as delivered when it is sent, whether or not a broker gets it; \
+             all avoids that"
+        ),
     }
 }
 

@@ -1,30 +1,42 @@
-//! docs/limits.md lists what bounds each queue, table and store; each test that it names exists.
+//! docs/limits.md lists what bounds each queue, table and store, docs/delivery.md what is promised of each message; each test
+//! that they name exists.
 
 use crate::findings::Findings;
 use crate::reading::markdown::lines;
 use crate::reading::tree;
 
-const DOCUMENT: &str = "docs/limits.md";
+const LIMITS: &str = "docs/limits.md";
+const DELIVERY: &str = "docs/delivery.md";
 /// What the last column of a row says that has no test.
 const WITHOUT_TEST: &str = "none";
 
 #[test]
 fn each_limit_names_a_test_that_exists() -> Result<(), Findings> {
-    let mut findings = Findings::of("limits");
-    let text = tree::file(DOCUMENT).map_or("", |file| file.text.as_str());
+    each_row_names_a_test("limits", LIMITS, 20)
+}
+
+#[test]
+fn each_promise_of_delivery_names_a_test_that_exists() -> Result<(), Findings> {
+    each_row_names_a_test("delivery", DELIVERY, 20)
+}
+
+/// Checks each row of the document's tables whose last column is `test`; it has at least so many.
+fn each_row_names_a_test(name: &'static str, document: &str, least: usize) -> Result<(), Findings> {
+    let mut findings = Findings::of(name);
+    let text = tree::file(document).map_or("", |file| file.text.as_str());
     let mut rows = 0;
     for (number, line, _) in lines(text) {
         let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
-        let [store, .., named] = cells[..] else { continue };
-        if store == "store" || !line.starts_with("| ") {
+        let [what, .., named] = cells[..] else { continue };
+        if named == "test" || !line.starts_with("| ") {
             continue;
         }
         rows += 1;
         if let Some(problem) = problem_of(named) {
-            findings.add(DOCUMENT, number, format!("{store}: {problem}"));
+            findings.add(document, number, format!("{what}: {problem}"));
         }
     }
-    assert!(rows > 20, "{rows} rows were found in {DOCUMENT}");
+    assert!(rows >= least, "{rows} rows were found in {document}");
     findings.outcome()
 }
 

@@ -7,7 +7,7 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
 use super::*;
-use crate::config::SaslMechanism;
+use crate::config::{Acks, SaslMechanism};
 
 /// Keeps every event's level and fields as one text.
 #[derive(Clone, Default)]
@@ -63,5 +63,31 @@ async fn every_start_warns_of_brokers_that_are_not_verified_and_none_shows_a_pas
             "{text}"
         );
         assert!(!text.contains("hunter2"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn every_start_and_change_warns_of_acks_with_which_a_delivered_record_may_be_lost() {
+    let log = Log::default();
+    for (acks, warning) in [
+        (Acks::All, None),
+        (Acks::Leader, Some("kafka acks are leader")),
+        (Acks::None, Some("kafka acks are none")),
+    ] {
+        let mut weak = config(1);
+        weak.dynamic.acks = acks;
+        let publisher = Publisher::with_client(weak.clone(), Script::default().connect()).unwrap();
+        for _ in 0..2 {
+            tracing::subscriber::with_default(log.clone(), || publisher.start().unwrap());
+            publisher.stop(PATIENCE).await;
+        }
+        let changed = Publisher::with_client(config(1), Script::default().connect()).unwrap();
+        tracing::subscriber::with_default(log.clone(), || changed.update_config(weak.dynamic).unwrap());
+        let text = std::mem::take(&mut *log.0.lock());
+        assert_eq!(
+            text.matches("WARN message=kafka acks are").count(),
+            if warning.is_some() { 3 } else { 0 }
+        );
+        assert!(text.contains(warning.unwrap_or_default()), "{text}");
     }
 }
