@@ -172,6 +172,7 @@ impl LaneContext {
 
     /// Counts and logs an event that has given way to another one.
     fn displace(&self, mut job: Job) {
+        self.lost.fetch_add(1, Ordering::Relaxed);
         let reason = DropReason::FullQueue;
         self.metrics.message_dropped(job.scheme, None, reason);
         if let Some(share) = job.share.take() {
