@@ -1,11 +1,12 @@
-//! Topics of a real Apache Kafka that are missing: their neighbours, and what becomes of what waits.
+//! Topics of a real Apache Kafka that are missing or not authorized: their neighbours, and what becomes of what waits.
 //!
 //! Needs Java and Maven, and says `SKIPPED` where they are missing; with `TALARIA_REQUIRE_KAFKA=1` it fails instead.
 use std::time::{Duration, Instant};
 
 use realkafka::Setup;
 use wrp::Message;
-use wrpkafka::{Config, ErrorType, Outcome, PublishError, Route};
+use wrpkafka::config::{Acks, Sasl, SaslMechanism, Tls};
+use wrpkafka::{Config, DeadLetterReason, ErrorType, Outcome, PublishError, Route};
 
 use crate::support::events::numbered;
 use crate::support::{PATIENCE, eventually, real_kafka, result, started, submit};
@@ -80,4 +81,50 @@ async fn a_stop_beside_a_missing_topic_says_what_is_left() {
     });
     assert_eq!(publisher.stop(Duration::from_secs(1)).await.undelivered, 1);
     assert_eq!(result(&waits), Err(PublishError::Stopped));
+}
+
+/// A user who may write to nothing, and one who may write to everything.
+const USERS: [&str; 2] = ["guest", "gateway"];
+
+#[tokio::test]
+async fn records_wait_for_the_permission_to_write_to_their_topic() {
+    let _alone = real_kafka().await;
+    let users: String = USERS.iter().map(|user| format!(" user_{user}=\"secret\"")).collect();
+    let setup = Setup {
+        topics: vec![("wrp-events".to_owned(), 1)],
+        listeners: vec![("SASL_PLAINTEXT", "SASL_PLAINTEXT")],
+        properties: format!(
+            "sasl.enabled.mechanisms=PLAIN\n\
+             listener.name.sasl_plaintext.plain.sasl.jaas.config=\
+             org.apache.kafka.common.security.plain.PlainLoginModule required{users};\n\
+             authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n\
+             super.users=User:gateway;User:ANONYMOUS\n"
+        ),
+        ..Setup::default()
+    };
+    let Some(kafka) = setup.start() else { return };
+    let sasl = |user: &str| Sasl {
+        mechanism: Some(SaslMechanism::Plain),
+        username: user.to_owned(),
+        password: "secret".into(),
+        ..Sasl::default()
+    };
+    let mut config =
+        Config { brokers: vec![kafka.listener("SASL_PLAINTEXT")], sasl: sasl(USERS[0]), ..Config::default() };
+    // An idempotent producer needs a permission of its own.
+    config.dynamic.acks = Acks::Leader;
+    let publisher = started(config);
+    let waiting: Vec<_> =
+        (0..10).map(|number| submit(&publisher, &event("x", "mac:waits", number, 50))).collect();
+    let reason = || {
+        let outage = publisher.topics().into_iter().find_map(|usage| usage.outage)?;
+        outage.error.dead_letter_reason()
+    };
+    eventually("the reason is known", PATIENCE, || reason() == Some(DeadLetterReason::Unauthorized));
+    assert!(waiting.iter().all(|results| results.try_recv().is_err()), "none is given up");
+    publisher.update_security(Tls::default(), sasl(USERS[1])).unwrap();
+    assert!(waiting.iter().all(|results| result(results) == Ok(Outcome::Accepted)));
+    assert_eq!(publisher.stop(PATIENCE).await.undelivered, 0);
+    let counts = kafka.count(&["wrp-events"]);
+    assert_eq!((counts.distinct, counts.duplicates, counts.disordered), (10, 0, 0), "{counts:?}");
 }
