@@ -12,7 +12,7 @@
 //! | change | of point | fails |
 //! |---|---|---|
 //! | `submit_when_room` waits without its second attempt | 1 | `one_waits_for_room`: deadlock |
-//! | `room` sets the flag before it creates the future | 1 | `two_wait_for_room`: deadlock |
+//! | `room` sets the flag before it creates the future | 1 | `another_takes_the_room`: deadlock |
 //! | `free` does not wake callers | 1 | `one_waits_for_room`: deadlock |
 //! | `enqueue` calls `note_waiting` after its pump | 1 | `a_full_queue`: deadlock |
 //! | `free` gives back the room before the lane | 1 | `a_lane_holds_its_share`: deadlock |
@@ -22,6 +22,7 @@
 //! | a lane that holds its share ends the pump | 1 | `lanes_pass_each_other`: deadlock |
 //! | `add_if_open` with `Relaxed` instead of `Acquire` | 2 | `two_callers`, `a_client_is_replaced`: unordered sends |
 //! | `set_flow` with `Relaxed` instead of `Release` | 2 | `two_callers`, `a_client_is_replaced`: unordered sends |
+//! | `topic_failed` leaves the lane open | 2 | `a_topic_fails_and_recovers`: its assertion |
 //! | `send_or_defer` looks at the lane before it reads the client | 4 | `a_client_is_replaced`: unordered sends |
 
 mod lanes;
@@ -267,6 +268,20 @@ fn one_waits_for_room() {
     assert_empty(&backlog);
 }
 
+/// Another caller takes the room of which a waiting one was notified.
+fn another_takes_the_room() {
+    let (backlog, client, records) = open::<FixedSlot>(1, 0);
+    submit(&backlog, high(A, 0));
+    let caller = waiting_submitter(&backlog, high(B, 0));
+    deliver(&backlog, &client, &records, 1);
+    let Waiting { record, context } = high(A, 1);
+    let target = context.target.clone();
+    let is_sent = backlog.submit(record.as_ref(&target), context, &mut Unreported::default()).is_ok();
+    deliver(&backlog, &client, &records, 1 + usize::from(is_sent));
+    assert!(caller.join().unwrap());
+    assert_empty(&backlog);
+}
+
 fn two_wait_for_room() {
     let (backlog, client, records) = open::<FixedSlot>(1, 0);
     submit(&backlog, high(A, 0));
@@ -280,6 +295,7 @@ fn two_wait_for_room() {
 #[test]
 fn a_caller_that_waits_for_room_is_woken() {
     check("one caller waits for room", Explore::All, one_waits_for_room);
+    check("another caller takes the room", Explore::Preemptions(2), another_takes_the_room);
     check("two callers wait for room", Explore::Preemptions(1), two_wait_for_room);
 }
 
