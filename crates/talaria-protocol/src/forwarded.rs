@@ -117,8 +117,19 @@ fn is_escaped(list: &[u8], at: usize) -> bool {
     list[..at].iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1
 }
 
+/// Whether each quote of an element is closed and no backslash is outside of quotes. Otherwise it begins elsewhere if it is
+/// read from the left.
+fn is_well_quoted(element: &str) -> bool {
+    let mut quoted = Quoted::default();
+    let is_stray = |letter: char| quoted.next(letter) && letter == '\\';
+    !element.contains(is_stray) && quoted == Quoted::Outside
+}
+
 /// The value of the only parameter `for` of an element of `Forwarded`.
 fn parameter_for(element: &str) -> Option<&str> {
+    if !is_well_quoted(element) {
+        return None;
+    }
     let mut quoted = Quoted::default();
     let mut found = None;
     for pair in element.split(|letter| quoted.next(letter) && letter == ';') {
@@ -194,6 +205,8 @@ mod tests {
             (Forwarded, &["for=192.0.2.1;host=\"\\\";for=203.0.113.9\", for=10.0.0.1"], Some("192.0.2.1")),
             (Forwarded, &["for=\"203.0.113.9, for=192.0.2.1"], Some("192.0.2.1")),
             (Forwarded, &["for=192.0.2.1, for=\"203.0.113.9"], None),
+            (Forwarded, &["for=192.0.2.1;x=\""], None),
+            (Forwarded, &["for=192.0.2.1;x=\\\"a\""], None),
             (Forwarded, &["for=192.0.2.1;x=\"\\\\\", for=\"10.0.0.1\""], Some("192.0.2.1")),
             (Forwarded, &["for=192.0.2.1;for=203.0.113.9"], None),
             (Forwarded, &["for=192.0.2.1, for=_hidden"], None),
