@@ -83,7 +83,7 @@ pub struct Addresses {
 /// What a stopped gateway could not finish. If all are zero, nothing was lost.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Unfinished {
-    /// Devices whose sessions had not ended in time, so that their offline events are missing.
+    /// Devices whose connections had not ended in time. They may lack their last acknowledgements and the close frame.
     pub sessions: usize,
     /// Events that no receiver accepted, counted for each URL.
     pub http: u64,
@@ -320,11 +320,11 @@ impl Unfinished {
         let Self { sessions, http, kafka, acks } = self;
         if self == Self::default() {
             info!("stopped, everything was delivered");
-        } else if (Self { acks: 0, ..self }) == Self::default() {
+        } else if http == 0 && kafka == 0 {
             warn!(
+                sessions,
                 acks,
-                "stopped, everything was delivered, but not every acknowledgement was written: devices send \
-                 these messages again"
+                "stopped, everything was delivered, but not every device has read its last acknowledgements"
             );
         } else {
             error!(

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use talaria_protocol::connect::{ConnectError, Identity};
 use talaria_protocol::session::{CloseReason, Reason};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, yield_now};
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 use wrp::DeviceId;
@@ -40,6 +40,15 @@ use crate::telemetry::metrics::Metrics;
 
 /// How often a stop checks whether every message is acknowledged.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// How many tasks close the devices of a stop.
+const CLOSERS: usize = 4;
+
+/// How many devices such a task closes before other tasks have their turn.
+const CLOSED_IN_A_ROW: usize = 8;
+
+/// How long devices may at least take to read their close frames.
+const LAST_FRAMES: Duration = Duration::from_secs(1);
 
 /// All devices of the gateway.
 pub struct Manager {
@@ -291,18 +300,20 @@ impl Manager {
         }
     }
 
-    /// The last step: closes every device with a close frame, as there is room for the offline events, and waits until all
-    /// sessions have ended. Returns the number of sessions that have not ended in time.
+    /// The last step: closes every device with a close frame and announces that it is offline, as there is room for these
+    /// events, and waits until all sessions have ended. Returns the number of sessions that have not ended in time; their
+    /// offline events are made, too.
     pub async fn shutdown(&self, within: Duration) -> usize {
         self.stop_reading();
-        let (context, deadline) = (&self.context, Instant::now() + within);
-        for shard in 0..context.registry.shard_count() {
-            for device in context.registry.shard_devices(shard) {
-                context.events.room(deadline).await;
-                context.close(&device, &CloseReason::shutdown());
-            }
+        let deadline = Instant::now() + within;
+        let closing: Vec<_> = (0..CLOSERS)
+            .map(|first| tokio::spawn(close_shards(Arc::clone(&self.context), first, deadline)))
+            .collect();
+        for shards in closing {
+            // A panic has been logged, and the sessions of these devices have not ended.
+            let _ = shards.await;
         }
-        context.registry.wait_until_empty(deadline).await
+        self.context.registry.wait_until_empty(deadline.max(Instant::now() + LAST_FRAMES)).await
     }
 
     fn owes_acks(&self) -> bool {
@@ -315,6 +326,20 @@ impl Manager {
 
     fn is_open(&self) -> bool {
         self.gate.is_open() && !self.context.is_stopping()
+    }
+}
+
+/// Closes the devices of every [`CLOSERS`]-th shard, from `first` on. After the deadline it does not wait for room.
+async fn close_shards(context: Arc<SessionContext>, first: usize, deadline: Instant) {
+    let reason = CloseReason::shutdown();
+    for shard in (first..context.registry.shard_count()).step_by(CLOSERS) {
+        for devices in context.registry.shard_devices(shard).chunks(CLOSED_IN_A_ROW) {
+            for device in devices {
+                context.events.room(deadline).await;
+                context.close(device, &reason);
+            }
+            yield_now().await;
+        }
     }
 }
 

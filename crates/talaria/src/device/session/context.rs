@@ -119,9 +119,10 @@ impl SessionContext {
     /// Closes a device and announces that it is offline, without waiting for its session.
     pub(in crate::device) fn close(&self, device: &Arc<Device>, reason: &CloseReason) {
         let _turn = self.registry.turn(device.id());
-        if device.close(reason.clone()) {
-            self.announce_offline(device, reason);
-        }
+        device.close(reason.clone());
+        // It may have been about to end for another reason.
+        let reason = device.outbox().close_reason().unwrap_or_else(|| reason.clone());
+        self.announce_offline(device, &reason);
     }
 
     pub(in crate::device) fn is_stopping(&self) -> bool {
