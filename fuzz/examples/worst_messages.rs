@@ -9,6 +9,7 @@ use talaria_fuzz::message::for_both_sinks;
 use talaria_protocol::inbound::{SourceCheck, Stamps};
 use wrp::DeviceId;
 
+#[expect(clippy::disallowed_methods, reason = "it measures; there is no tokio here")]
 fn main() {
     let length = std::env::args().nth(1).and_then(|length| length.parse().ok()).unwrap_or(4 << 20);
     let device: DeviceId = "mac:112233445566".parse().expect("a device id");

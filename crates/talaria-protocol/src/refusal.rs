@@ -6,7 +6,7 @@
 //! device's id cannot shut out the device.
 //!
 //! Deliberately absent: the clock (each call gets the time since any fixed moment), the responses and the log. Start
-//! reading at [`Refusals::check`].
+//! reading at [`Refusals::check_id`].
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;

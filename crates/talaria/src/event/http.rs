@@ -6,7 +6,7 @@
 //! worker.
 //!
 //! Online and offline events have room of their own, and those of one device are posted one after the other
-//! ([`StatusOrder`](super::status_order::StatusOrder)).
+//! (`status_order.rs`).
 //!
 //! Deliberately absent: the order of other events. They leave the queue in order, but several are posted at the same time.
 //! Receivers that need order read from Kafka. Start reading at [`HttpSink::send`], then `lane.rs` and `worker.rs`.
