@@ -89,6 +89,8 @@ pub(super) async fn send(
     if caller != Caller::Bearer && !has_basic() {
         return Err(SendRequestError::NoCredentials);
     }
+    // From here on the queue of the device counts the message.
+    drop(head);
     match delivery.deliver(registry, deadline).await.map_err(SendRequestError::Routing)? {
         Some(answer) => {
             let text = text_of(answer_format, &answer);

@@ -12,7 +12,7 @@ use http::{Request, Response, StatusCode};
 use hyper::body::{Body as _, Frame, Incoming};
 use tokio::time::{Instant, timeout_at};
 
-use super::memory::{Arriving, ConnectionMemory};
+use super::memory::{Arriving, ConnectionMemory, Share};
 use super::metrics::Connections;
 use super::{Body, ConnectionFailure, reply};
 
@@ -44,21 +44,35 @@ pub enum ReadError {
     NoRoom,
 }
 
-/// Reads the whole body. It counts in the budget of all bodies until it is dropped.
+/// Reads the whole body. It counts in the budget of all bodies until the returned head is dropped, so drop that when the body
+/// is passed on to something that counts it itself.
 ///
 /// # Errors
 /// If it is longer than `limit` bytes, or later than the server allows, or broken, or if there is no room for it.
 pub async fn read(request: Request<Incoming>, limit: usize) -> Result<(Parts, Bytes), ReadError> {
-    let (head, body) = request.into_parts();
-    let arrival = head.extensions.get::<Arrival>();
-    let read = collect(body, limit, arrival).await;
-    if let (Err(error), Some(arrival)) = (&read, arrival) {
-        arrival.report(*error);
+    let (mut head, body) = request.into_parts();
+    let arrival = head.extensions.remove::<Arrival>();
+    match collect(body, limit, arrival.as_ref()).await {
+        Ok((bytes, share)) => {
+            if let Some(share) = share {
+                head.extensions.insert(Arc::new(share));
+            }
+            Ok((head, bytes))
+        }
+        Err(error) => {
+            if let Some(arrival) = arrival {
+                arrival.report(error);
+            }
+            Err(error)
+        }
     }
-    Ok((head, read?))
 }
 
-async fn collect(body: Incoming, limit: usize, arrival: Option<&Arrival>) -> Result<Bytes, ReadError> {
+async fn collect(
+    body: Incoming,
+    limit: usize,
+    arrival: Option<&Arrival>,
+) -> Result<(Bytes, Option<Share>), ReadError> {
     // A body that is announced as too long is not read, so no `100 Continue` invites the client to send it.
     if body.size_hint().lower() > limit as u64 {
         return Err(ReadError::TooLarge(limit));
@@ -74,7 +88,7 @@ async fn gather(
     mut body: Incoming,
     limit: usize,
     memory: Option<&Arc<ConnectionMemory>>,
-) -> Result<Bytes, ReadError> {
+) -> Result<(Bytes, Option<Share>), ReadError> {
     let mut arriving = memory.map(ConnectionMemory::arriving);
     let mut gathered = Gathered::announced(body.size_hint().lower());
     while let Some(frame) = poll_fn(|cx| poll_frame(&mut body, arriving.as_ref(), cx)).await {
@@ -89,10 +103,8 @@ async fn gather(
         }
     }
     let bytes = gathered.into_bytes();
-    Ok(match arriving {
-        Some(arriving) => arriving.finish(bytes),
-        None => bytes,
-    })
+    let share = arriving.filter(|_| !bytes.is_empty()).map(|arriving| arriving.finish(bytes.len()));
+    Ok((bytes, share))
 }
 
 /// The next piece of a body, unless it has to go.

@@ -1,7 +1,7 @@
 //! What the requests and responses of one connection take of the budget of all (contract §14.25).
 //!
-//! Counted are the body of a request, from its first byte until its handler has dropped it, and the body of a response until
-//! the kernel has accepted it. If all of them together are too much, the largest that may go has to: a request whose body
+//! Counted are the body of a request, from its first byte until its handler drops the head of the request, and the body of a
+//! response until the kernel has accepted it. If all of them together are too much, the largest that may go has to: a request whose body
 //! has not arrived completely, which is answered with 503, or a connection whose client does not read, which is cut.
 //!
 //! Start reading at [`ConnectionMemory::share`]. The budget is [`Budget`]; without one nothing is counted.
@@ -170,14 +170,11 @@ impl Arriving {
         if self.flag.0.must_go.load(Acquire) { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    /// The whole body, which counts until it is dropped.
-    pub(super) fn finish(mut self, bytes: Bytes) -> Bytes {
-        if bytes.is_empty() {
-            return bytes;
-        }
+    /// The body is complete and has so many bytes, which count until the share is dropped.
+    pub(super) fn finish(mut self, bytes: usize) -> Share {
         // No more than before, which is always accepted.
-        let _ = self.share.change(bytes.len());
-        Bytes::from_owner(Counted { bytes, _share: self.share })
+        let _ = self.share.change(bytes);
+        self.share
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use ::http::{Request, Response, StatusCode};
 use bytes::Bytes;
 use hyper::body::Incoming;
+use parking_lot::Mutex;
 use talaria::budget::{Budget, Store};
 use talaria::server::{Body, Config, ConnectionMetrics, Handler, RunningServer, Server, incoming, reply};
 use talaria::telemetry::metrics::Metrics;
@@ -26,6 +27,8 @@ const MIB: usize = 1024 * KIB;
 /// Answers a request with a body with the length of the body, and any other with as many bytes as its path says.
 struct Lengths {
     answered: Arc<AtomicUsize>,
+    /// The bodies of requests for `/keep`.
+    kept: Mutex<Vec<Bytes>>,
 }
 
 impl Handler for Lengths {
@@ -41,7 +44,14 @@ impl Handler for Lengths {
             return reply::with_body(StatusCode::OK, TEXT, Body::pieces(pieces));
         }
         match incoming::read(request, 100 * MIB).await {
-            Ok((_, body)) => reply::text(StatusCode::OK, body.len().to_string()),
+            Ok((head, body)) => {
+                let length = body.len();
+                if path == "/keep" {
+                    self.kept.lock().push(body);
+                }
+                drop(head);
+                reply::text(StatusCode::OK, length.to_string())
+            }
             Err(error) => error.into_response(),
         }
     }
@@ -60,7 +70,8 @@ impl Fixture {
         let config = Config { bodies, ..any_port() };
         let (metrics, answered) = (Metrics::default(), Arc::new(AtomicUsize::new(0)));
         let server = Server::bind("primary", config, identity(), &ConnectionMetrics::register(&metrics));
-        let server = server.unwrap().start(Lengths { answered: Arc::clone(&answered) });
+        let server =
+            server.unwrap().start(Lengths { answered: Arc::clone(&answered), kept: Mutex::default() });
         Self { server, metrics, answered }
     }
 
@@ -153,6 +164,20 @@ async fn a_response_without_room_is_replaced_by_a_503() {
         let request_of = format!("GET /bytes/{} HTTP/1.1\r\nHost: t\r\n\r\n", 5 * MIB);
         assert_eq!(request(fixture.address(), request_of).await.status, 200);
     }
+}
+
+/// Its new holder counts it.
+#[tokio::test]
+async fn a_body_that_is_passed_on_counts_no_more() {
+    let fixture = Fixture::start(MIB);
+    let head = format!("POST /keep HTTP/1.1\r\nHost: t\r\nContent-Length: {}\r\n\r\n", 600 * KIB);
+    for _ in 0..5 {
+        let mut client = Client::connect(fixture.address()).await;
+        client.send(&head).await;
+        client.send(vec![b'x'; 600 * KIB]).await;
+        assert_eq!(client.response().await.body, b"614400");
+    }
+    assert_eq!(fixture.no_room(), 0.0);
 }
 
 #[tokio::test]
