@@ -41,6 +41,10 @@ pub(crate) trait Client: Send + Sync {
     /// How many records and events have not been served by [`Client::poll`].
     fn outstanding(&self) -> usize;
 
+    /// Gives up the records that are not on their way to a broker: each comes back as [`DeliveryError::NotSent`], unless it
+    /// was sent before.
+    fn purge_queue(&self);
+
     /// Asks the brokers whether a topic exists, for at most this long. None if they do not answer.
     fn look_up(&self, topic: &str, within: Duration) -> Option<TopicAnswer>;
 
@@ -72,6 +76,8 @@ pub(crate) enum DeliveryError {
     /// The record's topic cannot be written to at the moment, whatever the record: it is missing, unauthorized, or lacks a
     /// leader or replicas.
     TopicFailed(PublishError),
+    /// The record's batch was larger than its topic takes. The record may not be.
+    BatchTooLarge(PublishError),
     /// The client had no room or can no longer be used. Another client, or this one later, may accept the record.
     NotSent,
     /// As [`DeliveryError::NotSent`], but the record was on its way: a broker may have written it.

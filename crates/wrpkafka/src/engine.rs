@@ -8,10 +8,11 @@
 //! - [`dead_letter`]: what a dead letter holds.
 //! - [`clients`]: what is known of the clients so far.
 //! - [`events`]: what a client reports, as calls of the engine; and how a client is built.
+//! - [`returned`]: what comes back from a client.
 //! - [`worker`]: the thread that serves the client and replaces it.
 //!
 //! It knows no librdkafka (that is `client/`) and no routes (that is the publisher's). Receipts and listeners are called
-//! with no lock held, so that they may publish. Start at [`Engine::dispatch`] and [`Engine::delivered`].
+//! with no lock held, so that they may publish. Start at [`Engine::dispatch`], and with what comes back in [`returned`].
 
 #![expect(clippy::disallowed_methods, reason = "the worker is a thread without tokio and owns its clock")]
 
@@ -24,6 +25,7 @@ pub(crate) mod events;
 mod framing;
 pub(crate) mod instance;
 mod log_throttle;
+mod returned;
 pub(crate) mod settings;
 mod statistics;
 pub(crate) mod worker;
@@ -33,15 +35,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use wrp::QosLevel;
-
-use self::backlog::{Backlog, Bounds, Buffered, Freed, LaneUsage, Production, Unreported, Waiting, Written};
+use self::backlog::{Backlog, Bounds, Buffered, LaneUsage, Production, Unreported, Waiting};
 use self::clients::Clients;
 pub(crate) use self::completion::{Completion, FailedIn};
 use self::dead_letter::{DeadLetter, Original};
 use self::framing::SchemaFraming;
 use self::instance::ClientInstance;
-use crate::client::DeliveryError;
 use crate::client::events::Certainty;
 use crate::config::Config;
 use crate::connection_failure::ConnectionFailure;
@@ -198,116 +197,6 @@ impl Engine {
         DispatchError { context, error }
     }
 
-    /// Takes a record back from the client. `record` copies what the client still holds of it.
-    pub(crate) fn delivered(
-        &self,
-        context: Box<DeliveryContext>,
-        result: Result<(), DeliveryError>,
-        record: &dyn Fn() -> Record,
-    ) {
-        let (lane, bytes, sequence) = (context.target.lane(), context.bytes(), context.sequence);
-        let mut unreported = Unreported::default();
-        let left = |freed: Freed, written, unreported: &mut Unreported| {
-            if freed.may_be_probe {
-                self.backlog.probe_ended(lane, sequence, written, unreported);
-            }
-            freed.is_wanted
-        };
-        let is_wanted = match result {
-            Ok(()) => {
-                let freed = self.backlog.free(lane, bytes);
-                // Before the receipt, which may publish to the topic.
-                let is_wanted = left(freed, Written::Yes, &mut unreported);
-                self.finish(*context, Ok(()));
-                is_wanted
-            }
-            Err(DeliveryError::Final(error)) => {
-                let freed = self.backlog.free(lane, bytes);
-                let is_wanted = left(freed, Written::Unknown, &mut unreported);
-                if error.dead_letter_reason().is_some() {
-                    self.send_dead_letter(record().as_ref(&context.target), &context, &error);
-                }
-                self.finish(*context, Err(error));
-                is_wanted
-            }
-            Err(DeliveryError::TopicFailed(error)) => {
-                let freed = self.send_again_when_written(context, record, error, &mut unreported);
-                left(freed, Written::Unknown, &mut unreported)
-            }
-            Err(DeliveryError::Transient(error)) => {
-                left(self.send_again(context, record, error), Written::Unknown, &mut unreported)
-            }
-            Err(DeliveryError::NotSent | DeliveryError::MaybeWritten) => {
-                let error = PublishError::Broker {
-                    code: "ClientGone".into(),
-                    reason: "the kafka client was replaced before it delivered the record".into(),
-                };
-                left(self.send_again(context, record, error), Written::Unknown, &mut unreported)
-            }
-        };
-        if is_wanted {
-            self.backlog.pump(&mut unreported);
-        }
-        self.report(unreported);
-    }
-
-    /// Lets a record be sent again, in its old place, unless its time or its retries are over: then it fails with the
-    /// error.
-    fn send_again(
-        &self,
-        context: Box<DeliveryContext>,
-        record: &dyn Fn() -> Record,
-        error: PublishError,
-    ) -> Freed {
-        let (lane, bytes) = (context.target.lane(), context.bytes());
-        let is_late = self.is_late(&context, Instant::now());
-        let retries_exhausted =
-            context.level == QosLevel::Low && u64::from(context.attempts) > self.limits.low_retries;
-        let (context, error) = if is_late || retries_exhausted {
-            (context, if is_late { PublishError::Timeout } else { error })
-        } else {
-            let record = record();
-            match self.backlog.put_back(Waiting { record, context }) {
-                Ok(()) => return self.backlog.free(lane, bytes),
-                Err(waiting) => (self.undelivered(waiting), PublishError::Stopped),
-            }
-        };
-        let freed = self.backlog.free(lane, bytes);
-        self.finish(*context, Err(error));
-        freed
-    }
-
-    /// Lets a record be sent again, in its old place, when its topic can be written to, unless its time is over: then it
-    /// fails with the error.
-    fn send_again_when_written(
-        &self,
-        context: Box<DeliveryContext>,
-        record: &dyn Fn() -> Record,
-        error: PublishError,
-        unreported: &mut Unreported,
-    ) -> Freed {
-        let (lane, bytes) = (context.target.lane(), context.bytes());
-        let is_late = self.is_late(&context, Instant::now());
-        let waiting = Waiting { record: record(), context };
-        let result = if is_late {
-            unreported.failed.push((waiting, error));
-            Ok(())
-        } else {
-            self.backlog.put_back_failed(waiting, &error, unreported)
-        };
-        let freed = self.backlog.free(lane, bytes);
-        if let Err(waiting) = result {
-            self.finish(*self.undelivered(waiting), Err(PublishError::Stopped));
-        }
-        freed
-    }
-
-    /// Counts a record that came back after the stop.
-    fn undelivered(&self, waiting: Waiting) -> Box<DeliveryContext> {
-        self.undelivered.fetch_add(1, Ordering::Relaxed);
-        waiting.context
-    }
-
     /// Sends what waits, as far as there is room. For who knows that something has changed, and for the worker now and
     /// then.
     pub(crate) fn pump(&self) {
@@ -316,11 +205,12 @@ impl Engine {
         self.report(unreported);
     }
 
-    /// Sends a record of each topic that could not be written to, if it is time.
-    fn probe(&self, now: Instant) {
+    /// Sends a record of each topic that could not be written to, if it is time. Returns whether it sent any.
+    fn probe(&self, now: Instant) -> bool {
         let mut unreported = Unreported::default();
-        self.backlog.probe(now, &mut unreported);
+        let has_sent = self.backlog.probe(now, &mut unreported);
         self.report(unreported);
+        has_sent
     }
 
     /// Fails the records that have waited longer than their delivery timeout.
@@ -421,6 +311,11 @@ impl Engine {
     /// Notes that a client has got an answer.
     fn reached(&self, client: u64) {
         self.clients.connected(client, || self.buffered());
+    }
+
+    /// How many records have been refused in batches that were too large.
+    pub(crate) fn refused_in_batches(&self) -> u64 {
+        self.clients.refused_in_batches()
     }
 
     /// Whether brokers have been reached and nothing has kept records from leaving since.

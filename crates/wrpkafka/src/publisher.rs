@@ -335,6 +335,12 @@ impl Publisher {
         self.shared.as_ref().map_or(0, |shared| shared.engine.completion.listeners.panics.count())
     }
 
+    /// How many records have been refused in a batch that was too large for its topic, and were sent again alone.
+    #[must_use]
+    pub fn refused_in_batches(&self) -> u64 {
+        self.shared.as_ref().map_or(0, |shared| shared.engine.refused_in_batches())
+    }
+
     /// What was asked of the schema registry, and what it answered. All zero without one.
     #[must_use]
     pub fn schema_stats(&self) -> SchemaStats {

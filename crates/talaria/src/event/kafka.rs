@@ -161,7 +161,7 @@ async fn watch(publisher: Publisher, metrics: Arc<KafkaMetrics>) {
         ticks.tick().await;
         metrics.show_buffered(&publisher.buffered());
         metrics.show_up(publisher.is_up());
-        metrics.show_panics(publisher.panics());
+        metrics.show_counts(publisher.panics(), publisher.refused_in_batches());
         metrics.show_topics(&publisher.topics(), publisher.unacknowledged());
         metrics.show_schemas(&publisher.schema_stats());
     }

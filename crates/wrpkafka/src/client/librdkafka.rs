@@ -67,7 +67,11 @@ impl Client for Librdkafka {
         }
         self.producer.send(base).map_err(|(error, base)| SendError {
             context: base.delivery_opaque,
-            error: delivery_error(&error),
+            error: match delivery_error(&error) {
+                // It has not been in a batch yet.
+                DeliveryError::BatchTooLarge(error) => DeliveryError::Final(error),
+                error => error,
+            },
         })
     }
 
@@ -94,6 +98,10 @@ impl Client for Librdkafka {
             None => TopicAnswer::Exists,
             Some(error) => TopicAnswer::Failed(broker_error(error.into())),
         })
+    }
+
+    fn purge_queue(&self) {
+        self.producer.purge(PurgeConfig::default().queue());
     }
 
     fn purge(&self) {
@@ -135,6 +143,7 @@ fn delivery_error(error: &KafkaError) -> DeliveryError {
         | Code::LeaderNotAvailable
         | Code::NotEnoughReplicas
         | Code::NotEnoughReplicasAfterAppend => DeliveryError::TopicFailed(broker_error(code)),
+        Code::MessageSizeTooLarge => DeliveryError::BatchTooLarge(broker_error(code)),
         _ => DeliveryError::Final(broker_error(code)),
     }
 }

@@ -220,6 +220,10 @@ impl Client for Scripted {
         state.topics.clone()
     }
 
+    fn purge_queue(&self) {
+        self.purge();
+    }
+
     fn purge(&self) {
         self.complete(usize::MAX, &Err(DeliveryError::NotSent));
     }

@@ -38,6 +38,8 @@ pub(crate) struct DeliveryContext {
     pub(crate) submitted: Instant,
     /// What the record's value still lacks.
     pub(crate) frame: Frame,
+    /// Whether the record was refused in a batch that was too large, so that it goes again alone.
+    pub(crate) goes_alone: bool,
     /// Why the record is a dead letter; none if it is a message's record.
     pub(crate) dead_letter: Option<DeadLetterReason>,
     receipt: ReceiptShare,
@@ -64,6 +66,7 @@ impl DeliveryContext {
             sequence: 0,
             submitted: message.submitted,
             frame,
+            goes_alone: false,
             dead_letter: None,
             receipt,
         })

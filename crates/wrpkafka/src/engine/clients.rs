@@ -24,6 +24,10 @@ pub(crate) struct Clients {
     delivered: AtomicU64,
     /// Whether the current client can no longer be used.
     has_failed: AtomicBool,
+    /// Whether the current client has to give back what it has not sent, after a batch was refused.
+    has_refused_batch: AtomicBool,
+    /// Records that go again alone because of that.
+    refused_in_batches: AtomicU64,
     /// Records that were taken back on their way since the replacement began: a broker may have written them.
     maybe_written: AtomicU64,
     connection: ConnectionState,
@@ -43,6 +47,8 @@ impl Clients {
             delivered_by: AtomicU64::new(NO_CLIENT),
             delivered: AtomicU64::new(0),
             has_failed: AtomicBool::new(false),
+            has_refused_batch: AtomicBool::new(false),
+            refused_in_batches: AtomicU64::new(0),
             maybe_written: AtomicU64::new(0),
             connection: ConnectionState::default(),
             unacknowledged_since: Mutex::default(),
@@ -158,6 +164,22 @@ impl Clients {
     /// Whether the current client failed since the last call.
     pub(super) fn take_failed(&self) -> bool {
         self.has_failed.swap(false, Relaxed)
+    }
+
+    /// A record of a client was refused in a batch that was too large.
+    pub(super) fn count_refused_in_batch(&self) {
+        self.refused_in_batches.fetch_add(1, Relaxed);
+        self.has_refused_batch.store(true, Relaxed);
+    }
+
+    /// Whether a batch was refused since the last call.
+    pub(super) fn take_refused_batch(&self) -> bool {
+        self.has_refused_batch.swap(false, Relaxed)
+    }
+
+    /// How many records have been refused in batches that were too large.
+    pub(super) fn refused_in_batches(&self) -> u64 {
+        self.refused_in_batches.load(Relaxed)
     }
 
     /// Counts a record that a broker may have written although it was taken back.

@@ -85,6 +85,14 @@ impl Completion {
     pub(crate) fn topic_changed(&self, change: &TopicChange) {
         let TopicChange { topic, state, waiting_records, waiting_bytes } = change;
         match state {
+            TopicState::Failing { error }
+                if error.dead_letter_reason() == Some(DeadLetterReason::TooLarge) =>
+            {
+                tracing::warn!(
+                    topic, %error, waitingRecords = waiting_records, waitingBytes = waiting_bytes,
+                    "kafka topic takes no batches of this size, its records go one by one: see batchMaxBytes"
+                );
+            }
             TopicState::Failing { error } => tracing::warn!(
                 topic, %error, waitingRecords = waiting_records, waitingBytes = waiting_bytes,
                 "kafka topic cannot be written to, its records wait"

@@ -48,7 +48,12 @@ impl ClientEvents for EngineEvents {
                 engine.clients.count_maybe_written();
                 self.set_failed(&engine);
             }
-            Err(DeliveryError::Final(_) | DeliveryError::TopicFailed(_) | DeliveryError::Transient(_)) => {}
+            Err(
+                DeliveryError::Final(_)
+                | DeliveryError::Transient(_)
+                | DeliveryError::TopicFailed(_)
+                | DeliveryError::BatchTooLarge(_),
+            ) => {}
         }
         engine.delivered(context, result, record);
     }

@@ -27,7 +27,7 @@ use crate::client::{BuildError, Connect};
 use crate::connection_failure::ConnectionFailure;
 use crate::stats::Stopped;
 
-/// How long the thread polls the client before it looks at anything else. Events end it at once.
+/// How long the thread polls the client before it looks at anything else.
 const TICK: Duration = Duration::from_millis(100);
 /// The same while it waits for something to end.
 const SHORT_TICK: Duration = Duration::from_millis(2);
@@ -61,6 +61,8 @@ pub(crate) struct Worker {
     files: FileWatch,
     progress: Progress,
     topics: TopicLookup,
+    /// When a record was sent alone last.
+    probed: Option<Instant>,
 }
 
 impl Worker {
@@ -90,6 +92,7 @@ impl Worker {
             files,
             progress: Progress::default(),
             topics: TopicLookup::default(),
+            probed: None,
         })
     }
 
@@ -129,6 +132,8 @@ impl Worker {
         if self.replacement.is_none() {
             if self.engine.clients.take_failed() {
                 self.replace_failed();
+            } else if self.engine.clients.take_refused_batch() {
+                self.replace_after_refused_batch();
             } else {
                 self.check_files();
             }
@@ -136,11 +141,16 @@ impl Worker {
         if self.replacement.is_some() {
             self.continue_replacement();
         } else if let Some(instance) = self.current() {
-            instance.client.poll(tick);
+            let is_awaited = self.probed.is_some_and(|sent| sent.elapsed() < TICK);
+            instance.client.poll(if is_awaited { tick.min(SHORT_TICK) } else { tick });
             self.watch(&instance);
             self.topics.go_on(&self.engine, &instance.client, instance.number);
             self.engine.pump();
-            self.engine.probe(Instant::now());
+            if self.engine.probe(Instant::now()) {
+                // A record that goes alone waits for no other, and the next one waits for it.
+                instance.client.flush(SHORT_TICK);
+                self.probed = Some(Instant::now());
+            }
         }
         self.poll_retired();
     }

@@ -128,3 +128,51 @@ async fn records_wait_for_the_permission_to_write_to_their_topic() {
     let counts = kafka.count(&["wrp-events"]);
     assert_eq!((counts.distinct, counts.duplicates, counts.disordered), (10, 0, 0), "{counts:?}");
 }
+
+/// contract §8.18
+#[tokio::test]
+async fn a_topic_that_takes_only_small_batches_gets_all_records_in_order_but_the_one_that_is_too_large_alone()
+{
+    const RECORDS: usize = 300;
+    let _alone = real_kafka().await;
+    let setup = Setup {
+        topics: vec![("small".to_owned(), 1)],
+        properties: "message.max.bytes=20000\n".to_owned(),
+        ..Setup::default()
+    };
+    let Some(kafka) = setup.start() else { return };
+    let mut config = Config { brokers: vec![kafka.bootstrap().to_owned()], ..Config::default() };
+    config.dynamic.topic_map =
+        vec![Route { pattern: "*".to_owned(), topic: "small".to_owned(), ..Route::default() }];
+    config.dynamic.linger = Duration::from_secs(1);
+    let publisher = started(config);
+    let event = |number, length: usize| {
+        let mut event = event("x", "mac:batch", number, 80);
+        event.content_type = "x".repeat(length).as_str().into();
+        event
+    };
+    let large = RECORDS / 2;
+    let begun = Instant::now();
+    let results: Vec<_> = (0..RECORDS)
+        .map(|number| submit(&publisher, &event(number, if number == large { 50_000 } else { 100 })))
+        .collect();
+    for (number, outcome) in results.iter().enumerate() {
+        match result(outcome) {
+            Ok(outcome) => assert_eq!((outcome, number == large), (Outcome::Accepted, false), "{number}"),
+            Err(error) => {
+                assert!(number == large && error.dead_letter_reason().is_some(), "{number}: {error}");
+            }
+        }
+    }
+    let lasted = begun.elapsed();
+    let counts = kafka.count(&["small"]);
+    assert_eq!((counts.distinct, counts.duplicates), (RECORDS as u64 - 1, 0), "{counts:?}");
+    assert_eq!((counts.gaps, counts.disordered), (1, 0), "{counts:?}");
+    assert!(publisher.refused_in_batches() > 0);
+    println!(
+        "{} of {RECORDS} records were refused in batches, all were there after {:?}",
+        publisher.refused_in_batches(),
+        lasted
+    );
+    publisher.stop(PATIENCE).await;
+}

@@ -34,6 +34,7 @@ pub struct KafkaMetrics {
     waiting_utilization: Gauge,
     up: IntGauge,
     panics: IntCounter,
+    refused_in_batches: IntCounter,
     topics: Arc<TopicMetrics>,
     outcomes: IntCounterVec,
     client: Arc<ClientMetrics>,
@@ -90,6 +91,10 @@ impl KafkaMetrics {
                 &["outcome"],
             ),
             panics: bare.counter("kafka_panics_total", "The panics that the Kafka sink has survived"),
+            refused_in_batches: bare.counter(
+                "kafka_refused_in_batches_total",
+                "The records that were refused in a batch that was too large, and sent again alone",
+            ),
             topics: Arc::new(TopicMetrics::register(metrics)),
             client: Arc::new(ClientMetrics::register(metrics)),
             schemas: Arc::new(SchemaMetrics::register(metrics)),
@@ -128,9 +133,10 @@ impl KafkaMetrics {
         self.up.set(is_up.into());
     }
 
-    /// `count` is how many there were so far.
-    pub(super) fn show_panics(&self, count: u64) {
-        self.panics.inc_by(count.saturating_sub(self.panics.get()));
+    /// Both are how many there were so far.
+    pub(super) fn show_counts(&self, panics: u64, refused_in_batches: u64) {
+        self.panics.inc_by(panics.saturating_sub(self.panics.get()));
+        self.refused_in_batches.inc_by(refused_in_batches.saturating_sub(self.refused_in_batches.get()));
     }
 
     pub(super) fn show_topics(&self, topics: &[TopicUsage], unacknowledged: Option<Duration>) {

@@ -45,6 +45,8 @@ pub(super) fn send(
     client.send(record, context).map_err(|SendError { context, error }| match error {
         DeliveryError::NotSent | DeliveryError::MaybeWritten => NotSent::MustWait(context, Flow::Open),
         DeliveryError::TopicFailed(error) => NotSent::TopicFailed(context, error),
-        DeliveryError::Final(error) | DeliveryError::Transient(error) => NotSent::Rejected(context, error),
+        DeliveryError::Final(error)
+        | DeliveryError::Transient(error)
+        | DeliveryError::BatchTooLarge(error) => NotSent::Rejected(context, error),
     })
 }

@@ -1,7 +1,7 @@
 //! Topics that cannot be written to: missing, unauthorized, without a leader or enough replicas.
 //!
 //! When a record comes back for such a reason, the records of its lane wait, and after a pause the first of them is sent
-//! again, alone: as long as the topic is as it was, each failed request costs the other topics something (an idempotent
+//! again, alone (a record that was refused in a batch that was too large, too): as long as the topic is as it was, each failed request costs the other topics something (an idempotent
 //! producer starts its sequences anew). The pause doubles up to a bound ([`outage`](super::outage)). The lane goes on when a record that was sent
 //! like this is delivered. Records of low level are given up when the lane has been tried `maxRecordRetries` times again.
 
@@ -45,11 +45,12 @@ impl<P: Primitives> Backlog<P> {
         })
     }
 
-    /// Sends the first record of each lane whose topic could not be written to, if it is time.
-    pub(crate) fn probe(&self, now: Instant, unreported: &mut Unreported) {
+    /// Sends the first record of each lane whose topic could not be written to, if it is time. Returns whether it sent any.
+    pub(crate) fn probe(&self, now: Instant, unreported: &mut Unreported) -> bool {
         if !self.capacity.has_waiting() {
-            return;
+            return false;
         }
+        let mut has_sent = false;
         let room_made = self.locked.with(|locked| {
             if locked.phase != Phase::Running {
                 return false;
@@ -57,7 +58,7 @@ impl<P: Primitives> Backlog<P> {
             for id in locked.due(now) {
                 // What the client still holds of the topic comes first: it may be of the same keys.
                 if self.lane(id).used().0 == 0 {
-                    self.send_probe(locked, id, unreported);
+                    has_sent |= self.send_probe(locked, id, unreported);
                 }
             }
             self.pump_locked(locked, unreported)
@@ -65,6 +66,7 @@ impl<P: Primitives> Backlog<P> {
         if room_made {
             self.wake_callers();
         }
+        has_sent
     }
 
     /// Notes how a record of a lane that does not just wait for room has left the client. If it was sent alone and was
@@ -78,6 +80,10 @@ impl<P: Primitives> Backlog<P> {
     ) {
         let room_made = self.locked.with(|locked| {
             if !locked.take_probe(id, sequence) || written == Written::Unknown {
+                return false;
+            }
+            if locked.first_mut(id).is_some_and(|next| next.goes_alone) {
+                locked.try_now(id, Instant::now());
                 return false;
             }
             unreported.changes.extend(locked.recover(id));
@@ -105,26 +111,27 @@ impl<P: Primitives> Backlog<P> {
         self.note_sent(locked);
     }
 
-    fn send_probe(&self, locked: &mut Lanes, id: LaneId, unreported: &mut Unreported) {
-        let Some(first) = locked.first_mut(id) else { return };
+    fn send_probe(&self, locked: &mut Lanes, id: LaneId, unreported: &mut Unreported) -> bool {
+        let Some(first) = locked.first_mut(id) else { return false };
         match self.framing.complete(first) {
             Readiness::Ready => {}
-            Readiness::NotYet => return,
+            Readiness::NotYet => return false,
             Readiness::Never(error) => {
                 unreported.failed.extend(locked.pop_first(id).map(|waiting| (waiting, error)));
-                return;
+                return false;
             }
         }
         let (bytes, sequence) = (first.bytes(), first.sequence);
         if !self.capacity.reserve(bytes) {
-            return;
+            return false;
         }
         let lane = self.lane(id);
         lane.add(bytes);
-        let Some(Waiting { record, context }) = locked.pop_first(id) else { return };
+        let Some(Waiting { record, context }) = locked.pop_first(id) else { return false };
         let target = Arc::clone(&context.target);
         let Err(not_sent) = self.client.with(|client| send(client, record.as_ref(&target), context)) else {
-            return locked.set_probe(id, sequence);
+            locked.set_probe(id, sequence);
+            return true;
         };
         lane.release(bytes);
         // The pump follows, with the lock held.
@@ -139,5 +146,6 @@ impl<P: Primitives> Backlog<P> {
                 self.topic_failed(locked, id, true, &error, unreported);
             }
         }
+        false
     }
 }

@@ -28,6 +28,8 @@ pub(super) struct Replacement {
     /// When the old client's records are taken from it.
     deadline: Instant,
     is_purged: bool,
+    /// Whether the old client may only finish what is on its way: what follows a refused batch must not overtake it.
+    gives_back_queue: bool,
     next_attempt: Instant,
 }
 
@@ -61,12 +63,26 @@ impl Worker {
         self.begin(None, PURGE_TIMEOUT);
     }
 
+    /// Takes from a client what it has not sent, after a batch was refused whose records go again, and replaces it.
+    pub(super) fn replace_after_refused_batch(&mut self) {
+        self.begin(None, PURGE_TIMEOUT);
+        if let Some(replacement) = &mut self.replacement {
+            replacement.gives_back_queue = true;
+        }
+    }
+
     fn begin(&mut self, next: Option<Arc<ClientInstance>>, timeout: Duration) {
         let now = Instant::now();
         let old = self.engine.backlog.hold();
         self.engine.clients.take_maybe_written();
-        self.replacement =
-            Some(Replacement { old, next, deadline: now + timeout, is_purged: false, next_attempt: now });
+        self.replacement = Some(Replacement {
+            old,
+            next,
+            deadline: now + timeout,
+            is_purged: false,
+            gives_back_queue: false,
+            next_attempt: now,
+        });
     }
 
     /// Goes on with a replacement: ends it if the old client is empty and the next one is there.
@@ -74,7 +90,11 @@ impl Worker {
         let Some(replacement) = &mut self.replacement else { return };
         let now = Instant::now();
         if let Some(old) = &replacement.old {
-            old.client.flush(SHORT_TICK);
+            if replacement.gives_back_queue {
+                old.client.purge_queue();
+            } else {
+                old.client.flush(SHORT_TICK);
+            }
             old.client.poll(SHORT_TICK);
             if old.is_busy() {
                 if now >= replacement.deadline && !replacement.is_purged {

@@ -171,3 +171,27 @@ fn the_topics_of_the_routes_are_looked_up_at_the_start_and_new_ones_when_the_rou
         script.looked_up() == ["wrp-events", "wrp-events", "other"]
     });
 }
+
+#[test]
+fn records_of_a_batch_that_was_too_large_go_again_one_by_one_and_only_one_that_is_too_large_alone_fails() {
+    let (publisher, script, _) = listened(config(10));
+    let too_large = || Err(DeliveryError::BatchTooLarge(error("MessageSizeTooLarge")));
+    let fates = ["1", "2", "3"].map(|key| submit(&publisher, key, 25).1);
+    script.deliver(3, too_large());
+    eventually("another client gets the first one alone", || script.sent().len() == 4);
+    let (_, later) = submit(&publisher, "4", 25);
+    for (sent, result) in [(5, Ok(())), (6, too_large()), (7, Ok(()))] {
+        assert_eq!(script.held(), 1, "one at a time");
+        script.deliver(1, result);
+        eventually("the next one is sent", || script.sent().len() == sent);
+    }
+    script.deliver(1, Ok(()));
+    let [first, second, third] = fates.map(|fates| fate(&fates));
+    assert_eq!(
+        (first, third, fate(&later)),
+        (Ok(Outcome::Accepted), Ok(Outcome::Accepted), Ok(Outcome::Accepted))
+    );
+    assert_eq!(second.unwrap_err().dead_letter_reason(), Some(DeadLetterReason::TooLarge));
+    assert_eq!(script.keys(), ["1", "2", "3", "1", "2", "3", "4"]);
+    assert_eq!(publisher.refused_in_batches(), 3);
+}

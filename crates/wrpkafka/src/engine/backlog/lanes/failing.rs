@@ -70,9 +70,14 @@ impl Lanes {
     /// Lets every topic that cannot be written to be tried now.
     pub(in crate::engine::backlog) fn try_failing(&mut self, now: Instant) {
         for id in self.failing.clone() {
-            if let Some(LaneState::Failing(outage)) = self.get_mut(id).map(|lane| &mut lane.state) {
-                outage.try_now(now);
-            }
+            self.try_now(id, now);
+        }
+    }
+
+    /// Lets a topic that cannot be written to be tried now.
+    pub(in crate::engine::backlog) fn try_now(&mut self, id: LaneId, now: Instant) {
+        if let Some(LaneState::Failing(outage)) = self.get_mut(id).map(|lane| &mut lane.state) {
+            outage.try_now(now);
         }
     }
 
