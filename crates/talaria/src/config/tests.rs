@@ -166,7 +166,7 @@ talaria.yaml:10: kafka.initialDynamicConfig.topicMap[2].pattern `` is empty: exp
         ),
         (
             "kafka:\n  enabled: true\n  brokers: [a:1]\n  schemaRegistry:\n    urls: ['http://me:hunter2@r:8081']\n  deadLetter:\n    topic: a b",
-            "talaria.yaml:5: kafka.schemaRegistry.urls[0] contains a user: expected schemaRegistry.username and password instead\ntalaria.yaml:7: kafka.deadLetter.topic is not a topic name: expected at most 249 letters, digits, `.`, `_` and `-`",
+            "talaria.yaml:5: kafka.schemaRegistry.urls[0] contains a user: expected schemaRegistry.username and password instead\ntalaria.yaml:7: kafka.deadLetter.topic `a b` is not a topic name: expected 1 to 249 of a-z, A-Z, 0-9, `.`, `_` and `-`, but not `.` or `..`",
         ),
         (
             "server: a\nSERVER: b",
@@ -449,8 +449,12 @@ fn the_defaults_are_those_of_the_components() {
     let config = load(&Sources::default()).unwrap().config;
     assert_eq!(format!("{:?}", config.event), format!("{:?}", crate::event::Config::default()));
     assert_eq!(format!("{:?}", config.device), format!("{:?}", crate::device::Config::default()));
-    let primary =
-        crate::server::Config { open_access: OpenAccess::Changes, ..crate::server::Config::on_port(8080) };
+    let primary = crate::server::Config {
+        open_access: OpenAccess::Changes,
+        // The servers share one budget, which the configuration makes.
+        bodies: config.primary.bodies.clone(),
+        ..crate::server::Config::on_port(8080)
+    };
     assert_eq!(format!("{:?}", config.primary), format!("{primary:?}"));
     assert_eq!(
         format!("{:?}", config.health.unwrap()),
