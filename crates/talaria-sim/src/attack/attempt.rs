@@ -128,7 +128,7 @@ impl Attempt {
                 connection.send_messages(self, &event, NAMED).await
             }
             Kind::UnreadAcks => {
-                connection.write_only(self, &bytes::event_with_long_ack(&self.device_id)).await
+                connection.write_only(self, &bytes::events_with_long_acks(&self.device_id)).await
             }
             Kind::DescriptorHog => self.hold_connections().await,
             Kind::LabelFlood => {

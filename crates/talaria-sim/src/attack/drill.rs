@@ -27,6 +27,9 @@ const WARM_UP: Duration = Duration::from_secs(2);
 /// The interval at which the gateway's memory and the events in flight are read.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
+/// How many times as long as wanted the attack lasts at most.
+const EXTENSION: u32 = 5;
+
 /// The time limit for the devices' connections to close.
 const STOP_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -57,7 +60,7 @@ impl Drill<'_> {
 
         let mut memory =
             Memory { before: self.resident()?, allowed: self.options.may_grow << 20, ..Memory::default() };
-        let attempts = self.attack(&mut memory).await?;
+        let attempts = self.attack(&before, &mut memory).await?;
         let attacked = self.latency();
         let disconnects = fleet.snapshot().disconnects;
         let after = Scrape::of(self.metrics).await?;
@@ -94,8 +97,13 @@ impl Drill<'_> {
         Traffic::new(Arc::clone(fleet), Arc::clone(ledger), options.size, options.qos)
     }
 
-    /// Runs the attackers, and records the gateway's peak memory meanwhile.
-    async fn attack(&self, memory: &mut Memory) -> Result<Arc<AttemptCounters>, AttackError> {
+    /// Runs the attackers, and records the gateway's peak memory meanwhile. On a busy machine it takes longer until the
+    /// gateway has counted something of each kind.
+    async fn attack(
+        &self,
+        before: &Scrape,
+        memory: &mut Memory,
+    ) -> Result<Arc<AttemptCounters>, AttackError> {
         let gateway = &self.testbed.gateway;
         let counters = Arc::new(AttemptCounters::default());
         let mut attackers = JoinSet::new();
@@ -113,14 +121,23 @@ impl Drill<'_> {
             let attacker = Attacker { attempt, pause: self.options.pause, counters: Arc::clone(&counters) };
             attackers.spawn(attacker.run());
         }
-        let until = Instant::now() + self.options.lasts;
+        let (until, at_most) =
+            (Instant::now() + self.options.lasts, Instant::now() + EXTENSION * self.options.lasts);
         let mut ticks = interval(POLL_INTERVAL);
-        while Instant::now() < until {
+        while Instant::now() < until || (Instant::now() < at_most && !self.has_counted_all(before).await?) {
             ticks.tick().await;
             memory.peak = memory.peak.max(self.resident()?);
         }
         attackers.shutdown().await;
         Ok(counters)
+    }
+
+    /// Whether the gateway has counted attacks of each kind.
+    async fn has_counted_all(&self, before: &Scrape) -> Result<bool, AttackError> {
+        let is_tls = self.testbed.gateway.target.is_tls;
+        let increases = Scrape::of(self.metrics).await?.since(before);
+        let is_counted = |kind: Kind| increases.of_kind(kind, is_tls).iter().any(|counted| counted.count > 0);
+        Ok(Kind::ALL.into_iter().take(self.options.attackers).all(is_counted))
     }
 
     /// Waits until all events have arrived, at most for the time of `--give-up`. Those that are missing then are lost.

@@ -100,7 +100,7 @@ impl Kind {
             Self::UnfinishedHog => {
                 &[(PROTOCOL_ERRORS, Some("no_room")), (PROTOCOL_ERRORS, Some("slow_message"))]
             }
-            Self::UnreadAcks => &[(PROTOCOL_ERRORS, Some("unread")), ("outbound_ack_failure", None)],
+            Self::UnreadAcks => &[(PROTOCOL_ERRORS, Some("unread")), ("outbound_ack_unsent_total", None)],
         }
     }
 }

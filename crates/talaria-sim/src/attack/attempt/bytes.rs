@@ -19,10 +19,13 @@ const FRAME: usize = 1000;
 const FRAGMENT: usize = 64 * 1024;
 
 /// The entries of a costly message: three bytes each, the shortest that have different keys.
-const ENTRIES: usize = 300_000;
+const ENTRIES: usize = 200_000;
 
-/// What the acknowledgement of an event repeats, in bytes.
-const REPEATED: usize = 48 * 1024;
+/// What the acknowledgement of an event repeats, in bytes. Gateways may leave out more.
+const REPEATED: usize = 2 * 1024;
+
+/// How many events are sent at once.
+const EVENTS: usize = 16;
 
 /// A frame without a mask.
 pub(super) fn unmasked() -> Vec<u8> {
@@ -84,8 +87,8 @@ pub(super) fn event_to(device: &str, host: SocketAddr) -> Vec<u8> {
     frame(|out| event.encode_v3(out))
 }
 
-/// An event with an acknowledgement that is nearly as long as the event.
-pub(super) fn event_with_long_ack(device: &str) -> Vec<u8> {
+/// Events with acknowledgements that are nearly as long as the events.
+pub(super) fn events_with_long_acks(device: &str) -> Vec<u8> {
     let (dest, value) = (format!("event:talaria-sim/{device}"), "x".repeat(REPEATED));
     let mut event = MessageRef {
         msg_type: MessageType::SIMPLE_EVENT,
@@ -95,7 +98,7 @@ pub(super) fn event_with_long_ack(device: &str) -> Vec<u8> {
         ..MessageRef::default()
     };
     event.set_metadata("repeated", &value);
-    frame(|out| event.encode_v3(out))
+    frame(|out| event.encode_v3(out)).repeat(EVENTS)
 }
 
 /// The value of a convey header that names the model.

@@ -15,6 +15,9 @@ use crate::ws::{Answer, HandshakeError, Request};
 /// The pause of a slow attacker before its next byte.
 const DRIP_INTERVAL: Duration = Duration::from_millis(100);
 
+/// After this long without progress the gateway takes nothing more.
+const STUCK: Duration = Duration::from_secs(1);
+
 /// The send buffer of an attacker's socket. It is small because megabytes that wait in this machine's kernel would use its
 /// processors without any effect on the gateway.
 const SEND_BUFFER: u32 = 64 * 1024;
@@ -156,15 +159,18 @@ impl<'a> Connection<'a> {
         Ok(Outcome::Endured)
     }
 
-    /// Connects as a device and sends messages without reading anything, until the gateway closes the connection.
-    pub(super) async fn write_only(&mut self, attempt: &Attempt, message: &[u8]) -> io::Result<Outcome> {
+    /// Connects as a device and sends messages without reading anything, until the gateway closes the connection or takes
+    /// nothing more. Then it leaves.
+    pub(super) async fn write_only(&mut self, attempt: &Attempt, messages: &[u8]) -> io::Result<Outcome> {
         if let Some(ended) = self.upgrade(attempt, &[]).await? {
             return Ok(ended);
         }
         while *self.sent < MOST_BYTES {
-            self.send(message).await?;
+            match timeout(STUCK, self.send(messages)).await {
+                Ok(sent) => sent?,
+                Err(_) => break,
+            }
         }
-        sleep(LONGEST_ATTEMPT).await;
         Ok(Outcome::Endured)
     }
 }
