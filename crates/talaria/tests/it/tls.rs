@@ -261,7 +261,8 @@ async fn a_session_is_resumed_by_a_ticket_but_never_where_a_certificate_is_asked
 #[tokio::test]
 async fn large_bodies_pass_whole_in_both_directions() {
     let authority = Authority::new();
-    let fixture = start(config(tls(&authority)));
+    // On a busy machine a body may take long.
+    let fixture = start(Config { read_timeout: Some(Duration::from_secs(60)), ..config(tls(&authority)) });
     let body: Vec<u8> = (0..LARGEST).map(|at| (at % 251) as u8).collect();
     for version in [&TLS12, &TLS13] {
         let socket = fixture.connect(authority.client(None, &[version])).await.unwrap();
@@ -270,7 +271,9 @@ async fn large_bodies_pass_whole_in_both_directions() {
         for _ in 0..2 {
             client.send(format!("POST / HTTP/1.1\r\nHost: t\r\nContent-Length: {LARGEST}\r\n\r\n")).await;
             client.send(&body).await;
-            assert!(client.response().await.body == body, "{:?}", version.version);
+            let response = client.response().await;
+            assert_eq!((response.status, response.body.len()), (200, LARGEST), "{:?}", version.version);
+            assert!(response.body == body, "{:?}", version.version);
         }
     }
 }
