@@ -100,8 +100,8 @@ async fn the_value_of_a_record_that_is_too_large_is_cut_to_fit() {
     assert_eq!(publisher.publish(&large.as_ref()).await, Ok(Outcome::Attempted));
     let cut = Ok((DeadLetterReason::TooLarge, DeadLetterOutcome::Delivered));
     assert_eq!([letters.recv_timeout(PATIENCE), letters.recv_timeout(PATIENCE)], [cut, cut]);
-    // Too large for a broker, as those in one batch with such a record are: nothing is to be cut.
-    kafka.fail_requests(RDKafkaApiKey::Produce, &[TOO_LARGE]).unwrap();
+    // Too large for a broker, in its batch and alone: nothing is to be cut.
+    kafka.fail_requests(RDKafkaApiKey::Produce, &[TOO_LARGE; 2]).unwrap();
     assert!(result(&submit(&publisher, &event(2, 75))).is_err());
     assert_eq!(letters.recv_timeout(PATIENCE), cut);
     let mut value = Vec::new();
@@ -140,7 +140,7 @@ async fn there_is_no_dead_letter_of_a_dead_letter() {
     let kafka = MockKafka::start(1).unwrap();
     let publisher = started(Config { max_record_retries: 0, ..with_letters(&kafka) });
     let (letters, _) = listened(&publisher);
-    kafka.fail_requests(RDKafkaApiKey::Produce, &[UNAUTHORIZED, TOO_LARGE]).unwrap();
+    kafka.fail_requests(RDKafkaApiKey::Produce, &[UNAUTHORIZED, TOO_LARGE, TOO_LARGE]).unwrap();
     assert!(result(&submit(&publisher, &event(1, 0))).is_err());
     let told = letters.recv_timeout(PATIENCE);
     assert_eq!(told, Ok((DeadLetterReason::Unauthorized, DeadLetterOutcome::Lost)));
@@ -153,7 +153,7 @@ async fn without_a_topic_for_them_dead_letters_are_counted() {
     let kafka = MockKafka::start(1).unwrap();
     let publisher = started(config(&kafka));
     let (letters, _) = listened(&publisher);
-    kafka.fail_requests(RDKafkaApiKey::Produce, &[TOO_LARGE]).unwrap();
+    kafka.fail_requests(RDKafkaApiKey::Produce, &[TOO_LARGE; 2]).unwrap();
     assert!(result(&submit(&publisher, &event(1, 75))).is_err());
     let told = letters.recv_timeout(PATIENCE);
     assert_eq!(told, Ok((DeadLetterReason::TooLarge, DeadLetterOutcome::Discarded)));

@@ -134,14 +134,15 @@ async fn a_delivery_timeout_ends_the_wait() {
 async fn what_a_broker_refuses_for_good_is_a_broker_error() {
     let kafka = MockKafka::start(1).unwrap();
     let publisher = started(config(&kafka));
-    for (error, text) in [
+    for (errors, text) in [
         (
-            RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
+            // The batch, and the record alone.
+            &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE; 2][..],
             "MessageSizeTooLarge: Broker: Message size too large",
         ),
-        (RDKafkaRespErr::RD_KAFKA_RESP_ERR_POLICY_VIOLATION, "PolicyViolation: Broker: Policy violation"),
+        (&[RDKafkaRespErr::RD_KAFKA_RESP_ERR_POLICY_VIOLATION], "PolicyViolation: Broker: Policy violation"),
     ] {
-        kafka.fail_requests(RDKafkaApiKey::Produce, &[error]).unwrap();
+        kafka.fail_requests(RDKafkaApiKey::Produce, errors).unwrap();
         let refused = publisher.publish(&event(1, 75).as_ref()).await.unwrap_err();
         assert_eq!(refused.error_type(), ErrorType::BrokerError);
         assert_eq!(refused.to_string(), text);
