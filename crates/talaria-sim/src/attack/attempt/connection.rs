@@ -18,6 +18,10 @@ const DRIP_INTERVAL: Duration = Duration::from_millis(100);
 /// After this long without progress the gateway takes nothing more.
 const STUCK: Duration = Duration::from_secs(1);
 
+/// The pause between two batches of events whose acknowledgements are not read: it is their acknowledgements that are to
+/// wait, not the events that are to flood the sinks.
+const UNREAD_INTERVAL: Duration = Duration::from_millis(50);
+
 /// The send buffer of an attacker's socket. It is small because megabytes that wait in this machine's kernel would use its
 /// processors without any effect on the gateway.
 const SEND_BUFFER: u32 = 64 * 1024;
@@ -170,6 +174,7 @@ impl<'a> Connection<'a> {
                 Ok(sent) => sent?,
                 Err(_) => break,
             }
+            sleep(UNREAD_INTERVAL).await;
         }
         Ok(Outcome::Endured)
     }
