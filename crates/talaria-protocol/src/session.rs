@@ -198,22 +198,20 @@ impl Ending {
     /// The device has exceeded its rate for this time, given as text.
     #[must_use]
     pub fn flooding(time: &str) -> Self {
-        let error = format!("rate exceeded for {time}");
-        Self {
-            reason: CloseReason::with_error(Reason::ReadError, &error),
-            close_frame: Some(CloseFrame { code: Some(CloseCode::POLICY_VIOLATION), text: error }),
-            protocol_error: Some(ProtocolError::Flooding),
-        }
+        Self::against_policy(ProtocolError::Flooding, format!("rate exceeded for {time}"))
     }
 
     /// A message did not arrive completely within this time, given as text.
     #[must_use]
     pub fn slow_message(timeout: &str) -> Self {
-        let error = format!("message not complete within {timeout}");
+        Self::against_policy(ProtocolError::SlowMessage, format!("message not complete within {timeout}"))
+    }
+
+    fn against_policy(protocol_error: ProtocolError, error: String) -> Self {
         Self {
             reason: CloseReason::with_error(Reason::ReadError, &error),
             close_frame: Some(CloseFrame { code: Some(CloseCode::POLICY_VIOLATION), text: error }),
-            protocol_error: Some(ProtocolError::SlowMessage),
+            protocol_error: Some(protocol_error),
         }
     }
 

@@ -38,18 +38,14 @@ impl Engine {
             Err(DeliveryError::Final(error)) => {
                 let freed = self.backlog.free(lane, bytes);
                 let is_wanted = left(freed, Written::Unknown, &mut unreported);
-                if error.dead_letter_reason().is_some() {
-                    self.send_dead_letter(record().as_ref(&context.target), &context, &error);
-                }
-                self.finish(*context, Err(error));
+                self.finish_refused(context, record, error);
                 is_wanted
             }
             Err(DeliveryError::BatchTooLarge(error)) if context.goes_alone => {
                 let freed = self.backlog.free(lane, bytes);
                 // The topic has answered: the next record may be smaller.
                 let is_wanted = left(freed, Written::Yes, &mut unreported);
-                self.send_dead_letter(record().as_ref(&context.target), &context, &error);
-                self.finish(*context, Err(error));
+                self.finish_refused(context, record, error);
                 is_wanted
             }
             Err(DeliveryError::BatchTooLarge(error)) => {
@@ -78,6 +74,19 @@ impl Engine {
             self.backlog.pump(&mut unreported);
         }
         self.report(unreported);
+    }
+
+    /// Ends a record that no retry can help, with its dead letter if the error makes one.
+    fn finish_refused(
+        &self,
+        context: Box<DeliveryContext>,
+        record: &dyn Fn() -> Record,
+        error: PublishError,
+    ) {
+        if error.dead_letter_reason().is_some() {
+            self.send_dead_letter(record().as_ref(&context.target), &context, &error);
+        }
+        self.finish(*context, Err(error));
     }
 
     /// Lets a record be sent again, in its old place, unless its time or its retries are over: then it fails with the
