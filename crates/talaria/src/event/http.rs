@@ -3,7 +3,7 @@
 //! [`HttpSink::send`] resolves the destination and queues the event for each of its URLs; it never waits. The URLs that the
 //! operator configured and those that devices name have a `Lane` each. A fixed number of workers post the queued events
 //! of a lane, each over a connection that it drives itself. An event that is to be posted again waits in the queue, not in a
-//! worker.
+//! worker. Each configured receiver has a queue and a share of the workers of its own (`receivers.rs`).
 //!
 //! Online and offline events have room of their own, and those of one device are posted one after the other
 //! (`status_order.rs`).
@@ -12,6 +12,7 @@
 //! Receivers that need order read from Kafka. Start reading at [`HttpSink::send`], then `lane.rs` and `worker.rs`.
 
 mod backlog;
+mod capacity;
 mod connection;
 mod deadline_timer;
 mod device_share;
@@ -22,13 +23,18 @@ mod fresh;
 mod job;
 mod lane;
 mod metrics;
+mod named_events;
 mod pool;
 mod post_error;
 mod queue;
+mod receiver;
+mod receivers;
+mod retries;
 pub(super) mod routes;
 mod turns;
 mod watched_stream;
 mod worker;
+mod worker_shares;
 
 #[cfg(test)]
 pub(super) mod tests;
@@ -45,7 +51,7 @@ use wrp::{Locator, QosLevel};
 pub use metrics::HttpMetrics;
 pub use post_error::PostError;
 
-use self::backlog::{Backlog, InOrder};
+use self::backlog::Backlog;
 use self::device_share::DeviceShares;
 use self::dial::{Addresses, Dial, Network};
 use self::endpoints::{Coverage, Endpoints};
@@ -53,6 +59,8 @@ use self::exchange::Client;
 use self::fresh::Rank;
 use self::job::{Job, JobKind};
 use self::lane::{Lane, LaneConfig, Losses};
+use self::named_events::NamedEvents;
+use self::receivers::Receivers;
 use self::routes::Routes;
 use self::turns::Turns;
 use super::config::{Config, NamedHosts};
@@ -114,7 +122,6 @@ impl HttpSink {
         warn_of_unusable_endpoints(config);
         announce(&config.endpoints);
         let endpoints = LaneConfig {
-            queue: config.queue,
             status: config.status_queue,
             workers: config.workers,
             request_timeout: config.request_timeout,
@@ -123,7 +130,6 @@ impl HttpSink {
             retry_interval: config.retry_interval,
         };
         let named = LaneConfig {
-            queue: config.dns.queue,
             status: config.status_queue,
             workers: config.dns.workers,
             request_timeout: config.dns.request_timeout,
@@ -131,6 +137,8 @@ impl HttpSink {
             retries: config.retries,
             retry_interval: config.retry_interval,
         };
+        let targets = config.endpoints.iter().filter_map(|(_, target)| target.as_ref().ok());
+        let receivers = Receivers::new(targets, config.queue, endpoints.workers);
         let turns = Turns::new(config.dns.max_requests_per_device, config.dns.max_requests_per_host);
         let refusals_by_device = Arc::new(KeyedThrottle::new());
         let lost = Arc::new(AtomicU64::new(0));
@@ -138,7 +146,7 @@ impl HttpSink {
             routes: Routes::new(config),
             endpoints: Lane::start(
                 endpoints,
-                Backlog::InOrder(InOrder::default()),
+                Backlog::ByReceiver(receivers),
                 Client::for_endpoints(config, to_endpoints),
                 metrics.clone(),
                 Losses::Together(Throttle::new()),
@@ -146,7 +154,7 @@ impl HttpSink {
             ),
             named: Lane::start(
                 named,
-                Backlog::InTurns(turns),
+                Backlog::Named(NamedEvents::new(turns, config.dns.queue)),
                 Client::for_named_hosts(config, to_named),
                 metrics.clone(),
                 Losses::ByDevice(Arc::clone(&refusals_by_device)),

@@ -1,105 +1,99 @@
-//! The events of a queue that may be posted now, and which of them is next.
+//! The events of a queue: those that wait, and which of them may be posted now.
 
-use std::collections::VecDeque;
+use tokio::time::Instant;
 
-use super::fresh::Fresh;
-use super::job::Job;
-use super::turns::{Started, Turns};
+use super::job::{Job, Pushed};
+use super::named_events::NamedEvents;
+use super::receivers::{Receivers, StartedRequest};
+use super::turns;
 
-/// New events, and retries that are due.
+/// New events, and those that wait for another attempt.
 pub(super) enum Backlog {
-    /// Retries first, then the oldest new event and the oldest status event by turns.
-    InOrder(InOrder),
+    /// Configured receivers take turns, each with its own queue.
+    ByReceiver(Receivers),
     /// Devices take turns.
-    InTurns(Turns),
+    Named(NamedEvents),
 }
 
-#[derive(Default)]
-pub(super) struct InOrder {
-    fresh: Fresh,
-    /// Online and offline events.
-    status: VecDeque<Job>,
-    is_status_next: bool,
-    due: VecDeque<Job>,
+/// A request that runs.
+pub(super) enum Started {
+    ToReceiver(StartedRequest),
+    ToNamedHost(turns::Started),
 }
 
 impl Backlog {
-    pub(super) fn push_fresh(&mut self, job: Job) {
+    /// Queues a new event.
+    pub(super) fn push_fresh(&mut self, job: Job) -> Pushed {
         match self {
-            Self::InOrder(jobs) => jobs.fresh.push_back(job),
-            Self::InTurns(turns) => turns.push_back(job),
+            Self::ByReceiver(receivers) => receivers.push_fresh(job),
+            Self::Named(named) => named.push_fresh(job),
         }
     }
 
-    /// Takes out a new event that gives way to this one, if one does.
-    pub(super) fn give_way(&mut self, to: &Job) -> Option<Job> {
-        match self {
-            Self::InOrder(jobs) => jobs.fresh.give_way(to),
-            // Each device has its own bound, so that none takes the room of another.
-            Self::InTurns(_) => None,
-        }
-    }
-
-    /// An online or offline event.
+    /// Queues an online or offline event.
     pub(super) fn push_status(&mut self, job: Job) {
         match self {
-            Self::InOrder(jobs) => jobs.status.push_back(job),
-            Self::InTurns(turns) => turns.push_back(job),
+            Self::ByReceiver(receivers) => receivers.push_status(job),
+            Self::Named(named) => named.push_status(job),
         }
     }
 
-    pub(super) fn push_due(&mut self, job: Job) {
+    /// Keeps an event for another attempt at `due`.
+    pub(super) fn push_retry(&mut self, due: Instant, job: Job) -> Pushed {
         match self {
-            Self::InOrder(jobs) => jobs.due.push_back(job),
-            Self::InTurns(turns) => turns.push_front(job),
+            Self::ByReceiver(receivers) => receivers.push_retry(due, job),
+            Self::Named(named) => named.push_retry(due, job),
         }
     }
 
-    /// The next event that may be posted. If what is returned with it is something, [`ended`](Self::ended) must be called
-    /// with it.
-    pub(super) fn take(&mut self) -> Option<(Job, Option<Started>)> {
+    /// Does what is due at `now`, and returns when it has to be called again.
+    pub(super) fn release(&mut self, now: Instant) -> Option<Instant> {
         match self {
-            Self::InOrder(jobs) => Some((jobs.take()?, None)),
-            Self::InTurns(turns) => turns.take().map(|(job, started)| (job, Some(started))),
+            Self::ByReceiver(receivers) => receivers.release(now),
+            Self::Named(named) => named.release(now),
+        }
+    }
+
+    /// The next event that may be posted. [`ended`](Self::ended) must be called with what is returned with it.
+    pub(super) fn take(&mut self) -> Option<(Job, Started)> {
+        match self {
+            Self::ByReceiver(receivers) => {
+                receivers.take().map(|(job, started)| (job, Started::ToReceiver(started)))
+            }
+            Self::Named(named) => named.take().map(|(job, started)| (job, Started::ToNamedHost(started))),
         }
     }
 
     /// Whether there is an event that may be posted.
     pub(super) fn can_start(&self) -> bool {
         match self {
-            Self::InOrder(jobs) => !jobs.due.is_empty() || !jobs.fresh.is_empty() || !jobs.status.is_empty(),
-            Self::InTurns(turns) => turns.can_start(),
+            Self::ByReceiver(receivers) => receivers.can_start(),
+            Self::Named(named) => named.can_start(),
         }
     }
 
     /// A request has ended.
     pub(super) fn ended(&mut self, started: &Started) {
-        if let Self::InTurns(turns) = self {
-            turns.ended(started);
+        match (self, started) {
+            (Self::ByReceiver(receivers), Started::ToReceiver(started)) => receivers.ended(started),
+            (Self::Named(named), Started::ToNamedHost(started)) => named.ended(started),
+            (Self::ByReceiver(_), Started::ToNamedHost(_)) | (Self::Named(_), Started::ToReceiver(_)) => {}
+        }
+    }
+
+    /// Whether nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        match self {
+            Self::ByReceiver(receivers) => receivers.is_empty(),
+            Self::Named(named) => named.is_empty(),
         }
     }
 
     /// Removes all events.
     pub(super) fn drain(&mut self) -> Vec<Job> {
         match self {
-            Self::InOrder(jobs) => {
-                jobs.status.drain(..).chain(jobs.fresh.drain()).chain(jobs.due.drain(..)).collect()
-            }
-            Self::InTurns(turns) => turns.drain(),
-        }
-    }
-}
-
-impl InOrder {
-    fn take(&mut self) -> Option<Job> {
-        if let Some(job) = self.due.pop_front() {
-            return Some(job);
-        }
-        self.is_status_next = !self.is_status_next;
-        if self.is_status_next {
-            self.status.pop_front().or_else(|| self.fresh.pop_front())
-        } else {
-            self.fresh.pop_front().or_else(|| self.status.pop_front())
+            Self::ByReceiver(receivers) => receivers.drain(),
+            Self::Named(named) => named.drain(),
         }
     }
 }

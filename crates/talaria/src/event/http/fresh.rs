@@ -96,13 +96,23 @@ impl Fresh {
 
     /// Takes out the event that gives way to this one; none if that one has to.
     pub(super) fn give_way(&mut self, to: &Job) -> Option<Job> {
-        if self.jobs.len() > 2 * self.count + GAPS {
-            self.jobs.retain(Option::is_some);
-            self.holders = None;
-        }
+        self.forget_gaps();
         let (jobs, first) = (&self.jobs, self.first);
         let holders = self.holders.get_or_insert_with(|| Box::new(Holders::of(jobs, first)));
         let sequence = holders.evict(to)?;
+        self.take_out(sequence)
+    }
+
+    /// Takes out the event that gives way first, whatever it gives way to.
+    pub(super) fn shed(&mut self) -> Option<Job> {
+        self.forget_gaps();
+        let (jobs, first) = (&self.jobs, self.first);
+        let holders = self.holders.get_or_insert_with(|| Box::new(Holders::of(jobs, first)));
+        let sequence = holders.evict_first()?;
+        self.take_out(sequence)
+    }
+
+    fn take_out(&mut self, sequence: u64) -> Option<Job> {
         let at = usize::try_from(sequence - self.first).ok()?;
         let job = self.jobs.get_mut(at)?.take()?;
         self.count -= 1;
@@ -112,6 +122,13 @@ impl Fresh {
     /// Takes all events, oldest first.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = Job> {
         from_fn(|| self.pop_front())
+    }
+
+    fn forget_gaps(&mut self) {
+        if self.jobs.len() > 2 * self.count + GAPS {
+            self.jobs.retain(Option::is_some);
+            self.holders = None;
+        }
     }
 
     fn forget_holders(&mut self) {
@@ -147,6 +164,13 @@ impl Holders {
             held.size -= size;
             Some(sequence)
         })
+    }
+
+    /// Removes the event that gives way first.
+    fn evict_first(&mut self) -> Option<u64> {
+        let lowest = self.levels.iter().position(|level| !level.by_size.is_empty())?;
+        let (_, of) = *self.levels[lowest].by_size.last()?;
+        self.remove_oldest(lowest, of)
     }
 
     /// Removes the event that gives way to this one.

@@ -35,6 +35,15 @@ pub(super) enum JobKind {
     Status { _turn: Option<StatusTurn> },
 }
 
+/// What became of an event that was to be queued.
+#[derive(Default)]
+pub(super) struct Pushed {
+    /// The event itself, if the queue is closed or everything that could give way is more important.
+    pub(super) refused: Option<Job>,
+    /// Events that have given way to it.
+    pub(super) displaced: Vec<Job>,
+}
+
 /// The turn of an online or offline event. When it is dropped, the next one of its device starts.
 pub(super) struct StatusTurn(Option<Box<dyn FnOnce() + Send>>);
 
@@ -53,6 +62,12 @@ impl Job {
     }
 }
 
+impl Pushed {
+    pub(super) fn refused(job: Job) -> Self {
+        Self { refused: Some(job), displaced: Vec::new() }
+    }
+}
+
 impl StatusTurn {
     pub(super) fn new(on_end: impl FnOnce() + Send + 'static) -> Self {
         Self(Some(Box::new(on_end)))
@@ -63,6 +78,27 @@ impl Drop for StatusTurn {
     fn drop(&mut self) {
         if let Some(on_end) = self.0.take() {
             on_end();
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use wrp::QosLevel;
+
+    use super::*;
+
+    /// An event of this level and device.
+    pub(in crate::event::http) fn job(level: QosLevel, device: u32) -> Job {
+        Job {
+            target: Arc::new(Target::parse("http://h/").unwrap()),
+            body: Bytes::new(),
+            scheme: SchemeLabel::Event,
+            kind: JobKind::Event,
+            rank: Rank { level, device },
+            deadline: Instant::now(),
+            attempts: 0,
+            share: None,
         }
     }
 }

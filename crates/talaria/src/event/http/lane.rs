@@ -17,10 +17,10 @@ use wrp::DeviceId;
 
 use super::backlog::Backlog;
 use super::exchange::Client;
-use super::job::{Job, JobKind, StatusTurn};
+use super::job::{Job, JobKind, Pushed, StatusTurn};
 use super::metrics::HttpMetrics;
 use super::post_error::PostError;
-use super::queue::{Pushed, Queue};
+use super::queue::Queue;
 use super::worker;
 use crate::event::config::QueueLimit;
 use crate::event::finalizer::Share;
@@ -41,7 +41,6 @@ pub(super) struct Lane {
 
 /// The bounds of a lane.
 pub(super) struct LaneConfig {
-    pub(super) queue: QueueLimit,
     /// The room of online and offline events.
     pub(super) status: QueueLimit,
     pub(super) workers: usize,
@@ -84,7 +83,7 @@ impl Lane {
         losses: Losses,
         lost: Arc<AtomicU64>,
     ) -> Self {
-        let queue = Queue::new(config.queue, backlog, metrics.queue_size.clone());
+        let queue = Queue::new(backlog, metrics.queue_size.clone());
         let workers = config.workers.max(1);
         let status = StatusOrder::new(config.status);
         let context = Arc::new(LaneContext { queue, status, client, metrics, config, losses, lost });
@@ -163,11 +162,18 @@ impl LaneContext {
     }
 
     /// When an event is posted again. A receiver that has closed a kept connection is not overloaded, so it need not wait.
-    pub(super) fn retry_at(&self, posted: &Result<StatusCode, PostError>) -> Instant {
+    pub(super) fn next_attempt(&self, posted: &Result<StatusCode, PostError>) -> Instant {
         match posted {
             Err(PostError::KeptClosed(_)) => Instant::now(),
             _ => Instant::now() + self.config.retry_interval,
         }
+    }
+
+    /// Keeps an event for another attempt at `due`, or gives it back without room. Others may give way to it.
+    pub(super) fn retry_at(&self, due: Instant, job: Job) -> Result<(), Job> {
+        let Pushed { refused, displaced } = self.queue.retry_at(due, job);
+        displaced.into_iter().for_each(|job| self.displace(job));
+        refused.map_or(Ok(()), Err)
     }
 
     /// Counts and logs an event that has given way to another one.

@@ -1,13 +1,10 @@
 //! The events of a lane that wait to be posted: new ones, and those that wait for another attempt. The [`Backlog`] decides
 //! which of them is next.
 //!
-//! Both parts have bounds of their own in messages and in bytes, so that a receiver that answers 504 cannot keep new events
-//! out. An idle worker is woken only if there is something to do and no other worker has been woken and not arrived yet.
+//! An idle worker is woken only if there is something to do and no other worker has been woken and not arrived yet.
 //! The one that arrives wakes the next one if there is more to do. So a burst that one worker can handle costs one wake-up,
 //! and the worker that was busy last, which has an open connection, is the first to be woken.
 
-use std::cmp::Ordering;
-use std::collections::BinaryHeap;
 use std::future::poll_fn;
 use std::task::{Context, Poll, Waker};
 
@@ -16,16 +13,13 @@ use prometheus::IntGauge;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::backlog::Backlog;
-use super::job::Job;
-use super::turns::Started;
-use crate::event::config::QueueLimit;
+use super::backlog::{Backlog, Started};
+use super::job::{Job, Pushed};
 use crate::event::reason::DropReason;
 
 /// The queue that the workers of one lane share.
 pub(super) struct Queue {
     state: Mutex<State>,
-    limit: QueueLimit,
     /// `outbound_queue_size`: new events only. All lanes add to it.
     depth: IntGauge,
     /// Notified when the earliest retry has changed.
@@ -35,35 +29,14 @@ pub(super) struct Queue {
 }
 
 struct State {
-    /// New events, and retries that are due.
     backlog: Backlog,
-    delayed: BinaryHeap<Delayed>,
-    fresh: Load,
-    /// Retries, due or delayed.
-    retries: Load,
-    /// Online and offline events, new or to be posted again. Their room is not the queue's.
-    status: usize,
-    sequence: u64,
     idle: Vec<Idle>,
     /// Whether a worker was woken and has not arrived yet.
     is_wake_pending: bool,
     busy: usize,
     phase: Phase,
-}
-
-/// How many events there are, and the bytes of their bodies.
-#[derive(Clone, Copy, Default)]
-struct Load {
-    messages: usize,
-    bytes: usize,
-}
-
-/// What became of a new event.
-pub(super) struct Pushed {
-    /// The event itself, if the queue is closed or everything in it is more important.
-    pub(super) refused: Option<Job>,
-    /// Events that have given way to it.
-    pub(super) displaced: Vec<Job>,
+    /// When the backlog has to be looked at again.
+    next_release: Option<Instant>,
 }
 
 /// Whether the queue accepts events.
@@ -80,12 +53,6 @@ struct Idle {
     waker: Waker,
 }
 
-struct Delayed {
-    due: Instant,
-    sequence: u64,
-    job: Job,
-}
-
 /// A worker's slot at the queue.
 pub(super) struct WorkerSlot<'a> {
     queue: &'a Queue,
@@ -99,39 +66,30 @@ enum SlotState {
     /// The worker is on the list of idle ones, or was woken from it.
     Waiting,
     /// The worker has a job.
-    Busy(Option<Started>),
+    Busy(Started),
     /// The job is finished, but its device and its host still count a request.
-    Lingering(Option<Started>),
+    Lingering(Started),
 }
 
 impl Queue {
-    pub(super) fn new(limit: QueueLimit, backlog: Backlog, depth: IntGauge) -> Self {
+    pub(super) fn new(backlog: Backlog, depth: IntGauge) -> Self {
         let (retries_changed, drained) = Default::default();
-        Self { state: Mutex::new(State::new(backlog)), limit, depth, retries_changed, drained }
+        Self { state: Mutex::new(State::new(backlog)), depth, retries_changed, drained }
     }
 
     /// Queues a new event, which may displace others.
     pub(super) fn push(&self, job: Job) -> Pushed {
-        let mut displaced = Vec::new();
         let mut state = self.state.lock();
         if state.phase == Phase::Closed {
-            return Pushed { refused: Some(job), displaced };
+            return Pushed::refused(job);
         }
-        while !state.fresh.has_room(self.limit, &job) {
-            let Some(other) = state.backlog.give_way(&job) else {
-                return Pushed { refused: Some(job), displaced };
-            };
-            state.fresh.remove(&other);
-            self.depth.dec();
-            displaced.push(other);
-        }
-        state.fresh.add(&job);
-        state.backlog.push_fresh(job);
-        self.depth.inc();
+        let pushed = state.backlog.push_fresh(job);
+        let displaced = i64::try_from(pushed.displaced.len()).unwrap_or(i64::MAX);
+        self.depth.add(i64::from(pushed.refused.is_none()) - displaced);
         let woken = state.worker_to_wake();
         drop(state);
         wake(woken);
-        Pushed { refused: None, displaced }
+        pushed
     }
 
     /// Queues a new online or offline event, which has room of its own, or gives it back if the queue is closed.
@@ -140,7 +98,6 @@ impl Queue {
         if state.phase == Phase::Closed {
             return Err(job);
         }
-        state.status += 1;
         state.backlog.push_status(job);
         self.depth.inc();
         let woken = state.worker_to_wake();
@@ -149,30 +106,22 @@ impl Queue {
         Ok(())
     }
 
-    /// Keeps an event for another attempt at `due`, or gives it back if there is no room or the queue is closed.
-    pub(super) fn retry_at(&self, due: Instant, job: Job) -> Result<(), Job> {
+    /// Keeps an event for another attempt at `due`. Others may give way to it.
+    pub(super) fn retry_at(&self, due: Instant, job: Job) -> Pushed {
         let mut state = self.state.lock();
-        let is_status = job.is_status();
-        if state.phase == Phase::Closed || !is_status && !state.retries.has_room(self.limit, &job) {
-            return Err(job);
+        if state.phase == Phase::Closed {
+            return Pushed::refused(job);
         }
-        if is_status {
-            state.status += 1;
-        } else {
-            state.retries.add(&job);
-        }
-        state.sequence += 1;
-        let sequence = state.sequence;
-        state.delayed.push(Delayed { due, sequence, job });
-        let is_first = state.delayed.peek().is_some_and(|first| first.sequence == sequence);
+        let pushed = state.backlog.push_retry(due, job);
+        let is_next = state.next_release.is_none_or(|next| due < next);
         drop(state);
-        if is_first {
+        if is_next {
             self.retries_changed.notify_one();
         }
-        Ok(())
+        pushed
     }
 
-    /// Moves retries to the due ones when their time has come. Runs until the queue is closed.
+    /// Lets retries be posted when their time has come. Runs until the queue is closed.
     pub(super) async fn release_retries(&self) {
         loop {
             let next = {
@@ -180,9 +129,9 @@ impl Queue {
                 if state.phase == Phase::Closed {
                     return;
                 }
-                state.release_due(Instant::now());
+                let next = state.backlog.release(Instant::now());
+                state.next_release = next;
                 let woken = state.worker_to_wake();
-                let next = state.delayed.peek().map(|first| first.due);
                 drop(state);
                 wake(woken);
                 next
@@ -211,11 +160,9 @@ impl Queue {
     pub(super) fn close(&self) -> Vec<Job> {
         let mut state = self.state.lock();
         state.phase = Phase::Closed;
-        let mut left = state.backlog.drain();
+        let left = state.backlog.drain();
         let new = left.iter().filter(|job| job.attempts == 0).count();
         self.depth.sub(i64::try_from(new).unwrap_or(i64::MAX));
-        left.extend(state.delayed.drain().map(|delayed| delayed.job));
-        (state.fresh, state.retries, state.status) = Default::default();
         let idle = std::mem::take(&mut state.idle);
         drop(state);
         self.retries_changed.notify_one();
@@ -244,8 +191,7 @@ impl<'a> WorkerSlot<'a> {
     /// The job is finished, but something of it goes on: until [`next`](Self::next), its device and its host still count a
     /// request.
     pub(super) fn linger(&mut self) {
-        if let SlotState::Busy(started) = &mut self.state {
-            let started = started.take();
+        if let SlotState::Busy(started) = std::mem::replace(&mut self.state, SlotState::Free) {
             self.state = SlotState::Lingering(started);
             let mut state = self.queue.state.lock();
             state.busy -= 1;
@@ -260,7 +206,7 @@ impl<'a> WorkerSlot<'a> {
     fn poll_next(&mut self, cx: &Context<'_>) -> Poll<Option<Job>> {
         let mut state = self.queue.state.lock();
         self.leave(&mut state);
-        if let Some((job, started)) = state.take() {
+        if let Some((job, started)) = state.backlog.take() {
             state.busy += 1;
             self.state = SlotState::Busy(started);
             let woken = state.worker_to_wake();
@@ -289,9 +235,9 @@ impl<'a> WorkerSlot<'a> {
             SlotState::Free => {}
             SlotState::Busy(started) => {
                 state.busy -= 1;
-                state.ended(started);
+                state.backlog.ended(&started);
             }
-            SlotState::Lingering(started) => state.ended(started),
+            SlotState::Lingering(started) => state.backlog.ended(&started),
             SlotState::Waiting => match state.idle.iter().rposition(|idle| idle.worker == self.worker) {
                 Some(at) => drop(state.idle.remove(at)),
                 None => state.is_wake_pending = false,
@@ -319,41 +265,11 @@ impl State {
     fn new(backlog: Backlog) -> Self {
         Self {
             backlog,
-            delayed: BinaryHeap::new(),
-            fresh: Load::default(),
-            retries: Load::default(),
-            status: 0,
-            sequence: 0,
             idle: Vec::new(),
             is_wake_pending: false,
             busy: 0,
             phase: Phase::default(),
-        }
-    }
-
-    fn take(&mut self) -> Option<(Job, Option<Started>)> {
-        let (job, started) = self.backlog.take()?;
-        if job.is_status() {
-            self.status -= 1;
-        } else if job.attempts == 0 {
-            self.fresh.remove(&job);
-        } else {
-            self.retries.remove(&job);
-        }
-        Some((job, started))
-    }
-
-    fn ended(&mut self, started: Option<Started>) {
-        if let Some(started) = started {
-            self.backlog.ended(&started);
-        }
-    }
-
-    fn release_due(&mut self, now: Instant) {
-        while self.delayed.peek().is_some_and(|first| first.due <= now) {
-            if let Some(delayed) = self.delayed.pop() {
-                self.backlog.push_due(delayed.job);
-            }
+            next_release: None,
         }
     }
 
@@ -368,23 +284,7 @@ impl State {
     }
 
     fn is_drained(&self) -> bool {
-        self.busy == 0 && self.fresh.messages == 0 && self.retries.messages == 0 && self.status == 0
-    }
-}
-
-impl Load {
-    fn has_room(self, limit: QueueLimit, job: &Job) -> bool {
-        limit.has_room(self.messages, self.bytes, job.body.len())
-    }
-
-    fn add(&mut self, job: &Job) {
-        self.messages += 1;
-        self.bytes += job.body.len();
-    }
-
-    fn remove(&mut self, job: &Job) {
-        self.messages -= 1;
-        self.bytes -= job.body.len();
+        self.busy == 0 && self.backlog.is_empty()
     }
 }
 
@@ -393,24 +293,3 @@ fn wake(worker: Option<Waker>) {
         waker.wake();
     }
 }
-
-impl Ord for Delayed {
-    /// The earliest is the greatest, because `BinaryHeap` returns the greatest first.
-    fn cmp(&self, other: &Self) -> Ordering {
-        (other.due, other.sequence).cmp(&(self.due, self.sequence))
-    }
-}
-
-impl PartialOrd for Delayed {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Delayed {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Delayed {}

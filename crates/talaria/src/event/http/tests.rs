@@ -2,6 +2,7 @@
 
 mod named_hosts;
 pub(crate) mod receiver;
+mod receivers;
 mod redirects;
 mod retries;
 mod threads;

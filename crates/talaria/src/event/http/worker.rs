@@ -83,8 +83,8 @@ impl InFlight<'_> {
                 self.context.metrics.possible_duplicate();
             }
             if job.attempts <= self.context.config.retries {
-                let due = self.context.retry_at(&posted).min(job.deadline);
-                match self.context.queue.retry_at(due, job) {
+                let due = self.context.next_attempt(&posted).min(job.deadline);
+                match self.context.retry_at(due, job) {
                     Ok(()) => return,
                     Err(given_back) => job = given_back,
                 }

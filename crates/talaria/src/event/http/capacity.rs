@@ -1,0 +1,142 @@
+//! The capacity of a lane's queue, which the receivers of the lane share (contract §5.5).
+//!
+//! Each receiver is sure of an equal part, and may borrow what others leave unused: as long as there is room, everything is
+//! accepted. Without room the receiver that holds most gives way. It holds more than its part then, so no receiver loses an event
+//! from its own part, and what was borrowed is given back as soon as it is needed.
+//!
+//! Deliberately absent: the events, and which event of a receiver gives way. Start reading at [`Capacity::gives_way`].
+
+use crate::event::config::QueueLimit;
+
+/// How much of a queue each receiver holds.
+pub(super) struct Capacity {
+    limit: QueueLimit,
+    total: Load,
+    by_receiver: Box<[Load]>,
+}
+
+/// How many events there are, and the bytes of their bodies.
+#[derive(Clone, Copy, Default)]
+struct Load {
+    messages: usize,
+    bytes: usize,
+}
+
+impl Capacity {
+    pub(super) fn new(limit: QueueLimit, receivers: usize) -> Self {
+        Self { limit, total: Load::default(), by_receiver: vec![Load::default(); receivers].into() }
+    }
+
+    /// Whether one more event of so many bytes fits.
+    pub(super) const fn fits(&self, bytes: usize) -> bool {
+        self.limit.has_room(self.total.messages, self.total.bytes, bytes)
+    }
+
+    /// The receiver that has to give way to an event of `receiver` for which there is no room: the one that would hold most of
+    /// what has run out, with the new event.
+    pub(super) fn gives_way(&self, receiver: usize, bytes: usize) -> usize {
+        let is_full_of_messages = self.total.messages >= self.limit.messages;
+        let holds = |at: usize| {
+            let (held, is_its_own) = (self.by_receiver[at], at == receiver);
+            let amount = match (is_full_of_messages, is_its_own) {
+                (true, _) => held.messages + usize::from(is_its_own),
+                (false, true) => held.bytes.saturating_add(bytes),
+                (false, false) => held.bytes,
+            };
+            (amount, is_its_own)
+        };
+        (0..self.by_receiver.len()).max_by_key(|at| holds(*at)).unwrap_or(receiver)
+    }
+
+    pub(super) fn add(&mut self, receiver: usize, bytes: usize) {
+        self.total.add(bytes);
+        self.by_receiver[receiver].add(bytes);
+    }
+
+    pub(super) fn remove(&mut self, receiver: usize, bytes: usize) {
+        self.total.remove(bytes);
+        self.by_receiver[receiver].remove(bytes);
+    }
+
+    /// The same capacity without events.
+    pub(super) fn emptied(&self) -> Self {
+        Self::new(self.limit, self.by_receiver.len())
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.total.messages == 0
+    }
+}
+
+impl Load {
+    const fn add(&mut self, bytes: usize) {
+        self.messages += 1;
+        self.bytes += bytes;
+    }
+
+    const fn remove(&mut self, bytes: usize) {
+        self.messages -= 1;
+        self.bytes -= bytes;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_a_receiver_borrowed_it_gives_back_down_to_an_equal_part() {
+        let mut capacity = Capacity::new(QueueLimit { messages: 12, bytes: 1000 }, 3);
+        (0..12).for_each(|_| capacity.add(0, 1));
+        for _ in 0..4 {
+            for receiver in [1, 2] {
+                assert!(!capacity.fits(1));
+                assert_eq!(capacity.gives_way(receiver, 1), 0);
+                capacity.remove(0, 1);
+                capacity.add(receiver, 1);
+            }
+        }
+        for receiver in 0..3 {
+            assert_eq!(capacity.gives_way(receiver, 1), receiver, "each has its part, and no more");
+        }
+    }
+
+    #[test]
+    fn what_has_run_out_decides_who_holds_most() {
+        let mut capacity = Capacity::new(QueueLimit { messages: 100, bytes: 100 }, 2);
+        (0..9).for_each(|_| capacity.add(0, 1));
+        capacity.add(1, 90);
+        assert!(!capacity.fits(2));
+        assert_eq!(capacity.gives_way(0, 2), 1, "bytes have run out, and it has most of them");
+    }
+
+    proptest! {
+        /// Whatever comes, a receiver that holds less than its part never gives way to another one.
+        #[test]
+        fn no_receiver_gives_way_that_holds_less_than_an_equal_part(
+            events in proptest::collection::vec((0..4usize, 1..60usize), 1..300),
+        ) {
+            let limit = QueueLimit { messages: 20, bytes: 400 };
+            let mut capacity = Capacity::new(limit, 4);
+            let mut held = vec![Vec::new(); 4];
+            for (receiver, bytes) in events {
+                while !capacity.fits(bytes) {
+                    let of = capacity.gives_way(receiver, bytes);
+                    if of == receiver {
+                        break;
+                    }
+                    let sum: usize = held[of].iter().sum();
+                    let has_its_part = held[of].len() >= limit.messages / 4 || sum >= (limit.bytes - bytes) / 4;
+                    prop_assert!(has_its_part, "{held:?}");
+                    capacity.remove(of, held[of].remove(0));
+                }
+                if capacity.fits(bytes) {
+                    capacity.add(receiver, bytes);
+                    held[receiver].push(bytes);
+                }
+            }
+        }
+    }
+}

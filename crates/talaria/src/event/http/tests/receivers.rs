@@ -1,0 +1,53 @@
+//! Configured receivers are kept apart: one that hangs or is slow costs its own events only (contract §5.5).
+
+use super::*;
+
+/// Events of the type `bad` go to the host `bad`, all others to `good`.
+fn config() -> Config {
+    let endpoints = json!({"bad": "http://bad/", "default": "http://good/"});
+    Config { endpoints: Endpoints::parse(&endpoints).unwrap(), ..Config::default() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receiver_that_hangs_delays_no_other_one() {
+    let (bad, good) = (Receiver::answering(Answer::Silence), Receiver::answering(Answer::Status(202)));
+    let bench = Bench::in_memory(&config(), [("bad", bad.clone()), ("good", good.clone())]);
+    (0..400).for_each(|_| bench.send("event:bad/x", "body"));
+    bad.received(75).await;
+    let start = Instant::now();
+    (0..50).for_each(|_| bench.send("event:iot/x", "body"));
+    good.received(50).await;
+    assert_eq!(start.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_that_hang_leave_another_receiver_its_reserved_workers() {
+    let good = Receiver::answering(Answer::After(Duration::from_secs(1)));
+    let bad = Receiver::answering(Answer::Silence);
+    let bench =
+        Bench::in_memory(&Config { workers: 8, ..config() }, [("bad", bad.clone()), ("good", good.clone())]);
+    (0..100).for_each(|_| bench.send("event:bad/x", "body"));
+    bad.received(6).await;
+    let start = Instant::now();
+    (0..6).for_each(|_| bench.send("event:iot/x", "body"));
+    good.received(6).await;
+    assert_eq!((start.elapsed().as_secs(), bad.requests().len()), (2, 6), "two of eight workers are its own");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receiver_gives_back_the_room_that_it_has_borrowed() {
+    let good = Receiver::answering(Answer::After(Duration::from_secs(1)));
+    let queue = QueueLimit { messages: 20, bytes: 1 << 20 };
+    let bench = Bench::in_memory(
+        &Config { workers: 2, queue, ..config() },
+        [("bad", Receiver::answering(Answer::Silence)), ("good", good.clone())],
+    );
+    (0..50).for_each(|_| bench.send("event:bad/x", "body"));
+    let refused = vec![Verdict::NotEnqueued; 30];
+    assert_eq!(bench.verdicts(), refused, "an idle receiver's part may be borrowed");
+    (0..10).for_each(|_| bench.send("event:iot/x", "body"));
+    assert_eq!(bench.verdicts()[30..], [Verdict::Displaced; 10]);
+    bench.assert_metric("outbound_queue_size 20");
+    good.received(10).await;
+    assert_eq!(bench.verdicts().len(), 40 + 9, "no event of the good one was lost");
+}
