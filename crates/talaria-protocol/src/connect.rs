@@ -64,6 +64,12 @@ pub enum ConnectError {
         /// The time that is left, in seconds.
         seconds: u64,
     },
+    /// Too many clients connect at the same time (contract §2.20).
+    #[error("too many clients connect at the same time, try again later")]
+    Busy {
+        /// When to try again, in seconds.
+        seconds: u64,
+    },
     /// The request is not a WebSocket handshake.
     #[error(transparent)]
     Upgrade(#[from] UpgradeError),
@@ -136,7 +142,7 @@ impl ConnectError {
     #[must_use]
     pub fn status(self) -> StatusCode {
         match self {
-            Self::Closed => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Closed | Self::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::NoName | Self::BadName(_) => StatusCode::BAD_REQUEST,
             Self::BadClaim(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Filtered | Self::Occupied | Self::NotInCertificate => StatusCode::FORBIDDEN,
@@ -156,9 +162,8 @@ impl ConnectError {
             | Self::Filtered
             | Self::Occupied
             | Self::NotInCertificate
-            | Self::Refused { .. } => {
-                (Some(answer::JSON), answer::json_error(self.status(), &self.to_string()))
-            }
+            | Self::Refused { .. }
+            | Self::Busy { .. } => (Some(answer::JSON), answer::json_error(self.status(), &self.to_string())),
             Self::Upgrade(error) => (Some(answer::TEXT), format!("{error}\n")),
         };
         let mut response = Response::new(B::from(body));
@@ -167,7 +172,7 @@ impl ConnectError {
         if let Some(content_type) = content_type {
             headers.insert(CONTENT_TYPE, content_type);
         }
-        if let Self::Refused { seconds } = self {
+        if let Self::Refused { seconds } | Self::Busy { seconds } = self {
             headers.insert(RETRY_AFTER, seconds.into());
         }
         if let Self::Upgrade(UpgradeError::Method) = self {

@@ -87,6 +87,8 @@ pub struct Config {
     pub convey_keys: Vec<String>,
     /// The WebSocket subprotocols that devices may agree on, in order of preference.
     pub subprotocols: Vec<Subprotocol>,
+    /// The pace of the handshakes of devices.
+    pub handshakes: crate::server::HandshakesConfig,
 }
 
 /// The values of the headers `X-Talaria-*` (contract §3.8).
@@ -241,6 +243,7 @@ impl Config {
             kafka: kafka::read(&root.section("kafka")),
             convey_keys: Vec::new(),
             subprotocols: device::read_subprotocols(&root.section("device.manager.upgrader")),
+            handshakes: device::read_handshakes(&root.section("device.manager.handshakes")),
         };
         device::read_expiry(&root.section("device.manager"), &mut config.device, &config.device_auth);
         let is_open = config.api.auth.keys.is_none() && config.api.auth.tokens.is_none();

@@ -4,9 +4,10 @@
 //! [run](BoundGateway::run) until it is to stop. Nothing here is global, so several gateways can run in one process, as in
 //! the demo and the tests.
 //!
-//! A stop has these steps: end the control server, accept no more connections, read nothing more from devices, wait until
-//! their messages are delivered and acknowledged, close the devices (which sends their offline events), drain both sinks, end
-//! the servers. Health and metrics are served to the end.
+//! A stop has these steps: end the control server, admit no more devices, close the connected ones one after the other (read
+//! nothing more from a device, wait until its messages are delivered and acknowledged, close it, which sends its offline
+//! event), accept no more connections, do the same with all devices that are left, drain both sinks, end the servers.
+//! Health and metrics are served to the end.
 //!
 //! Deliberately absent: log, signals and exit code, which belong to the [`process`](crate::process).
 
@@ -27,7 +28,9 @@ use crate::device::{Manager, Registry};
 use crate::event::{Dispatcher, Undelivered};
 use crate::observe::{HealthPage, MetricsPage};
 use crate::primary::{DeviceConnector, Primary};
-use crate::server::{BindError, ConnectionMetrics, Identity, IdentityError, RunningServer, Server};
+use crate::server::{
+    BindError, ConnectionMetrics, Handshakes, Identity, IdentityError, RunningServer, Server,
+};
 use crate::telemetry::health::Health;
 use crate::telemetry::metrics::Metrics;
 
@@ -37,6 +40,9 @@ const LAST_REQUESTS: Duration = Duration::from_secs(1);
 /// The part of a stop's time (one of this many) that devices may take to read their close frames. A device that does not
 /// read must not prevent the sinks from being drained.
 const DEVICES_SHARE: u32 = 4;
+
+/// The part of a stop's time (one of this many) over which devices are closed one after the other, at most.
+const SPREAD_SHARE: u32 = 2;
 
 /// The part of a stop's time, in quarters, that the acknowledgements may take. The rest is for the offline events.
 const ACKS_QUARTERS: u32 = 3;
@@ -53,6 +59,7 @@ pub struct Gateway {
     device_auth: DeviceAuth,
     api: Api,
     health: Arc<Health>,
+    handshakes: Arc<Handshakes>,
 }
 
 /// A gateway that listens on its addresses. Clients that connect wait until it runs.
@@ -120,7 +127,7 @@ impl Gateway {
     ///
     /// # Errors
     /// [`BuildError`].
-    pub fn build(config: Config) -> Result<Self, BuildError> {
+    pub fn build(mut config: Config) -> Result<Self, BuildError> {
         let names = &config.identity;
         let start = jiff::Timestamp::now();
         let identity = Identity::new(&names.build, &names.server, &names.region, &names.flavor, start)?;
@@ -140,6 +147,10 @@ impl Gateway {
         let service_auth = ServiceAuth::start(&config.api.auth, &metrics);
         let api = Api::new(config.api.clone(), service_auth, Arc::clone(manager.registry()), api_metrics);
         let connections = ConnectionMetrics::register(&metrics);
+        let handshakes = Handshakes::new(config.handshakes, &metrics);
+        for server in std::iter::once(&mut config.primary).chain(&mut config.alternate) {
+            server.handshakes = Some(Arc::clone(&handshakes));
+        }
         Ok(Self {
             config,
             identity,
@@ -151,6 +162,7 @@ impl Gateway {
             device_auth,
             api,
             health,
+            handshakes,
         })
     }
 
@@ -227,7 +239,8 @@ impl BoundGateway {
         let metric = metric.map(|server| server.start(MetricsPage(gateway.metrics)));
         let convey_keys = gateway.config.convey_keys;
         let devices = DeviceConnector::new(Arc::clone(&gateway.manager), gateway.device_auth, convey_keys)
-            .with_subprotocols(gateway.config.subprotocols);
+            .with_subprotocols(gateway.config.subprotocols)
+            .with_handshakes(gateway.handshakes);
         let handler = Arc::new(Primary::new(devices, gateway.api));
         let primary = PrimaryServers {
             alternate: alternate.map(|server| server.start(Arc::clone(&handler))),
@@ -303,6 +316,8 @@ async fn drain(
 ) -> Unfinished {
     let remaining = || deadline.saturating_duration_since(Instant::now());
     dispatcher.begin_stop();
+    info!(devices = manager.registry().len(), "stopping: closing devices one after the other");
+    manager.close_spread(Instant::now() + remaining() / SPREAD_SHARE).await;
     primary.stop_accepting();
     manager.stop_reading();
     info!("stopping: acknowledging the messages of devices");

@@ -10,11 +10,14 @@ use talaria_protocol::ws::handshake::Subprotocol;
 use super::read::{Section, Setting as _};
 use crate::auth;
 use crate::device::{self, BeyondRate, RateLimit};
+use crate::server::HandshakesConfig;
 
 /// The largest count of connections.
 const MAX_COUNT: u64 = 1_000_000;
 /// The longest time of a refusal.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+/// The longest time over which devices are closed.
+const LONGEST_CLOSE: Duration = Duration::from_secs(60 * 60);
 /// The largest rate and the largest burst.
 const MAX_RATE: u64 = 1_000_000_000;
 
@@ -32,6 +35,12 @@ pub(super) fn read(section: &Section<'_>) -> device::Config {
     let mut closes_expired = false;
     section.read("closeExpired", &mut closes_expired);
     config.close_expired = closes_expired.then_some(Duration::ZERO);
+    section.read_as(
+        "closeOver",
+        "a duration of at most 1h; 0s: all at once",
+        &mut config.close_over,
+        |value| Duration::read(value).filter(|time| *time <= LONGEST_CLOSE),
+    );
     section.read_period("takeoverTimeout", &mut config.takeover_timeout);
     section.read_count("maxTakeovers", &mut config.max_takeovers);
     section.read_count("maxMessageSize", &mut config.max_message_size);
@@ -145,6 +154,18 @@ fn read_refusal(section: &Section<'_>, rules: &mut RefusalRules, has_rate: bool)
             }
         }
     }
+}
+
+/// Reads `handshakes`: how much of the CPU they may take.
+pub(super) fn read_handshakes(section: &Section<'_>) -> HandshakesConfig {
+    let mut config = HandshakesConfig::default();
+    section.read_as("cpuPercent", "a whole number from 1 to 100", &mut config.cpu_percent, |value| {
+        u32::try_from(u64::read(value)?).ok().filter(|percent| (1..=100).contains(percent))
+    });
+    section.read_as("maxWait", "a duration from 1s to 1m", &mut config.max_wait, |value| {
+        Duration::read(value).filter(|wait| (Duration::from_secs(1)..=Duration::from_secs(60)).contains(wait))
+    });
+    config
 }
 
 /// Completes `closeExpired` with what belongs to tokens: a device is closed when its token would not be accepted any more.

@@ -28,6 +28,8 @@ pub struct Config {
     /// How long after the `exp` of its token a device is closed (`closeExpired`, the time is the leeway of tokens); never if
     /// none.
     pub close_expired: Option<Duration>,
+    /// Over which time the devices are closed that a stop or a drain without a rate closes (`closeOver`).
+    pub close_over: Duration,
     /// The bytes of the messages that may wait to be written to all devices together (`maxQueuedBytes`). Beyond it, the device
     /// that has most of them and does not read is closed, or the message is refused.
     pub max_queued_bytes: usize,
@@ -100,6 +102,7 @@ impl Default for Config {
             max_message_size: 32 * 1024 * 1024,
             max_unfinished_bytes: 1024 * 1024 * 1024,
             close_expired: None,
+            close_over: Duration::from_secs(10),
             max_queued_bytes: 256 * 1024 * 1024,
             message_timeout: Duration::from_secs(60),
             takeover_timeout: Duration::from_secs(5),

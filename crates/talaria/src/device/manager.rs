@@ -9,15 +9,14 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
 use talaria_protocol::connect::{ConnectError, Identity};
 use talaria_protocol::session::{CloseReason, Reason};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::task::{AbortHandle, yield_now};
-use tokio::time::{Instant, sleep_until};
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
 use tracing::{debug, info, warn};
 use wrp::DeviceId;
 
@@ -30,6 +29,7 @@ use super::metrics::{CountedModel, DeviceMetrics};
 use super::refusals::{RefusalMetrics, RefusalTable};
 use super::registry::{RegisterError, Registry, RunningSession};
 use super::session::{self, Connection, SessionContext};
+use super::spread::Spread;
 use super::takeover::Takeovers;
 use super::takeover::outcome::TakeoverOutcome;
 use super::wheel::Wheel;
@@ -38,21 +38,9 @@ use crate::long_work::LongWork;
 use crate::telemetry::keyed_throttle::KeyedThrottle;
 use crate::telemetry::metrics::Metrics;
 
-/// How often a stop checks whether every message is acknowledged.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
-
-/// How many tasks close the devices of a stop.
-const CLOSERS: usize = 4;
-
-/// How many devices such a task closes before other tasks have their turn.
-const CLOSED_IN_A_ROW: usize = 8;
-
-/// How long devices may at least take to read their close frames.
-const LAST_FRAMES: Duration = Duration::from_secs(1);
-
 /// All devices of the gateway.
 pub struct Manager {
-    context: Arc<SessionContext>,
+    pub(super) context: Arc<SessionContext>,
     gate: Gate,
     filters: Filters,
     takeovers: Takeovers,
@@ -164,6 +152,12 @@ impl Manager {
     /// Waits until there is room for the offline events of further devices, at most until `deadline`.
     pub async fn room(&self, deadline: Instant) {
         self.context.events.room(deadline).await;
+    }
+
+    /// When each of so many devices is to be closed (`closeOver`), from now on.
+    #[must_use]
+    pub fn spread(&self, devices: usize) -> Spread {
+        Spread::over(self.context.config.close_over, devices)
     }
 
     /// The operator's gate. While it is closed, new devices are answered with 503 and connected devices stay.
@@ -282,64 +276,8 @@ impl Manager {
         Ok(())
     }
 
-    /// The first step of a stop: accepts no device and reads nothing more from those that are connected. Their requests fail,
-    /// since no answer is read.
-    pub fn stop_reading(&self) {
-        self.context.is_stopping.store(true, Ordering::SeqCst);
-        self.context.registry.for_each(|device| device.transactions().close());
-    }
-
-    /// The second step: waits until every message is acknowledged, at most until `deadline`. Devices that do not read are not
-    /// waited for.
-    pub async fn acknowledged(&self, deadline: Instant) {
-        let mut settled = 0;
-        // What was being read when reading stopped may still be on its way to the sinks.
-        while settled < 2 && Instant::now() < deadline {
-            sleep_until(deadline.min(Instant::now() + LOOK_EVERY)).await;
-            settled = if self.owes_acks() { 0 } else { settled + 1 };
-        }
-    }
-
-    /// The last step: closes every device with a close frame and announces that it is offline, as there is room for these
-    /// events, and waits until all sessions have ended. Returns the number of sessions that have not ended in time; their
-    /// offline events are made, too.
-    pub async fn shutdown(&self, within: Duration) -> usize {
-        self.stop_reading();
-        let deadline = Instant::now() + within;
-        let closing: Vec<_> = (0..CLOSERS)
-            .map(|first| tokio::spawn(close_shards(Arc::clone(&self.context), first, deadline)))
-            .collect();
-        for shards in closing {
-            // A panic has been logged, and the sessions of these devices have not ended.
-            let _ = shards.await;
-        }
-        self.context.registry.wait_until_empty(deadline.max(Instant::now() + LAST_FRAMES)).await
-    }
-
-    fn owes_acks(&self) -> bool {
-        let registry = &self.context.registry;
-        (0..registry.shard_count()).any(|shard| {
-            let devices = registry.shard_devices(shard);
-            devices.iter().any(|device| device.outbox().owes_acks() && !device.vitals().has_stuck_write())
-        })
-    }
-
     fn is_open(&self) -> bool {
         self.gate.is_open() && !self.context.is_stopping()
-    }
-}
-
-/// Closes the devices of every [`CLOSERS`]-th shard, from `first` on. After the deadline it does not wait for room.
-async fn close_shards(context: Arc<SessionContext>, first: usize, deadline: Instant) {
-    let reason = CloseReason::shutdown();
-    for shard in (first..context.registry.shard_count()).step_by(CLOSERS) {
-        for devices in context.registry.shard_devices(shard).chunks(CLOSED_IN_A_ROW) {
-            for device in devices {
-                context.events.room(deadline).await;
-                context.close(device, &reason);
-            }
-            yield_now().await;
-        }
     }
 }
 

@@ -37,6 +37,8 @@ pub struct Outbox {
     signals: AtomicU8,
     /// Whether so many refusals wait that nothing is to be read from the device.
     is_reading_paused: AtomicBool,
+    /// Whether nothing more is read from the device, because the gateway stops.
+    is_reading_stopped: AtomicBool,
     /// Wakes the session's task.
     session: AtomicWaker,
     /// Wakes senders that wait for room.
@@ -107,6 +109,7 @@ impl Outbox {
             state: Mutex::new(state),
             signals: AtomicU8::new(0),
             is_reading_paused: AtomicBool::new(false),
+            is_reading_stopped: AtomicBool::new(false),
             session: AtomicWaker::new(),
             room: Notify::new(),
             limit,
@@ -196,6 +199,16 @@ impl Outbox {
     pub(super) fn signal(&self, signal: Signal) {
         self.signals.fetch_or(signal as u8, Ordering::Release);
         self.session.wake();
+    }
+
+    /// The session reads nothing more from the device, from its next turn on.
+    pub(super) fn stop_reading(&self) {
+        self.is_reading_stopped.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the gateway stops and reads nothing more from the device.
+    pub(super) fn is_reading_stopped(&self) -> bool {
+        self.is_reading_stopped.load(Ordering::Relaxed)
     }
 
     /// Lets everything that is put into the outbox from now on wake the session's task. Call it before taking anything.

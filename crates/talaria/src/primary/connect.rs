@@ -1,10 +1,11 @@
 //! The checks of contract §2 on a request for `/api/{v2,v3}/device`, in their order.
 //!
-//! Gate, address, name, token, the token's claims, the client certificate, id, filters, WebSocket handshake, takeover of an
+//! Gate, address, the pace of handshakes, name, token, the token's claims, the client certificate, id, filters, WebSocket handshake, takeover of an
 //! id: each check is a line of [`DeviceConnector::check`]. What a check looks at is in its own module. A request that passes is answered with 101, and
 //! [`upgrade`] takes its connection over.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL};
@@ -17,7 +18,7 @@ use super::upgrade;
 use crate::api_version::ApiVersion;
 use crate::auth::{AuthError, BEARER_CHALLENGE, DeviceAuth};
 use crate::device::{Manager, session_id};
-use crate::server::{Body, ClientCertificate, Peer};
+use crate::server::{AfterTls, Body, ClientCertificate, Handshake, HandshakeKind, Handshakes, Peer};
 
 /// Turns requests into connected devices.
 pub struct DeviceConnector {
@@ -25,6 +26,8 @@ pub struct DeviceConnector {
     auth: DeviceAuth,
     convey_keys: Vec<String>,
     subprotocols: Vec<Subprotocol>,
+    /// The pace of the handshakes; none in tests.
+    handshakes: Option<Arc<Handshakes>>,
 }
 
 /// Why a device may not connect. Each error knows its response.
@@ -40,7 +43,7 @@ impl DeviceConnector {
     /// Connects devices with valid tokens to this manager. Of each convey the values of `convey_keys` are kept besides
     /// those that events carry: filters ask for them.
     pub fn new(devices: Arc<Manager>, auth: DeviceAuth, convey_keys: Vec<String>) -> Self {
-        Self { devices, auth, convey_keys, subprotocols: Vec::new() }
+        Self { devices, auth, convey_keys, subprotocols: Vec::new(), handshakes: None }
     }
 
     /// Agrees on these WebSocket subprotocols with devices that offer one.
@@ -49,9 +52,37 @@ impl DeviceConnector {
         Self { subprotocols, ..self }
     }
 
+    /// Lets handshakes begin at this pace.
+    #[must_use]
+    pub fn with_handshakes(self, handshakes: Arc<Handshakes>) -> Self {
+        Self { handshakes: Some(handshakes), ..self }
+    }
+
     /// Checks a request, of any method. The response is the 101, after which the connection becomes the device's, or an
     /// error.
     pub async fn connect<R>(&self, version: ApiVersion, request: Request<R>) -> Response<Body> {
+        let begun = match self.check_client(&request) {
+            Ok(()) => self.begin(&request).await,
+            Err(error) => Err(error),
+        };
+        match begun {
+            Ok(Some(mut handshake)) => handshake.run(self.shake_hands(version, request)).await,
+            Ok(None) => self.shake_hands(version, request).await,
+            Err(error) => CheckError::from(error).into_response(version),
+        }
+    }
+
+    /// Waits until the handshake may begin, unless the connection has done so for TLS.
+    async fn begin<R>(&self, request: &Request<R>) -> Result<Option<Handshake<'_>>, ConnectError> {
+        let Some(handshakes) = &self.handshakes else { return Ok(None) };
+        if request.extensions().get::<AfterTls>().is_some() {
+            return Ok(Some(handshakes.go_on(HandshakeKind::Device)));
+        }
+        let begun = handshakes.begin(HandshakeKind::Device).await;
+        begun.map(Some).map_err(|refused| ConnectError::Busy { seconds: refused.retry_after.as_secs() })
+    }
+
+    async fn shake_hands<R>(&self, version: ApiVersion, request: Request<R>) -> Response<Body> {
         match self.check(&request).await {
             Ok((candidate, accept)) => {
                 let candidate = candidate.keeping_convey(request.headers(), &self.convey_keys);
@@ -67,13 +98,17 @@ impl DeviceConnector {
         }
     }
 
+    /// The checks that cost nothing.
+    fn check_client<R>(&self, request: &Request<R>) -> Result<(), ConnectError> {
+        self.devices.check_open()?;
+        self.devices.check_address(client(request))
+    }
+
     /// Returns the device and the `Sec-WebSocket-Accept` of the response.
     async fn check<R>(&self, request: &Request<R>) -> Result<(Candidate, String), CheckError> {
         let (method, headers) = (request.method(), request.headers());
         let certificate = request.extensions().get::<ClientCertificate>();
-        let client = request.extensions().get::<Peer>().map(|Peer(peer)| peer.ip());
-        self.devices.check_open()?;
-        self.devices.check_address(client)?;
+        let client = client(request);
         let candidate = Candidate::new(headers, session_id::random())?.with_client(client);
         let claims = self.auth.check(headers.get(AUTHORIZATION)).await?;
         let candidate = candidate.with_claims(claims)?;
@@ -84,6 +119,10 @@ impl DeviceConnector {
         self.devices.check_takeover(candidate.identity()).await?;
         Ok((candidate, accept))
     }
+}
+
+fn client<R>(request: &Request<R>) -> Option<IpAddr> {
+    request.extensions().get::<Peer>().map(|Peer(peer)| peer.ip())
 }
 
 impl fmt::Debug for DeviceConnector {

@@ -9,6 +9,7 @@ use talaria_protocol::web_page::ServerNames;
 
 use super::address::Address;
 use super::handler::Guard;
+use super::handshakes::Handshakes;
 use super::proxies::Proxies;
 use super::tls;
 use crate::budget::Budget;
@@ -43,6 +44,8 @@ pub struct Config {
     /// What the bodies of requests that arrive and of responses that are not read may take, in all servers with this budget
     /// together (`inbound.maxPendingBytes`); no bound if none.
     pub bodies: Option<Arc<Budget>>,
+    /// The pace of TLS handshakes, for servers that devices connect to.
+    pub handshakes: Option<Arc<Handshakes>>,
     /// The proxies in front of the server.
     pub proxies: Proxies,
     /// The check that every request has to pass, for servers whose handlers check no credentials (`authKey`).
@@ -91,6 +94,7 @@ impl Config {
             tls: None,
             rate: None,
             bodies: None,
+            handshakes: None,
             proxies: Proxies::default(),
             guard: None,
             open_access: OpenAccess::Reads,

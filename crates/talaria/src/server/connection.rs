@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use super::accept::stop_requested;
+use super::handshakes::{Handshake, HandshakeKind, RefusedError};
 use super::incoming::Arrival;
 use super::memory::ConnectionMemory;
 use super::metrics::Connections;
@@ -27,7 +28,8 @@ use super::stream::{Answering, Stream};
 use super::tls::{self, HandshakeError, Tls};
 use super::transport::Transport;
 use super::{
-    Body, ClientCertificate, Config, ConnectionFailure, Handler, Identity, Peer, Permit, raw_response, reply,
+    AfterTls, Body, ClientCertificate, Config, ConnectionFailure, Handler, Identity, Peer, Permit,
+    raw_response, reply,
 };
 use crate::telemetry::throttle::Throttle;
 
@@ -53,6 +55,15 @@ pub(super) struct ServerContext<H> {
     proxy_headers: Throttle,
 }
 
+/// A connection before its first request.
+struct Established {
+    transport: Transport,
+    /// The client's address, also if a proxy names it.
+    client: SocketAddr,
+    /// When the header of the first request must have arrived.
+    first_header_by: Option<Instant>,
+}
+
 /// Serves one connection until it ends or the server stops.
 ///
 /// A broken connection is logged at debug level only: the client is gone and nothing is lost.
@@ -63,14 +74,13 @@ pub(super) async fn serve<H: Handler>(
     server: Arc<ServerContext<H>>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let first_header_by = server.config.read_header_timeout.map(|timeout| Instant::now() + timeout);
     // In a box of its own, which is freed before requests are served.
-    let establishing = Box::pin(server.establish(socket, peer, first_header_by));
+    let establishing = Box::pin(server.establish(socket, peer));
     let established = tokio::select! {
         established = establishing => established,
         () = stop_requested(&mut stop) => None,
     };
-    let Some((transport, peer)) = established else { return };
+    let Some(Established { transport, client: peer, first_header_by }) = established else { return };
     let certificate = transport.client_certificate().map(|der| ClientCertificate(der.into()));
     let identity = Arc::clone(&server.identity);
     let memory = server.config.bodies.as_ref();
@@ -151,13 +161,19 @@ impl<H: Handler> ServerContext<H> {
         is_within
     }
 
-    /// Does what comes before HTTP. Returns the connection, and the client's address if a proxy names it.
-    async fn establish(
-        &self,
-        mut socket: TcpStream,
-        peer: SocketAddr,
-        deadline: Option<Instant>,
-    ) -> Option<(Transport, SocketAddr)> {
+    /// Does what comes before HTTP. The client has its time from the moment on when its TLS handshake may begin.
+    async fn establish(&self, mut socket: TcpStream, peer: SocketAddr) -> Option<Established> {
+        let handshake = match self.config.handshakes.as_ref().filter(|_| self.tls.is_some()) {
+            Some(handshakes) => match handshakes.begin(HandshakeKind::Tls).await {
+                Ok(handshake) => Some(handshake),
+                Err(RefusedError { .. }) => {
+                    self.connections.count_failure(ConnectionFailure::HandshakeRefused);
+                    return None;
+                }
+            },
+            None => None,
+        };
+        let deadline = self.config.read_header_timeout.map(|timeout| Instant::now() + timeout);
         let mut client = peer;
         if self.is_behind_proxy(peer) {
             client = Box::pin(self.read_proxy_header(&mut socket, peer, deadline)).await?;
@@ -165,7 +181,8 @@ impl<H: Handler> ServerContext<H> {
                 return None;
             }
         }
-        Some((self.negotiate(socket, client, deadline).await?, client))
+        let transport = self.negotiate(socket, client, deadline, handshake).await?;
+        Some(Established { transport, client, first_header_by: deadline })
     }
 
     /// Reads the proxy's header and returns the client's address. A header that is missing is counted, logged once a minute,
@@ -209,15 +226,25 @@ impl<H: Handler> ServerContext<H> {
         socket: TcpStream,
         peer: SocketAddr,
         deadline: Option<Instant>,
+        handshake: Option<Handshake<'_>>,
     ) -> Option<Transport> {
         let Some(tls) = &self.tls else { return Some(Transport::Plain(socket)) };
-        let handshake = tls::accept(socket, tls.current());
+        let accepting = async {
+            let accepting = tls::accept(socket, tls.current());
+            match handshake {
+                Some(mut handshake) => handshake.run(accepting).await,
+                None => accepting.await,
+            }
+        };
         let outcome = match deadline {
-            Some(deadline) => timeout_at(deadline, handshake).await,
-            None => Ok(handshake.await),
+            Some(deadline) => timeout_at(deadline, accepting).await,
+            None => Ok(accepting.await),
         };
         let failure = match outcome {
-            Ok(Ok(socket)) => return Some(Transport::Tls(Box::new(socket))),
+            Ok(Ok(socket)) => {
+                self.connections.count_tls(socket.resumption());
+                return Some(Transport::Tls(Box::new(socket)));
+            }
             Ok(Err(error)) => {
                 tracing::debug!(%peer, %error, "TLS handshake failed");
                 let failure = error.failure();
@@ -243,6 +270,9 @@ impl<H: Handler> ServerContext<H> {
         request.extensions_mut().insert(peer);
         let deadline = self.config.read_timeout.map(|timeout| Instant::now() + timeout);
         let connections = Arc::clone(&self.connections);
+        if self.tls.is_some() && self.config.handshakes.is_some() {
+            request.extensions_mut().insert(AfterTls);
+        }
         request.extensions_mut().insert(Arrival { deadline, connections, memory: memory.clone() });
         let mut response = match request_checks::check(&request, &self.config, answering.is_ambiguous()) {
             Ok(()) => self.handler.handle(request).await,

@@ -13,6 +13,8 @@ pub enum ConnectionFailure {
     NoProxyHeader,
     /// A PROXY protocol header did not arrive within `readHeaderTimeout`.
     SlowProxyHeader,
+    /// Too many clients connected at the same time for a TLS handshake with this one.
+    HandshakeRefused,
     /// The TLS handshake did not end within `readHeaderTimeout`.
     HandshakeTimeout,
     /// The client left during the TLS handshake.
@@ -58,12 +60,13 @@ pub enum ConnectionFailure {
 
 impl ConnectionFailure {
     /// All of them, each at the index of its number.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Limit,
         Self::RateLimited,
         Self::BadProxyHeader,
         Self::NoProxyHeader,
         Self::SlowProxyHeader,
+        Self::HandshakeRefused,
         Self::HandshakeTimeout,
         Self::HandshakeAborted,
         Self::NotTls,
@@ -95,6 +98,7 @@ impl ConnectionFailure {
             Self::BadProxyHeader => "bad_proxy_header",
             Self::NoProxyHeader => "no_proxy_header",
             Self::SlowProxyHeader => "slow_proxy_header",
+            Self::HandshakeRefused => "handshake_refused",
             Self::HandshakeTimeout => "handshake_timeout",
             Self::HandshakeAborted => "handshake_aborted",
             Self::NotTls => "not_tls",

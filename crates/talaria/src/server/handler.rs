@@ -19,6 +19,11 @@ pub struct Peer(pub SocketAddr);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientCertificate(pub Arc<[u8]>);
 
+/// The connection has waited for its TLS handshake, so that nothing else of it waits in that line; the requests of such a
+/// connection carry this as an extension.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AfterTls;
+
 /// A check of requests before they reach their handler.
 pub trait Guard: fmt::Debug + Send + Sync {
     /// Checks the headers of a request.

@@ -7,6 +7,7 @@ use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 use talaria_protocol::network::Customer;
 
 use super::ConnectionFailure;
+use super::tls::Resumption;
 use crate::telemetry::keyed_throttle::KeyedThrottle;
 use crate::telemetry::metrics::Metrics;
 
@@ -16,6 +17,7 @@ pub struct ConnectionMetrics {
     active: IntGaugeVec,
     rejected: IntCounterVec,
     failures: IntCounterVec,
+    tls: IntCounterVec,
 }
 
 /// One server's count of connections, and its limit.
@@ -29,6 +31,8 @@ pub(super) struct Connections {
     rejected: IntCounter,
     /// In the order of [`ConnectionFailure::ALL`].
     failures: [IntCounter; ConnectionFailure::ALL.len()],
+    /// Full and resumed TLS handshakes.
+    tls: [IntCounter; 2],
 }
 
 /// The permission for one open connection, counted against the server's limit until it is dropped. It moves with the
@@ -38,8 +42,8 @@ pub(super) struct Connections {
 pub struct Permit(Option<Arc<Connections>>);
 
 impl ConnectionMetrics {
-    /// Registers `active_connections{server}`, `rejected_connections{server}` and
-    /// `connection_failures_total{server,reason}`.
+    /// Registers `active_connections{server}`, `rejected_connections{server}`, `connection_failures_total{server,reason}`
+    /// and `tls_handshakes_total{server,kind}`.
     pub fn register(metrics: &Metrics) -> Self {
         let family = metrics.prefixed();
         Self {
@@ -54,6 +58,11 @@ impl ConnectionMetrics {
                 "The number of connections and requests that failed",
                 &["server", "reason"],
             ),
+            tls: family.counter_vec(
+                "tls_handshakes_total",
+                "The number of TLS handshakes that succeeded",
+                &["server", "kind"],
+            ),
         }
     }
 
@@ -66,6 +75,7 @@ impl ConnectionMetrics {
             rejected: self.rejected.with_label_values(&[server]),
             failures: ConnectionFailure::ALL
                 .map(|failure| self.failures.with_label_values(&[server, failure.as_str()])),
+            tls: ["full", "resumed"].map(|kind| self.tls.with_label_values(&[server, kind])),
         })
     }
 }
@@ -92,6 +102,10 @@ impl Connections {
         if let Some(suppressed) = self.no_room.admit(&client.to_string()) {
             tracing::warn!(server = self.server, %client, limit, suppressed, "{message}");
         }
+    }
+
+    pub(super) fn count_tls(&self, resumption: Resumption) {
+        self.tls[resumption as usize].inc();
     }
 
     pub(super) fn count_failure(&self, failure: ConnectionFailure) {

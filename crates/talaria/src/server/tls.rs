@@ -19,5 +19,5 @@ pub use config::Config;
 pub use files::{FileError, Key, Pair, TlsError};
 pub(super) use handshake::{HandshakeError, accept};
 pub(super) use reload::{Tls, reload};
-pub(super) use socket::TlsSocket;
+pub(super) use socket::{Resumption, TlsSocket};
 pub use version::{Version, VersionError, Versions};

@@ -46,6 +46,7 @@ mod refusals;
 mod reload;
 mod server;
 mod stop;
+mod storms;
 mod support;
 mod takeover;
 mod tls;

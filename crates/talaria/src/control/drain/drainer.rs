@@ -10,12 +10,12 @@ use talaria_protocol::control::drain::{Job, Order};
 use talaria_protocol::session::Reason;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, yield_now};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
 use tracing::info;
 
 use super::walk::{Step, Walk};
 use crate::control::ControlMetrics;
-use crate::device::{Manager, Registry};
+use crate::device::{Manager, Registry, Spread};
 
 /// How many devices a drain checks before other tasks have their turn.
 const CHECKS_AT_ONCE: usize = 256;
@@ -205,14 +205,32 @@ impl Run {
         }
     }
 
+    /// When each device is to be closed if the job has no pace of its own.
+    fn spread(&self) -> Option<Spread> {
+        let manager = self.manager.as_ref().filter(|_| self.job.pace.is_none())?;
+        let most = usize::try_from(self.job.count).unwrap_or(usize::MAX);
+        Some(manager.spread(most.min(manager.registry().len())))
+    }
+
     /// Closes up to `most` devices. Returns how many met the conditions, and whether there may be more.
-    async fn batch(&self, most: u64, walk: &mut Walk, stopped: &watch::Receiver<bool>) -> (u64, bool) {
+    async fn batch(
+        &self,
+        most: u64,
+        walk: &mut Walk,
+        spread: &mut Option<Spread>,
+        stopped: &watch::Receiver<bool>,
+    ) -> (u64, bool) {
         let mut visited = 0;
         while visited < most {
             self.room(stopped).await;
             for _ in 0..CHECKS_AT_ONCE {
                 match walk.next() {
                     Step::Match(device) => {
+                        if let Some(spread) = spread
+                            && !is_due(spread.next_close(), stopped).await
+                        {
+                            return (visited, false);
+                        }
                         visited += 1;
                         self.visited.fetch_add(1, Ordering::AcqRel);
                         if device.close(Reason::Drained.into()) {
@@ -244,6 +262,7 @@ impl DrainTask {
         let mut remaining = run.job.count;
         let mut ticks = run.job.pace.map(|pace| ticks(pace.tick));
         let rate = run.job.pace.map_or(u64::MAX, |pace| pace.rate);
+        let mut spread = run.spread();
         while remaining > 0 {
             if let Some(ticks) = &mut ticks {
                 tokio::select! {
@@ -252,7 +271,7 @@ impl DrainTask {
                     _ = ticks.tick() => {}
                 }
             }
-            let (visited, is_more) = run.batch(rate.min(remaining), &mut walk, &stopped).await;
+            let (visited, is_more) = run.batch(rate.min(remaining), &mut walk, &mut spread, &stopped).await;
             remaining -= visited;
             if !is_more {
                 return;
@@ -268,6 +287,16 @@ impl Drop for DrainTask {
         run.finished.send_replace(Some(Timestamp::now()));
         let Progress { visited, drained, .. } = run.status().progress;
         info!(visited, drained, "drain finished");
+    }
+}
+
+/// Waits until then. Returns false if the drain is cancelled before.
+async fn is_due(close: Instant, stopped: &watch::Receiver<bool>) -> bool {
+    let mut stopped = stopped.clone();
+    tokio::select! {
+        biased;
+        _ = stopped.wait_for(|stopped| *stopped) => false,
+        () = sleep_until(close) => true,
     }
 }
 

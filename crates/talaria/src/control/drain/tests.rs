@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use talaria_protocol::connect::Identity;
 use talaria_protocol::control::drain::Amount;
-use talaria_protocol::session::Reason;
+use talaria_protocol::session::{CloseReason, Reason};
 use tokio::time::{Instant, advance, sleep};
+use wrp::MessageRef;
 
 use super::*;
 use crate::control::ControlMetrics;
-use crate::device::{Config, Device, Registry, session_id};
+use crate::device::{Config, Device, Dropped, Events, Manager, Registry, session_id};
 use crate::telemetry::metrics::Metrics;
 
 struct Fixture {
@@ -144,4 +146,38 @@ async fn a_drainer_that_is_dropped_ends_its_drain() {
     sleep(Duration::from_secs(60)).await;
     assert_eq!(devices.iter().filter(|device| device.close(Reason::Unknown.into())).count(), 7);
     assert!(String::from_utf8(metrics.gather_text()).unwrap().contains("drain_status 0\n"));
+}
+
+/// Ignores all events.
+struct NoEvents;
+
+impl Events for NoEvents {
+    fn online(&self, _: &Arc<Device>) {}
+    fn offline(&self, _: &Arc<Device>, _: &CloseReason) {}
+    fn message(&self, _: &Arc<Device>, _: &mut MessageRef<'_>) {}
+    fn dropped(&self, _: &Arc<Device>, _: &MessageRef<'_>, _: Dropped) {}
+}
+
+/// contract §2.20
+#[tokio::test(start_paused = true)]
+async fn a_drain_without_a_rate_closes_devices_over_the_configured_time() {
+    let metrics = Metrics::default();
+    let config = Config { close_over: Duration::from_secs(10), ..Config::default() };
+    let manager = Manager::new(config, Arc::new(NoEvents), &metrics);
+    let mut clients = Vec::new();
+    for number in 0..2000 {
+        let (near, far) = tokio::io::duplex(64);
+        clients.push(far);
+        let identity = Identity::new(format!("serial:{number}").parse().unwrap(), session_id::random());
+        manager.connect(near, Bytes::new(), identity).unwrap();
+    }
+    let drainer = Drainer::of(&manager, ControlMetrics::register(&metrics));
+    drainer.start(&order(0, None)).unwrap();
+    for second in 1..10 {
+        sleep(Duration::from_secs(1)).await;
+        let drained = drainer.status().unwrap().progress.drained;
+        assert!((second * 200 - 2..=second * 200 + 2).contains(&drained), "{drained} after {second} s");
+    }
+    assert!(drainer.cancel().await);
+    assert!(drainer.status().unwrap().progress.drained < 2000);
 }

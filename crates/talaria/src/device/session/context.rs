@@ -41,7 +41,7 @@ pub(in crate::device) struct SessionContext {
     pub(in crate::device) cost_lines: KeyedThrottle,
     /// The log lines about devices that exceed their rates.
     pub(in crate::device) rate_lines: KeyedThrottle,
-    /// Whether nothing more is read from devices, because the gateway stops.
+    /// Whether no device is admitted, because the gateway stops.
     pub(in crate::device) is_stopping: AtomicBool,
     /// Handles long messages.
     pub(in crate::device) long_work: LongWork,

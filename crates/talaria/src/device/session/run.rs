@@ -187,7 +187,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
         }
         let config = &self.context.config;
         // A device that is not read cannot be heard.
-        if signals.has(Signal::Idle) && !self.context.is_stopping() {
+        if signals.has(Signal::Idle) && !self.device.outbox().is_reading_stopped() {
             let error = format!("nothing heard for {}", duration::format(config.idle_period));
             let reason = CloseReason::with_error(Reason::ReadError, &error);
             self.session.end(Ending::by_gateway(reason));
@@ -240,7 +240,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
 
     /// Whether nothing is read from the device: it has to read first, or the gateway stops.
     fn is_reading_paused(&self) -> bool {
-        self.phase == Phase::Open && (self.device.outbox().is_reading_paused() || self.context.is_stopping())
+        let outbox = self.device.outbox();
+        self.phase == Phase::Open && (outbox.is_reading_paused() || outbox.is_reading_stopped())
     }
 
     /// Processes bytes of the device. After the end of the session they are only counted.

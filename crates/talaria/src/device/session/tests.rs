@@ -7,6 +7,7 @@ mod exchange;
 mod liveness;
 mod long_message;
 mod pace;
+mod stop;
 mod takeover;
 
 use std::sync::{Arc, mpsc};
@@ -111,8 +112,20 @@ impl Gateway {
     }
 
     fn connect_with(&self, pipe: usize, read_ahead: &'static [u8]) -> (Client, Arc<Device>) {
+        self.connect_identity(pipe, read_ahead, identity(ID))
+    }
+
+    fn connect_id(&self, id: &str, pipe: usize) -> (Client, Arc<Device>) {
+        self.connect_identity(pipe, b"", identity(id))
+    }
+
+    fn connect_identity(
+        &self,
+        pipe: usize,
+        read_ahead: &'static [u8],
+        identity: Identity,
+    ) -> (Client, Arc<Device>) {
         let (near, far) = tokio::io::duplex(pipe);
-        let identity = Identity::new(ID.parse().unwrap(), session_id::random());
         let id = identity.id.clone();
         self.manager.connect(near, Bytes::from_static(read_ahead), identity).unwrap();
         (Client::new(far), self.manager.registry().get(&id).unwrap())
@@ -138,6 +151,10 @@ impl Gateway {
         let line = text.lines().find(|line| line.starts_with(&format!("talaria_talaria_{name}")));
         line.and_then(|line| line.rsplit(' ').next()).unwrap_or("absent").to_owned()
     }
+}
+
+fn identity(id: &str) -> Identity {
+    Identity::new(id.parse().unwrap(), session_id::random())
 }
 
 /// Lets every task run that can.

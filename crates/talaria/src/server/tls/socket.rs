@@ -12,9 +12,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use rustls::ServerConfig;
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{ConnectionState, UnbufferedStatus, WriteTraffic};
+use rustls::{HandshakeKind, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -49,6 +49,13 @@ pub(in crate::server) struct TlsSocket {
     unreported: usize,
     receiving: Receiving,
     sending: Sending,
+}
+
+/// Whether a handshake has resumed an earlier session (RFC 8446 §2.2), which costs less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::server) enum Resumption {
+    Full,
+    Resumed,
 }
 
 /// What can still be read.
@@ -117,6 +124,14 @@ impl TlsSocket {
     /// The client's own certificate, DER, once the handshake is complete; none if the client was not asked for one.
     pub(in crate::server) fn client_certificate(&self) -> Option<&[u8]> {
         self.session.peer_certificates()?.first().map(|certificate| certificate.as_ref())
+    }
+
+    /// Whether the session is a resumed one, once the handshake is complete.
+    pub(in crate::server) fn resumption(&self) -> Resumption {
+        match self.session.handshake_kind() {
+            Some(HandshakeKind::Resumed) => Resumption::Resumed,
+            _ => Resumption::Full,
+        }
     }
 
     /// Ready when the handshake is complete and its last message is written.
