@@ -41,6 +41,7 @@ pub(super) fn read(section: &Section<'_>) -> event::Config {
     section.read_count("workerPoolSize", &mut config.workers);
     section.read_period("requestTimeout", &mut config.request_timeout);
     section.read_period("clientTimeout", &mut config.client_timeout);
+    section.read_period("connectTimeout", &mut config.connect_timeout);
     section.read_limit("retries", &mut config.retries);
     section.read_period("retryInterval", &mut config.retry_interval);
     section.read_as("ackPolicy", "kafka or all", &mut config.ack_policy, |value| {
@@ -99,6 +100,7 @@ fn read_transport(section: &Section<'_>, transport: &mut event::Transport) {
     section.read_limit("transport.maxIdleConns", &mut transport.max_idle_conns);
     section.read_limit("transport.maxIdleConnsPerHost", &mut transport.max_idle_conns_per_host);
     section.read_timeout("transport.idleConnTimeout", &mut transport.idle_conn_timeout);
+    section.read_timeout("transport.lookupMaxAge", &mut transport.lookup_max_age);
 }
 
 fn read_endpoints(section: &Section<'_>, endpoints: &mut Endpoints) {

@@ -42,6 +42,8 @@ pub struct Config {
     pub request_timeout: Duration,
     /// `clientTimeout`: the time limit of all attempts of an event together.
     pub client_timeout: Duration,
+    /// `connectTimeout`: the time limit of name resolution, connection and TLS handshake together.
+    pub connect_timeout: Duration,
     /// `retries`: attempts after the first one.
     pub retries: u32,
     /// The time between two attempts. The reference has no key for it and waits 5 s.
@@ -74,6 +76,7 @@ impl Default for Config {
             workers: 100,
             request_timeout: Duration::from_secs(125),
             client_timeout: Duration::from_secs(160),
+            connect_timeout: Duration::from_secs(5),
             retries: 1,
             retry_interval: Duration::from_secs(5),
             transport: Transport::default(),
@@ -131,7 +134,7 @@ impl QueueLimit {
     }
 }
 
-/// `device.outbound.transport`: the idle connections that are kept for the next request.
+/// `device.outbound.transport`: what is kept for the next request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Transport {
     /// `maxIdleConns`, over all hosts. 0: no limit.
@@ -140,11 +143,18 @@ pub struct Transport {
     pub max_idle_conns_per_host: usize,
     /// `idleConnTimeout`: how long a connection may be idle. 0: no limit.
     pub idle_conn_timeout: Duration,
+    /// `lookupMaxAge`: how long the addresses of a host are used for new connections. 0: for one.
+    pub lookup_max_age: Duration,
 }
 
 impl Default for Transport {
     fn default() -> Self {
-        Self { max_idle_conns: 0, max_idle_conns_per_host: 100, idle_conn_timeout: Duration::ZERO }
+        Self {
+            max_idle_conns: 0,
+            max_idle_conns_per_host: 100,
+            idle_conn_timeout: Duration::ZERO,
+            lookup_max_age: Duration::from_secs(30),
+        }
     }
 }
 

@@ -14,9 +14,11 @@
 mod backlog;
 mod capacity;
 mod connection;
+mod connections;
 mod deadline_timer;
 mod device_share;
 pub(super) mod dial;
+mod dial_window;
 pub mod endpoints;
 mod exchange;
 mod fresh;
@@ -108,8 +110,9 @@ impl HttpSink {
             // The operator has allowed these hosts, wherever they are.
             NamedHosts::Any | NamedHosts::Listed(_) => Addresses::All,
         };
-        let named = Network::new(addresses, Arc::clone(&tls));
-        Self::start_with(config, metrics, Arc::new(Network::new(Addresses::All, tls)), Arc::new(named))
+        let named = Network::new(addresses, config.dns.transport.lookup_max_age, Arc::clone(&tls));
+        let endpoints = Network::new(Addresses::All, config.transport.lookup_max_age, tls);
+        Self::start_with(config, metrics, Arc::new(endpoints), Arc::new(named))
     }
 
     /// `to_endpoints` connects to the URLs of `eventEndpoints`, `to_named` to those that devices name.

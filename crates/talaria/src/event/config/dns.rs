@@ -72,6 +72,7 @@ impl Default for DnsConfig {
                 max_idle_conns: 100,
                 max_idle_conns_per_host: 2,
                 idle_conn_timeout: Duration::from_secs(90),
+                lookup_max_age: Duration::from_secs(30),
             },
         }
     }

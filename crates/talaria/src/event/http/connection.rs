@@ -8,7 +8,6 @@
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, Waker};
 
@@ -21,7 +20,7 @@ use hyper_util::rt::TokioIo;
 
 use super::dial::Stream;
 use super::post_error::PostError;
-use super::watched_stream::WatchedStream;
+use super::watched_stream::{Watch, WatchedStream};
 use crate::event::reason::DropReason;
 
 /// The longest body of an answer that is read, in bytes. With a longer one the connection is closed.
@@ -38,10 +37,19 @@ pub(super) struct Connection {
     driver: Driver,
     /// Whether the driver has ended. It must not be polled again.
     is_closed: bool,
-    /// Whether a byte of the current request was written.
-    has_written: Arc<AtomicBool>,
-    /// Whether a request was sent on it before.
+    /// Whether a byte of the current request was written, among others.
+    watch: Arc<Watch>,
+    /// Whether a request was sent on it before, or it was idle, so that the receiver may have closed it.
     is_used: bool,
+}
+
+/// How to find out whether the receiver has closed an idle connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Probe {
+    /// By what tokio's reactor has noticed.
+    Reactor,
+    /// By asking the system, too.
+    System,
 }
 
 /// A failed request.
@@ -58,11 +66,11 @@ impl Connection {
         let mut builder = http1::Builder::new();
         // Header names as Go writes them, because receivers' logs and filters show them.
         builder.title_case_headers(true);
-        let has_written = Arc::new(AtomicBool::new(false));
-        let stream = WatchedStream::new(stream, Arc::clone(&has_written));
+        let watch = Arc::new(Watch::default());
+        let stream = WatchedStream::new(stream, Arc::clone(&watch));
         let (sender, driver) = builder.handshake(TokioIo::new(stream)).await?;
         // Boxed, because it moves between workers and the pool with every event.
-        Ok(Box::new(Self { sender, driver, is_closed: false, has_written, is_used: false }))
+        Ok(Box::new(Self { sender, driver, is_closed: false, watch, is_used: false }))
     }
 
     /// Sends a request and reads the whole answer. Returns the head of the answer.
@@ -70,7 +78,7 @@ impl Connection {
     /// If the future is dropped, the connection must be dropped, too.
     pub(super) async fn exchange(&mut self, request: Request<Body>) -> Result<Response<()>, ExchangeError> {
         let is_reused = std::mem::replace(&mut self.is_used, true);
-        self.has_written.store(false, Relaxed);
+        self.watch.has_written.store(false, Relaxed);
         let mut answer = pin!(self.sender.try_send_request(request));
         let (driver, is_closed) = (&mut self.driver, &mut self.is_closed);
         let answer = poll_fn(|cx| {
@@ -95,16 +103,35 @@ impl Connection {
         if !is_reused || !is_closed_by_peer(&error) {
             return ExchangeError::Failed(error);
         }
-        if self.has_written.load(Relaxed) {
+        if self.watch.has_written.load(Relaxed) {
             ExchangeError::Failed(PostError::KeptClosed(Box::new(error)))
         } else {
             ExchangeError::NotSent
         }
     }
 
-    /// Whether another request can be sent on it, as far as is known. The task that polled it before is not woken any more.
-    pub(super) fn is_ready(&mut self) -> bool {
-        poll_driver(&mut self.driver, &mut self.is_closed, &mut no_wake());
+    /// Whether a request can be sent on it, as far as is known. The task that polled it before is not woken any more.
+    pub(super) fn is_ready(&mut self, probe: Probe) -> bool {
+        let probes = probe == Probe::System;
+        if probes {
+            self.watch.probes.store(true, Relaxed);
+        }
+        let is_open = self.poll_idle(&mut no_wake());
+        if probes {
+            self.watch.probes.store(false, Relaxed);
+        }
+        is_open
+    }
+
+    /// Whether another request can be sent on it, now that one has ended or before the first one. `waker` is woken when
+    /// something arrives.
+    pub(super) fn park(&mut self, waker: &Waker) -> bool {
+        self.is_used = true;
+        self.poll_idle(&mut Context::from_waker(waker))
+    }
+
+    fn poll_idle(&mut self, cx: &mut Context<'_>) -> bool {
+        poll_driver(&mut self.driver, &mut self.is_closed, cx);
         !self.is_closed && self.sender.is_ready()
     }
 

@@ -1,115 +1,135 @@
 //! New connections to event receivers: name resolution, TCP, and TLS for `https`.
 //!
 //! A host that a device names is resolved once, each of its addresses is checked, and one of those that passed is connected
-//! to. A second resolution could give another address (contract §5.8).
+//! to. A second resolution could give another address (contract §5.8). Start reading at [`Network`].
 
-use std::future::Future;
+mod allowed;
+mod happy_eyeballs;
+mod lookup;
+
 use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::mem::MaybeUninit;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use talaria_protocol::url::{Origin, public_address};
+use socket2::SockRef;
+use talaria_protocol::url::Origin;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
+pub(super) use self::allowed::Addresses;
+pub(in crate::event) use self::lookup::Lookup;
+use self::lookup::{AnswerOrigin, Resolved, Resolver};
 use super::post_error::PostError;
 use crate::trust;
 
 /// A byte stream to a receiver.
-pub(in crate::event) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(in crate::event) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {
+    /// Whether bytes have arrived that were not read, or the end has. Asked of the system, because tokio learns of it only
+    /// when its reactor has had a turn.
+    fn has_input(&self) -> bool {
+        false
+    }
+}
 
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+impl Stream for TcpStream {
+    fn has_input(&self) -> bool {
+        let peeked = SockRef::from(self).peek(&mut [MaybeUninit::uninit()]);
+        !matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+}
 
-/// The result of [`Dial::dial`]. Boxed, because there is one for each connection, not for each event.
-pub(in crate::event) type Dialing<'a> =
-    Pin<Box<dyn Future<Output = Result<Box<dyn Stream>, PostError>> + Send + 'a>>;
+impl Stream for TlsStream<TcpStream> {
+    fn has_input(&self) -> bool {
+        self.get_ref().0.has_input()
+    }
+}
+
+/// The result of [`Dial::dial`]. It goes on in a task of its own when its event no longer needs it.
+pub(in crate::event) type Dialing = Pin<Box<dyn Future<Output = Result<Box<dyn Stream>, PostError>> + Send>>;
 
 /// Makes connections. It is a trait so that tests need no network.
 pub(in crate::event) trait Dial: Send + Sync {
     /// Connects to a receiver.
-    fn dial<'a>(&'a self, origin: &'a Origin, lookup: &'a Lookup) -> Dialing<'a>;
+    fn dial(&self, origin: &Origin, lookup: &Lookup) -> Dialing;
 }
 
-/// The name resolution of one worker. The system's resolver cannot be interrupted, so that a resolution may go on after its
-/// worker has given it up; until then, the worker cannot begin another one.
+/// Connects over the network. Cheap to clone.
 #[derive(Clone)]
-pub(in crate::event) struct Lookup(Arc<Semaphore>);
-
-impl Lookup {
-    pub(super) fn new() -> Self {
-        Self(Arc::new(Semaphore::new(1)))
-    }
-
-    /// Whether a resolution goes on that was given up.
-    pub(super) fn is_running(&self) -> bool {
-        self.0.available_permits() == 0
-    }
-
-    /// Waits until no resolution runs.
-    pub(super) async fn ended(&self) {
-        // The semaphore is never closed.
-        drop(self.0.acquire().await);
-    }
-
-    /// Runs a resolution on a thread of its own.
-    ///
-    /// # Errors
-    /// The thread could not run it to its end.
-    pub(in crate::event) async fn run<T: Send + 'static>(
-        &self,
-        resolve: impl FnOnce() -> T + Send + 'static,
-    ) -> io::Result<T> {
-        let permit = Arc::clone(&self.0).acquire_owned().await.map_err(io::Error::other)?;
-        let resolve = move || {
-            let resolved = resolve();
-            drop(permit);
-            resolved
-        };
-        tokio::task::spawn_blocking(resolve).await.map_err(io::Error::other)
-    }
-
-    async fn addresses(&self, origin: &Origin) -> io::Result<Vec<SocketAddr>> {
-        if let Ok(address) = origin.host.parse::<IpAddr>() {
-            return Ok(vec![SocketAddr::new(address, origin.port)]);
-        }
-        let (host, port) = (origin.host.to_string(), origin.port);
-        self.run(move || (host.as_str(), port).to_socket_addrs().map(Iterator::collect)).await?
-    }
-}
-
-/// Connects over the network.
 pub(super) struct Network {
     addresses: Addresses,
+    resolver: Arc<Resolver>,
     /// Made for the first `https` URL, because reading the system's certificates takes tens of milliseconds.
     tls: Arc<OnceCell<TlsConnector>>,
 }
 
-/// The addresses that may be connected to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Addresses {
-    All,
-    Public,
+/// Addresses that no connection was made with yet. Unless one is, they are given up, so that the resolver is asked again.
+struct Untried<'a> {
+    resolver: &'a Resolver,
+    host: &'a str,
+    addresses: Option<Arc<[IpAddr]>>,
 }
 
 impl Dial for Network {
-    fn dial<'a>(&'a self, origin: &'a Origin, lookup: &'a Lookup) -> Dialing<'a> {
-        Box::pin(self.connect(origin, lookup))
+    fn dial(&self, origin: &Origin, lookup: &Lookup) -> Dialing {
+        let (network, origin, lookup) = (self.clone(), origin.clone(), lookup.clone());
+        Box::pin(async move { network.connect(&origin, &lookup).await })
     }
 }
 
 impl Network {
-    pub(super) fn new(addresses: Addresses, tls: Arc<OnceCell<TlsConnector>>) -> Self {
-        Self { addresses, tls }
+    /// Addresses of hosts are kept for `lookup_max_age`.
+    pub(super) fn new(
+        addresses: Addresses,
+        lookup_max_age: Duration,
+        tls: Arc<OnceCell<TlsConnector>>,
+    ) -> Self {
+        Self { addresses, resolver: Resolver::new(lookup_max_age), tls }
     }
 
     async fn connect(&self, origin: &Origin, lookup: &Lookup) -> Result<Box<dyn Stream>, PostError> {
-        let addresses = lookup.addresses(origin).await.map_err(PostError::Lookup)?;
-        let stream = connect_tcp(self.addresses.allowed(addresses)?).await?;
+        let resolved = self.resolve(origin, lookup).await?;
+        match self.connect_to(origin, &resolved).await {
+            // The host may have moved.
+            Err(error) if resolved.origin == AnswerOrigin::Kept => {
+                let now = self.resolve(origin, lookup).await?;
+                if now.addresses == resolved.addresses {
+                    return Err(error);
+                }
+                self.connect_to(origin, &now).await
+            }
+            connected => connected,
+        }
+    }
+
+    async fn resolve(&self, origin: &Origin, lookup: &Lookup) -> Result<Resolved, PostError> {
+        self.resolver.resolve(&origin.host, lookup).await.map_err(PostError::Lookup)
+    }
+
+    async fn connect_to(&self, origin: &Origin, resolved: &Resolved) -> Result<Box<dyn Stream>, PostError> {
+        let mut untried = Untried {
+            resolver: &self.resolver,
+            host: &origin.host,
+            addresses: Some(Arc::clone(&resolved.addresses)),
+        };
+        let allowed = self.addresses.allowed(&resolved.addresses)?;
+        let stream = happy_eyeballs::connect(&allowed, origin.port, TcpStream::connect);
+        let stream = stream.await.map_err(PostError::Connect)?;
+        // A request is sent in one write, so waiting for more data to send would only cost time.
+        stream.set_nodelay(true).map_err(PostError::Connect)?;
+        let stream = self.encrypted(origin, stream).await?;
+        untried.addresses = None;
+        Ok(stream)
+    }
+
+    async fn encrypted(&self, origin: &Origin, stream: TcpStream) -> Result<Box<dyn Stream>, PostError> {
         if !origin.tls {
             return Ok(Box::new(stream));
         }
@@ -120,41 +140,12 @@ impl Network {
     }
 }
 
-impl Addresses {
-    /// Those of a host's addresses that may be connected to.
-    ///
-    /// # Errors
-    /// [`PostError::NotPublic`] if the host has addresses, but none of these.
-    fn allowed(self, addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, PostError> {
-        if self == Self::All {
-            return Ok(addresses);
-        }
-        let mut refused = None;
-        let mut allowed = addresses;
-        allowed.retain(|address| {
-            public_address::check(address.ip()).map_err(|error| refused = Some(error)).is_ok()
-        });
-        match refused {
-            Some(error) if allowed.is_empty() => Err(error.into()),
-            _ => Ok(allowed),
+impl Drop for Untried<'_> {
+    fn drop(&mut self) {
+        if let Some(addresses) = self.addresses.take() {
+            self.resolver.forget(self.host, &addresses);
         }
     }
-}
-
-/// Tries the addresses one after the other.
-async fn connect_tcp(addresses: Vec<SocketAddr>) -> Result<TcpStream, PostError> {
-    let mut last = PostError::Lookup(io::Error::new(io::ErrorKind::NotFound, "the host has no address"));
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => {
-                // A request is sent in one write, so waiting for more data to send would only cost time.
-                stream.set_nodelay(true).map_err(PostError::Connect)?;
-                return Ok(stream);
-            }
-            Err(error) => last = PostError::Connect(error),
-        }
-    }
-    Err(last)
 }
 
 async fn tls_connector() -> Result<TlsConnector, PostError> {
@@ -177,3 +168,6 @@ fn tls_config() -> io::Result<Arc<ClientConfig>> {
         .with_no_client_auth();
     Ok(Arc::new(config))
 }
+
+#[cfg(test)]
+mod tests;

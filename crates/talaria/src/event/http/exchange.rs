@@ -17,8 +17,8 @@ use talaria_protocol::url::{Address, Origin, Target};
 use wrp::Format;
 
 use super::connection::{Body, Connection, ExchangeError};
+use super::connections::Connections;
 use super::dial::{Dial, Lookup};
-use super::pool::Pool;
 use super::post_error::PostError;
 use crate::event::config::{AuthKey, Config, DnsConfig};
 
@@ -27,8 +27,7 @@ const MAX_REDIRECTS: usize = 10;
 
 /// Makes requests over kept connections.
 pub(super) struct Client {
-    pub(super) pool: Pool,
-    dial: Arc<dyn Dial>,
+    pub(super) connections: Arc<Connections>,
     method: Method,
     trust: Trust,
 }
@@ -38,7 +37,7 @@ enum Trust {
     /// The operator configured them: they get the credentials, and may redirect to URLs of these schemes.
     Configured { auth_key: Option<AuthKey>, schemes: Box<[String]> },
     /// Devices name them.
-    Named { connect_timeout: Duration, answer_timeout: Duration },
+    Named { answer_timeout: Duration },
 }
 
 /// Whether the credentials may be sent to a URL.
@@ -53,8 +52,7 @@ impl Client {
     pub(super) fn for_endpoints(config: &Config, dial: Arc<dyn Dial>) -> Self {
         let schemes = config.allowed_schemes.as_slice().into();
         Self {
-            pool: Pool::new(&config.transport),
-            dial,
+            connections: Connections::new(&config.transport, config.connect_timeout, dial),
             method: config.method.clone(),
             trust: Trust::Configured { auth_key: config.auth_key.clone(), schemes },
         }
@@ -64,10 +62,9 @@ impl Client {
     pub(super) fn for_named_hosts(config: &Config, dial: Arc<dyn Dial>) -> Self {
         let DnsConfig { connect_timeout, answer_timeout, transport, .. } = &config.dns;
         Self {
-            pool: Pool::new(transport),
-            dial,
+            connections: Connections::new(transport, *connect_timeout, dial),
             method: config.method.clone(),
-            trust: Trust::Named { connect_timeout: *connect_timeout, answer_timeout: *answer_timeout },
+            trust: Trust::Named { answer_timeout: *answer_timeout },
         }
     }
 
@@ -96,8 +93,8 @@ impl Client {
         Err(PostError::TooManyRedirects(MAX_REDIRECTS))
     }
 
-    /// Makes one request. If the receiver has closed a kept connection before anything was sent, the request is made on a new
-    /// one.
+    /// Makes one request. If the receiver has closed a kept connection before anything was sent, the request is made on
+    /// another one.
     async fn send(
         &self,
         address: &Address,
@@ -105,19 +102,15 @@ impl Client {
         credentials: Credentials,
         lookup: &Lookup,
     ) -> Result<Response<()>, PostError> {
-        let mut kept = self.pool.take(&address.origin);
         loop {
-            let mut connection = match kept.take() {
-                Some(connection) => connection,
-                None => self.connect(&address.origin, lookup).await?,
-            };
+            let mut connection = self.connect(&address.origin, lookup).await?;
             let request = self.request(address, body.clone(), credentials);
             match self.exchange(&mut connection, request).await {
                 Ok(answer) => {
-                    self.pool.put(&address.origin, connection);
+                    self.connections.put(&address.origin, connection);
                     return Ok(answer);
                 }
-                // This can only be a kept connection. The next one is new.
+                // This can only be a kept connection. There are not many of them, and it is gone now.
                 Err(ExchangeError::NotSent) => {}
                 Err(ExchangeError::Failed(error)) => return Err(error),
             }
@@ -125,12 +118,10 @@ impl Client {
     }
 
     async fn connect(&self, origin: &Origin, lookup: &Lookup) -> Result<Box<Connection>, PostError> {
-        let connect = async { Connection::open(self.dial.dial(origin, lookup).await?).await };
         match &self.trust {
-            Trust::Configured { .. } => connect.await,
-            Trust::Named { connect_timeout, .. } => {
-                within(*connect_timeout, connect).await.unwrap_or(Err(PostError::ConnectTimeout))
-            }
+            // No worker waits for a resolution that was given up: the configuration bounds the number of hosts.
+            Trust::Configured { .. } => self.connections.get(origin, &Lookup::new()).await,
+            Trust::Named { .. } => self.connections.get(origin, lookup).await,
         }
     }
 

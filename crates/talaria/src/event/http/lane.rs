@@ -235,9 +235,5 @@ async fn run_worker(context: Arc<LaneContext>, worker: usize) {
 }
 
 async fn sweep(context: Arc<LaneContext>) {
-    let mut ticks = tokio::time::interval(context.client.pool.sweep_period());
-    loop {
-        ticks.tick().await;
-        context.client.pool.sweep();
-    }
+    context.client.connections.sweep().await;
 }

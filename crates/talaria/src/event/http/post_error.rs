@@ -14,7 +14,7 @@ pub enum PostError {
     /// `requestTimeout` or `clientTimeout` is over.
     #[error("no answer before the event's time ran out")]
     DeadlineExceeded,
-    /// `device.outbound.dns.connectTimeout` is over.
+    /// `connectTimeout` is over.
     #[error("no connection within connectTimeout")]
     ConnectTimeout,
     /// `device.outbound.dns.answerTimeout` is over.
@@ -115,7 +115,7 @@ fn is_temporary(error: &io::Error) -> bool {
 }
 
 /// The standard library reports the resolver's error only as text.
-fn lookup_is_temporary(error: &io::Error) -> bool {
+pub(super) fn lookup_is_temporary(error: &io::Error) -> bool {
     is_temporary(error) || error.to_string().contains("Temporary failure")
 }
 

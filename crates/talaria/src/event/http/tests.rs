@@ -1,5 +1,6 @@
 //! The HTTP sink as the receivers, the metrics and the acknowledgements see it.
 
+mod connections;
 mod named_hosts;
 pub(crate) mod receiver;
 mod receivers;

@@ -13,7 +13,13 @@ const SLEEPING: &[(&str, &str)] = &[
     ("crates/talaria/src/device/session/tests/stop.rs", "the time is paused"),
     ("crates/talaria/src/device/session/tests/takeover.rs", "the time is paused"),
     ("crates/talaria/src/event/http/deadline_timer.rs", "the time is paused"),
+    ("crates/talaria/src/event/http/dial/happy_eyeballs.rs", "the time is paused"),
+    ("crates/talaria/src/event/http/dial/lookup/tests.rs", "the time is paused"),
     ("crates/talaria/src/event/http/tests.rs", "the time is paused"),
+    (
+        "crates/talaria/src/event/http/tests/connections.rs",
+        "the time is paused, and a receiver that accepts slowly",
+    ),
     ("crates/talaria/src/event/http/tests/named_hosts.rs", "the time is paused"),
     ("crates/talaria/src/event/http/tests/receiver.rs", "a slow receiver, in paused time"),
     ("crates/talaria/src/event/tests.rs", "polls threads that know no paused clock, with a bound"),

@@ -196,9 +196,9 @@ struct Unresolved {
 }
 
 impl Dial for Unresolved {
-    fn dial<'a>(&'a self, _: &'a Origin, lookup: &'a Lookup) -> Dialing<'a> {
+    fn dial(&self, _: &Origin, lookup: &Lookup) -> Dialing {
         self.begun.fetch_add(1, Relaxed);
-        let until = Arc::clone(&self.until);
+        let (until, lookup) = (Arc::clone(&self.until), lookup.clone());
         Box::pin(async move {
             lookup.run(move || until.lock().recv().is_ok()).await.map_err(PostError::Lookup)?;
             Err(PostError::Closed)

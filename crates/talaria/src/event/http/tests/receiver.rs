@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use talaria_protocol::url::Origin;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::event::http::dial::{Dial, Dialing, Lookup};
+use crate::event::http::dial::{Dial, Dialing, Lookup, Stream};
 use crate::event::http::post_error::PostError;
 
 /// What a receiver does with a request.
@@ -113,7 +113,7 @@ impl Receiver {
         }
     }
 
-    async fn serve(self, mut stream: impl AsyncRead + AsyncWrite + Unpin, origin: Option<Origin>) {
+    pub(crate) async fn serve(self, mut stream: impl AsyncRead + AsyncWrite + Unpin, origin: Option<Origin>) {
         let connection = {
             let mut connections = self.0.connections.lock();
             *connections += 1;
@@ -172,15 +172,19 @@ impl Receiver {
 #[derive(Default)]
 pub(crate) struct Memory(pub(crate) HashMap<&'static str, Receiver>);
 
+impl Stream for DuplexStream {}
+
 impl Dial for Memory {
-    fn dial<'a>(&'a self, origin: &'a Origin, _: &'a Lookup) -> Dialing<'a> {
+    fn dial(&self, origin: &Origin, _: &Lookup) -> Dialing {
+        let receiver = self.0.get(&*origin.host).or_else(|| self.0.get("*")).cloned();
+        let origin = origin.clone();
         Box::pin(async move {
-            let Some(receiver) = self.0.get(&*origin.host).or_else(|| self.0.get("*")) else {
+            let Some(receiver) = receiver else {
                 return Err(PostError::Connect(io::ErrorKind::ConnectionRefused.into()));
             };
             let (near, far) = tokio::io::duplex(64 * 1024);
-            tokio::spawn(receiver.clone().serve(far, Some(origin.clone())));
-            let stream: Box<dyn crate::event::http::dial::Stream> = Box::new(near);
+            tokio::spawn(receiver.serve(far, Some(origin)));
+            let stream: Box<dyn Stream> = Box::new(near);
             Ok(stream)
         })
     }
