@@ -18,7 +18,7 @@ use bytes::Bytes;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use wrp::{MessageRef, QosLevel};
-use wrpkafka::{Outcome, PublishError, Publisher, Sender};
+use wrpkafka::{DeadLetterReason, Outcome, PublishError, Publisher, Sender};
 
 use super::config::QueueLimit;
 use super::finalizer::{Finalizer, Share, Sink};
@@ -133,7 +133,8 @@ fn settle(share: Share, outcome: &Result<Outcome, PublishError>) {
         Ok(Outcome::Queued | Outcome::Attempted | Outcome::Failed) => Verdict::KafkaFailed,
         Err(PublishError::BufferFull) => Verdict::NotEnqueued,
         Err(PublishError::Displaced) => Verdict::Displaced,
-        Err(PublishError::TooLarge { .. }) => Verdict::TooLarge,
+        // Found by us or by the broker.
+        Err(error) if error.dead_letter_reason() == Some(DeadLetterReason::TooLarge) => Verdict::TooLarge,
         Err(PublishError::NoTopicMatch { .. } | PublishError::InvalidDestination { .. }) => Verdict::NoRoute,
         Err(PublishError::Stopped) => Verdict::ShuttingDown,
         Err(_) => Verdict::KafkaFailed,

@@ -41,7 +41,7 @@ impl Engine {
                 self.finish_refused(context, record, error);
                 is_wanted
             }
-            Err(DeliveryError::BatchTooLarge(error)) if context.goes_alone => {
+            Err(DeliveryError::BatchTooLarge(error)) if self.backlog.is_probe(lane, sequence) => {
                 let freed = self.backlog.free(lane, bytes);
                 // The topic has answered: the next record may be smaller.
                 let is_wanted = left(freed, Written::Yes, &mut unreported);

@@ -218,6 +218,11 @@ impl Lanes {
         self.get_mut(id)?.queue.first_mut()
     }
 
+    /// Whether records of a lane have to be sent alone, because they were refused in a batch.
+    pub(super) fn has_alone(&self, id: LaneId) -> bool {
+        self.lanes.get(id.number()).and_then(Option::as_ref).is_some_and(|lane| lane.queue.has_alone())
+    }
+
     /// Takes out the record of a lane that leaves next.
     pub(super) fn pop_first(&mut self, id: LaneId) -> Option<Waiting> {
         let lane = self.get_mut(id)?;

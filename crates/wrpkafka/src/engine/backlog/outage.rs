@@ -36,6 +36,10 @@ impl Outage {
         self.probe = Some(sequence);
     }
 
+    pub(super) fn is_probe(&self, sequence: u64) -> bool {
+        self.probe == Some(sequence)
+    }
+
     /// Notes that a record has left the client. Returns whether it was sent alone.
     pub(super) fn take_probe(&mut self, sequence: u64) -> bool {
         self.probe.take_if(|probe| *probe == sequence).is_some()

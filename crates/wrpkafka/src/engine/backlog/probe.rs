@@ -1,9 +1,13 @@
 //! Topics that cannot be written to: missing, unauthorized, without a leader or enough replicas.
 //!
 //! When a record comes back for such a reason, the records of its lane wait, and after a pause the first of them is sent
-//! again, alone (a record that was refused in a batch that was too large, too): as long as the topic is as it was, each failed request costs the other topics something (an idempotent
-//! producer starts its sequences anew). The pause doubles up to a bound ([`outage`](super::outage)). The lane goes on when a record that was sent
-//! like this is delivered. Records of low level are given up when the lane has been tried `maxRecordRetries` times again.
+//! again, alone: as long as the topic is as it was, each failed request costs the other topics something (an idempotent
+//! producer starts its sequences anew). The pause doubles up to a bound ([`outage`](super::outage)). The lane goes on when a
+//! record that was sent like this is delivered. Records of low level are given up when the lane has been tried
+//! `maxRecordRetries` times again.
+//!
+//! The records of a batch that was too large wait in the same way, and the lane goes on only when none of them is left: in
+//! another batch they would be refused again. What is refused alone is refused for good.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -45,6 +49,11 @@ impl<P: Primitives> Backlog<P> {
         })
     }
 
+    /// Whether this record was sent alone, so that what the topic says of its batch holds for the record.
+    pub(crate) fn is_probe(&self, id: LaneId, sequence: u64) -> bool {
+        self.locked.with(|locked| locked.is_probe(id, sequence))
+    }
+
     /// Sends the first record of each lane whose topic could not be written to, if it is time. Returns whether it sent any.
     pub(crate) fn probe(&self, now: Instant, unreported: &mut Unreported) -> bool {
         if !self.capacity.has_waiting() {
@@ -82,7 +91,8 @@ impl<P: Primitives> Backlog<P> {
             if !locked.take_probe(id, sequence) || written == Written::Unknown {
                 return false;
             }
-            if locked.first_mut(id).is_some_and(|next| next.goes_alone) {
+            // Others may wait in front of them: devices take turns.
+            if locked.has_alone(id) {
                 locked.try_now(id, Instant::now());
                 return false;
             }

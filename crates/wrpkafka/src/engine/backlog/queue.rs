@@ -41,6 +41,8 @@ pub(super) struct WaitingQueue {
     oldest: [BTreeSet<(u64, DeviceHash)>; LEVELS],
     records: [u64; LEVELS],
     bytes: [u64; LEVELS],
+    /// How many of them were refused in a batch, and have to be sent alone.
+    alone: u64,
     /// The round of the record that left last.
     round: u64,
     /// Chosen at random by the publisher, so that no device can choose an id that shares the turns of a certain other one.
@@ -81,6 +83,7 @@ impl WaitingQueue {
             oldest: Default::default(),
             records: [0; LEVELS],
             bytes: [0; LEVELS],
+            alone: 0,
             round: 0,
             seed,
         }
@@ -102,6 +105,11 @@ impl WaitingQueue {
         std::array::from_fn(|level| (self.records[level], self.bytes[level]))
     }
 
+    /// Whether records have to be sent alone.
+    pub(super) fn has_alone(&self) -> bool {
+        self.alone > 0
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.next.is_empty()
     }
@@ -111,6 +119,7 @@ impl WaitingQueue {
         let level = waiting.context.level as usize;
         self.records[level] += 1;
         self.bytes[level] += waiting.held() as u64;
+        self.alone += u64::from(waiting.context.goes_alone);
         let hash = self.hash(waiting.record.key().unwrap_or_default());
         let Waiting { record, mut context } = waiting;
         context.record = record;
@@ -189,6 +198,7 @@ impl WaitingQueue {
         let level = waiting.context.level as usize;
         self.records[level] -= 1;
         self.bytes[level] -= waiting.held() as u64;
+        self.alone -= u64::from(waiting.context.goes_alone);
         Some(waiting)
     }
 
@@ -287,7 +297,7 @@ pub(super) mod tests {
         }
         queue.insert(waiting("c", 0, QosLevel::High, 1));
         assert_eq!(order(&mut queue), [0, 1, 2, 3]);
-        assert_eq!((queue.used(), queue.is_empty()), ((0, 0), true));
+        assert_eq!((queue.used(), queue.has_alone(), queue.is_empty()), ((0, 0), false, true));
     }
 
     #[test]

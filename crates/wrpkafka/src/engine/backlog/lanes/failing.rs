@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::Lanes;
-use crate::engine::backlog::lane::LaneState;
+use crate::engine::backlog::lane::{Lane, LaneState};
 use crate::engine::backlog::outage::Outage;
 use crate::engine::backlog::queue::Waiting;
 use crate::error::PublishError;
@@ -86,6 +86,12 @@ impl Lanes {
         if let Some(LaneState::Failing(outage)) = self.get_mut(id).map(|lane| &mut lane.state) {
             outage.set_probe(sequence);
         }
+    }
+
+    /// Whether this record was sent alone and has not come back.
+    pub(in crate::engine::backlog) fn is_probe(&self, id: LaneId, sequence: u64) -> bool {
+        let lane = self.lanes.get(id.number()).and_then(Option::as_ref);
+        lane.and_then(Lane::outage).is_some_and(|outage| outage.is_probe(sequence))
     }
 
     /// Notes that a record has left the client. Returns whether it was sent alone, to find out about its topic.
