@@ -13,6 +13,7 @@
 //! - a destination that a device or the configuration names: [`url`];
 //! - a certificate that is trusted by itself: [`x509`];
 //! - a connection through a proxy: [`proxy_protocol`], [`forwarded`], [`network`];
+//! - how long a receiver asks to wait: [`retry_after`];
 //! - how often something may come: [`rate`], and of how many strangers that is remembered: [`recent`]; who is refused for a
 //!   time: [`refusal`];
 //! - a request of a service or an operator: [`request_checks`], [`host`], [`smuggling`], [`web_page`], [`control`].
@@ -41,6 +42,7 @@ pub mod rate;
 pub mod recent;
 pub mod refusal;
 pub mod request_checks;
+pub mod retry_after;
 pub mod session;
 pub mod smuggling;
 pub mod strict_json;
