@@ -25,7 +25,10 @@ mod verdict;
 mod tests;
 
 pub use ack::AckMetrics;
-pub use config::{AuthKey, AuthKeyError, Config, ConfigError, DnsConfig, NamedHosts, QueueLimit, Transport};
+pub use config::{
+    AuthKey, AuthKeyError, Config, ConfigError, DnsConfig, NamedHosts, QueueLimit, RetryConfig, RetryOn,
+    Transport,
+};
 pub use dispatcher::{Dispatcher, Undelivered};
 pub use finalizer::{AckPolicy, Finalizer, Settle, Share, Sink};
 pub use kafka::{DeviceKey, DeviceKeyError};

@@ -315,7 +315,7 @@ async fn drain(
     deadline: Instant,
 ) -> Unfinished {
     let remaining = || deadline.saturating_duration_since(Instant::now());
-    dispatcher.begin_stop();
+    dispatcher.begin_stop(deadline);
     info!(devices = manager.registry().len(), "stopping: closing devices one after the other");
     manager.close_spread(Instant::now() + remaining() / SPREAD_SHARE).await;
     primary.stop_accepting();

@@ -10,11 +10,14 @@ use talaria_protocol::url::HostPattern;
 use super::read::{Section, Setting as _};
 use super::tree::Value;
 use crate::event::http::endpoints::Endpoints;
-use crate::event::{self, AckPolicy, NamedHosts};
+use crate::event::{self, AckPolicy, NamedHosts, RetryOn};
 
 /// The description of `dns.allowedHosts`.
 const HOSTS: &str =
     "a list of hosts such as example.com, *.example.com, 192.0.2.7 or [2001:db8::7], with or without :port";
+
+/// The description of `retryOn`.
+const RETRY_ON: &str = "a list of statuses from 400 to 599 and the words connect and reset";
 
 /// Reads `device.outbound`.
 pub(super) fn read(section: &Section<'_>) -> event::Config {
@@ -42,8 +45,10 @@ pub(super) fn read(section: &Section<'_>) -> event::Config {
     section.read_period("requestTimeout", &mut config.request_timeout);
     section.read_period("clientTimeout", &mut config.client_timeout);
     section.read_period("connectTimeout", &mut config.connect_timeout);
-    section.read_limit("retries", &mut config.retries);
-    section.read_period("retryInterval", &mut config.retry_interval);
+    section.read_limit("retries", &mut config.retry.retries);
+    section.read_period("retryInterval", &mut config.retry.interval);
+    section.read_period("retryMaxInterval", &mut config.retry.max_interval);
+    section.read_as("retryOn", RETRY_ON, &mut config.retry.on, |value| RetryOn::parse(&Vec::read(value)?));
     section.read_as("ackPolicy", "kafka or all", &mut config.ack_policy, |value| {
         match String::read(value)?.as_str() {
             "" | "kafka" => Some(AckPolicy::Kafka),

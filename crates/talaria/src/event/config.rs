@@ -1,6 +1,7 @@
 //! The settings of events: the section `device.outbound` (contract §5.5, §9.6).
 
 mod dns;
+mod retry;
 
 use std::fmt;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use ::http::{HeaderValue, Method};
 
 pub use dns::{DnsConfig, NamedHosts};
+pub use retry::{RetryConfig, RetryOn};
 
 use super::finalizer::AckPolicy;
 use super::http::endpoints::Endpoints;
@@ -44,10 +46,8 @@ pub struct Config {
     pub client_timeout: Duration,
     /// `connectTimeout`: the time limit of name resolution, connection and TLS handshake together.
     pub connect_timeout: Duration,
-    /// `retries`: attempts after the first one.
-    pub retries: u32,
-    /// The time between two attempts. The reference has no key for it and waits 5 s.
-    pub retry_interval: Duration,
+    /// `retries`, `retryInterval`, `retryMaxInterval`, `retryOn`: attempts after the first one.
+    pub retry: RetryConfig,
     /// `transport`: which connections to receivers are kept.
     pub transport: Transport,
     /// `dns`: the events whose destination is a URL that a device names.
@@ -77,8 +77,7 @@ impl Default for Config {
             request_timeout: Duration::from_secs(125),
             client_timeout: Duration::from_secs(160),
             connect_timeout: Duration::from_secs(5),
-            retries: 1,
-            retry_interval: Duration::from_secs(5),
+            retry: RetryConfig::default(),
             transport: Transport::default(),
             dns: DnsConfig::default(),
             ack_policy: AckPolicy::default(),

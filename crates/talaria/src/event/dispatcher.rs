@@ -62,15 +62,16 @@ impl Dispatcher {
         Self { source: config.source.as_str().into(), http, kafka, acks, lost_before: OnceLock::new() }
     }
 
-    /// A stop begins: from now on, everything that is not delivered counts.
-    pub fn begin_stop(&self) {
+    /// A stop begins, and is done at `deadline`: from now on, everything that is not delivered counts.
+    pub fn begin_stop(&self, deadline: Instant) {
         self.lost_before.get_or_init(|| self.lost());
+        self.http.begin_stop(deadline);
     }
 
     /// Drains both sinks at the same time, for at most this long, and stops them. Later messages are rejected.
     pub async fn flush(&self, within: Duration) -> Undelivered {
-        self.begin_stop();
         let deadline = Instant::now() + within;
+        self.begin_stop(deadline);
         let ((), records_left) = tokio::join!(self.http.flush(deadline), self.kafka.flush(deadline));
         let (before, now) = (self.lost_before.get().copied().unwrap_or_default(), self.lost());
         Undelivered {

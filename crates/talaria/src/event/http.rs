@@ -12,6 +12,7 @@
 //! Receivers that need order read from Kafka. Start reading at [`HttpSink::send`], then `lane.rs` and `worker.rs`.
 
 mod backlog;
+mod breaker;
 mod capacity;
 mod connection;
 mod connections;
@@ -22,8 +23,10 @@ mod dial_window;
 pub mod endpoints;
 mod exchange;
 mod fresh;
+mod health;
 mod job;
 mod lane;
+mod limit;
 mod metrics;
 mod named_events;
 mod pool;
@@ -32,6 +35,7 @@ mod queue;
 mod receiver;
 mod receivers;
 mod retries;
+mod retry_policy;
 pub(super) mod routes;
 mod turns;
 mod watched_stream;
@@ -129,19 +133,15 @@ impl HttpSink {
             workers: config.workers,
             request_timeout: config.request_timeout,
             client_timeout: config.client_timeout,
-            retries: config.retries,
-            retry_interval: config.retry_interval,
         };
         let named = LaneConfig {
             status: config.status_queue,
             workers: config.dns.workers,
             request_timeout: config.dns.request_timeout,
             client_timeout: config.dns.request_timeout,
-            retries: config.retries,
-            retry_interval: config.retry_interval,
         };
         let targets = config.endpoints.iter().filter_map(|(_, target)| target.as_ref().ok());
-        let receivers = Receivers::new(targets, config.queue, endpoints.workers);
+        let receivers = Receivers::new(targets, config.queue, config.workers, &metrics);
         let turns = Turns::new(config.dns.max_requests_per_device, config.dns.max_requests_per_host);
         let refusals_by_device = Arc::new(KeyedThrottle::new());
         let lost = Arc::new(AtomicU64::new(0));
@@ -149,6 +149,7 @@ impl HttpSink {
             routes: Routes::new(config),
             endpoints: Lane::start(
                 endpoints,
+                config.retry.clone(),
                 Backlog::ByReceiver(receivers),
                 Client::for_endpoints(config, to_endpoints),
                 metrics.clone(),
@@ -157,6 +158,7 @@ impl HttpSink {
             ),
             named: Lane::start(
                 named,
+                config.retry.for_named_hosts(),
                 Backlog::Named(NamedEvents::new(turns, config.dns.queue)),
                 Client::for_named_hosts(config, to_named),
                 metrics.clone(),
@@ -231,6 +233,12 @@ impl HttpSink {
     /// How many events were lost since the start, one for each URL: not accepted by their receiver, or refused by a queue.
     pub fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
+    }
+
+    /// The gateway stops, and is done at `deadline`: what waits for another attempt gets it now.
+    pub fn begin_stop(&self, deadline: Instant) {
+        self.endpoints.begin_stop(deadline);
+        self.named.begin_stop(deadline);
     }
 
     /// Waits until all events are posted or lost, at most until `deadline`, then stops: what is left is lost.

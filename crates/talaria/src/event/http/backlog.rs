@@ -1,10 +1,14 @@
 //! The events of a queue: those that wait, and which of them may be posted now.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
+use super::health::Report;
 use super::job::{Job, Pushed};
 use super::named_events::NamedEvents;
-use super::receivers::{Receivers, StartedRequest};
+use super::receiver::{Ended, StartedRequest};
+use super::receivers::{Receivers, Released};
 use super::turns;
 
 /// New events, and those that wait for another attempt.
@@ -19,6 +23,16 @@ pub(super) enum Backlog {
 pub(super) enum Started {
     ToReceiver(StartedRequest),
     ToNamedHost(turns::Started),
+}
+
+impl Started {
+    /// How long the request may take, if that is less than its event.
+    pub(super) const fn time(&self) -> Option<Duration> {
+        match self {
+            Self::ToReceiver(started) => started.time,
+            Self::ToNamedHost(_) => None,
+        }
+    }
 }
 
 impl Backlog {
@@ -46,11 +60,19 @@ impl Backlog {
         }
     }
 
-    /// Does what is due at `now`, and returns when it has to be called again.
-    pub(super) fn release(&mut self, now: Instant) -> Option<Instant> {
+    /// Lets what is due at `now` go on.
+    pub(super) fn release(&mut self, now: Instant) -> Released {
         match self {
             Self::ByReceiver(receivers) => receivers.release(now),
             Self::Named(named) => named.release(now),
+        }
+    }
+
+    /// Retries wait no longer than until `now`.
+    pub(super) fn hurry(&mut self, now: Instant) {
+        match self {
+            Self::ByReceiver(receivers) => receivers.hurry(now),
+            Self::Named(named) => named.hurry(now),
         }
     }
 
@@ -73,11 +95,16 @@ impl Backlog {
     }
 
     /// A request has ended.
-    pub(super) fn ended(&mut self, started: &Started) {
+    pub(super) fn ended(&mut self, started: &Started, report: &Report) -> Ended {
         match (self, started) {
-            (Self::ByReceiver(receivers), Started::ToReceiver(started)) => receivers.ended(started),
-            (Self::Named(named), Started::ToNamedHost(started)) => named.ended(started),
-            (Self::ByReceiver(_), Started::ToNamedHost(_)) | (Self::Named(_), Started::ToReceiver(_)) => {}
+            (Self::ByReceiver(receivers), Started::ToReceiver(started)) => receivers.ended(*started, report),
+            (Self::Named(named), Started::ToNamedHost(started)) => {
+                named.ended(started);
+                Ended::default()
+            }
+            (Self::ByReceiver(_), Started::ToNamedHost(_)) | (Self::Named(_), Started::ToReceiver(_)) => {
+                Ended::default()
+            }
         }
     }
 

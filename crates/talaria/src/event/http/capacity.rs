@@ -58,6 +58,11 @@ impl Capacity {
         self.by_receiver[receiver].remove(bytes);
     }
 
+    /// How many events a receiver holds.
+    pub(super) fn held_by(&self, receiver: usize) -> usize {
+        self.by_receiver[receiver].messages
+    }
+
     /// The same capacity without events.
     pub(super) fn emptied(&self) -> Self {
         Self::new(self.limit, self.by_receiver.len())

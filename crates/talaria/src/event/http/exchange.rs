@@ -8,11 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::http::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, LOCATION, USER_AGENT,
+    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER,
+    USER_AGENT,
 };
 use ::http::{Method, Request, Response, StatusCode};
 use bytes::Bytes;
 use http_body_util::Full;
+use jiff::Timestamp;
+use talaria_protocol::retry_after;
 use talaria_protocol::url::{Address, Origin, Target};
 use wrp::Format;
 
@@ -30,6 +33,14 @@ pub(super) struct Client {
     pub(super) connections: Arc<Connections>,
     method: Method,
     trust: Trust,
+}
+
+/// The last answer to a request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    /// How long the receiver asks to wait.
+    pub(super) retry_after: Option<Duration>,
 }
 
 /// What the receivers of a client are trusted with.
@@ -68,7 +79,7 @@ impl Client {
         }
     }
 
-    /// Posts a body to a URL and returns the status of the last answer.
+    /// Posts a body to a URL and returns the last answer.
     ///
     /// # Errors
     /// Why there was none.
@@ -77,13 +88,13 @@ impl Client {
         target: &Arc<Target>,
         body: &Bytes,
         lookup: &Lookup,
-    ) -> Result<StatusCode, PostError> {
+    ) -> Result<Answer, PostError> {
         let (mut target, mut credentials) = (Arc::clone(target), self.credentials());
         for _ in 0..=MAX_REDIRECTS {
             let address = target.address()?;
             let answer = self.send(address, body, credentials, lookup).await?;
             let Some(next) = self.redirection(&target, &answer)? else {
-                return Ok(answer.status());
+                return Ok(Answer::new(&answer));
             };
             if next.address()?.origin != address.origin {
                 credentials = Credentials::Withheld;
@@ -192,6 +203,13 @@ impl Client {
         let is_allowed =
             to.url().split_once(':').is_some_and(|(scheme, _)| schemes.iter().any(|there| there == scheme));
         Ok(is_allowed.then_some(to))
+    }
+}
+
+impl Answer {
+    fn new(answer: &Response<()>) -> Self {
+        let wait = |value: &HeaderValue| retry_after::wait(value.as_bytes(), Timestamp::now());
+        Self { status: answer.status(), retry_after: answer.headers().get(RETRY_AFTER).and_then(wait) }
     }
 }
 

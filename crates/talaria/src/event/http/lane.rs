@@ -5,10 +5,9 @@
 //! [`Lane::start`].
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use ::http::StatusCode;
 use futures_util::FutureExt as _;
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
@@ -16,13 +15,14 @@ use tokio::time::Instant;
 use wrp::DeviceId;
 
 use super::backlog::Backlog;
-use super::exchange::Client;
+use super::exchange::{Answer, Client};
 use super::job::{Job, JobKind, Pushed, StatusTurn};
 use super::metrics::HttpMetrics;
 use super::post_error::PostError;
 use super::queue::Queue;
+use super::retry_policy::{RetryPolicy, random};
 use super::worker;
-use crate::event::config::QueueLimit;
+use crate::event::config::{QueueLimit, RetryConfig};
 use crate::event::finalizer::Share;
 use crate::event::reason::{DropReason, NO_STATUS};
 use crate::event::status_order::{Entered, StatusOrder};
@@ -48,9 +48,6 @@ pub(super) struct LaneConfig {
     pub(super) request_timeout: Duration,
     /// The time limit of all attempts of an event together.
     pub(super) client_timeout: Duration,
-    /// Attempts after the first one.
-    pub(super) retries: u32,
-    pub(super) retry_interval: Duration,
 }
 
 /// What the workers of a lane share.
@@ -60,6 +57,9 @@ pub(super) struct LaneContext {
     pub(super) client: Client,
     pub(super) metrics: HttpMetrics,
     pub(super) config: LaneConfig,
+    pub(super) retry: RetryPolicy,
+    /// When everything has to be done, once the gateway stops.
+    stop: OnceLock<Instant>,
     losses: Losses,
     /// How many events were lost since the start.
     pub(super) lost: Arc<AtomicU64>,
@@ -77,6 +77,7 @@ impl Lane {
     /// Starts the workers. Needs a tokio runtime.
     pub(super) fn start(
         config: LaneConfig,
+        retry: RetryConfig,
         backlog: Backlog,
         client: Client,
         metrics: HttpMetrics,
@@ -86,13 +87,15 @@ impl Lane {
         let queue = Queue::new(backlog, metrics.queue_size.clone());
         let workers = config.workers.max(1);
         let status = StatusOrder::new(config.status);
-        let context = Arc::new(LaneContext { queue, status, client, metrics, config, losses, lost });
+        let (retry, stop) = (RetryPolicy::new(retry), OnceLock::new());
+        let context =
+            Arc::new(LaneContext { queue, status, client, metrics, config, retry, stop, losses, lost });
         let mut tasks = JoinSet::new();
         for worker in 0..workers {
             tasks.spawn(run_worker(Arc::clone(&context), worker));
         }
         let retries = Arc::clone(&context);
-        tasks.spawn(async move { retries.queue.release_retries().await });
+        tasks.spawn(async move { retries.queue.release().await });
         tasks.spawn(sweep(Arc::clone(&context)));
         Self { context, tasks: Mutex::new(tasks) }
     }
@@ -130,6 +133,13 @@ impl Lane {
         self.context.status.room(deadline).await;
     }
 
+    /// The gateway stops, and is done at `deadline`: what waits for another attempt gets it now.
+    pub(super) fn begin_stop(&self, deadline: Instant) {
+        if self.context.stop.set(deadline).is_ok() {
+            self.context.queue.hurry();
+        }
+    }
+
     /// Waits until all events are posted or lost, at most until `deadline`, then stops: what is left is lost.
     pub(super) async fn flush(&self, deadline: Instant) {
         // At the deadline, what is left is counted below.
@@ -161,12 +171,12 @@ impl LaneContext {
         }
     }
 
-    /// When an event is posted again. A receiver that has closed a kept connection is not overloaded, so it need not wait.
-    pub(super) fn next_attempt(&self, posted: &Result<StatusCode, PostError>) -> Instant {
-        match posted {
-            Err(PostError::KeptClosed(_)) => Instant::now(),
-            _ => Instant::now() + self.config.retry_interval,
-        }
+    /// When an event is posted again.
+    pub(super) fn next_attempt(&self, job: &Job, posted: &Result<Answer, PostError>) -> Instant {
+        let now = Instant::now();
+        let left = self.stop.get().map(|stop| *stop - now);
+        let wait = self.retry.wait(job.attempts, posted, random(), left);
+        now.checked_add(wait).map_or(job.deadline, |due| due.min(job.deadline))
     }
 
     /// Keeps an event for another attempt at `due`, or gives it back without room. Others may give way to it.
@@ -191,7 +201,8 @@ impl LaneContext {
     }
 
     /// Counts and logs an event that will not be delivered.
-    pub(super) fn lose(&self, mut job: Job, posted: Result<StatusCode, PostError>) {
+    pub(super) fn lose(&self, mut job: Job, posted: Result<Answer, PostError>) {
+        let posted = posted.map(|answer| answer.status);
         self.lost.fetch_add(1, Ordering::Relaxed);
         let reason = posted.as_ref().map_or_else(PostError::reason, |_| DropReason::Non202);
         self.metrics.message_dropped(job.scheme, posted.as_ref().ok().copied(), reason);

@@ -4,8 +4,10 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use ::http::StatusCode;
-use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge};
+use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
+use talaria_protocol::url::Origin;
 
+use super::breaker::State;
 use crate::event::reason::{DropReason, EventOutcome, NO_STATUS, SchemeLabel};
 use crate::telemetry::metrics::Metrics;
 
@@ -30,9 +32,20 @@ pub struct HttpMetrics {
     dropped: IntCounterVec,
     retries: IntCounter,
     possible_duplicates: IntCounter,
+    receiver_state: IntGaugeVec,
+    receiver_limit: IntGaugeVec,
+    receiver_queue_size: IntGaugeVec,
     /// The series of successful posts by scheme (`event`, `dns`), looked up once.
     accepted: [OnceLock<Series>; 2],
     queued: [OnceLock<IntCounter>; 2],
+}
+
+/// The gauges of one configured receiver.
+#[derive(Clone, Debug)]
+pub(super) struct ReceiverGauges {
+    state: IntGauge,
+    limit: IntGauge,
+    waiting: IntGauge,
 }
 
 #[derive(Clone, Debug)]
@@ -86,7 +99,22 @@ impl HttpMetrics {
                 .counter("outbound_retries", "The outcomes of requests that are worth another attempt"),
             possible_duplicates: bare.counter(
                 "outbound_possible_duplicates",
-                "The requests after which a kept connection was closed without an answer: if they are made again, the event may arrive twice",
+                "The requests after which a connection was closed without an answer: if they are made again, the event may arrive twice",
+            ),
+            receiver_state: bare.gauge_vec(
+                "outbound_receiver_state",
+                "Whether an event receiver gets requests: 0 yes, 1 one that tries it, 2 none",
+                &["origin"],
+            ),
+            receiver_limit: bare.gauge_vec(
+                "outbound_receiver_limit",
+                "How many requests an event receiver gets at the same time",
+                &["origin"],
+            ),
+            receiver_queue_size: bare.gauge_vec(
+                "outbound_receiver_queue_size",
+                "The events that wait for an event receiver, also for another attempt, without online and offline events",
+                &["origin"],
             ),
             accepted: Default::default(),
             queued: Default::default(),
@@ -119,9 +147,20 @@ impl HttpMetrics {
         self.retries.inc();
     }
 
-    /// A request was sent on a kept connection that was then closed without an answer. The receiver may have the event.
+    /// A request was sent on a connection that was then closed without an answer. The receiver may have the event.
     pub(super) fn possible_duplicate(&self) {
         self.possible_duplicates.inc();
+    }
+
+    /// The gauges of a configured receiver; none for URLs without a usable host.
+    pub(super) fn receiver(&self, origin: Option<&Origin>) -> ReceiverGauges {
+        let origin = origin.map_or_else(|| "none".to_owned(), name);
+        let gauge = |family: &IntGaugeVec| family.with_label_values(&[&*origin]);
+        ReceiverGauges {
+            state: gauge(&self.receiver_state),
+            limit: gauge(&self.receiver_limit),
+            waiting: gauge(&self.receiver_queue_size),
+        }
     }
 
     /// Counts a request as in flight until the guard is dropped.
@@ -156,6 +195,22 @@ impl HttpMetrics {
     }
 }
 
+impl ReceiverGauges {
+    pub(super) fn set(&self, state: State, limit: usize, waiting: usize) {
+        self.set_state(state);
+        self.limit.set(i64::try_from(limit).unwrap_or(i64::MAX));
+        self.waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+    }
+
+    pub(super) fn set_state(&self, state: State) {
+        self.state.set(match state {
+            State::Closed { .. } => 0,
+            State::HalfOpen { .. } => 1,
+            State::Open { .. } => 2,
+        });
+    }
+}
+
 impl Series {
     #[expect(clippy::cast_precision_loss, reason = "a body has fewer bytes than 2^52")]
     fn observe(&self, attempt: &Attempt) {
@@ -171,6 +226,17 @@ pub(super) struct InFlightGuard<'a>(&'a IntGauge);
 impl Drop for InFlightGuard<'_> {
     fn drop(&mut self) {
         self.0.dec();
+    }
+}
+
+/// Such as `https://example.com:443`.
+fn name(origin: &Origin) -> String {
+    let Origin { tls, host, port } = origin;
+    let scheme = if *tls { "https" } else { "http" };
+    if host.contains(':') {
+        format!("{scheme}://[{host}]:{port}")
+    } else {
+        format!("{scheme}://{host}:{port}")
     }
 }
 

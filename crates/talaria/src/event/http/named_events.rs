@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::capacity::Capacity;
 use super::job::{Job, Pushed};
+use super::receivers::Released;
 use super::retries::Retries;
 use super::turns::{Started, Turns};
 use crate::event::config::QueueLimit;
@@ -53,12 +54,16 @@ impl NamedEvents {
         Pushed::default()
     }
 
-    pub(super) fn release(&mut self, now: Instant) -> Option<Instant> {
+    pub(super) fn hurry(&mut self, now: Instant) {
+        self.retries.hurry(now);
+    }
+
+    pub(super) fn release(&mut self, now: Instant) -> Released {
         self.retries.release(now);
         while let Some(job) = self.retries.pop_due() {
             self.turns.push_front(job);
         }
-        self.retries.next_due()
+        Released { next: self.retries.next_due(), changes: Vec::new() }
     }
 
     pub(super) fn take(&mut self) -> Option<(Job, Started)> {

@@ -7,6 +7,7 @@
 
 use std::future::poll_fn;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use prometheus::IntGauge;
@@ -14,7 +15,10 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::backlog::{Backlog, Started};
+use super::health::Report;
 use super::job::{Job, Pushed};
+use super::receiver::{Ended, ReceiverChange};
+use super::receivers::Released;
 use crate::event::reason::DropReason;
 
 /// The queue that the workers of one lane share.
@@ -22,8 +26,8 @@ pub(super) struct Queue {
     state: Mutex<State>,
     /// `outbound_queue_size`: new events only. All lanes add to it.
     depth: IntGauge,
-    /// Notified when the earliest retry has changed.
-    retries_changed: Notify,
+    /// Notified when something is due earlier than was known.
+    release_changed: Notify,
     /// Notified when the queue may be drained.
     drained: Notify,
 }
@@ -65,16 +69,18 @@ enum SlotState {
     Free,
     /// The worker is on the list of idle ones, or was woken from it.
     Waiting,
-    /// The worker has a job.
+    /// The worker has a job. It is not known yet how its request ends.
     Busy(Started),
+    /// The request has ended.
+    Ended(Started, Report),
     /// The job is finished, but its device and its host still count a request.
-    Lingering(Started),
+    Lingering(Started, Report),
 }
 
 impl Queue {
     pub(super) fn new(backlog: Backlog, depth: IntGauge) -> Self {
-        let (retries_changed, drained) = Default::default();
-        Self { state: Mutex::new(State::new(backlog)), depth, retries_changed, drained }
+        let (release_changed, drained) = Default::default();
+        Self { state: Mutex::new(State::new(backlog)), depth, release_changed, drained }
     }
 
     /// Queues a new event, which may displace others.
@@ -116,33 +122,42 @@ impl Queue {
         let is_next = state.next_release.is_none_or(|next| due < next);
         drop(state);
         if is_next {
-            self.retries_changed.notify_one();
+            self.release_changed.notify_one();
         }
         pushed
     }
 
-    /// Lets retries be posted when their time has come. Runs until the queue is closed.
-    pub(super) async fn release_retries(&self) {
+    /// Lets retries be posted when their time has come, and looks at the receivers. Runs until the queue is closed.
+    pub(super) async fn release(&self) {
         loop {
             let next = {
                 let mut state = self.state.lock();
                 if state.phase == Phase::Closed {
                     return;
                 }
-                let next = state.backlog.release(Instant::now());
+                let Released { next, changes } = state.backlog.release(Instant::now());
                 state.next_release = next;
                 let woken = state.worker_to_wake();
                 drop(state);
                 wake(woken);
+                changes.iter().for_each(ReceiverChange::emit);
                 next
             };
-            let changed = self.retries_changed.notified();
+            let changed = self.release_changed.notified();
             match next {
                 // Due or changed: in both cases the state has to be read again.
                 Some(due) => drop(tokio::time::timeout_at(due, changed).await),
                 None => changed.await,
             }
         }
+    }
+
+    /// What waits for another attempt may be posted now.
+    pub(super) fn hurry(&self) {
+        let mut state = self.state.lock();
+        state.backlog.hurry(Instant::now());
+        drop(state);
+        self.release_changed.notify_one();
     }
 
     /// Waits until nothing is queued, nothing waits for a retry and no worker is busy.
@@ -165,11 +180,21 @@ impl Queue {
         self.depth.sub(i64::try_from(new).unwrap_or(i64::MAX));
         let idle = std::mem::take(&mut state.idle);
         drop(state);
-        self.retries_changed.notify_one();
+        self.release_changed.notify_one();
         for worker in idle {
             worker.waker.wake();
         }
         left
+    }
+
+    /// Called without the lock.
+    fn emit(&self, ended: Ended) {
+        if ended.due.is_some() {
+            self.release_changed.notify_one();
+        }
+        if let Some(change) = ended.change {
+            change.emit();
+        }
     }
 
     /// Why a job was given back.
@@ -183,16 +208,23 @@ impl<'a> WorkerSlot<'a> {
         Self { queue, worker, state: SlotState::Free }
     }
 
-    /// The next job; the previous one is finished. None when the queue is closed.
-    pub(super) async fn next(&mut self) -> Option<Job> {
+    /// The next job, and how long its request may take; the previous one is finished. None when the queue is closed.
+    pub(super) async fn next(&mut self) -> Option<(Job, Option<Duration>)> {
         poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// The request of the job has ended.
+    pub(super) fn ended(&mut self, report: Report) {
+        if let SlotState::Busy(started) = std::mem::replace(&mut self.state, SlotState::Free) {
+            self.state = SlotState::Ended(started, report);
+        }
     }
 
     /// The job is finished, but something of it goes on: until [`next`](Self::next), its device and its host still count a
     /// request.
     pub(super) fn linger(&mut self) {
-        if let SlotState::Busy(started) = std::mem::replace(&mut self.state, SlotState::Free) {
-            self.state = SlotState::Lingering(started);
+        if let SlotState::Ended(started, report) = std::mem::replace(&mut self.state, SlotState::Free) {
+            self.state = SlotState::Lingering(started, report);
             let mut state = self.queue.state.lock();
             state.busy -= 1;
             let is_drained = state.is_drained();
@@ -203,11 +235,12 @@ impl<'a> WorkerSlot<'a> {
         }
     }
 
-    fn poll_next(&mut self, cx: &Context<'_>) -> Poll<Option<Job>> {
+    fn poll_next(&mut self, cx: &Context<'_>) -> Poll<Option<(Job, Option<Duration>)>> {
         let mut state = self.queue.state.lock();
-        self.leave(&mut state);
+        let ended = self.leave(&mut state);
         if let Some((job, started)) = state.backlog.take() {
             state.busy += 1;
+            let time = started.time();
             self.state = SlotState::Busy(started);
             let woken = state.worker_to_wake();
             if job.attempts == 0 {
@@ -215,7 +248,8 @@ impl<'a> WorkerSlot<'a> {
             }
             drop(state);
             wake(woken);
-            return Poll::Ready(Some(job));
+            self.queue.emit(ended);
+            return Poll::Ready(Some((job, time)));
         }
         let is_drained = state.is_drained();
         if state.phase == Phase::Closed {
@@ -224,24 +258,32 @@ impl<'a> WorkerSlot<'a> {
         state.idle.push(Idle { worker: self.worker, waker: cx.waker().clone() });
         self.state = SlotState::Waiting;
         drop(state);
+        self.queue.emit(ended);
         if is_drained {
             self.queue.drained.notify_waiters();
         }
         Poll::Pending
     }
 
-    fn leave(&mut self, state: &mut State) {
+    fn leave(&mut self, state: &mut State) -> Ended {
         match std::mem::replace(&mut self.state, SlotState::Free) {
-            SlotState::Free => {}
+            SlotState::Free => Ended::default(),
             SlotState::Busy(started) => {
                 state.busy -= 1;
-                state.backlog.ended(&started);
+                state.backlog.ended(&started, &Report::unknown())
             }
-            SlotState::Lingering(started) => state.backlog.ended(&started),
-            SlotState::Waiting => match state.idle.iter().rposition(|idle| idle.worker == self.worker) {
-                Some(at) => drop(state.idle.remove(at)),
-                None => state.is_wake_pending = false,
-            },
+            SlotState::Ended(started, report) => {
+                state.busy -= 1;
+                state.backlog.ended(&started, &report)
+            }
+            SlotState::Lingering(started, report) => state.backlog.ended(&started, &report),
+            SlotState::Waiting => {
+                match state.idle.iter().rposition(|idle| idle.worker == self.worker) {
+                    Some(at) => drop(state.idle.remove(at)),
+                    None => state.is_wake_pending = false,
+                }
+                Ended::default()
+            }
         }
     }
 }
@@ -249,12 +291,13 @@ impl<'a> WorkerSlot<'a> {
 impl Drop for WorkerSlot<'_> {
     fn drop(&mut self) {
         let mut state = self.queue.state.lock();
-        self.leave(&mut state);
+        let ended = self.leave(&mut state);
         // If this worker had been woken, another one has to take its place.
         let woken = state.worker_to_wake();
         let is_drained = state.is_drained();
         drop(state);
         wake(woken);
+        self.queue.emit(ended);
         if is_drained {
             self.queue.drained.notify_waiters();
         }

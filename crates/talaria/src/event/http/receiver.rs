@@ -1,17 +1,40 @@
-//! What waits for one configured receiver, and how many requests to it run.
+//! What waits for one configured receiver, which requests to it run, and how many more may.
 //!
 //! A receiver is a scheme, host and port: all URLs there share a queue, since they hang together. Retries that are due go
 //! first, then new events, and online and offline events, by turns.
 //!
-//! Deliberately absent: the room of the queue, and the requests of the other receivers (`receivers.rs`).
+//! A receiver may stop answering without an error. When it has no further request to give to an event that waits, and no answer has
+//! come for a while, its requests are *set aside*: they go on until their deadlines, but count no longer against the limit, and
+//! the breaker lets one more request try the receiver, and another one each second as long as there are workers.
+//!
+//! Deliberately absent: the capacity of the queue, and the requests of the other receivers (`receivers.rs`).
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
 
+use talaria_protocol::url::Target;
+use tokio::time::Instant;
+
+use super::breaker::{Breaker, Change, State};
 use super::fresh::Fresh;
+use super::health::{Cause, Health, Report};
 use super::job::Job;
+use super::limit::Limit;
+use super::metrics::ReceiverGauges;
 use super::retries::Retries;
+use super::retry_policy::random;
 
-#[derive(Default)]
+/// How often [`Receiver::tick`] is called.
+pub(super) const TICK: Duration = Duration::from_millis(500);
+
+/// For so long no request has to be answered before the receiver counts as stalled, at least, and if it is not known how long it
+/// takes.
+const STALLED: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
+
+/// After so many ticks a request that tries the receiver is set aside, so that another one may.
+const TRIAL_TICKS: u32 = 2;
+
 pub(super) struct Receiver {
     pub(super) fresh: Fresh,
     /// Online and offline events.
@@ -19,19 +42,91 @@ pub(super) struct Receiver {
     is_status_next: bool,
     pub(super) retries: Retries,
     /// Requests that run.
-    pub(super) running: usize,
+    running: usize,
+    /// Those of them that are set aside.
+    aside: usize,
+    /// Raised whenever requests are set aside: those of an earlier generation are.
+    generation: u32,
+    limit: Limit,
+    breaker: Breaker,
+    /// Ticks without an answer.
+    silent_ticks: u32,
+    has_answered: bool,
     /// Whether it is on the list of those that take turns.
     pub(super) is_listed: bool,
+    gauges: ReceiverGauges,
+    /// One of its URLs, for log lines.
+    url: Option<Arc<Target>>,
+}
+
+/// A request that runs.
+#[derive(Clone, Copy)]
+pub(super) struct StartedRequest {
+    pub(super) receiver: usize,
+    generation: u32,
+    round: u32,
+    /// How long it may take if it tries a receiver that had failed.
+    pub(super) time: Option<Duration>,
+}
+
+/// What the end of a request has changed.
+#[derive(Default)]
+pub(super) struct Ended {
+    pub(super) change: Option<ReceiverChange>,
+    /// When the receiver may be tried again.
+    pub(super) due: Option<Instant>,
+}
+
+/// A receiver has failed, or works again.
+pub(super) struct ReceiverChange {
+    url: Option<Arc<Target>>,
+    change: Change,
+    cause: Cause,
+    waiting: usize,
 }
 
 impl Receiver {
+    /// `most` is the highest number of requests.
+    pub(super) fn new(most: usize, gauges: ReceiverGauges, url: Option<Arc<Target>>) -> Self {
+        Self {
+            fresh: Fresh::default(),
+            status: VecDeque::new(),
+            is_status_next: false,
+            retries: Retries::default(),
+            running: 0,
+            aside: 0,
+            generation: 0,
+            limit: Limit::new(most),
+            breaker: Breaker::new(),
+            silent_ticks: 0,
+            has_answered: false,
+            is_listed: false,
+            gauges,
+            url,
+        }
+    }
+
     pub(super) fn push_status(&mut self, job: Job) {
         self.status.push_back(job);
     }
 
-    /// Whether an event may be posted, as far as its time decides.
+    /// How many requests run.
+    pub(super) const fn running(&self) -> usize {
+        self.running
+    }
+
+    /// Whether an event waits whose time has come.
     pub(super) fn has_next(&self) -> bool {
         self.retries.has_due() || !self.fresh.is_empty() || !self.status.is_empty()
+    }
+
+    /// Whether it bears one more request.
+    pub(super) const fn may_start(&self) -> bool {
+        match self.breaker.state() {
+            State::Closed { .. } => self.limit.allows(self.running - self.aside),
+            State::Open { .. } => false,
+            State::HalfOpen { is_trying } => !is_trying,
+        }
     }
 
     /// Takes the next event.
@@ -47,8 +142,125 @@ impl Receiver {
         }
     }
 
+    /// A request starts.
+    pub(super) fn start(&mut self, receiver: usize) -> StartedRequest {
+        self.running += 1;
+        let round = self.limit.started(self.running - self.aside);
+        let time = self.breaker.started();
+        if time.is_some() {
+            self.silent_ticks = 0;
+        }
+        StartedRequest { receiver, generation: self.generation, round, time }
+    }
+
+    /// A request has ended. `waiting` events wait.
+    pub(super) fn ended(&mut self, started: StartedRequest, report: &Report, waiting: usize) -> Ended {
+        let is_current = started.generation == self.generation;
+        let active = self.running - self.aside;
+        self.running -= 1;
+        if !is_current {
+            self.aside -= 1;
+        }
+        let jitter = match report.health {
+            Health::Works => {
+                self.has_answered = true;
+                if is_current {
+                    self.limit.answered(started.round, report.took, active);
+                }
+                0.0
+            }
+            Health::Unknown => 0.0,
+            Health::Refuses | Health::Unreachable | Health::Silent => {
+                self.has_answered |= report.health == Health::Refuses;
+                if is_current {
+                    self.limit.refused(started.round);
+                }
+                random()
+            }
+        };
+        let was_closed = matches!(self.breaker.state(), State::Closed { .. });
+        let change = self.breaker.ended(report, is_current, jitter);
+        let is_closed = matches!(self.breaker.state(), State::Closed { .. });
+        match (was_closed, is_closed) {
+            (true, true) => return Ended::default(),
+            (true, false) => self.set_aside(),
+            (false, true) => self.limit.restart(),
+            (false, false) => {}
+        }
+        self.gauges.set_state(self.breaker.state());
+        let change = change.map(|change| self.changed(change, report.cause, waiting));
+        Ended { change, due: self.breaker.release(report.at) }
+    }
+
+    /// Lets what is due at `now` go on. Returns when something is due next.
+    pub(super) fn release(&mut self, now: Instant) -> Option<Instant> {
+        self.retries.release(now);
+        let tried = self.breaker.release(now);
+        self.retries.next_due().into_iter().chain(tried).min()
+    }
+
+    /// Called every [`TICK`]: looks whether the receiver has stopped answering.
+    pub(super) fn tick(&mut self, now: Instant, waiting: usize) -> Option<ReceiverChange> {
+        let active = self.running - self.aside;
+        self.limit.tick(active);
+        let is_silent = !std::mem::take(&mut self.has_answered) && active > 0;
+        let change = match self.breaker.state() {
+            State::Closed { .. } if is_silent && !self.limit.allows(active) && self.has_next() => {
+                self.silent_ticks += 1;
+                let usual = self.limit.usual_time().map_or(STALLED.1, |usual| (4 * usual).max(STALLED.0));
+                if TICK * self.silent_ticks < usual {
+                    None
+                } else {
+                    self.set_aside();
+                    self.breaker.stalled(now)
+                }
+            }
+            State::HalfOpen { is_trying: true } => {
+                self.silent_ticks += 1;
+                if self.silent_ticks >= TRIAL_TICKS {
+                    self.set_aside();
+                    self.breaker.stalled(now);
+                }
+                None
+            }
+            State::Closed { .. } | State::Open { .. } | State::HalfOpen { .. } => {
+                self.silent_ticks = 0;
+                None
+            }
+        };
+        self.gauges.set(self.breaker.state(), self.limit.value(), waiting);
+        change.map(|change| self.changed(change, Cause::Stalled, waiting))
+    }
+
     /// Removes all events.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = Job> {
         self.status.drain(..).chain(self.fresh.drain()).chain(self.retries.drain())
+    }
+
+    /// From now on, the requests that run decide nothing by their failures, and do not count against the limit.
+    const fn set_aside(&mut self) {
+        self.aside = self.running;
+        self.generation = self.generation.wrapping_add(1);
+        self.silent_ticks = 0;
+    }
+
+    fn changed(&self, change: Change, cause: Cause, waiting: usize) -> ReceiverChange {
+        ReceiverChange { url: self.url.clone(), change, cause, waiting }
+    }
+}
+
+impl ReceiverChange {
+    /// Logs it.
+    pub(super) fn emit(&self) {
+        let url = self.url.as_ref().map(tracing::field::display);
+        let (cause, waiting) = (self.cause, self.waiting);
+        match self.change {
+            Change::Opened => {
+                tracing::warn!(url, %cause, waiting, "event receiver fails, its events wait and it is tried about once a second");
+            }
+            Change::Closed(after) => {
+                tracing::info!(url, ?after, waiting, "event receiver works again");
+            }
+        }
     }
 }

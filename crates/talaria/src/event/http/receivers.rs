@@ -13,10 +13,16 @@ use talaria_protocol::url::{Origin, Target};
 use tokio::time::Instant;
 
 use super::capacity::Capacity;
+use super::health::Report;
 use super::job::{Job, Pushed};
-use super::receiver::Receiver;
+use super::metrics::HttpMetrics;
+use super::receiver::{Ended, Receiver, ReceiverChange, StartedRequest, TICK};
 use super::worker_shares::WorkerShares;
 use crate::event::config::QueueLimit;
+
+/// Of so many workers or more, [`TRIAL_WORKERS`] are left to try a receiver all of whose requests hang.
+const FEW_WORKERS: usize = 32;
+const TRIAL_WORKERS: usize = 4;
 
 pub(super) struct Receivers {
     receivers: Vec<Receiver>,
@@ -29,11 +35,16 @@ pub(super) struct Receivers {
     /// Online and offline events, new or to be posted again. Their room is not the queue's.
     status: usize,
     shares: WorkerShares,
+    /// When the receivers are looked at again.
+    next_tick: Option<Instant>,
 }
 
-/// A request that runs.
-pub(super) struct StartedRequest {
-    receiver: usize,
+/// What happened while the time went on.
+#[derive(Default)]
+pub(super) struct Released {
+    /// When something is due next.
+    pub(super) next: Option<Instant>,
+    pub(super) changes: Vec<ReceiverChange>,
 }
 
 impl Receivers {
@@ -42,25 +53,37 @@ impl Receivers {
         targets: impl Iterator<Item = &'a Arc<Target>>,
         limit: QueueLimit,
         workers: usize,
+        metrics: &HttpMetrics,
     ) -> Self {
         // Targets without a usable host have one receiver together: posting to them fails without a connection.
         let mut by_origin = HashMap::<Option<&Origin>, usize>::new();
-        let mut by_target = Vec::new();
+        let (mut by_target, mut names) = (Vec::new(), Vec::new());
         for target in targets {
             let origin = target.address().ok().map(|address| &address.origin);
-            let next = by_origin.len();
-            by_target.push((address(target), *by_origin.entry(origin).or_insert(next)));
+            let at = *by_origin.entry(origin).or_insert_with(|| {
+                names.push((origin, Some(Arc::clone(target))));
+                names.len() - 1
+            });
+            by_target.push((address(target), at));
         }
         by_target.sort_unstable();
-        let count = by_origin.len().max(1);
+        if names.is_empty() {
+            names.push((None, None));
+        }
+        let count = names.len();
+        let shares = WorkerShares::new(workers, count);
+        let most = shares.most();
+        let most = if most < FEW_WORKERS { most - most / 8 } else { most - TRIAL_WORKERS };
+        let receiver = |(origin, url)| Receiver::new(most, metrics.receiver(origin), url);
         Self {
-            receivers: (0..count).map(|_| Receiver::default()).collect(),
+            receivers: names.into_iter().map(receiver).collect(),
             by_target,
             turns: VecDeque::new(),
             fresh_capacity: Capacity::new(limit, count),
             retry_capacity: Capacity::new(limit, count),
             status: 0,
-            shares: WorkerShares::new(workers, count),
+            shares,
+            next_tick: None,
         }
     }
 
@@ -113,16 +136,31 @@ impl Receivers {
         Pushed { refused: None, displaced }
     }
 
-    /// Lets retries that are due at `now` be posted. Returns when the next one is due.
-    pub(super) fn release(&mut self, now: Instant) -> Option<Instant> {
+    /// Retries wait no longer than until `now`.
+    pub(super) fn hurry(&mut self, now: Instant) {
+        self.receivers.iter_mut().for_each(|receiver| receiver.retries.hurry(now));
+    }
+
+    /// Lets what is due at `now` go on.
+    pub(super) fn release(&mut self, now: Instant) -> Released {
+        let mut released = Released::default();
+        let is_tick = self.next_tick.is_none_or(|tick| tick <= now);
+        if is_tick {
+            self.next_tick = Some(now + TICK);
+        }
+        released.next = self.next_tick;
         for at in 0..self.receivers.len() {
-            let retries = &mut self.receivers[at].retries;
-            retries.release(now);
-            if retries.has_due() {
+            let waiting = self.waiting(at);
+            let receiver = &mut self.receivers[at];
+            released.next = receiver.release(now).into_iter().chain(released.next).min();
+            if is_tick {
+                released.changes.extend(receiver.tick(now, waiting));
+            }
+            if receiver.retries.has_due() {
                 self.list(at);
             }
         }
-        self.receivers.iter().filter_map(|receiver| receiver.retries.next_due()).min()
+        released
     }
 
     /// The next event that may be posted. [`ended`](Self::ended) must be called with what is returned with it.
@@ -130,7 +168,7 @@ impl Receivers {
         for _ in 0..self.turns.len() {
             let at = self.turns.pop_front()?;
             let receiver = &mut self.receivers[at];
-            if receiver.has_next() && !self.shares.may_start(receiver.running) {
+            if receiver.has_next() && !(receiver.may_start() && self.shares.may_start(receiver.running())) {
                 self.turns.push_back(at);
                 continue;
             }
@@ -141,8 +179,8 @@ impl Receivers {
                 receiver.is_listed = false;
             }
             let Some(job) = job else { continue };
-            self.shares.start(receiver.running);
-            receiver.running += 1;
+            self.shares.start(receiver.running());
+            let started = receiver.start(at);
             if job.is_status() {
                 self.status -= 1;
             } else if job.attempts == 0 {
@@ -150,7 +188,7 @@ impl Receivers {
             } else {
                 self.retry_capacity.remove(at, job.body.len());
             }
-            return Some((job, StartedRequest { receiver: at }));
+            return Some((job, started));
         }
         None
     }
@@ -159,15 +197,16 @@ impl Receivers {
     pub(super) fn can_start(&self) -> bool {
         self.turns.iter().any(|at| {
             let receiver = &self.receivers[*at];
-            receiver.has_next() && self.shares.may_start(receiver.running)
+            receiver.has_next() && receiver.may_start() && self.shares.may_start(receiver.running())
         })
     }
 
     /// A request has ended.
-    pub(super) fn ended(&mut self, started: &StartedRequest) {
+    pub(super) fn ended(&mut self, started: StartedRequest, report: &Report) -> Ended {
+        let waiting = self.waiting(started.receiver);
         let receiver = &mut self.receivers[started.receiver];
-        self.shares.end(receiver.running);
-        receiver.running -= 1;
+        self.shares.end(receiver.running());
+        receiver.ended(started, report, waiting)
     }
 
     /// Whether nothing waits.
@@ -187,6 +226,11 @@ impl Receivers {
         let address = address(&job.target);
         let at = self.by_target.binary_search_by_key(&address, |(target, _)| *target);
         at.map_or(0, |at| self.by_target[at].1)
+    }
+
+    /// How many events wait for a receiver, without online and offline events.
+    fn waiting(&self, at: usize) -> usize {
+        self.fresh_capacity.held_by(at) + self.retry_capacity.held_by(at)
     }
 
     fn list(&mut self, at: usize) {

@@ -37,6 +37,14 @@ impl Retries {
         self.released = Some(now);
     }
 
+    /// All events are due at `now`, if they would be due later.
+    pub(super) fn hurry(&mut self, now: Instant) {
+        let later = self.jobs.split_off(&(now, 0));
+        self.by_rank =
+            self.by_rank.iter().map(|(level, sequence, due)| (*level, *sequence, now.min(*due))).collect();
+        self.jobs.extend(later.into_iter().map(|((_, sequence), job)| ((now, sequence), job)));
+    }
+
     /// When the first event is due that may not be posted yet.
     pub(super) fn next_due(&self) -> Option<Instant> {
         let from = self.released.map(|released| (released, u64::MAX));
@@ -114,6 +122,17 @@ mod tests {
         assert!(retries.pop_due().is_none());
         retries.release(start + Duration::from_secs(2));
         assert_eq!((number(retries.pop_due()), retries.next_due()), (Some(2), None));
+    }
+
+    #[test]
+    fn in_a_hurry_everything_is_due_now() {
+        let start = Instant::now();
+        let mut retries = retries(start, &[Low, High, Medium]);
+        retries.hurry(start + Duration::from_secs(1));
+        assert_eq!(number(retries.give_way(&job(Low, 9))), Some(0));
+        retries.release(start + Duration::from_secs(1));
+        assert_eq!((number(retries.pop_due()), number(retries.pop_due())), (Some(1), Some(2)));
+        assert_eq!(number(retries.shed()), None);
     }
 
     #[test]

@@ -21,7 +21,7 @@ use self::receiver::{Answer, Memory, Received, Receiver};
 use super::endpoints::Endpoints;
 use super::*;
 use crate::device::session_id;
-use crate::event::config::{AuthKey, QueueLimit, Transport};
+use crate::event::config::{AuthKey, QueueLimit, RetryConfig, Transport};
 use crate::event::finalizer::AckPolicy;
 use crate::telemetry::metrics::Metrics;
 
@@ -89,6 +89,11 @@ fn config(url: &str) -> Config {
     Config { endpoints: Endpoints::parse(&json!({ "default": url })).unwrap(), ..Config::default() }
 }
 
+/// So many attempts after the first one.
+fn retries(retries: u32) -> RetryConfig {
+    RetryConfig { retries, ..RetryConfig::default() }
+}
+
 fn to(address: std::net::SocketAddr) -> Config {
     config(&format!("http://{address}/notify"))
 }
@@ -154,7 +159,7 @@ async fn events_one_after_the_other_share_one_connection() {
 #[tokio::test(start_paused = true)]
 async fn a_connection_closed_while_idle_costs_no_event_and_no_attempt() {
     let receiver = Receiver::answering(Answer::AcceptAndClose);
-    let config = Config { retries: 0, ..config("http://memory/") };
+    let config = Config { retry: retries(0), ..config("http://memory/") };
     let bench = Bench::in_memory(&config, [("memory", receiver.clone())]);
     for _ in 0..20 {
         bench.send("event:iot/x", "body");
@@ -200,7 +205,7 @@ async fn a_kept_connection_that_is_closed_instead_of_an_answer_costs_an_attempt_
 async fn only_202_is_success() {
     for status in [200, 201, 204, 400, 401, 404, 500, 503] {
         let receiver = Receiver::answering(Answer::Status(status));
-        let bench = Bench::start(&to(receiver.listen().await));
+        let bench = Bench::start(&Config { retry: retries(0), ..to(receiver.listen().await) });
         bench.send("event:iot/x", "body");
         bench.drained().await;
         assert_eq!(
@@ -274,7 +279,8 @@ async fn a_single_event_larger_than_the_queue_is_still_taken() {
 async fn every_url_of_a_list_is_tried_whatever_becomes_of_the_others() {
     let (bad, good) = (Receiver::answering(Answer::Status(500)), Receiver::answering(Answer::Status(202)));
     let endpoints = json!({"iot": ["http://bad/", "http://unreachable/", "http://a b/", "http://good/"]});
-    let config = Config { endpoints: Endpoints::parse(&endpoints).unwrap(), ..Config::default() };
+    let endpoints = Endpoints::parse(&endpoints).unwrap();
+    let config = Config { endpoints, retry: retries(0), ..Config::default() };
     let bench = Bench::in_memory(&config, [("bad", bad.clone()), ("good", good.clone())]);
     bench.send("event:iot/x", "body");
     bench.drained().await;
@@ -304,7 +310,7 @@ async fn failures_are_called_by_their_names() {
         ("ftp://h/".to_owned(), "invalid_address"),
         ("https:///x".to_owned(), "invalid_address"),
     ] {
-        let bench = Bench::start(&config(&url));
+        let bench = Bench::start(&Config { retry: retries(0), ..config(&url) });
         bench.send("event:iot/x", "body");
         bench.drained().await;
         let labels = format!(r#"{{code="message_dropped",reason="{reason}",scheme="event"}}"#);

@@ -2,12 +2,15 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ::http::StatusCode;
 use tokio::time::Instant;
 
 use super::deadline_timer::DeadlineTimer;
 use super::dial::Lookup;
+use super::exchange::Answer;
+use super::health::Report;
 use super::job::Job;
 use super::lane::LaneContext;
 use super::metrics::Attempt;
@@ -21,8 +24,9 @@ pub(super) async fn work(context: Arc<LaneContext>, worker: usize) {
     let mut slot = WorkerSlot::new(&context.queue, worker);
     let mut timer = DeadlineTimer::new();
     let lookup = Lookup::new();
-    while let Some(job) = slot.next().await {
-        InFlight { context: &context, job: Some(job) }.attempt(&mut timer, &lookup).await;
+    while let Some((job, time)) = slot.next().await {
+        let attempt = InFlight { context: &context, job: Some(job) }.attempt(time, &mut timer, &lookup);
+        slot.ended(attempt.await);
         if lookup.is_running() {
             // It blocks a thread. So it still counts as a request of its device and of its host, and no worker has two.
             slot.linger();
@@ -38,52 +42,60 @@ struct InFlight<'a> {
 }
 
 impl InFlight<'_> {
-    async fn attempt(mut self, timer: &mut DeadlineTimer, lookup: &Lookup) {
+    /// `time` bounds this attempt, if it has less time than its event.
+    async fn attempt(mut self, time: Option<Duration>, timer: &mut DeadlineTimer, lookup: &Lookup) -> Report {
         let (context, Some(job)) = (self.context, self.job.as_mut()) else {
-            return;
+            return Report::unknown();
         };
         let start = Instant::now();
         if job.attempts == 0 {
             job.deadline = job.deadline.min(start + context.config.client_timeout);
         }
         if start >= job.deadline {
-            return self.finish(Err(PostError::DeadlineExceeded));
+            self.finish(Err(PostError::DeadlineExceeded));
+            return Report::unknown();
         }
         job.attempts += 1;
         let in_flight = context.metrics.in_flight();
         let posted = {
             let post = pin!(context.client.post(&job.target, &job.body, lookup));
-            timer.within(job.deadline, post).await.unwrap_or(Err(PostError::DeadlineExceeded))
+            let end = time.map(|time| start + time).filter(|end| *end < job.deadline);
+            let late = if end.is_some() { PostError::TrialTimeout } else { PostError::DeadlineExceeded };
+            timer.within(end.unwrap_or(job.deadline), post).await.unwrap_or(Err(late))
         };
         drop(in_flight);
+        let took = start.elapsed();
         context.metrics.attempted(&Attempt {
             scheme: job.scheme,
-            outcome: posted.as_ref().copied().map_err(PostError::reason),
-            took: start.elapsed(),
+            outcome: posted.as_ref().map(|answer| answer.status).map_err(PostError::reason),
+            took,
             size: job.body.len(),
         });
+        let report = Report::new(&posted, start, took);
         self.finish(posted);
+        report
     }
 
     /// The outcome of an attempt: the event is delivered, tried again, or lost.
-    fn finish(mut self, posted: Result<StatusCode, PostError>) {
+    fn finish(mut self, posted: Result<Answer, PostError>) {
         let Some(mut job) = self.job.take() else {
             return;
         };
-        if matches!(posted, Ok(StatusCode::ACCEPTED)) {
+        if matches!(posted, Ok(Answer { status: StatusCode::ACCEPTED, .. })) {
             tracing::debug!(url = %job.target, attempts = job.attempts, "event receiver took the event");
             if let Some(share) = job.share.take() {
                 share.finish(Verdict::Delivered);
             }
             return;
         }
-        if is_retryable(&posted) {
+        let retry = &self.context.retry;
+        if retry.is_retryable(&posted) {
             self.context.metrics.retryable();
-            if matches!(posted, Err(PostError::KeptClosed(_))) {
+            if posted.as_ref().is_err_and(PostError::may_have_arrived) {
                 self.context.metrics.possible_duplicate();
             }
-            if job.attempts <= self.context.config.retries {
-                let due = self.context.next_attempt(&posted).min(job.deadline);
+            if retry.allows(job.attempts) {
+                let due = self.context.next_attempt(&job, &posted);
                 match self.context.retry_at(due, job) {
                     Ok(()) => return,
                     Err(given_back) => job = given_back,
@@ -107,16 +119,5 @@ impl Drop for InFlight<'_> {
                 self.context.lose(job, Err(PostError::Cancelled));
             }
         }
-    }
-}
-
-/// Whether the reference makes another attempt (contract §5.6).
-fn is_retryable(posted: &Result<StatusCode, PostError>) -> bool {
-    match posted {
-        Ok(status) => matches!(
-            *status,
-            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS | StatusCode::GATEWAY_TIMEOUT
-        ),
-        Err(error) => error.is_temporary(),
     }
 }

@@ -10,6 +10,8 @@ pub(super) struct WorkerShares {
     free: usize,
     /// For each receiver.
     reserved: usize,
+    /// For the other receivers of one, together.
+    reserved_for_others: usize,
     /// Free workers that are reserved for receivers that have fewer requests.
     kept_free: usize,
 }
@@ -18,7 +20,13 @@ impl WorkerShares {
     pub(super) fn new(workers: usize, receivers: usize) -> Self {
         let receivers = receivers.max(1);
         let reserved = if receivers > workers { 0 } else { (workers / (2 * receivers)).max(1) };
-        Self { free: workers, reserved, kept_free: reserved * receivers }
+        let reserved_for_others = reserved * (receivers - 1);
+        Self { free: workers, reserved, reserved_for_others, kept_free: reserved * receivers }
+    }
+
+    /// The most requests that one receiver may have at the same time; called before any runs.
+    pub(super) fn most(&self) -> usize {
+        (self.free - self.reserved_for_others).max(1)
     }
 
     /// Whether a receiver that has `running` requests may have one more.
@@ -68,6 +76,7 @@ mod tests {
         assert_eq!(greedy(100, 1), [100]);
         assert_eq!(greedy(100, 4), [64, 12, 12, 12]);
         assert_eq!(greedy(3, 3), [1, 1, 1]);
+        assert_eq!(WorkerShares::new(100, 4).most(), 64);
         assert_eq!(greedy(2, 3), [2, 0, 0], "more receivers than workers share them");
     }
 

@@ -7,7 +7,7 @@ use wrpkafka::mock::MockKafka;
 
 use super::*;
 use crate::device::{Acknowledged, Events as _};
-use crate::event::config::QueueLimit;
+use crate::event::config::{QueueLimit, RetryConfig};
 use crate::event::dispatcher::Undelivered;
 use crate::event::finalizer::AckPolicy;
 use crate::event::verdict::Verdict;
@@ -148,7 +148,7 @@ async fn a_receiver_that_never_answers_does_not_touch_kafka() {
 #[tokio::test]
 async fn with_the_policy_all_an_event_is_acknowledged_when_kafka_and_the_receiver_have_it() {
     for (answer, verdict) in
-        [(Answer::Status(202), Verdict::Delivered), (Answer::Status(500), Verdict::ReceiverRefused)]
+        [(Answer::Status(202), Verdict::Delivered), (Answer::Status(400), Verdict::ReceiverRefused)]
     {
         let (receiver, kafka) = (Receiver::answering(answer), MockKafka::start(1).unwrap());
         let config = Config { ack_policy: AckPolicy::All, ..config() };
@@ -164,11 +164,13 @@ async fn with_the_policy_all_an_event_is_acknowledged_when_kafka_and_the_receive
 async fn without_kafka_the_receiver_decides_the_acknowledgement() {
     for (answer, verdict) in [
         (Answer::Status(202), Verdict::Delivered),
-        (Answer::Status(500), Verdict::ReceiverRefused),
+        (Answer::Status(400), Verdict::ReceiverRefused),
         (Answer::Close, Verdict::ReceiverUnreachable),
     ] {
         let receiver = Receiver::answering(answer);
-        let gateway = Gateway::start(&config(), Publisher::disabled(), &receiver);
+        let retry = RetryConfig { retries: 0, ..RetryConfig::default() };
+        let config = Config { retry, ..config() };
+        let gateway = Gateway::start(&config, Publisher::disabled(), &receiver);
         let device = some_device();
         send(&gateway, &device, "event:iot/x", 25);
         assert_eq!(rdr(&device).await, Some(verdict.rdr().0));

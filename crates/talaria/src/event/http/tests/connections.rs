@@ -104,7 +104,7 @@ async fn a_receiver_that_does_not_accept_costs_the_connect_timeout() {
     let receiver = Receiver::answering(Answer::Status(202));
     let dial = slow(&receiver, 600);
     dial.dialled.store(1, Relaxed);
-    let bench = Bench::dialling(&config("http://memory/"), dial);
+    let bench = Bench::dialling(&Config { retry: retries(0), ..config("http://memory/") }, dial);
     let start = Instant::now();
     bench.send("event:iot/x", "body");
     bench.drained().await;
@@ -119,7 +119,7 @@ async fn connections_are_opened_a_few_at_a_time() {
     let receiver = Receiver::answering(Answer::After(Duration::from_secs(60)));
     let dial = slow(&receiver, 1);
     dial.dialled.store(1, Relaxed);
-    let bench = Bench::dialling(&config("http://memory/"), dial);
+    let bench = Bench::dialling(&Config { workers: 400, ..config("http://memory/") }, dial);
     for _ in 0..100 {
         bench.send("event:iot/x", "body");
     }

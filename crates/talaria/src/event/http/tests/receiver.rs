@@ -21,6 +21,8 @@ use crate::event::http::post_error::PostError;
 pub(crate) enum Answer {
     /// Answers with this status.
     Status(u16),
+    /// Answers with this status and `Retry-After`.
+    RetryAfter(u16, String),
     /// Answers 202, then closes the connection without having said so.
     AcceptAndClose,
     /// Sends the request somewhere else.
@@ -143,6 +145,9 @@ impl Receiver {
             self.0.arrived.notify_waiters();
             match (self.0.script)(&request, number) {
                 Answer::Status(status) => respond(stream, status, "").await?,
+                Answer::RetryAfter(status, wait) => {
+                    respond(stream, status, &format!("Retry-After: {wait}\r\n")).await?;
+                }
                 Answer::AcceptAndClose => return respond(stream, 202, "").await,
                 Answer::Redirect(status, to) => {
                     respond(stream, status, &format!("Location: {to}\r\n")).await?;

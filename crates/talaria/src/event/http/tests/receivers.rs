@@ -1,4 +1,8 @@
-//! Configured receivers are kept apart: one that hangs or is slow costs its own events only (contract §5.5).
+//! Configured receivers are kept apart: one that hangs or is slow costs its own events only, is tried from time to time, and gets
+//! what waits for it as soon as it works (contract §5.5).
+
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 
 use super::*;
 
@@ -50,4 +54,41 @@ async fn a_receiver_gives_back_the_room_that_it_has_borrowed() {
     bench.assert_metric("outbound_queue_size 20");
     good.received(10).await;
     assert_eq!(bench.verdicts().len(), 40 + 9, "no event of the good one was lost");
+}
+
+/// A receiver that does this until it is healed, and then answers 202.
+fn ill(answer: Answer) -> (Receiver, Arc<AtomicBool>) {
+    let is_healed = Arc::new(AtomicBool::new(false));
+    let healed = Arc::clone(&is_healed);
+    let script =
+        move |_: &Received, _| if healed.load(Relaxed) { Answer::Status(202) } else { answer.clone() };
+    (Receiver::new(script), is_healed)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receiver_that_fails_is_tried_about_once_a_second_and_has_its_events_soon_after_it_is_healed() {
+    const EVENTS: usize = 200;
+    for (answer, tries, lost) in [
+        (Answer::Close, 10..=60, 0),
+        // The requests that hung when it was healed end at their deadlines.
+        (Answer::Silence, 30..=60, 17),
+        (Answer::RetryAfter(429, "1".to_owned()), 10..=60, 0),
+        (Answer::Status(500), 50..=200, 0),
+    ] {
+        let (bad, is_healed) = ill(answer.clone());
+        let bench = Bench::in_memory(&config(), [("bad", bad.clone())]);
+        (0..EVENTS).for_each(|_| bench.send("event:bad/x", "body"));
+        let forever = bad.received(usize::MAX);
+        assert!(tokio::time::timeout(Duration::from_secs(20), forever).await.is_err());
+        let before = bad.requests().len();
+        assert!(tries.contains(&before), "{answer:?}: {before}");
+        is_healed.store(true, Relaxed);
+        let start = Instant::now();
+        bad.received(before + 1).await;
+        assert!(start.elapsed() <= Duration::from_secs(2), "{answer:?}: {:?}", start.elapsed());
+        bench.drained().await;
+        let delivered = bench.verdicts().iter().filter(|verdict| **verdict == DELIVERED).count();
+        assert_eq!(delivered, EVENTS - lost, "{answer:?}");
+        bench.assert_metric(r#"outbound_receiver_state{origin="http://bad:80"} 0"#);
+    }
 }
