@@ -42,6 +42,7 @@ mod process;
 mod proxies;
 mod rates;
 mod real_kafka;
+mod receivers;
 mod refusals;
 mod reload;
 mod server;

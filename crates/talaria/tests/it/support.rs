@@ -3,6 +3,7 @@
 //!
 //! Nothing here is the project's own client code: devices speak through tungstenite, topics are read by Kafka's Java client.
 
+pub(crate) mod bad_receiver;
 pub(crate) mod certificates;
 pub(crate) mod control;
 pub(crate) mod device;
