@@ -15,7 +15,7 @@ pub(crate) trait ClientEvents: Send + Sync {
         context: Box<DeliveryContext>,
         result: Result<(), DeliveryError>,
         record: &dyn Fn() -> Record,
-    );
+    ) -> Next;
 
     /// The client has counted what it did.
     fn on_report(&self, report: &ClientReport);
@@ -25,6 +25,16 @@ pub(crate) trait ClientEvents: Send + Sync {
 
     /// The client cannot work with its brokers. `reason` is the client's own text, which never holds a secret.
     fn on_connection_failure(&self, failure: ConnectionFailure, certainty: Certainty, reason: &str);
+}
+
+/// What a client does after it has reported what became of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// It goes on.
+    GoOn,
+    /// It gives back at once what it has not sent, and is replaced: the record goes again, and those of its key that follow
+    /// must not overtake it.
+    GiveBackQueue,
 }
 
 /// How sure a cause is.

@@ -7,12 +7,15 @@
 mod statistics;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use rdkafka::ClientContext;
-use rdkafka::bindings::{rd_kafka_flush, rd_kafka_message_status, rd_kafka_msg_status_t};
+use rdkafka::bindings::{
+    RD_KAFKA_PURGE_F_NON_BLOCKING, RD_KAFKA_PURGE_F_QUEUE, rd_kafka_flush, rd_kafka_message_status,
+    rd_kafka_msg_status_t, rd_kafka_purge, rd_kafka_t,
+};
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{BorrowedMessage, Header, Headers as _, Message as _, OwnedHeaders};
@@ -22,7 +25,7 @@ use rdkafka::producer::{
 use rdkafka::statistics::Statistics;
 
 use self::statistics::report;
-use super::events::{Certainty, ClientError, ClientEvents};
+use super::events::{Certainty, ClientError, ClientEvents, Next};
 use super::{BuildError, Client, DeliveryError, SendError, TopicAnswer, diagnosis, probe, properties};
 use crate::config::{Config, Tls};
 use crate::connection_failure::ConnectionFailure;
@@ -44,9 +47,13 @@ fn create(config: &ClientConfig, tls: &Tls, events: Arc<dyn ClientEvents>) -> Re
         ca_file: tls.ca_file.clone(),
         last_error: Mutex::new(None),
         is_probing: Arc::new(AtomicBool::new(false)),
+        producer: AtomicPtr::default(),
     };
     match config.create_with_context::<_, BaseProducer<Context>>(context) {
-        Ok(producer) => Ok(Librdkafka { producer }),
+        Ok(producer) => {
+            producer.client().context().producer.store(producer.client().native_ptr(), Ordering::Relaxed);
+            Ok(Librdkafka { producer })
+        }
         // librdkafka's text names the property and the file, and never a password.
         Err(error) => Err(BuildError::Settings(error.to_string())),
     }
@@ -164,9 +171,22 @@ struct Context {
     last_error: Mutex<Option<String>>,
     /// Whether a thread probes a certificate: one at a time.
     is_probing: Arc<AtomicBool>,
+    /// The producer that calls back; null once it has been told to give back its queue, which it does once.
+    producer: AtomicPtr<rd_kafka_t>,
 }
 
 impl Context {
+    /// Takes from the producer what it has not sent. After the callback it could have sent more.
+    #[expect(unsafe_code, reason = "the crate's wrapper needs the producer, which owns this context")]
+    fn give_back_queue(&self) {
+        let producer = self.producer.swap(std::ptr::null_mut(), Ordering::Relaxed);
+        if !producer.is_null() {
+            // SAFETY: only the thread that polls the producer calls back, so the producer is alive; the call is thread-safe.
+            // It fails only for what is no producer.
+            unsafe { rd_kafka_purge(producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_NON_BLOCKING) };
+        }
+    }
+
     /// Reports the cause of a connection that failed or ended.
     fn connection_failed(&self, text: &str) {
         let Some((failure, certainty)) = diagnosis::diagnose(text) else { return };
@@ -258,10 +278,13 @@ impl ProducerContext for Context {
                 error => (message, Err(error)),
             },
         };
-        self.events.on_delivery(context, result, &|| {
+        let next = self.events.on_delivery(context, result, &|| {
             let headers = headers_of(message);
             Record::new(message.key(), message.payload().unwrap_or_default(), headers.as_ref())
         });
+        if next == Next::GiveBackQueue {
+            self.give_back_queue();
+        }
     }
 }
 

@@ -238,7 +238,8 @@ impl Scripted {
                 first.and_then(|first| state.held.remove(first))
             };
             let Some((_, record, context)) = held else { return };
-            self.reports.on_delivery(context, result.clone(), &|| record.clone());
+            // A script gives back what it holds when it is told to.
+            let _ = self.reports.on_delivery(context, result.clone(), &|| record.clone());
         }
     }
 }

@@ -96,7 +96,12 @@ impl Clients {
         reason: &str,
         buffered: &Buffered,
     ) -> bool {
-        let change = self.connection.failed(client, problem, certainty, buffered.records > 0, Instant::now());
+        let now = Instant::now();
+        let began = match problem {
+            ConnectionFailure::Unacknowledged => self.unacknowledged_since().unwrap_or(now),
+            _ => now,
+        };
+        let change = self.connection.failed(client, problem, certainty, buffered.records > 0, began, now);
         let Some(Change { lasted, suppressed }) = change else { return false };
         let (records, bytes) = held(buffered);
         let lasted = seconds(lasted);
@@ -175,6 +180,11 @@ impl Clients {
     /// Whether a batch was refused since the last call.
     pub(super) fn take_refused_batch(&self) -> bool {
         self.has_refused_batch.swap(false, Relaxed)
+    }
+
+    /// Another client takes over: what the one before has refused does not concern it.
+    pub(super) fn forget_refused_batch(&self) {
+        self.has_refused_batch.store(false, Relaxed);
     }
 
     /// How many records have been refused in batches that were too large.

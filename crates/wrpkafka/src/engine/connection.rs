@@ -89,13 +89,14 @@ impl ConnectionState {
         self.is_reached.store(false, Ordering::Relaxed);
     }
 
-    /// Notes a client's failure. Returns the change, if it is one that is to be logged.
+    /// Notes a client's failure, which began at `began`. Returns the change, if it is one that is to be logged.
     pub(super) fn failed(
         &self,
         client: u64,
         cause: ConnectionFailure,
         certainty: Certainty,
         holds_records: bool,
+        began: Instant,
         now: Instant,
     ) -> Option<Change> {
         let mut current = self.current.lock();
@@ -106,14 +107,17 @@ impl ConnectionState {
             current.not_opened_since = false;
         }
         let before = current.away;
-        let since = before.map_or(now, |away| away.since);
+        let since = before.map_or(began, |away| away.since);
         let held_records = before.map_or(holds_records, |away| away.held_records);
         current.away = Some(Away { cause, certainty, since, held_records });
         self.is_reached.store(false, Ordering::Relaxed);
         if before.is_some_and(|away| away.cause == cause) {
             return None;
         }
-        current.log.admit(now).map(|suppressed| Change { lasted: now - since, suppressed })
+        current
+            .log
+            .admit(now)
+            .map(|suppressed| Change { lasted: now.saturating_duration_since(since), suppressed })
     }
 
     /// Notes that a connection could not be opened, which is no failure yet: another broker may be there.
@@ -234,11 +238,32 @@ mod tests {
         assert_eq!(state.reached(0, Evidence::Delivered, start), None);
         for death in 0..2 {
             let at = start + death * 10 * SECOND;
-            assert_eq!(state.failed(0, Unreachable, Certainty::Known, true, at), change(0), "death {death}");
-            assert_eq!(state.failed(0, Unreachable, Certainty::Known, true, at + SECOND), None, "the same");
+            assert_eq!(
+                state.failed(0, Unreachable, Certainty::Known, true, at, at),
+                change(0),
+                "death {death}"
+            );
+            assert_eq!(
+                state.failed(0, Unreachable, Certainty::Known, true, at + SECOND, at + SECOND),
+                None,
+                "the same"
+            );
             let over = state.reached(0, Evidence::Delivered, at + 5 * SECOND);
             assert_eq!(over, recovery(Some(Unreachable), 5));
         }
+    }
+
+    #[test]
+    fn what_was_noticed_late_has_lasted_since_it_began() {
+        let state = ConnectionState::default();
+        let start = Instant::now();
+        state.reached(0, Evidence::Delivered, start);
+        let noticed = start + 5 * SECOND;
+        assert_eq!(state.failed(0, Unacknowledged, Certainty::Known, true, start, noticed), change(5));
+        assert_eq!(
+            state.reached(0, Evidence::Delivered, start + 12 * SECOND),
+            recovery(Some(Unacknowledged), 12)
+        );
     }
 
     #[test]
@@ -246,15 +271,15 @@ mod tests {
         let state = ConnectionState::default();
         let now = Instant::now();
         assert_eq!(
-            state.failed(0, Protocol, Certainty::Guessed, true, now),
+            state.failed(0, Protocol, Certainty::Guessed, true, now, now),
             change(0),
             "it never was let in"
         );
         state.reached(0, Evidence::Connected, now);
-        assert_eq!(state.failed(0, Protocol, Certainty::Guessed, true, now), None);
+        assert_eq!(state.failed(0, Protocol, Certainty::Guessed, true, now, now), None);
         assert_eq!(state.failure(), None);
         assert_eq!(
-            state.failed(0, Credentials, Certainty::Known, true, now),
+            state.failed(0, Credentials, Certainty::Known, true, now, now),
             change(0),
             "the password was changed"
         );
@@ -264,19 +289,23 @@ mod tests {
     fn a_plainer_finding_replaces_an_earlier_one() {
         let state = ConnectionState::default();
         let start = Instant::now();
-        state.failed(0, Protocol, Certainty::Guessed, true, start);
+        state.failed(0, Protocol, Certainty::Guessed, true, start, start);
         assert_eq!(
-            state.failed(0, Unreachable, Certainty::Known, true, start),
+            state.failed(0, Unreachable, Certainty::Known, true, start, start),
             None,
             "it follows from the guess"
         );
         state.not_opened(0);
         let later = start + SECOND;
-        assert_eq!(state.failed(0, Unreachable, Certainty::Known, true, later), change(1), "nothing listens");
-        assert_eq!(state.failed(0, Credentials, Certainty::Known, true, later), change(1));
+        assert_eq!(
+            state.failed(0, Unreachable, Certainty::Known, true, later, later),
+            change(1),
+            "nothing listens"
+        );
+        assert_eq!(state.failed(0, Credentials, Certainty::Known, true, later, later), change(1));
         state.not_opened(0);
         assert_eq!(
-            state.failed(0, Unreachable, Certainty::Known, true, later),
+            state.failed(0, Unreachable, Certainty::Known, true, later, later),
             None,
             "one of several is away"
         );
@@ -288,15 +317,15 @@ mod tests {
         let state = ConnectionState::default();
         let now = Instant::now();
         state.reached(0, Evidence::Connected, now);
-        assert_eq!(state.failed(0, Unacknowledged, Certainty::Known, true, now), change(0));
+        assert_eq!(state.failed(0, Unacknowledged, Certainty::Known, true, now, now), change(0));
         assert_eq!(state.reached(0, Evidence::Connected, now), None);
         assert_eq!(
-            state.failed(0, Unreachable, Certainty::Known, true, now + SECOND),
+            state.failed(0, Unreachable, Certainty::Known, true, now + SECOND, now + SECOND),
             change(1),
             "it says more"
         );
         assert_eq!(
-            state.failed(0, Unacknowledged, Certainty::Known, true, now + SECOND),
+            state.failed(0, Unacknowledged, Certainty::Known, true, now + SECOND, now + SECOND),
             None,
             "it says less"
         );
@@ -308,13 +337,14 @@ mod tests {
         let state = ConnectionState::default();
         let start = Instant::now();
         let lines = (0..100).filter(|_| {
-            let failed = state.failed(0, Unreachable, Certainty::Known, true, start).is_some();
+            let failed = state.failed(0, Unreachable, Certainty::Known, true, start, start).is_some();
             state.reached(0, Evidence::Delivered, start).is_some_and(|over| over.change.is_some()) | failed
         });
         assert_eq!(lines.count(), CHANGES as usize / 2);
         let later = start + PERIOD;
-        let told =
-            state.failed(0, Unreachable, Certainty::Known, true, later).map(|change| change.suppressed);
+        let told = state
+            .failed(0, Unreachable, Certainty::Known, true, later, later)
+            .map(|change| change.suppressed);
         assert_eq!(told, Some(200 - u64::from(CHANGES)));
     }
 
@@ -322,11 +352,11 @@ mod tests {
     fn only_the_newest_clients_reports_count() {
         let state = ConnectionState::default();
         let now = Instant::now();
-        state.failed(0, Credentials, Certainty::Known, true, now);
+        state.failed(0, Credentials, Certainty::Known, true, now, now);
         state.follow(1);
         assert_eq!(state.failure(), None);
-        assert_eq!(state.failed(0, Credentials, Certainty::Known, true, now), None);
-        assert_eq!(state.failed(1, Credentials, Certainty::Known, true, now), change(0));
+        assert_eq!(state.failed(0, Credentials, Certainty::Known, true, now, now), None);
+        assert_eq!(state.failed(1, Credentials, Certainty::Known, true, now, now), change(0));
         assert_eq!(state.reached(0, Evidence::Delivered, now), None, "the old one's last answers");
     }
 
@@ -342,7 +372,8 @@ mod tests {
         ] {
             let state = ConnectionState::default();
             assert!(!state.cannot_drain());
-            state.failed(0, cause, certainty, holds_records, Instant::now());
+            let now = Instant::now();
+            state.failed(0, cause, certainty, holds_records, now, now);
             assert_eq!(state.cannot_drain(), cannot_drain, "{cause:?} {certainty:?} {holds_records}");
         }
     }

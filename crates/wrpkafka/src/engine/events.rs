@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use super::Engine;
 use super::instance::ClientInstance;
-use crate::client::events::{Certainty, ClientError, ClientEvents};
+use crate::client::events::{Certainty, ClientError, ClientEvents, Next};
 use crate::client::report::ClientReport;
 use crate::client::{BuildError, Connect, DeliveryError};
 use crate::config::Config;
@@ -38,9 +38,9 @@ impl ClientEvents for EngineEvents {
         context: Box<DeliveryContext>,
         result: Result<(), DeliveryError>,
         record: &dyn Fn() -> Record,
-    ) {
+    ) -> Next {
         // Without an engine there are no listeners, and dropping the context reports to the receipt.
-        let Some(engine) = self.engine.upgrade() else { return };
+        let Some(engine) = self.engine.upgrade() else { return Next::GoOn };
         match &result {
             Ok(()) => engine.clients.delivered(self.number, || engine.buffered()),
             Err(DeliveryError::NotSent) => self.set_failed(&engine),
@@ -55,7 +55,7 @@ impl ClientEvents for EngineEvents {
                 | DeliveryError::BatchTooLarge(_),
             ) => {}
         }
-        engine.delivered(context, result, record);
+        engine.delivered(context, result, record)
     }
 
     fn on_report(&self, report: &ClientReport) {

@@ -8,17 +8,20 @@ use wrp::QosLevel;
 use super::Engine;
 use super::backlog::{Freed, Unreported, Waiting, Written};
 use crate::client::DeliveryError;
+use crate::client::events::Next;
 use crate::delivery::{DeliveryContext, Record};
 use crate::error::PublishError;
 
 impl Engine {
-    /// Takes a record back from the client. `record` copies what the client still holds of it.
+    /// Takes a record back from the client, and says what the client does next. `record` copies what the client still holds of
+    /// it.
     pub(crate) fn delivered(
         &self,
         context: Box<DeliveryContext>,
         result: Result<(), DeliveryError>,
         record: &dyn Fn() -> Record,
-    ) {
+    ) -> Next {
+        let mut next = Next::GoOn;
         let (lane, bytes, sequence) = (context.target.lane(), context.bytes(), context.sequence);
         let mut unreported = Unreported::default();
         let left = |freed: Freed, written, unreported: &mut Unreported| {
@@ -52,6 +55,7 @@ impl Engine {
                 let mut context = context;
                 context.goes_alone = true;
                 self.clients.count_refused_in_batch();
+                next = Next::GiveBackQueue;
                 let freed = self.send_again_when_written(context, record, error, &mut unreported);
                 left(freed, Written::Unknown, &mut unreported)
             }
@@ -74,6 +78,7 @@ impl Engine {
             self.backlog.pump(&mut unreported);
         }
         self.report(unreported);
+        next
     }
 
     /// Ends a record that no retry can help, with its dead letter if the error makes one.

@@ -130,10 +130,12 @@ impl Worker {
     fn turn(&mut self, tick: Duration) {
         self.engine.expire(Instant::now());
         if self.replacement.is_none() {
-            if self.engine.clients.take_failed() {
-                self.replace_failed();
-            } else if self.engine.clients.take_refused_batch() {
+            let has_failed = self.engine.clients.take_failed();
+            // First: a client that has given back its queue counts as failed, too.
+            if self.engine.clients.take_refused_batch() {
                 self.replace_after_refused_batch();
+            } else if has_failed {
+                self.replace_failed();
             } else {
                 self.check_files();
             }

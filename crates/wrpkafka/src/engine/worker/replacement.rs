@@ -123,6 +123,7 @@ impl Worker {
         let old = replacement.old.take();
         self.replacement = None;
         self.retired.extend(old.map(Retired::new));
+        self.engine.clients.forget_refused_batch();
         self.engine.resume(next);
         let records = self.engine.clients.take_maybe_written();
         if records > 0 {
