@@ -50,7 +50,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use talaria_protocol::url::UrlError;
+use talaria_protocol::url::{Target, UrlError};
 use tokio::time::Instant;
 use wrp::{Locator, QosLevel};
 
@@ -75,7 +75,6 @@ use super::reason::{DropReason, SchemeLabel};
 use super::verdict::Verdict;
 use crate::device::Device;
 use crate::telemetry::keyed_throttle::KeyedThrottle;
-use crate::telemetry::throttle::Throttle;
 
 /// Posts events to HTTP receivers. Dropping it stops its workers; the events that it still has are lost.
 pub struct HttpSink {
@@ -90,7 +89,8 @@ pub struct HttpSink {
     hashes: RandomState,
     metrics: HttpMetrics,
     lost: Arc<AtomicU64>,
-    refusals: Throttle,
+    /// For refusals of the URLs that are configured.
+    refusals: KeyedThrottle,
     /// For refusals of the URLs that devices name.
     refusals_by_device: Arc<KeyedThrottle>,
 }
@@ -153,7 +153,7 @@ impl HttpSink {
                 Backlog::ByReceiver(receivers),
                 Client::for_endpoints(config, to_endpoints),
                 metrics.clone(),
-                Losses::Together(Throttle::new()),
+                Losses::ByUrl(KeyedThrottle::new()),
                 Arc::clone(&lost),
             ),
             named: Lane::start(
@@ -169,7 +169,7 @@ impl HttpSink {
             hashes: RandomState::new(),
             metrics,
             lost,
-            refusals: Throttle::new(),
+            refusals: KeyedThrottle::new(),
             refusals_by_device,
         }
     }
@@ -208,7 +208,7 @@ impl HttpSink {
                 Err(UrlError) => Err((DropReason::MalformedRequest, share)),
             };
             if let Err((reason, share)) = queued {
-                self.drop_unqueued(source, route.scheme, reason, share);
+                self.drop_unqueued(source, route.scheme, url.as_ref().ok(), reason, share);
                 first_drop = first_drop.or(Some(reason));
             }
         }
@@ -222,7 +222,7 @@ impl HttpSink {
     pub fn refuse(&self, source: EventSource<'_>, reason: DropReason, finalizer: Option<&Finalizer>) {
         self.metrics.event_dropped(source.scheme(), reason);
         let share = finalizer.map(|finalizer| finalizer.share(Sink::Http));
-        self.drop_unqueued(source, SchemeLabel::Unknown, reason, share);
+        self.drop_unqueued(source, SchemeLabel::Unknown, None, reason, share);
     }
 
     /// Waits for room for further online and offline events, at most until `deadline`.
@@ -274,6 +274,7 @@ impl HttpSink {
         &self,
         source: EventSource<'_>,
         route: SchemeLabel,
+        url: Option<&Arc<Target>>,
         reason: DropReason,
         share: Option<Share>,
     ) {
@@ -294,8 +295,9 @@ impl HttpSink {
                 }
             }
             _ => {
-                if let Some(similar) = self.refusals.admit() {
-                    tracing::error!(%reason, similar, "event not queued for http");
+                if let Some(similar) = self.refusals.admit(url.map_or("", |url| url.url())) {
+                    let url = url.map(tracing::field::display);
+                    tracing::error!(url, %reason, similar, "event not queued for http");
                 }
             }
         }

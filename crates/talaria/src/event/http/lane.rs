@@ -28,7 +28,6 @@ use crate::event::reason::{DropReason, NO_STATUS};
 use crate::event::status_order::{Entered, StatusOrder};
 use crate::event::verdict::Verdict;
 use crate::telemetry::keyed_throttle::KeyedThrottle;
-use crate::telemetry::throttle::Throttle;
 
 /// The events of one device to one URL, which is known by its address.
 type StatusKey = (DeviceId, usize);
@@ -67,8 +66,8 @@ pub(super) struct LaneContext {
 
 /// How often lost events are logged.
 pub(super) enum Losses {
-    /// Once a second in all.
-    Together(Throttle),
+    /// Once a minute for each URL.
+    ByUrl(KeyedThrottle),
     /// Once a minute for each device, since the device chose the destination. Shared with the refused events.
     ByDevice(Arc<KeyedThrottle>),
 }
@@ -229,7 +228,7 @@ impl Losses {
     fn admit(&self, job: &Job) -> Option<u64> {
         match (self, job.device()) {
             (Self::ByDevice(throttle), Some(device)) => throttle.admit(device.as_str()),
-            (Self::Together(throttle), _) => throttle.admit(),
+            (Self::ByUrl(throttle), _) => throttle.admit(job.target.url()),
             (Self::ByDevice(_), None) => None,
         }
     }
