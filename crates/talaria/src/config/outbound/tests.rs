@@ -1,7 +1,7 @@
 //! Vectors: the sections with which the reference starts, and those with which it does not.
 
 use crate::config::tests::load_text;
-use crate::event::{AckPolicy, NamedHosts};
+use crate::event::{AckPolicy, NamedHosts, RetryOn};
 
 #[test]
 fn vectors_http_dispatch_setup() {
@@ -33,6 +33,26 @@ fn hosts_that_devices_may_name() {
     let loaded = load_text("device: {outbound: {dns: {allowedHosts: ['http://h/x']}}}", &[]);
     let fault = loaded.err().map(|error| error.to_string()).unwrap_or_default();
     assert!(fault.contains("device.outbound.dns.allowedHosts") && fault.contains("*.example.com"), "{fault}");
+}
+
+#[test]
+fn what_is_tried_again_is_a_list_of_statuses_and_two_words() {
+    let on =
+        |items: &[&str]| RetryOn::parse(&items.iter().map(|item| (*item).to_owned()).collect::<Vec<_>>());
+    for (text, items) in [
+        ("[408, 429, 504]", &["408", "429", "504"][..]),
+        ("[connect, 503]", &["503", "connect"]),
+        ("'reset, 404'", &["404", "reset"]),
+        ("[]", &[]),
+    ] {
+        let loaded = load_text(&format!("device: {{outbound: {{retryOn: {text}}}}}"), &[]).unwrap();
+        assert_eq!(Some(loaded.config.event.retry.on), on(items), "{text}");
+    }
+    for text in ["[200]", "[302]", "[600]", "[timeout]", "[503, '']"] {
+        let loaded = load_text(&format!("device: {{outbound: {{retryOn: {text}}}}}"), &[]);
+        let fault = loaded.err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(fault.contains("device.outbound.retryOn") && fault.contains("connect and reset"), "{fault}");
+    }
 }
 
 #[test]

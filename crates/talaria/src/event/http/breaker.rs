@@ -153,7 +153,10 @@ impl Breaker {
     }
 
     fn open(&mut self, report: &Report, jitter: f64) {
-        let (first, longest) = if report.health == Health::Refuses { REFUSED_PAUSES } else { FAILED_PAUSES };
+        let (first, longest) = match report.health {
+            Health::Refuses | Health::Fails => REFUSED_PAUSES,
+            _ => FAILED_PAUSES,
+        };
         if self.closed.take().is_some_and(|closed| report.at - closed > CALM) {
             self.pause = Duration::ZERO;
         }

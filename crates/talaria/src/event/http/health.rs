@@ -17,6 +17,8 @@ pub(super) enum Health {
     Works,
     /// It answered that it has no time: 429, 503 and the like.
     Refuses,
+    /// It answered that it has failed, which may be the event's fault: 500.
+    Fails,
     /// It could not be connected to, or closed the connection.
     Unreachable,
     /// It did not answer in time.
@@ -80,10 +82,10 @@ const fn of_status(status: StatusCode) -> Health {
     match status {
         StatusCode::REQUEST_TIMEOUT
         | StatusCode::TOO_MANY_REQUESTS
-        | StatusCode::INTERNAL_SERVER_ERROR
         | StatusCode::BAD_GATEWAY
         | StatusCode::SERVICE_UNAVAILABLE
         | StatusCode::GATEWAY_TIMEOUT => Health::Refuses,
+        StatusCode::INTERNAL_SERVER_ERROR => Health::Fails,
         _ => Health::Works,
     }
 }

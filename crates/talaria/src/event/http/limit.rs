@@ -68,11 +68,6 @@ impl Limit {
         self.value
     }
 
-    /// What an answer takes when the receiver is not busy; none before that is known.
-    pub(super) const fn usual_time(&self) -> Option<Duration> {
-        self.lowest
-    }
-
     /// Whether one more request may start when `active` run.
     pub(super) const fn allows(&self, active: usize) -> bool {
         active < self.value

@@ -49,6 +49,10 @@ pub(super) struct Receiver {
     generation: u32,
     limit: Limit,
     breaker: Breaker,
+    /// Whether the limit starts again from one when a request that tries the receiver closes the breaker.
+    starts_again: bool,
+    /// How long an answer takes, rather too long than too short; none before the first one.
+    usual: Option<Duration>,
     /// Ticks without an answer.
     silent_ticks: u32,
     has_answered: bool,
@@ -98,6 +102,8 @@ impl Receiver {
             generation: 0,
             limit: Limit::new(most),
             breaker: Breaker::new(),
+            starts_again: false,
+            usual: None,
             silent_ticks: 0,
             has_answered: false,
             is_listed: false,
@@ -164,12 +170,18 @@ impl Receiver {
         let jitter = match report.health {
             Health::Works => {
                 self.has_answered = true;
+                self.usual = Some(self.usual.map_or(report.took, |usual| usual_with(usual, report.took)));
                 if is_current {
                     self.limit.answered(started.round, report.took, active);
                 }
                 0.0
             }
             Health::Unknown => 0.0,
+            // It tells nothing about how many requests the receiver bears.
+            Health::Fails => {
+                self.has_answered = true;
+                random()
+            }
             Health::Refuses | Health::Unreachable | Health::Silent => {
                 self.has_answered |= report.health == Health::Refuses;
                 if is_current {
@@ -183,8 +195,12 @@ impl Receiver {
         let is_closed = matches!(self.breaker.state(), State::Closed { .. });
         match (was_closed, is_closed) {
             (true, true) => return Ended::default(),
-            (true, false) => self.set_aside(),
-            (false, true) => self.limit.restart(),
+            (true, false) => {
+                self.starts_again = report.health != Health::Fails;
+                self.set_aside();
+            }
+            (false, true) if self.starts_again && is_current => self.limit.restart(),
+            (false, true) => {}
             (false, false) => {}
         }
         self.gauges.set_state(self.breaker.state());
@@ -207,10 +223,11 @@ impl Receiver {
         let change = match self.breaker.state() {
             State::Closed { .. } if is_silent && !self.limit.allows(active) && self.has_next() => {
                 self.silent_ticks += 1;
-                let usual = self.limit.usual_time().map_or(STALLED.1, |usual| (4 * usual).max(STALLED.0));
+                let usual = self.usual.map_or(STALLED.1, |usual| (4 * usual).max(STALLED.0));
                 if TICK * self.silent_ticks < usual {
                     None
                 } else {
+                    self.starts_again = true;
                     self.set_aside();
                     self.breaker.stalled(now)
                 }
@@ -263,4 +280,9 @@ impl ReceiverChange {
             }
         }
     }
+}
+
+/// A longer time counts at once, a shorter one by and by.
+fn usual_with(usual: Duration, took: Duration) -> Duration {
+    if took >= usual { took } else { usual - (usual - took) / 16 }
 }

@@ -1,7 +1,7 @@
 //! How the workers of a lane are divided among its receivers (contract §5.5).
 //!
 //! Half of an equal part is reserved for each receiver: the others cannot occupy it, not even with requests that hang. The rest
-//! goes to the receiver that asks first. With more receivers than workers nothing is reserved.
+//! goes to the receiver that asks first. With more receivers than workers nothing is reserved, and none gets more than half.
 //!
 //! Deliberately absent: how many requests a receiver bears.
 
@@ -26,7 +26,9 @@ impl WorkerShares {
 
     /// The most requests that one receiver may have at the same time; called before any runs.
     pub(super) fn most(&self) -> usize {
-        (self.free - self.reserved_for_others).max(1)
+        // One of too many receivers leaves the others half of the workers.
+        let most = if self.reserved == 0 { self.free / 2 } else { self.free - self.reserved_for_others };
+        most.max(1)
     }
 
     /// Whether a receiver that has `running` requests may have one more.
@@ -77,6 +79,7 @@ mod tests {
         assert_eq!(greedy(100, 4), [64, 12, 12, 12]);
         assert_eq!(greedy(3, 3), [1, 1, 1]);
         assert_eq!(WorkerShares::new(100, 4).most(), 64);
+        assert_eq!(WorkerShares::new(10, 11).most(), 5, "more receivers than workers");
         assert_eq!(greedy(2, 3), [2, 0, 0], "more receivers than workers share them");
     }
 

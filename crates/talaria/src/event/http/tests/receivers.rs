@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::*;
+use crate::event::config::RetryOn;
 
 /// Events of the type `bad` go to the host `bad`, all others to `good`.
 fn config() -> Config {
@@ -91,4 +92,42 @@ async fn a_receiver_that_fails_is_tried_about_once_a_second_and_has_its_events_s
         assert_eq!(delivered, EVENTS - lost, "{answer:?}");
         bench.assert_metric(r#"outbound_receiver_state{origin="http://bad:80"} 0"#);
     }
+}
+
+/// A receiver that takes its time is no receiver that has stopped answering.
+#[tokio::test(start_paused = true)]
+async fn a_receiver_that_becomes_slow_gets_as_many_requests_as_a_slow_one_bears() {
+    const EVENTS: usize = 1000;
+    let slow =
+        Receiver::new(
+            |_, number| {
+                if number <= 50 { Answer::Status(202) } else { Answer::After(Duration::from_secs(2)) }
+            },
+        );
+    let bench = Bench::in_memory(&super::config("http://memory/"), [("memory", slow.clone())]);
+    let start = Instant::now();
+    (0..EVENTS).for_each(|_| bench.send("event:iot/x", "body"));
+    bench.drained().await;
+    assert_eq!(bench.verdicts(), [DELIVERED; EVENTS]);
+    assert_eq!(slow.requests().len(), EVENTS, "none was given up");
+    let took = start.elapsed().as_secs();
+    assert!(took <= 40, "{took} s; a hundred requests at a time take 20");
+}
+
+/// What is the event's fault does not slow down the others.
+#[tokio::test(start_paused = true)]
+async fn events_that_a_receiver_cannot_handle_cost_the_others_nothing() {
+    const EVENTS: usize = 1000;
+    let receiver = Receiver::new(|request, _| {
+        if request.body == b"bad" { Answer::Status(500) } else { Answer::After(Duration::from_millis(100)) }
+    });
+    let retry = RetryConfig { on: RetryOn::parse(&[]).unwrap(), ..retries(0) };
+    let config = Config { retry, ..super::config("http://memory/") };
+    let bench = Bench::in_memory(&config, [("memory", receiver.clone())]);
+    let start = Instant::now();
+    (0..EVENTS).for_each(|number| bench.send("event:iot/x", if number % 10 == 0 { "bad" } else { "good" }));
+    bench.drained().await;
+    assert_eq!(bench.verdicts().iter().filter(|verdict| **verdict == DELIVERED).count(), EVENTS * 9 / 10);
+    let took = start.elapsed().as_millis();
+    assert!(took <= 2000, "{took} ms; a hundred requests at a time take 900");
 }
