@@ -31,7 +31,8 @@ const FAILED_PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duratio
 /// After so long without a pause, the next one is the shortest.
 const CALM: Duration = Duration::from_secs(10);
 
-/// How long a request that tries a receiver may take at first, and at most. It doubles each time that it was too short.
+/// How long a request that tries a receiver may take, at least and at most. It is twice what answers take; if that is not known, it
+/// doubles each time that it was too short.
 const TRIAL_TIMES: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(30));
 
 pub(super) struct Breaker {
@@ -81,12 +82,13 @@ impl Breaker {
         self.state
     }
 
-    /// A request starts. If it tries the receiver, it may take this long.
-    pub(super) fn started(&mut self) -> Option<Duration> {
+    /// A request starts. If it tries the receiver, it may take this long. `usual` is what answers take.
+    pub(super) fn started(&mut self, usual: Option<Duration>) -> Option<Duration> {
         match &mut self.state {
             State::HalfOpen { is_trying } => {
                 *is_trying = true;
-                Some(self.trial_time)
+                let (least, most) = TRIAL_TIMES;
+                Some(usual.map_or(self.trial_time, |usual| (2 * usual).clamp(least, most)))
             }
             State::Closed { .. } | State::Open { .. } => None,
         }
@@ -201,22 +203,22 @@ mod tests {
             now = until;
             breaker.release(now);
             assert_eq!(breaker.state(), State::HalfOpen { is_trying: false });
-            assert_eq!(breaker.started(), Some(TRIAL_TIMES.0));
+            assert_eq!(breaker.started(None), Some(TRIAL_TIMES.0));
             assert_eq!(breaker.state(), State::HalfOpen { is_trying: true });
             assert_eq!(end(&mut breaker, Health::Unreachable, now, 1), None, "no change for an operator");
         }
         now = breaker.release(now).unwrap();
         breaker.release(now);
-        breaker.started();
+        breaker.started(None);
         assert_eq!(end(&mut breaker, Health::Works, now, 1), Some(Change::Closed(now - start)));
-        assert_eq!(breaker.started(), None);
+        assert_eq!(breaker.started(None), None);
     }
 
     #[test]
     fn an_answer_to_an_older_request_closes_it_and_a_failure_of_one_means_nothing() {
         let (mut breaker, now) = (Breaker::new(), Instant::now());
         assert_eq!(breaker.stalled(now), Some(Change::Opened));
-        breaker.started();
+        breaker.started(None);
         let old = |breaker: &mut Breaker, health| breaker.ended(&report(health, now), false, 0.0);
         assert_eq!(old(&mut breaker, Health::Silent), None);
         assert_eq!(breaker.state(), State::HalfOpen { is_trying: true });
@@ -229,7 +231,7 @@ mod tests {
         end(&mut breaker, Health::Refuses, now, FAILURES);
         assert_eq!(breaker.release(now), Some(now + REFUSED_PAUSES.0));
         breaker.release(now + REFUSED_PAUSES.0);
-        breaker.started();
+        breaker.started(None);
         let year =
             Report { retry_after: Some(Duration::from_secs(365 * 86_400)), ..report(Health::Refuses, now) };
         breaker.ended(&year, true, 0.0);
@@ -237,14 +239,18 @@ mod tests {
     }
 
     #[test]
-    fn a_trial_that_was_too_short_for_an_answer_makes_the_next_one_longer() {
+    fn a_trial_that_was_too_short_for_an_answer_makes_the_next_one_longer_if_it_is_not_known_what_answers_take()
+     {
         let (mut breaker, mut now) = (Breaker::new(), Instant::now());
         breaker.stalled(now);
         for seconds in [5, 10, 20, 30, 30] {
-            assert_eq!(breaker.started(), Some(Duration::from_secs(seconds)));
+            assert_eq!(breaker.started(None), Some(Duration::from_secs(seconds)));
             end(&mut breaker, Health::Silent, now, 1);
             now += Duration::from_secs(2);
             breaker.release(now);
         }
+        let after = |seconds| Some(Duration::from_secs(seconds));
+        assert_eq!(breaker.started(Some(Duration::from_millis(1))), after(5));
+        assert_eq!(breaker.started(after(7)), after(14));
     }
 }

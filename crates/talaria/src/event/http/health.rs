@@ -92,7 +92,7 @@ const fn of_status(status: StatusCode) -> Health {
 
 const fn of_error(error: &PostError) -> Health {
     match error {
-        PostError::DeadlineExceeded | PostError::AnswerTimeout | PostError::TrialTimeout => Health::Silent,
+        PostError::DeadlineExceeded | PostError::AnswerTimeout | PostError::AttemptTimeout => Health::Silent,
         PostError::ConnectTimeout
         | PostError::Lookup(_)
         | PostError::Connect(_)

@@ -20,9 +20,9 @@ pub enum PostError {
     /// `device.outbound.dns.answerTimeout` is over.
     #[error("no complete answer within answerTimeout")]
     AnswerTimeout,
-    /// The receiver had failed before, and got little time to show that it works.
-    #[error("no answer within the time of a trial: the receiver had failed before")]
-    TrialTimeout,
+    /// The receiver took much longer than it usually does, or had failed before and got little time to show that it works.
+    #[error("no answer within the time of one attempt")]
+    AttemptTimeout,
     /// The gateway is shutting down.
     #[error("cancelled because the gateway is shutting down")]
     Cancelled,
@@ -62,7 +62,7 @@ impl PostError {
     /// Its label in the metrics.
     pub fn reason(&self) -> DropReason {
         match self {
-            Self::DeadlineExceeded | Self::ConnectTimeout | Self::AnswerTimeout | Self::TrialTimeout => {
+            Self::DeadlineExceeded | Self::ConnectTimeout | Self::AnswerTimeout | Self::AttemptTimeout => {
                 DropReason::DeadlineExceeded
             }
             Self::NotPublic(_) => DropReason::AddressNotPublic,
@@ -89,12 +89,12 @@ impl PostError {
     }
 
     /// Whether another attempt may succeed, whatever `retryOn` says: what Go calls a temporary error, a kept connection that was
-    /// closed, or a trial (contract §5.6).
+    /// closed, or an attempt that took too long by itself (contract §5.6).
     pub fn is_temporary(&self) -> bool {
         match self {
             Self::Lookup(error) => lookup_is_temporary(error),
             Self::Connect(error) => is_temporary(error),
-            Self::KeptClosed(_) | Self::TrialTimeout => true,
+            Self::KeptClosed(_) | Self::AttemptTimeout => true,
             Self::Exchange(error) => io_error(error).is_some_and(is_temporary),
             _ => false,
         }
@@ -103,7 +103,7 @@ impl PostError {
     /// Whether the receiver may have the event although there was no answer (contract §14.31).
     pub(super) fn may_have_arrived(&self) -> bool {
         match self {
-            Self::Closed | Self::KeptClosed(_) | Self::TrialTimeout => true,
+            Self::Closed | Self::KeptClosed(_) | Self::AttemptTimeout => true,
             Self::Exchange(_) => self.reason() == DropReason::ConnectionClosed,
             _ => false,
         }

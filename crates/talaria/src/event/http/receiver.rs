@@ -4,7 +4,7 @@
 //! first, then new events, and online and offline events, by turns.
 //!
 //! A receiver may stop answering without an error. When it has no further request to give to an event that waits, and no answer has
-//! come for a while, its requests are *set aside*: they go on until their deadlines, but count no longer against the limit, and
+//! come for a while, its requests are *set aside*: they go on, but count no longer against the limit, and
 //! the breaker lets one more request try the receiver, and another one each second as long as there are workers.
 //!
 //! Deliberately absent: the capacity of the queue, and the requests of the other receivers (`receivers.rs`).
@@ -31,6 +31,9 @@ pub(super) const TICK: Duration = Duration::from_millis(500);
 /// For so long no request has to be answered before the receiver counts as stalled, at least, and if it is not known how long it
 /// takes.
 const STALLED: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
+
+/// After so long, or ten times of what answers take, a request is given up, so that its event may have another attempt.
+const LONG: Duration = Duration::from_secs(30);
 
 /// After so many ticks a request that tries the receiver is set aside, so that another one may.
 const TRIAL_TICKS: u32 = 2;
@@ -69,7 +72,7 @@ pub(super) struct StartedRequest {
     pub(super) receiver: usize,
     generation: u32,
     round: u32,
-    /// How long it may take if it tries a receiver that had failed.
+    /// How long it may take, if that is known before its event's deadline.
     pub(super) time: Option<Duration>,
 }
 
@@ -152,10 +155,11 @@ impl Receiver {
     pub(super) fn start(&mut self, receiver: usize) -> StartedRequest {
         self.running += 1;
         let round = self.limit.started(self.running - self.aside);
-        let time = self.breaker.started();
-        if time.is_some() {
+        let trial = self.breaker.started(self.usual);
+        if trial.is_some() {
             self.silent_ticks = 0;
         }
+        let time = trial.or_else(|| self.usual.map(|usual| (10 * usual).max(LONG)));
         StartedRequest { receiver, generation: self.generation, round, time }
     }
 

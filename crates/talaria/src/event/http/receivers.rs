@@ -22,7 +22,7 @@ use crate::event::config::QueueLimit;
 
 /// Of so many workers or more, [`TRIAL_WORKERS`] are left to try a receiver all of whose requests hang.
 const FEW_WORKERS: usize = 32;
-const TRIAL_WORKERS: usize = 4;
+const TRIAL_WORKERS: usize = 6;
 
 pub(super) struct Receivers {
     receivers: Vec<Receiver>,

@@ -60,7 +60,7 @@ impl InFlight<'_> {
         let posted = {
             let post = pin!(context.client.post(&job.target, &job.body, lookup));
             let end = time.map(|time| start + time).filter(|end| *end < job.deadline);
-            let late = if end.is_some() { PostError::TrialTimeout } else { PostError::DeadlineExceeded };
+            let late = if end.is_some() { PostError::AttemptTimeout } else { PostError::DeadlineExceeded };
             timer.within(end.unwrap_or(job.deadline), post).await.unwrap_or(Err(late))
         };
         drop(in_flight);

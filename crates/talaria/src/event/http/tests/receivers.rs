@@ -71,7 +71,7 @@ async fn a_receiver_that_fails_is_tried_about_once_a_second_and_has_its_events_s
     const EVENTS: usize = 200;
     for (answer, tries, lost) in [
         (Answer::Close, 10..=60, 0),
-        // The requests that hung when it was healed end at their deadlines.
+        // It is not known how long its answers take, so the requests that hung end at their deadlines.
         (Answer::Silence, 30..=60, 17),
         (Answer::RetryAfter(429, "1".to_owned()), 10..=60, 0),
         (Answer::Status(500), 50..=200, 0),
@@ -130,4 +130,30 @@ async fn events_that_a_receiver_cannot_handle_cost_the_others_nothing() {
     assert_eq!(bench.verdicts().iter().filter(|verdict| **verdict == DELIVERED).count(), EVENTS * 9 / 10);
     let took = start.elapsed().as_millis();
     assert!(took <= 2000, "{took} ms; a hundred requests at a time take 900");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_receiver_that_hangs_with_all_of_its_requests_is_found_when_it_is_healed_and_loses_nothing() {
+    const EVENTS: usize = 900;
+    let hangs = Arc::new(Mutex::new(None));
+    let is_hanging = Arc::clone(&hangs);
+    let slow = Receiver::new(move |_, number| {
+        let mut hangs = is_hanging.lock();
+        if number == 300 {
+            *hangs = Some(Instant::now() + Duration::from_secs(60));
+        }
+        match *hangs {
+            Some(until) if Instant::now() < until => Answer::Silence,
+            _ => Answer::After(Duration::from_secs(1)),
+        }
+    });
+    let bench = Bench::in_memory(&super::config("http://memory/"), [("memory", slow.clone())]);
+    (0..EVENTS).for_each(|_| bench.send("event:iot/x", "body"));
+    bench.drained().await;
+    let healed = hangs.lock().unwrap();
+    let first = slow.requests().iter().map(|request| request.at).find(|at| *at >= healed).unwrap();
+    assert!(first - healed <= Duration::from_secs(2), "{:?}", first - healed);
+    assert_eq!(bench.verdicts(), [DELIVERED; EVENTS]);
+    let took = healed.elapsed();
+    assert!(took <= Duration::from_secs(45), "{took:?}");
 }
