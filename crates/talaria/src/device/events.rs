@@ -26,6 +26,11 @@ pub trait Events: Send + Sync {
         ready(()).boxed()
     }
 
+    /// Whether there is room for the offline events of further devices.
+    fn has_room(&self) -> bool {
+        true
+    }
+
     /// A device sent a message that answers no waiting request. It is decoded, checked and stamped.
     fn message(&self, device: &Arc<Device>, message: &mut MessageRef<'_>);
 

@@ -112,7 +112,7 @@ impl Manager {
     #[must_use]
     pub fn new(config: Config, events: Arc<dyn Events>, metrics: &Metrics) -> Arc<Self> {
         let wheel = Arc::new(Wheel::new(&config));
-        let turning = Arc::clone(&wheel);
+        let (turning, announcing) = (Arc::clone(&wheel), Arc::clone(&events));
         let refusals = RefusalTable::new(&config.refusal, RefusalMetrics::register(metrics)).map(Arc::new);
         let ending = refusals.clone();
         let metrics = DeviceMetrics::register(metrics);
@@ -138,7 +138,8 @@ impl Manager {
             gate: Gate::default(),
             filters: Filters::default(),
             takeovers,
-            wheel_task: tokio::spawn(async move { turning.run().await }).abort_handle(),
+            wheel_task: tokio::spawn(async move { turning.run(|| announcing.has_room()).await })
+                .abort_handle(),
             refusal_task: ending.map(|table| tokio::spawn(async move { table.run().await }).abort_handle()),
         })
     }

@@ -16,6 +16,8 @@ use super::{Config, Device};
 pub(super) const TICK: Duration = Duration::from_millis(100);
 /// One turn takes 102.4 s. An entry that is due later waits in the last slot and is scheduled again from there.
 const SLOTS: u32 = 1024;
+/// How many silent devices are closed in one tick. Their offline events are counted as taking room only when they are made.
+const SILENT_PER_TICK: u32 = 500;
 /// The time between two lines about newcomers with one device's id.
 const TAKEOVER_LINE_PERIOD: Duration = Duration::from_secs(60);
 /// How long a device may take to answer the closing handshake.
@@ -37,6 +39,8 @@ pub struct Wheel {
     /// How long after the `exp` of its token a device is closed; never if none.
     close_expired: Option<Duration>,
     message: u32,
+    /// How many silent devices may still be closed in this tick.
+    silent_left: AtomicU32,
 }
 
 /// What the wheel keeps of one device, in ticks since the wheel started.
@@ -108,15 +112,17 @@ impl Wheel {
             write: ticks(config.write_timeout),
             close_expired: config.close_expired,
             message: ticks(config.message_timeout),
+            silent_left: AtomicU32::new(SILENT_PER_TICK),
         }
     }
 
-    /// Turns the wheel for ever.
-    pub async fn run(&self) {
+    /// Turns the wheel for ever. Devices that have gone silent are closed only while there is room for their offline events.
+    pub async fn run(&self, has_room: impl Fn() -> bool) {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
+            self.silent_left.store(if has_room() { SILENT_PER_TICK } else { 0 }, Relaxed);
             self.turn_to(Instant::now());
         }
     }
@@ -224,7 +230,11 @@ impl Wheel {
                 }
                 let dies = vitals.last_heard.load(Relaxed).saturating_add(self.idle);
                 if now >= dies {
-                    return device.outbox().signal(Signal::Idle);
+                    return if self.may_close_silent() {
+                        device.outbox().signal(Signal::Idle);
+                    } else {
+                        self.schedule(entry.device, Kind::Liveness, 1);
+                    };
                 }
                 let expires = vitals.expires();
                 if now >= expires {
@@ -239,6 +249,11 @@ impl Wheel {
                 self.schedule(entry.device, Kind::Liveness, next_ping.min(dies).min(expires) - now);
             }
         }
+    }
+
+    /// Whether one more silent device may be closed in this tick. A network that is gone silences a whole site at once.
+    fn may_close_silent(&self) -> bool {
+        self.silent_left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok()
     }
 
     /// How many ticks the device's token is still valid; none if that has no consequence.

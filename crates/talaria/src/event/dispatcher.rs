@@ -105,6 +105,10 @@ impl Events for Dispatcher {
         join(self.http.status_room(deadline), self.kafka.status_room(deadline)).map(drop).boxed()
     }
 
+    fn has_room(&self) -> bool {
+        self.http.has_status_room() && self.kafka.has_status_room()
+    }
+
     fn online(&self, device: &Arc<Device>) {
         self.status(device, &StatusEvent::online(&self.source, device));
     }

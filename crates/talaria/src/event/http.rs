@@ -225,6 +225,11 @@ impl HttpSink {
         self.drop_unqueued(source, SchemeLabel::Unknown, None, reason, share);
     }
 
+    /// Whether there is room for further online and offline events.
+    pub fn has_status_room(&self) -> bool {
+        self.endpoints.has_status_room()
+    }
+
     /// Waits for room for further online and offline events, at most until `deadline`.
     pub async fn status_room(&self, deadline: Instant) {
         self.endpoints.status_room(deadline).await;

@@ -72,6 +72,12 @@ impl KafkaSink {
         self.status.send(device, message);
     }
 
+    /// Whether there is room for further online and offline events.
+    #[must_use]
+    pub fn has_status_room(&self) -> bool {
+        self.status.has_room()
+    }
+
     /// Waits for room for further online and offline events, at most until `deadline`.
     pub async fn status_room(&self, deadline: Instant) {
         self.status.room(deadline).await;

@@ -10,6 +10,7 @@ mod pace;
 mod stop;
 mod takeover;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -53,11 +54,17 @@ struct Acks {
 struct Recorder {
     recorded: Mutex<Vec<Recorded>>,
     acks: Mutex<Acks>,
+    /// Whether there is no room for offline events.
+    is_full: AtomicBool,
     /// Recording the next message with a long payload waits until the sender has been dropped.
     long: Mutex<Option<mpsc::Receiver<()>>>,
 }
 
 impl Events for Recorder {
+    fn has_room(&self) -> bool {
+        !self.is_full.load(Ordering::Relaxed)
+    }
+
     fn online(&self, _: &Arc<Device>) {
         self.recorded.lock().push(Recorded::Online);
     }

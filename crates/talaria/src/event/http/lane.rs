@@ -127,6 +127,11 @@ impl Lane {
         }
     }
 
+    /// Whether there is room for further online and offline events.
+    pub(super) fn has_status_room(&self) -> bool {
+        self.context.status.has_room()
+    }
+
     /// Waits for room for further online and offline events.
     pub(super) async fn status_room(&self, deadline: Instant) {
         self.context.status.room(deadline).await;

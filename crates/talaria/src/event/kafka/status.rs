@@ -121,6 +121,11 @@ impl StatusRecords {
         }
     }
 
+    /// Whether there is room for further events.
+    pub(super) fn has_room(&self) -> bool {
+        self.order.has_room()
+    }
+
     /// Waits for room for further events, at most until `deadline`.
     pub(super) async fn room(&self, deadline: Instant) {
         self.order.room(deadline).await;

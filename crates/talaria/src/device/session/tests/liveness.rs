@@ -47,6 +47,27 @@ async fn a_device_that_never_pongs_is_closed_after_the_idle_period() {
     assert_eq!(recorded, [Recorded::Online, Recorded::Offline("nothing heard for 25s:readerror".to_owned())]);
 }
 
+/// contract §2.20
+#[tokio::test(start_paused = true)]
+async fn silent_devices_are_closed_only_while_there_is_room_for_their_offline_events() {
+    const DEVICES: usize = 1200;
+    let gateway =
+        Gateway::new(Config { ping_period: seconds(10), idle_period: seconds(25), ..Config::default() });
+    let clients: Vec<_> =
+        (0..DEVICES).map(|number| gateway.connect_id(&format!("serial:{number}"), 64)).collect();
+    gateway.events.is_full.store(true, Ordering::Relaxed);
+    sleep(seconds(60)).await;
+    assert_eq!(gateway.manager.registry().len(), DEVICES);
+    gateway.events.is_full.store(false, Ordering::Relaxed);
+    sleep(Duration::from_millis(150)).await;
+    settle().await;
+    let left = gateway.manager.registry().len();
+    assert!((200..=700).contains(&left), "{left} are left after one tick or two");
+    sleep(seconds(1)).await;
+    assert_eq!(gateway.manager.registry().len(), 0);
+    drop(clients);
+}
+
 #[tokio::test(start_paused = true)]
 async fn messages_keep_a_device_alive_that_never_pongs() {
     let gateway = Gateway::new(config());
