@@ -238,7 +238,7 @@ impl Scripted {
                 first.and_then(|first| state.held.remove(first))
             };
             let Some((_, record, context)) = held else { return };
-            // A script gives back what it holds when it is told to.
+            // A script gives back nothing by itself.
             let _ = self.reports.on_delivery(context, result.clone(), &|| record.clone());
         }
     }
