@@ -26,11 +26,12 @@ mod tests;
 
 pub use ack::AckMetrics;
 pub use config::{
-    AuthKey, AuthKeyError, Config, ConfigError, DnsConfig, NamedHosts, QueueLimit, RetryConfig, RetryOn,
-    Transport,
+    AuthKey, AuthKeyError, Config, ConfigError, CredentialsConfig, DnsConfig, Http2Offer, NamedHosts,
+    QueueLimit, RetryConfig, RetryOn, SignatureConfig, SignatureFormat, Transport, UrlPrefix, UrlPrefixError,
 };
 pub use dispatcher::{Dispatcher, Undelivered};
 pub use finalizer::{AckPolicy, Finalizer, Settle, Share, Sink};
+pub use http::credentials;
 pub use kafka::{DeviceKey, DeviceKeyError};
 pub use reason::{DropReason, EventOutcome, NO_STATUS, SchemeLabel};
 pub use verdict::Verdict;

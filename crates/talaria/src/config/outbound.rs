@@ -1,6 +1,7 @@
 //! Reads the section `device.outbound` (contract §5.5): the delivery of events by HTTP. The conflicts between its keys
 //! are found by `event::Config::check`.
 
+mod credentials;
 #[cfg(test)]
 mod tests;
 
@@ -10,7 +11,7 @@ use talaria_protocol::url::HostPattern;
 use super::read::{Section, Setting as _};
 use super::tree::Value;
 use crate::event::http::endpoints::Endpoints;
-use crate::event::{self, AckPolicy, NamedHosts, RetryOn};
+use crate::event::{self, AckPolicy, Http2Offer, NamedHosts, RetryOn};
 
 /// The description of `dns.allowedHosts`.
 const HOSTS: &str =
@@ -61,6 +62,7 @@ pub(super) fn read(section: &Section<'_>) -> event::Config {
     read_transport(section, &mut config.transport);
     read_dns(&section.section("dns"), &mut config.dns);
     read_endpoints(&section.section("eventEndpoints"), &mut config.endpoints);
+    config.credentials = credentials::read(section, "credentials");
 
     if wrp::Locator::parse_v3(&config.source).is_err() {
         let problem = format!(
@@ -106,6 +108,9 @@ fn read_transport(section: &Section<'_>, transport: &mut event::Transport) {
     section.read_limit("transport.maxIdleConnsPerHost", &mut transport.max_idle_conns_per_host);
     section.read_timeout("transport.idleConnTimeout", &mut transport.idle_conn_timeout);
     section.read_timeout("transport.lookupMaxAge", &mut transport.lookup_max_age);
+    section.read_as("transport.http2", bool::EXPECTED, &mut transport.http2, |value| {
+        Some(if bool::read(value)? { Http2Offer::Offered } else { Http2Offer::Withheld })
+    });
 }
 
 fn read_endpoints(section: &Section<'_>, endpoints: &mut Endpoints) {

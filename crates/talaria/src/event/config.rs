@@ -1,5 +1,6 @@
 //! The settings of events: the section `device.outbound` (contract §5.5, §9.6).
 
+mod credentials;
 mod dns;
 mod retry;
 
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use ::http::{HeaderValue, Method};
 
+pub use credentials::{CredentialsConfig, SignatureConfig, SignatureFormat, UrlPrefix, UrlPrefixError};
 pub use dns::{DnsConfig, NamedHosts};
 pub use retry::{RetryConfig, RetryOn};
 
@@ -27,6 +29,8 @@ pub struct Config {
     pub auth_key: Option<AuthKey>,
     /// `eventEndpoints`: the URLs of each event type.
     pub endpoints: Endpoints,
+    /// `credentials`: what single receivers are shown.
+    pub credentials: Vec<CredentialsConfig>,
     /// `defaultScheme`: the scheme of a `dns:` destination without one.
     pub default_scheme: String,
     /// `allowedSchemes` of `dns:` destinations and of redirects, compared with case. `default_scheme` has to be one of
@@ -69,6 +73,7 @@ impl Default for Config {
             method: Method::POST,
             auth_key: None,
             endpoints: Endpoints::default(),
+            credentials: Vec::new(),
             default_scheme: "https".to_owned(),
             allowed_schemes: vec!["https".to_owned()],
             queue: QueueLimit { messages: 1000, bytes: 64 << 20 },
@@ -144,6 +149,17 @@ pub struct Transport {
     pub idle_conn_timeout: Duration,
     /// `lookupMaxAge`: how long the addresses of a host are used for new connections. 0: for one.
     pub lookup_max_age: Duration,
+    /// `http2`.
+    pub http2: Http2Offer,
+}
+
+/// Whether HTTP/2 is offered with TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Http2Offer {
+    /// The receiver chooses between it and HTTP/1.1.
+    Offered,
+    /// HTTP/1.1 only.
+    Withheld,
 }
 
 impl Default for Transport {
@@ -153,6 +169,7 @@ impl Default for Transport {
             max_idle_conns_per_host: 100,
             idle_conn_timeout: Duration::ZERO,
             lookup_max_age: Duration::from_secs(30),
+            http2: Http2Offer::Offered,
         }
     }
 }

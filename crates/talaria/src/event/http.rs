@@ -16,6 +16,7 @@ mod breaker;
 mod capacity;
 mod connection;
 mod connections;
+pub mod credentials;
 mod deadline_timer;
 mod device_share;
 pub(super) mod dial;
@@ -108,14 +109,13 @@ pub enum EventSource<'a> {
 impl HttpSink {
     /// Starts the workers. Needs a tokio runtime.
     pub fn start(config: &Config, metrics: HttpMetrics) -> Self {
-        let tls = Arc::default();
         let addresses = match config.dns.hosts {
             NamedHosts::None | NamedHosts::Public => Addresses::Public,
             // The operator has allowed these hosts, wherever they are.
             NamedHosts::Any | NamedHosts::Listed(_) => Addresses::All,
         };
-        let named = Network::new(addresses, config.dns.transport.lookup_max_age, Arc::clone(&tls));
-        let endpoints = Network::new(Addresses::All, config.transport.lookup_max_age, tls);
+        let named = Network::new(addresses, &config.dns.transport);
+        let endpoints = Network::new(Addresses::All, &config.transport);
         Self::start_with(config, metrics, Arc::new(endpoints), Arc::new(named))
     }
 

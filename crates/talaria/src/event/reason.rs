@@ -22,6 +22,8 @@ pub enum DropReason {
     Address,
     /// An address is malformed.
     ParseAddress,
+    /// A signature or token for the receiver is not available.
+    NoCredentials,
     /// A URL has a scheme that is not supported, or no host.
     InvalidAddress,
     /// The name service failed.
@@ -77,6 +79,7 @@ impl DropReason {
             Self::Address => "address_error",
             Self::ParseAddress => "parse_address_error",
             Self::InvalidAddress => "invalid_address",
+            Self::NoCredentials => "credentials_not_available",
             Self::Dns => "dns_error",
             Self::HostNotFound => "host_not_found",
             Self::ConnectionClosed => "connection_closed",

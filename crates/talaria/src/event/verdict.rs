@@ -93,6 +93,7 @@ impl From<DropReason> for Verdict {
             | DropReason::AddressNotPublic
             | DropReason::MalformedRequest => Self::NoRoute,
             DropReason::Encoding
+            | DropReason::NoCredentials
             | DropReason::DeadlineExceeded
             | DropReason::Address
             | DropReason::ParseAddress

@@ -65,3 +65,22 @@ fn the_policy_of_acknowledgements_is_kafka_or_all() {
     let fault = loaded.err().map(|error| error.to_string()).unwrap_or_default();
     assert!(fault.contains("device.outbound.ackPolicy is \"http\", expected kafka or all"), "{fault}");
 }
+
+#[test]
+fn credentials_that_cannot_be_used_are_faults_all_at_once() {
+    let loaded = load_text(
+        "device:\n  outbound:\n    credentials:\n    - signature: {}\n    - url: ftp://h\n    - url: https://h\n      signature: \
+         {keyFile: /nowhere/keys, format: sha9}\n    - url: https://h\n      signature: {format: webpa}\n",
+        &[],
+    );
+    let fault = loaded.err().map(|error| error.to_string()).unwrap_or_default();
+    for expected in [
+        "device.outbound.credentials[0].url is missing",
+        "device.outbound.credentials[1].url is \"ftp://h\", expected a URL",
+        "device.outbound.credentials[2].signature.format is \"sha9\", expected standard or webpa",
+        "device.outbound.credentials[2].signature.keyFile names /nowhere/keys, which is not readable",
+        "device.outbound.credentials[3].signature.keyFile is absent, expected a file",
+    ] {
+        assert!(fault.contains(expected), "no {expected:?} in\n{fault}");
+    }
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use talaria_protocol::url::{HostPattern, Origin};
 
-use super::{QueueLimit, Transport};
+use super::{Http2Offer, QueueLimit, Transport};
 
 /// How events with a `dns:` destination are delivered. `Default` is an absent section.
 #[derive(Clone, Debug)]
@@ -73,6 +73,7 @@ impl Default for DnsConfig {
                 max_idle_conns_per_host: 2,
                 idle_conn_timeout: Duration::from_secs(90),
                 lookup_max_age: Duration::from_secs(30),
+                http2: Http2Offer::Offered,
             },
         }
     }

@@ -1,182 +1,51 @@
-//! One HTTP/1.1 connection to a receiver, driven by the task that waits for the answer.
+//! A connection to a receiver: HTTP/1.1, which carries one request at a time, or a share of one by HTTP/2.
 //!
-//! hyper splits a client connection into a sender and a future that reads and writes, and expects the future in a task of its
-//! own. Here one task polls both: first the connection, which makes the answer ready, then the answer, with a waker that
-//! does nothing, because nothing else can make the answer ready. That saves two switches between tasks for each event, a
-//! quarter of its cost.
+//! Which of them is agreed with TLS (ALPN); without TLS it is HTTP/1.1. Deliberately absent: which connection an event gets
+//! (`pool.rs`). Start reading at [`Connection::open`].
 
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
-use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
-use std::task::{Context, Poll, Waker};
+mod exchange_error;
+mod http1;
+mod http2;
 
 use ::http::{Request, Response};
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::body::{Body as _, Incoming};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 
-use super::dial::Stream;
+pub(super) use self::exchange_error::{Body, ExchangeError};
+pub(super) use self::http1::{Http1, Probe};
+pub(super) use self::http2::{Http2, Multiplexed};
+use super::dial::{Protocol, Stream};
 use super::post_error::PostError;
-use super::watched_stream::{Watch, WatchedStream};
-use crate::event::reason::DropReason;
 
-/// The longest body of an answer that is read, in bytes. With a longer one the connection is closed.
-const MAX_ANSWER_BODY: usize = 256 * 1024;
-
-/// The body of a request.
-pub(super) type Body = Full<Bytes>;
-
-type Driver = http1::Connection<TokioIo<WatchedStream>, Body>;
-
-/// A connection that carries one request at a time.
-pub(super) struct Connection {
-    sender: http1::SendRequest<Body>,
-    driver: Driver,
-    /// Whether the driver has ended. It must not be polled again.
-    is_closed: bool,
-    /// Whether a byte of the current request was written, among others.
-    watch: Arc<Watch>,
-    /// Whether a request was sent on it before, or it was idle, so that the receiver may have closed it.
-    is_used: bool,
-}
-
-/// How to find out whether the receiver has closed an idle connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Probe {
-    /// By what tokio's reactor has noticed.
-    Reactor,
-    /// By asking the system, too.
-    System,
-}
-
-/// A failed request.
-pub(super) enum ExchangeError {
-    /// The receiver had closed the kept connection before anything was sent: the request may be sent again on another one.
-    NotSent,
-    /// Anything else.
-    Failed(PostError),
+/// What an event gets to make its request with.
+pub(super) enum Connection {
+    /// Boxed, because it moves between workers and the pool with every event.
+    Http1(Box<Http1>),
+    Http2(Http2),
 }
 
 impl Connection {
-    /// Starts HTTP on a byte stream. Nothing is sent yet.
-    pub(super) async fn open(stream: Box<dyn Stream>) -> Result<Box<Self>, PostError> {
-        let mut builder = http1::Builder::new();
-        // Header names as Go writes them, because receivers' logs and filters show them.
-        builder.title_case_headers(true);
-        let watch = Arc::new(Watch::default());
-        let stream = WatchedStream::new(stream, Arc::clone(&watch));
-        let (sender, driver) = builder.handshake(TokioIo::new(stream)).await?;
-        // Boxed, because it moves between workers and the pool with every event.
-        Ok(Box::new(Self { sender, driver, is_closed: false, watch, is_used: false }))
+    /// Starts HTTP on a byte stream. No request is sent yet.
+    pub(super) async fn open(stream: Box<dyn Stream>) -> Result<Self, PostError> {
+        match stream.protocol() {
+            Protocol::Http1 => Http1::open(stream).await.map(Self::Http1),
+            Protocol::Http2 => Http2::open(stream).await.map(Self::Http2),
+        }
     }
 
     /// Sends a request and reads the whole answer. Returns the head of the answer.
     ///
     /// If the future is dropped, the connection must be dropped, too.
     pub(super) async fn exchange(&mut self, request: Request<Body>) -> Result<Response<()>, ExchangeError> {
-        let is_reused = std::mem::replace(&mut self.is_used, true);
-        self.watch.has_written.store(false, Relaxed);
-        let mut answer = pin!(self.sender.try_send_request(request));
-        let (driver, is_closed) = (&mut self.driver, &mut self.is_closed);
-        let answer = poll_fn(|cx| {
-            poll_driver(driver, is_closed, cx);
-            match answer.as_mut().poll(&mut no_wake()) {
-                Poll::Pending if *is_closed => Poll::Ready(None),
-                polled => polled.map(Some),
-            }
-        });
-        match answer.await {
-            Some(Ok(answer)) => {
-                let (head, body) = answer.into_parts();
-                self.drain(body).await;
-                Ok(Response::from_parts(head, ()))
-            }
-            Some(Err(error)) => Err(self.failed(is_reused, error.into_error().into())),
-            None => Err(self.failed(is_reused, PostError::Closed)),
+        match self {
+            Self::Http1(connection) => connection.exchange(request).await,
+            Self::Http2(connection) => connection.exchange(request).await,
         }
     }
 
-    fn failed(&self, is_reused: bool, error: PostError) -> ExchangeError {
-        if !is_reused || !is_closed_by_peer(&error) {
-            return ExchangeError::Failed(error);
-        }
-        if self.watch.has_written.load(Relaxed) {
-            ExchangeError::Failed(PostError::KeptClosed(Box::new(error)))
-        } else {
-            ExchangeError::NotSent
+    /// Which protocol a request has to be written for.
+    pub(super) const fn protocol(&self) -> Protocol {
+        match self {
+            Self::Http1(_) => Protocol::Http1,
+            Self::Http2(_) => Protocol::Http2,
         }
     }
-
-    /// Whether a request can be sent on it, as far as is known. The task that polled it before is not woken any more.
-    pub(super) fn is_ready(&mut self, probe: Probe) -> bool {
-        let probes = probe == Probe::System;
-        if probes {
-            self.watch.probes.store(true, Relaxed);
-        }
-        let is_open = self.poll_idle(&mut no_wake());
-        if probes {
-            self.watch.probes.store(false, Relaxed);
-        }
-        is_open
-    }
-
-    /// Whether another request can be sent on it, now that one has ended or before the first one. `waker` is woken when
-    /// something arrives.
-    pub(super) fn park(&mut self, waker: &Waker) -> bool {
-        self.is_used = true;
-        self.poll_idle(&mut Context::from_waker(waker))
-    }
-
-    fn poll_idle(&mut self, cx: &mut Context<'_>) -> bool {
-        poll_driver(&mut self.driver, &mut self.is_closed, cx);
-        !self.is_closed && self.sender.is_ready()
-    }
-
-    /// Reads the body to its end, so that the connection can be used again. If it is too long or incomplete, the connection
-    /// is closed; the head of the answer is valid all the same.
-    async fn drain(&mut self, mut body: Incoming) {
-        let (driver, is_closed) = (&mut self.driver, &mut self.is_closed);
-        let mut length = 0;
-        let is_complete = poll_fn(|cx| {
-            loop {
-                if body.is_end_stream() {
-                    return Poll::Ready(true);
-                }
-                poll_driver(driver, is_closed, cx);
-                match Pin::new(&mut body).poll_frame(&mut no_wake()) {
-                    Poll::Pending if *is_closed => return Poll::Ready(false),
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(None) => return Poll::Ready(true),
-                    Poll::Ready(Some(Err(_))) => return Poll::Ready(false),
-                    Poll::Ready(Some(Ok(frame))) => length += frame.data_ref().map_or(0, Bytes::len),
-                }
-                if length > MAX_ANSWER_BODY {
-                    return Poll::Ready(false);
-                }
-            }
-        });
-        if !is_complete.await {
-            self.is_closed = true;
-        }
-    }
-}
-
-fn poll_driver(driver: &mut Driver, is_closed: &mut bool, cx: &mut Context<'_>) {
-    // An error of the driver is also an error of the answer, if one is awaited.
-    if !*is_closed && Pin::new(driver).poll(cx).is_ready() {
-        *is_closed = true;
-    }
-}
-
-/// A context whose waker does nothing.
-fn no_wake() -> Context<'static> {
-    Context::from_waker(Waker::noop())
-}
-
-/// Whether this is the error of a request on an idle connection that the receiver has closed.
-fn is_closed_by_peer(error: &PostError) -> bool {
-    matches!(error.reason(), DropReason::UnexpectedEof | DropReason::ConnectionClosed)
 }

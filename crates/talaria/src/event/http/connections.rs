@@ -27,7 +27,7 @@ pub(super) struct Connections {
     connect_timeout: Duration,
 }
 
-type Opened = Result<Box<Connection>, PostError>;
+type Opened = Result<Connection, PostError>;
 
 /// A connection that is being opened. When it is dropped before it is open, it goes on in a task of its own, and the
 /// connection goes to another event or into the pool.
@@ -58,7 +58,7 @@ impl Connections {
     }
 
     /// Returns a connection whose request has been answered.
-    pub(super) fn put(&self, origin: &Origin, connection: Box<Connection>) {
+    pub(super) fn put(&self, origin: &Origin, connection: Connection) {
         self.pool.put(origin, connection);
     }
 
@@ -95,6 +95,10 @@ impl Connections {
     async fn open(self: Arc<Self>, origin: Origin, lookup: Lookup, permit: DialPermit) -> Opened {
         let open = async { Connection::open(self.dial.dial(&origin, &lookup).await?).await };
         let opened = timeout(self.connect_timeout, open).await.unwrap_or(Err(PostError::ConnectTimeout));
+        if let Ok(Connection::Http2(place)) = &opened {
+            // Other events need not wait until this one has ended.
+            self.pool.share(&origin, place.shared());
+        }
         permit.ended(opened.is_ok());
         opened
     }

@@ -6,29 +6,28 @@
 mod allowed;
 mod happy_eyeballs;
 mod lookup;
+mod tls;
 
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use socket2::SockRef;
 use talaria_protocol::url::Origin;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 pub(super) use self::allowed::Addresses;
 pub(in crate::event) use self::lookup::Lookup;
 use self::lookup::{AnswerOrigin, Resolved, Resolver};
+use self::tls::Tls;
 use super::post_error::PostError;
-use crate::trust;
+use crate::event::config::Transport;
 
 /// A byte stream to a receiver.
 pub(in crate::event) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {
@@ -37,6 +36,18 @@ pub(in crate::event) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {
     fn has_input(&self) -> bool {
         false
     }
+
+    /// What the receiver speaks.
+    fn protocol(&self) -> Protocol {
+        Protocol::Http1
+    }
+}
+
+/// A version of HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::event) enum Protocol {
+    Http1,
+    Http2,
 }
 
 impl Stream for TcpStream {
@@ -49,6 +60,13 @@ impl Stream for TcpStream {
 impl Stream for TlsStream<TcpStream> {
     fn has_input(&self) -> bool {
         self.get_ref().0.has_input()
+    }
+
+    fn protocol(&self) -> Protocol {
+        match self.get_ref().1.alpn_protocol() {
+            Some(tls::HTTP2) => Protocol::Http2,
+            _ => Protocol::Http1,
+        }
     }
 }
 
@@ -66,8 +84,7 @@ pub(in crate::event) trait Dial: Send + Sync {
 pub(super) struct Network {
     addresses: Addresses,
     resolver: Arc<Resolver>,
-    /// Made for the first `https` URL, because reading the system's certificates takes tens of milliseconds.
-    tls: Arc<OnceCell<TlsConnector>>,
+    tls: Arc<Tls>,
 }
 
 /// Addresses that no connection was made with yet. Unless one is, they are given up, so that the resolver is asked again.
@@ -85,13 +102,12 @@ impl Dial for Network {
 }
 
 impl Network {
-    /// Addresses of hosts are kept for `lookup_max_age`.
-    pub(super) fn new(
-        addresses: Addresses,
-        lookup_max_age: Duration,
-        tls: Arc<OnceCell<TlsConnector>>,
-    ) -> Self {
-        Self { addresses, resolver: Resolver::new(lookup_max_age), tls }
+    pub(super) fn new(addresses: Addresses, transport: &Transport) -> Self {
+        Self {
+            addresses,
+            resolver: Resolver::new(transport.lookup_max_age),
+            tls: Arc::new(Tls::new(transport.http2)),
+        }
     }
 
     async fn connect(&self, origin: &Origin, lookup: &Lookup) -> Result<Box<dyn Stream>, PostError> {
@@ -135,7 +151,7 @@ impl Network {
         }
         let name = ServerName::try_from(origin.host.to_string())
             .map_err(|error| PostError::Tls(io::Error::new(io::ErrorKind::InvalidInput, error)))?;
-        let connector = self.tls.get_or_try_init(tls_connector).await?;
+        let connector = TlsConnector::from(self.tls.config().await.map_err(PostError::Tls)?);
         Ok(Box::new(connector.connect(name, stream).await.map_err(PostError::Tls)?))
     }
 }
@@ -146,27 +162,6 @@ impl Drop for Untried<'_> {
             self.resolver.forget(self.host, &addresses);
         }
     }
-}
-
-async fn tls_connector() -> Result<TlsConnector, PostError> {
-    let config = tokio::task::spawn_blocking(tls_config).await.map_err(io::Error::other);
-    Ok(TlsConnector::from(config.and_then(|config| config).map_err(PostError::Tls)?))
-}
-
-fn tls_config() -> io::Result<Arc<ClientConfig>> {
-    let found = rustls_native_certs::load_native_certs();
-    for error in &found.errors {
-        tracing::warn!(%error, "some of the system's certificates cannot be used for event receivers");
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let verifier = trust::server_verifier(found.certs, Arc::clone(&provider)).map_err(io::Error::other)?;
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(io::Error::other)?
-        .dangerous()
-        .with_custom_certificate_verifier(verifier)
-        .with_no_client_auth();
-    Ok(Arc::new(config))
 }
 
 #[cfg(test)]

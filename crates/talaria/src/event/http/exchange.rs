@@ -4,6 +4,7 @@
 //! at [`Client::post`].
 
 use std::future::Future;
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,26 +12,33 @@ use ::http::header::{
     ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER,
     USER_AGENT,
 };
-use ::http::{Method, Request, Response, StatusCode};
+use ::http::uri::{Authority, Scheme};
+use ::http::{Method, Request, Response, StatusCode, Uri};
 use bytes::Bytes;
 use http_body_util::Full;
 use jiff::Timestamp;
 use talaria_protocol::retry_after;
-use talaria_protocol::url::{Address, Origin, Target};
+use talaria_protocol::url::{Address, AddressError, Origin, Target};
+use tokio::time::Instant;
 use wrp::Format;
 
 use super::connection::{Body, Connection, ExchangeError};
 use super::connections::Connections;
-use super::dial::{Dial, Lookup};
+use super::credentials::Credentials;
+use super::dial::{Dial, Lookup, Protocol};
 use super::post_error::PostError;
 use crate::event::config::{AuthKey, Config, DnsConfig};
 
 /// As many redirects as Go follows.
 const MAX_REDIRECTS: usize = 10;
 
+/// As often may a receiver refuse a stream within one attempt. One that refuses all of them would otherwise be asked for
+/// ever.
+const MAX_REFUSED: usize = 3;
+
 /// Makes requests over kept connections.
 pub(super) struct Client {
-    pub(super) connections: Arc<Connections>,
+    connections: Arc<Connections>,
     method: Method,
     trust: Trust,
 }
@@ -46,26 +54,38 @@ pub(super) struct Answer {
 /// What the receivers of a client are trusted with.
 enum Trust {
     /// The operator configured them: they get the credentials, and may redirect to URLs of these schemes.
-    Configured { auth_key: Option<AuthKey>, schemes: Box<[String]> },
+    Configured { auth_key: Option<AuthKey>, credentials: Option<Box<Credentials>>, schemes: Box<[String]> },
     /// Devices name them.
     Named { answer_timeout: Duration },
 }
 
 /// Whether the credentials may be sent to a URL.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Credentials {
+enum Disclosure {
     Sent,
     Withheld,
+}
+
+/// A request that is to be made.
+struct Outgoing<'a> {
+    address: &'a Address,
+    body: &'a Bytes,
+    /// Of its event.
+    deadline: Instant,
+    disclosure: Disclosure,
 }
 
 impl Client {
     /// A client for the URLs of `eventEndpoints`.
     pub(super) fn for_endpoints(config: &Config, dial: Arc<dyn Dial>) -> Self {
         let schemes = config.allowed_schemes.as_slice().into();
+        let instance = RandomState::new().hash_one(0);
+        let credentials = (!config.credentials.is_empty())
+            .then(|| Box::new(Credentials::new(&config.credentials, instance)));
         Self {
             connections: Connections::new(&config.transport, config.connect_timeout, dial),
             method: config.method.clone(),
-            trust: Trust::Configured { auth_key: config.auth_key.clone(), schemes },
+            trust: Trust::Configured { auth_key: config.auth_key.clone(), credentials, schemes },
         }
     }
 
@@ -79,7 +99,17 @@ impl Client {
         }
     }
 
-    /// Posts a body to a URL and returns the last answer.
+    /// Closes connections that are not needed any more, and reads the files of credentials when they change. Never ends.
+    pub(super) async fn maintain(&self) {
+        match &self.trust {
+            Trust::Configured { credentials: Some(credentials), .. } => {
+                tokio::join!(self.connections.sweep(), credentials.watch());
+            }
+            _ => self.connections.sweep().await,
+        }
+    }
+
+    /// Posts a body to a URL and returns the last answer. `deadline` is that of the event.
     ///
     /// # Errors
     /// Why there was none.
@@ -87,17 +117,18 @@ impl Client {
         &self,
         target: &Arc<Target>,
         body: &Bytes,
+        deadline: Instant,
         lookup: &Lookup,
     ) -> Result<Answer, PostError> {
-        let (mut target, mut credentials) = (Arc::clone(target), self.credentials());
+        let (mut target, mut disclosure) = (Arc::clone(target), self.disclosure());
         for _ in 0..=MAX_REDIRECTS {
             let address = target.address()?;
-            let answer = self.send(address, body, credentials, lookup).await?;
+            let answer = self.send(&Outgoing { address, body, deadline, disclosure }, lookup).await?;
             let Some(next) = self.redirection(&target, &answer)? else {
                 return Ok(Answer::new(&answer));
             };
             if next.address()?.origin != address.origin {
-                credentials = Credentials::Withheld;
+                disclosure = Disclosure::Withheld;
             }
             target = Arc::new(next);
         }
@@ -106,29 +137,30 @@ impl Client {
 
     /// Makes one request. If the receiver has closed a kept connection before anything was sent, the request is made on
     /// another one.
-    async fn send(
-        &self,
-        address: &Address,
-        body: &Bytes,
-        credentials: Credentials,
-        lookup: &Lookup,
-    ) -> Result<Response<()>, PostError> {
+    async fn send(&self, outgoing: &Outgoing<'_>, lookup: &Lookup) -> Result<Response<()>, PostError> {
+        let origin = &outgoing.address.origin;
+        let mut refused = 0;
         loop {
-            let mut connection = self.connect(&address.origin, lookup).await?;
-            let request = self.request(address, body.clone(), credentials);
+            let mut connection = self.connect(origin, lookup).await?;
+            let request = self.request(outgoing, connection.protocol())?;
             match self.exchange(&mut connection, request).await {
                 Ok(answer) => {
-                    self.connections.put(&address.origin, connection);
+                    self.connections.put(origin, connection);
                     return Ok(answer);
                 }
-                // This can only be a kept connection. There are not many of them, and it is gone now.
-                Err(ExchangeError::NotSent) => {}
+                // By HTTP/1.1 this can only be a kept connection. There are not many of them, and it is gone now.
+                Err(ExchangeError::NotSent(error)) => {
+                    refused += usize::from(connection.protocol() == Protocol::Http2);
+                    if refused > MAX_REFUSED {
+                        return Err(error);
+                    }
+                }
                 Err(ExchangeError::Failed(error)) => return Err(error),
             }
         }
     }
 
-    async fn connect(&self, origin: &Origin, lookup: &Lookup) -> Result<Box<Connection>, PostError> {
+    async fn connect(&self, origin: &Origin, lookup: &Lookup) -> Result<Connection, PostError> {
         match &self.trust {
             // No worker waits for a resolution that was given up: the configuration bounds the number of hosts.
             Trust::Configured { .. } => self.connections.get(origin, &Lookup::new()).await,
@@ -149,40 +181,48 @@ impl Client {
         }
     }
 
-    const fn credentials(&self) -> Credentials {
+    const fn disclosure(&self) -> Disclosure {
         match self.trust {
-            Trust::Configured { .. } => Credentials::Sent,
-            Trust::Named { .. } => Credentials::Withheld,
+            Trust::Configured { .. } => Disclosure::Sent,
+            Trust::Named { .. } => Disclosure::Withheld,
         }
     }
 
     /// A request with the headers of Go's client (contract §5.4). hyper adds the `Content-Length`.
-    fn request(&self, address: &Address, body: Bytes, credentials: Credentials) -> Request<Body> {
+    fn request(&self, outgoing: &Outgoing<'_>, protocol: Protocol) -> Result<Request<Body>, PostError> {
+        let address = outgoing.address;
         let mut headers = HeaderMap::with_capacity(8);
-        headers.insert(HOST, address.host.clone());
-        headers.insert(USER_AGENT, HeaderValue::from_static("Go-http-client/1.1"));
-        if let Some(authorization) = self.authorization(address, credentials) {
+        let (uri, user_agent) = match protocol {
+            Protocol::Http1 => {
+                headers.insert(HOST, address.host.clone());
+                (address.path.clone(), "Go-http-client/1.1")
+            }
+            Protocol::Http2 => (absolute(address)?, "Go-http-client/2.0"),
+        };
+        headers.insert(USER_AGENT, HeaderValue::from_static(user_agent));
+        if let Some(authorization) = self.authorization(address, outgoing.disclosure) {
             headers.insert(AUTHORIZATION, authorization.clone());
         }
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(Format::Msgpack.mime()));
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
-        let mut request = Request::new(Full::new(body));
+        if let Trust::Configured { credentials: Some(credentials), .. } = &self.trust
+            && outgoing.disclosure == Disclosure::Sent
+        {
+            credentials.headers(address, outgoing.body, outgoing.deadline, &mut headers)?;
+        }
+        let mut request = Request::new(Full::new(outgoing.body.clone()));
         *request.method_mut() = self.method.clone();
-        *request.uri_mut() = address.path.clone();
+        *request.uri_mut() = uri;
         *request.headers_mut() = headers;
-        request
+        Ok(request)
     }
 
     /// The configured credentials, or else those in the URL. A URL that a redirect gives has only its own.
-    fn authorization<'a>(
-        &'a self,
-        address: &'a Address,
-        credentials: Credentials,
-    ) -> Option<&'a HeaderValue> {
+    fn authorization<'a>(&'a self, address: &'a Address, disclosure: Disclosure) -> Option<&'a HeaderValue> {
         let Trust::Configured { auth_key, .. } = &self.trust else {
             return None;
         };
-        let configured = auth_key.as_ref().filter(|_| credentials == Credentials::Sent).map(AuthKey::header);
+        let configured = auth_key.as_ref().filter(|_| disclosure == Disclosure::Sent).map(AuthKey::header);
         configured.or(address.credentials.as_ref())
     }
 
@@ -211,6 +251,14 @@ impl Answer {
         let wait = |value: &HeaderValue| retry_after::wait(value.as_bytes(), Timestamp::now());
         Self { status: answer.status(), retry_after: answer.headers().get(RETRY_AFTER).and_then(wait) }
     }
+}
+
+/// The URI that HTTP/2 splits into its pseudo-headers (RFC 9113 §8.3.1).
+fn absolute(address: &Address) -> Result<Uri, PostError> {
+    let mut parts = address.path.clone().into_parts();
+    parts.scheme = Some(Scheme::HTTPS);
+    parts.authority = Authority::try_from(address.host.as_bytes()).ok();
+    Uri::from_parts(parts).map_err(|_| AddressError::Host.into())
 }
 
 async fn within<F: Future>(time: Duration, future: F) -> Option<F::Output> {

@@ -102,6 +102,7 @@ const fn of_error(error: &PostError) -> Health {
         // A kept connection that is closed tells of the connection only.
         PostError::KeptClosed(_)
         | PostError::Cancelled
+        | PostError::Credentials(_)
         | PostError::Unusable(_)
         | PostError::NotPublic(_)
         | PostError::TooManyRedirects(_)

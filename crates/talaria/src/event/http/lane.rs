@@ -250,5 +250,5 @@ async fn run_worker(context: Arc<LaneContext>, worker: usize) {
 }
 
 async fn sweep(context: Arc<LaneContext>) {
-    context.client.connections.sweep().await;
+    context.client.maintain().await;
 }

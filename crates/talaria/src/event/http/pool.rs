@@ -1,7 +1,8 @@
-//! The idle connections to each host (`device.outbound.transport`), and the events that wait for one.
+//! The idle connections to each host (`device.outbound.transport`), those by HTTP/2, and the events that wait for one.
 //!
 //! A connection that becomes free goes to the event that has waited longest. Idle ones are watched: when the receiver closes
-//! one, it is closed here, too, and no request is tried on it. Start reading at [`Pool::check_out`].
+//! one, it is closed here, too, and no request is tried on it. A connection by HTTP/2 is in the pool as long as it is open,
+//! and gives places to events. Start reading at [`Pool::check_out`].
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use talaria_protocol::url::Origin;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
-use super::connection::{Connection, Probe};
+use super::connection::{Connection, Http1, Multiplexed, Probe};
 use super::dial_window::DialWindow;
 use crate::event::config::Transport;
 
@@ -45,7 +46,7 @@ pub(super) struct Pool {
 /// What an event gets that needs a connection.
 pub(super) enum Checkout<'a> {
     /// An open one, as far as is known.
-    Kept(Box<Connection>),
+    Kept(Connection),
     /// None; it waits for one that becomes free.
     Wait(Waiting<'a>),
 }
@@ -56,14 +57,15 @@ pub(super) struct Waiting<'a> {
     origin: Origin,
     number: u64,
     /// None if it gave a connection.
-    freed: Option<oneshot::Receiver<Box<Connection>>>,
+    freed: Option<oneshot::Receiver<Connection>>,
     window: Arc<DialWindow>,
 }
 
 #[derive(Default)]
 struct Hosts {
     by_origin: HashMap<Origin, Host>,
-    idle: usize,
+    /// How many connections are in the table.
+    kept: usize,
     /// The number of the last check-out.
     last: u64,
 }
@@ -71,21 +73,36 @@ struct Hosts {
 struct Host {
     /// In the order in which they were parked.
     parked: Vec<Parked>,
+    shared: Vec<Shared>,
     waiting: VecDeque<Waiter>,
     window: Arc<DialWindow>,
 }
 
 struct Parked {
-    connection: Box<Connection>,
+    connection: Box<Http1>,
+    since: Instant,
+}
+
+/// A connection by HTTP/2.
+struct Shared {
+    connection: Arc<Multiplexed>,
+    /// When a request on it has last ended.
     since: Instant,
 }
 
 struct Waiter {
     number: u64,
-    sender: oneshot::Sender<Box<Connection>>,
+    sender: oneshot::Sender<Connection>,
 }
 
 struct Stirred(Notify);
+
+/// What [`Pool::pop_or_wait`] finds.
+enum Popped<'a> {
+    /// It has to be looked at without the lock.
+    Parked(Parked),
+    Other(Checkout<'a>),
+}
 
 impl Pool {
     pub(super) fn new(transport: &Transport) -> Self {
@@ -103,46 +120,63 @@ impl Pool {
     /// A connection that is still open, as far as is known; else a place in the queue for one.
     pub(super) fn check_out(&self, origin: &Origin) -> Checkout<'_> {
         loop {
-            match self.pop_or_wait(origin) {
-                Ok(mut parked) => {
-                    let idle = parked.since.elapsed();
-                    let is_fresh = self.timeout.is_none_or(|timeout| idle < timeout);
-                    let probe = if idle < PROBED_AFTER { Probe::Reactor } else { Probe::System };
-                    if is_fresh && parked.connection.is_ready(probe) {
-                        return Checkout::Kept(parked.connection);
-                    }
-                }
-                Err(waiting) => return Checkout::Wait(waiting),
+            let mut parked = match self.pop_or_wait(origin) {
+                Popped::Parked(parked) => parked,
+                Popped::Other(checkout) => return checkout,
+            };
+            let idle = parked.since.elapsed();
+            let is_fresh = self.timeout.is_none_or(|timeout| idle < timeout);
+            let probe = if idle < PROBED_AFTER { Probe::Reactor } else { Probe::System };
+            if is_fresh && parked.connection.is_ready(probe) {
+                return Checkout::Kept(Connection::Http1(parked.connection));
             }
         }
     }
 
     /// Gives a connection that can carry another request to the event that has waited longest, or keeps it if there is
     /// room; otherwise closes it. Without room in all, the connection that was idle for the longest time is closed.
-    pub(super) fn put(&self, origin: &Origin, mut connection: Box<Connection>) {
-        if !connection.park(&self.waker) {
+    pub(super) fn put(&self, origin: &Origin, connection: Connection) {
+        match connection {
+            Connection::Http1(connection) => self.park(origin, connection),
+            Connection::Http2(place) => {
+                let shared = Arc::clone(place.shared());
+                // The place is free before another event gets it.
+                drop(place);
+                self.share(origin, &shared);
+            }
+        }
+    }
+
+    /// Gives places on a connection by HTTP/2 to the events that wait, and keeps it for others.
+    pub(super) fn share(&self, origin: &Origin, connection: &Arc<Multiplexed>) {
+        if !connection.is_open() {
             return;
         }
         let mut guard = self.hosts.lock();
         let hosts = &mut *guard;
         let host = match hosts.by_origin.get_mut(origin) {
             Some(host) => host,
-            None => hosts.add(origin),
+            None => add(&mut hosts.by_origin, origin),
         };
-        while let Some(waiter) = host.waiting.pop_front() {
-            match waiter.sender.send(connection) {
-                Ok(()) => return,
-                // This event has ended.
-                Err(given_back) => connection = given_back,
-            }
+        while connection.has_room()
+            && let Some(waiter) = host.waiting.pop_front()
+        {
+            // It fails if that event has ended.
+            drop(waiter.sender.send(Connection::Http2(connection.place())));
         }
-        if host.parked.len() >= self.max_per_host {
+        let is_there = |shared: &&mut Shared| Arc::ptr_eq(&shared.connection, connection);
+        if let Some(shared) = host.shared.iter_mut().find(is_there) {
+            shared.since = Instant::now();
             return;
         }
-        host.parked.push(Parked { connection, since: Instant::now() });
-        hosts.idle += 1;
-        if hosts.idle > self.max {
-            hosts.remove_least_recently_used();
+        // One that has room is enough for all events.
+        let is_needed = host.shared.iter().all(|shared| !shared.connection.has_room());
+        if is_needed && host.shared.len() < self.max_per_host {
+            host.shared.push(Shared { connection: Arc::clone(connection), since: Instant::now() });
+            hosts.kept += 1;
+            if hosts.kept > self.max {
+                hosts.remove_least_recently_used();
+            }
         }
     }
 
@@ -155,13 +189,14 @@ impl Pool {
     pub(super) fn sweep(&self) {
         let mut guard = self.hosts.lock();
         let hosts = &mut *guard;
-        hosts.idle = 0;
+        let is_old = |since: Instant| self.timeout.is_some_and(|timeout| since.elapsed() >= timeout);
+        hosts.kept = 0;
         hosts.by_origin.retain(|_, host| {
-            host.parked.retain_mut(|parked| {
-                let is_old = self.timeout.is_some_and(|timeout| parked.since.elapsed() >= timeout);
-                !is_old && parked.connection.park(&self.waker)
+            host.parked.retain_mut(|parked| !is_old(parked.since) && parked.connection.park(&self.waker));
+            host.shared.retain(|Shared { connection, since }| {
+                connection.is_open() && !(connection.is_idle() && is_old(*since))
             });
-            hosts.idle += host.parked.len();
+            hosts.kept += host.parked.len() + host.shared.len();
             host.is_used()
         });
     }
@@ -174,36 +209,83 @@ impl Pool {
             .clamp(Duration::from_millis(100), SWEEP_PERIOD)
     }
 
-    fn pop_or_wait(&self, origin: &Origin) -> Result<Parked, Waiting<'_>> {
+    fn park(&self, origin: &Origin, mut connection: Box<Http1>) {
+        if !connection.park(&self.waker) {
+            return;
+        }
         let mut guard = self.hosts.lock();
         let hosts = &mut *guard;
-        hosts.last += 1;
-        let number = hosts.last;
         let host = match hosts.by_origin.get_mut(origin) {
             Some(host) => host,
-            None => hosts.add(origin),
+            None => add(&mut hosts.by_origin, origin),
+        };
+        while let Some(waiter) = host.waiting.pop_front() {
+            match waiter.sender.send(Connection::Http1(connection)) {
+                // This event has ended.
+                Err(Connection::Http1(given_back)) => connection = given_back,
+                _ => return,
+            }
+        }
+        if host.parked.len() >= self.max_per_host {
+            return;
+        }
+        host.parked.push(Parked { connection, since: Instant::now() });
+        hosts.kept += 1;
+        if hosts.kept > self.max {
+            hosts.remove_least_recently_used();
+        }
+    }
+
+    fn pop_or_wait(&self, origin: &Origin) -> Popped<'_> {
+        let mut guard = self.hosts.lock();
+        let Hosts { by_origin, kept, last } = &mut *guard;
+        *last += 1;
+        let number = *last;
+        let host = match by_origin.get_mut(origin) {
+            Some(host) => host,
+            None => add(by_origin, origin),
         };
         if let Some(parked) = host.parked.pop() {
-            hosts.idle -= 1;
-            return Ok(parked);
+            *kept -= 1;
+            return Popped::Parked(parked);
+        }
+        let known = host.shared.len();
+        host.shared.retain(|shared| shared.connection.is_open());
+        *kept -= known - host.shared.len();
+        let usable = host.shared.iter().find(|Shared { connection, since }| {
+            let is_old = self.timeout.is_some_and(|timeout| since.elapsed() >= timeout);
+            connection.has_room() && !(connection.is_idle() && is_old)
+        });
+        if let Some(shared) = usable {
+            return Popped::Other(Checkout::Kept(Connection::Http2(shared.connection.place())));
         }
         let (sender, freed) = oneshot::channel();
         let window = Arc::clone(&host.window);
         host.waiting.push_back(Waiter { number, sender });
-        Err(Waiting { pool: self, origin: origin.clone(), number, freed: Some(freed), window })
+        Popped::Other(Checkout::Wait(Waiting {
+            pool: self,
+            origin: origin.clone(),
+            number,
+            freed: Some(freed),
+            window,
+        }))
     }
 }
 
 impl Waiting<'_> {
     /// A connection that has become free.
-    pub(super) async fn freed(&mut self) -> Box<Connection> {
+    pub(super) async fn freed(&mut self) -> Connection {
         if let Some(freed) = &mut self.freed {
             let freed = freed.await;
             self.freed = None;
-            if let Ok(mut connection) = freed
-                && connection.is_ready(Probe::Reactor)
-            {
-                return connection;
+            match freed {
+                Ok(Connection::Http1(mut connection)) => {
+                    if connection.is_ready(Probe::Reactor) {
+                        return Connection::Http1(connection);
+                    }
+                }
+                Ok(Connection::Http2(place)) => return Connection::Http2(place),
+                Err(_) => {}
             }
         }
         // The receiver has closed it meanwhile. The event uses the one that is being opened.
@@ -233,31 +315,39 @@ impl Drop for Waiting<'_> {
 }
 
 impl Hosts {
-    fn add(&mut self, origin: &Origin) -> &mut Host {
-        if self.by_origin.len() >= MAX_HOSTS {
-            self.by_origin.retain(|_, host| host.is_used());
-        }
-        self.by_origin.entry(origin.clone()).or_insert_with(|| Host {
-            parked: Vec::new(),
-            waiting: VecDeque::new(),
-            window: DialWindow::new(),
-        })
-    }
-
     fn remove_least_recently_used(&mut self) {
-        let first = |host: &Host| host.parked.first().map(|parked| parked.since);
-        let hosts = self.by_origin.values_mut().filter_map(|host| Some((first(host)?, host)));
-        if let Some((_, host)) = hosts.min_by_key(|(since, _)| *since) {
-            host.parked.remove(0);
-            self.idle -= 1;
+        let hosts = self.by_origin.values_mut().filter_map(|host| Some((host.idle_since()?, host)));
+        if let Some((since, host)) = hosts.min_by_key(|(since, _)| *since) {
+            host.remove_idle_since(since);
+            self.kept -= 1;
         }
     }
 }
 
 impl Host {
+    /// Since when its longest idle connection is idle.
+    fn idle_since(&self) -> Option<Instant> {
+        let parked = self.parked.first().map(|parked| parked.since);
+        let shared = self.shared.iter().filter(|shared| shared.connection.is_idle());
+        parked.into_iter().chain(shared.map(|shared| shared.since)).min()
+    }
+
+    fn remove_idle_since(&mut self, since: Instant) {
+        if self.parked.first().is_some_and(|parked| parked.since == since) {
+            self.parked.remove(0);
+        } else if let Some(at) =
+            self.shared.iter().position(|shared| shared.since == since && shared.connection.is_idle())
+        {
+            self.shared.remove(at);
+        }
+    }
+
     /// Whether forgetting it would lose anything.
     fn is_used(&self) -> bool {
-        !self.parked.is_empty() || !self.waiting.is_empty() || Arc::strong_count(&self.window) > 1
+        !self.parked.is_empty()
+            || !self.shared.is_empty()
+            || !self.waiting.is_empty()
+            || Arc::strong_count(&self.window) > 1
     }
 }
 
@@ -269,4 +359,16 @@ impl Wake for Stirred {
     fn wake_by_ref(self: &Arc<Self>) {
         self.0.notify_one();
     }
+}
+
+fn add<'a>(by_origin: &'a mut HashMap<Origin, Host>, origin: &Origin) -> &'a mut Host {
+    if by_origin.len() >= MAX_HOSTS {
+        by_origin.retain(|_, host| host.is_used());
+    }
+    by_origin.entry(origin.clone()).or_insert_with(|| Host {
+        parked: Vec::new(),
+        shared: Vec::new(),
+        waiting: VecDeque::new(),
+        window: DialWindow::new(),
+    })
 }

@@ -26,6 +26,9 @@ pub enum PostError {
     /// The gateway is shutting down.
     #[error("cancelled because the gateway is shutting down")]
     Cancelled,
+    /// What the receiver has to be shown is not available.
+    #[error("{0}")]
+    Credentials(&'static str),
     /// No request can be made to this URL.
     #[error(transparent)]
     Unusable(#[from] AddressError),
@@ -68,11 +71,14 @@ impl PostError {
             Self::NotPublic(_) => DropReason::AddressNotPublic,
             Self::KeptClosed(error) => error.reason(),
             Self::Cancelled => DropReason::Cancelled,
+            Self::Credentials(_) => DropReason::NoCredentials,
             Self::Unusable(_) => DropReason::InvalidAddress,
             Self::Lookup(error) if lookup_is_temporary(error) => DropReason::Dns,
             Self::Lookup(_) => DropReason::HostNotFound,
             Self::Connect(_) | Self::Tls(_) => DropReason::Network,
             Self::Closed => DropReason::UnexpectedEof,
+            Self::Exchange(error) if is_go_away(error) => DropReason::ConnectionClosed,
+            Self::Exchange(error) if is_reset(error) => DropReason::Network,
             Self::Exchange(error) => match io_error(error).map(io::Error::kind) {
                 Some(io::ErrorKind::UnexpectedEof) => DropReason::UnexpectedEof,
                 Some(
@@ -94,7 +100,7 @@ impl PostError {
         match self {
             Self::Lookup(error) => lookup_is_temporary(error),
             Self::Connect(error) => is_temporary(error),
-            Self::KeptClosed(_) | Self::AttemptTimeout => true,
+            Self::KeptClosed(_) | Self::AttemptTimeout | Self::Credentials(_) => true,
             Self::Exchange(error) => io_error(error).is_some_and(is_temporary),
             _ => false,
         }
@@ -137,9 +143,26 @@ fn io_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a io::Error> {
         if let Some(found) = error.downcast_ref::<io::Error>() {
             return Some(found);
         }
+        if let Some(http2) = error.downcast_ref::<h2::Error>() {
+            return http2.get_io();
+        }
         next = error.source();
     }
     None
+}
+
+/// Whether the receiver has ended an HTTP/2 connection.
+fn is_go_away(error: &hyper::Error) -> bool {
+    http2_error(error).is_some_and(|error| error.is_go_away() && error.is_remote())
+}
+
+/// Whether the receiver has ended a request by HTTP/2.
+fn is_reset(error: &hyper::Error) -> bool {
+    http2_error(error).is_some_and(|error| error.is_reset() && error.is_remote())
+}
+
+fn http2_error(error: &hyper::Error) -> Option<&h2::Error> {
+    error.source()?.downcast_ref()
 }
 
 /// The innermost cause, which hyper's own text leaves out.

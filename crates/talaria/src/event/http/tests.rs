@@ -1,6 +1,8 @@
 //! The HTTP sink as the receivers, the metrics and the acknowledgements see it.
 
 mod connections;
+mod credentials;
+mod http2;
 mod named_hosts;
 pub(crate) mod receiver;
 mod receivers;

@@ -58,7 +58,7 @@ impl InFlight<'_> {
         job.attempts += 1;
         let in_flight = context.metrics.in_flight();
         let posted = {
-            let post = pin!(context.client.post(&job.target, &job.body, lookup));
+            let post = pin!(context.client.post(&job.target, &job.body, job.deadline, lookup));
             let end = time.map(|time| start + time).filter(|end| *end < job.deadline);
             let late = if end.is_some() { PostError::AttemptTimeout } else { PostError::DeadlineExceeded };
             timer.within(end.unwrap_or(job.deadline), post).await.unwrap_or(Err(late))

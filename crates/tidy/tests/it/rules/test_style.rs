@@ -20,6 +20,8 @@ const SLEEPING: &[(&str, &str)] = &[
         "crates/talaria/src/event/http/tests/connections.rs",
         "the time is paused, and a receiver that accepts slowly",
     ),
+    ("crates/talaria/src/event/http/tests/credentials.rs", "the time is paused"),
+    ("crates/talaria/src/event/http/tests/http2.rs", "the time is paused"),
     ("crates/talaria/src/event/http/tests/named_hosts.rs", "the time is paused"),
     ("crates/talaria/src/event/http/tests/receiver.rs", "a slow receiver, in paused time"),
     ("crates/talaria/src/event/tests.rs", "polls threads that know no paused clock, with a bound"),

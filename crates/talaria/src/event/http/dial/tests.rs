@@ -2,10 +2,12 @@
 
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 
 use super::*;
+use crate::event::config::Http2Offer;
 
 /// A network in which the host has these addresses, one after the other; the last one stays.
 fn network(addresses: &'static [&'static str]) -> Network {
@@ -14,7 +16,7 @@ fn network(addresses: &'static [&'static str]) -> Network {
         let number = asked.fetch_add(1, Relaxed).min(addresses.len() - 1);
         Ok(vec![addresses[number].parse().unwrap()])
     });
-    Network { addresses: Addresses::All, resolver, tls: Arc::default() }
+    Network { addresses: Addresses::All, resolver, tls: Arc::new(Tls::new(Http2Offer::Offered)) }
 }
 
 async fn is_connected(network: &Network, port: u16) -> bool {

@@ -1,0 +1,154 @@
+//! What single receivers are shown with a request (contract §5.10).
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::*;
+use crate::event::config::{CredentialsConfig, SignatureConfig, SignatureFormat, UrlPrefix};
+
+const OLD: &str = "the old key of the receiver";
+const NEW: &str = "the new key of the receiver";
+
+/// A file that is removed at the end.
+struct TestFile(PathBuf);
+
+impl TestFile {
+    fn with(content: &str) -> Self {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("talaria-credentials-{}-{}", std::process::id(), NUMBER.fetch_add(1, Relaxed));
+        let file = Self(std::env::temp_dir().join(name));
+        fs::write(&file.0, content).unwrap();
+        file
+    }
+}
+
+impl Drop for TestFile {
+    fn drop(&mut self) {
+        // A test may have removed it.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+fn signing(url: &str, at: &str, file: &TestFile) -> Config {
+    let signature = SignatureConfig { key_file: file.0.clone(), format: SignatureFormat::Standard };
+    let credentials =
+        vec![CredentialsConfig { at: UrlPrefix::parse(at).unwrap(), signature: Some(signature) }];
+    let allowed_schemes = vec!["http".to_owned(), "https".to_owned()];
+    Config { credentials, allowed_schemes, ..config(url) }
+}
+
+fn header<'a>(request: &'a Received, name: &str) -> Option<&'a str> {
+    let header = request.headers.iter().find(|(there, _)| there.eq_ignore_ascii_case(name));
+    header.map(|(_, value)| value.as_str())
+}
+
+/// The keys among these by which a request is signed, in the order of its signatures.
+fn signed_by<'k>(request: &Received, keys: &[&'k str]) -> Vec<&'k str> {
+    let (Some(id), Some(at)) = (header(request, "webhook-id"), header(request, "webhook-timestamp")) else {
+        return Vec::new();
+    };
+    let mut content = format!("{id}.{at}.").into_bytes();
+    content.extend(&request.body);
+    let signatures = header(request, "webhook-signature").unwrap().split(' ');
+    let tags = signatures.map(|signature| STANDARD.decode(signature.strip_prefix("v1,").unwrap()).unwrap());
+    tags.filter_map(|tag| {
+        let is_valid = |key: &&&str| {
+            hmac::verify(&hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes()), &content, &tag).is_ok()
+        };
+        keys.iter().find(is_valid).copied()
+    })
+    .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_is_signed_by_each_key_and_its_attempts_have_one_id() {
+    let receiver = Receiver::new(|_, number| Answer::Status(if number == 1 { 504 } else { 202 }));
+    let file = TestFile::with(&format!("{NEW}\n{OLD}\n"));
+    let bench = Bench::in_memory(
+        &signing("http://memory/notify", "http://memory", &file),
+        [("memory", receiver.clone())],
+    );
+    for body in ["one", "two"] {
+        bench.send("event:iot/x", body);
+        bench.drained().await;
+    }
+    let requests = receiver.requests();
+    for request in &requests {
+        assert_eq!(signed_by(request, &[OLD, NEW]), [NEW, OLD]);
+    }
+    let ids: Vec<_> = requests.iter().map(|request| header(request, "webhook-id")).collect();
+    assert!(ids.len() == 3 && ids[0] == ids[1] && ids[0] != ids[2], "{ids:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_changes_is_read_again_and_one_that_is_bad_changes_nothing() {
+    let receiver = Receiver::answering(Answer::Status(202));
+    let file = TestFile::with(OLD);
+    let bench =
+        Bench::in_memory(&signing("http://memory/", "http://memory", &file), [("memory", receiver.clone())]);
+    for (content, expected) in [(OLD, vec![OLD]), (NEW, vec![NEW]), ("short", vec![NEW])] {
+        fs::write(&file.0, content).unwrap();
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        bench.send("event:iot/x", "body");
+        bench.drained().await;
+        let requests = receiver.requests();
+        assert_eq!(signed_by(requests.last().unwrap(), &[OLD, NEW]), expected, "{content}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_receivers_that_are_meant_get_a_signature() {
+    for (url, at, is_signed) in [
+        ("http://memory/a/b", "http://memory/a", true),
+        ("http://memory/ab", "http://memory/a", false),
+        ("http://memory/a", "https://memory/a", false),
+        ("http://memory/a", "http://other/a", false),
+    ] {
+        let receiver = Receiver::answering(Answer::Status(202));
+        let file = TestFile::with(OLD);
+        let bench = Bench::in_memory(&signing(url, at, &file), [("*", receiver.clone())]);
+        bench.send("event:iot/x", "body");
+        bench.send("dns:http://memory/a/b", "body");
+        bench.drained().await;
+        let mut signed: Vec<bool> =
+            receiver.requests().iter().map(|request| header(request, "webhook-id").is_some()).collect();
+        signed.sort_unstable();
+        assert_eq!(signed, [false, is_signed], "{url} {at}: never a host that a device names");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_redirect_to_another_origin_is_followed_without_a_signature() {
+    let receiver = Receiver::new(|request, _| match &*request.path {
+        "/" => Answer::Redirect(307, "http://other/there".to_owned()),
+        _ => Answer::Status(202),
+    });
+    let file = TestFile::with(OLD);
+    let bench =
+        Bench::in_memory(&signing("http://memory/", "http://memory", &file), [("*", receiver.clone())]);
+    bench.send("event:iot/x", "body");
+    bench.drained().await;
+    let signed: Vec<bool> =
+        receiver.requests().iter().map(|request| header(request, "webhook-id").is_some()).collect();
+    assert_eq!(signed, [true, false]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_its_key_an_event_is_not_sent() {
+    let receiver = Receiver::answering(Answer::Status(202));
+    let file = TestFile::with("short");
+    let config = Config { retry: retries(0), ..signing("http://memory/", "http://memory", &file) };
+    let bench = Bench::in_memory(&config, [("memory", receiver.clone())]);
+    bench.send("event:iot/x", "body");
+    bench.drained().await;
+    assert_eq!((receiver.requests().len(), bench.verdicts()), (0, vec![Verdict::ReceiverUnreachable]));
+    bench.assert_metric(
+        r#"outbound_dropped_messages{code="message_dropped",reason="credentials_not_available",scheme="event"} 1"#,
+    );
+}
