@@ -37,7 +37,8 @@ impl Connection {
     pub(super) async fn exchange(&mut self, request: Request<Body>) -> Result<Response<()>, ExchangeError> {
         match self {
             Self::Http1(connection) => connection.exchange(request).await,
-            Self::Http2(connection) => connection.exchange(request).await,
+            // Boxed, so that the future of an event by HTTP/1.1 does not carry its state.
+            Self::Http2(connection) => Box::pin(connection.exchange(request)).await,
         }
     }
 

@@ -241,9 +241,10 @@ impl Losses {
 
 /// A worker that goes on after a panic. Its current event is lost and counted, the others are not affected.
 async fn run_worker(context: Arc<LaneContext>, worker: usize) {
-    while let Err(panic) =
-        std::panic::AssertUnwindSafe(worker::work(Arc::clone(&context), worker)).catch_unwind().await
-    {
+    loop {
+        // Boxed once for each worker, because its future is large.
+        let work = Box::pin(worker::work(Arc::clone(&context), worker));
+        let Err(panic) = std::panic::AssertUnwindSafe(work).catch_unwind().await else { return };
         drop(panic);
         tracing::error!(worker, "http worker panicked, its event is lost and it goes on");
     }
