@@ -10,6 +10,7 @@
 //! Which path leads to which method is decided in [`primary`](crate::primary). Start reading at [`Api::send`].
 
 pub mod access;
+mod caller_limit;
 mod devices;
 mod metrics;
 mod send;
@@ -33,6 +34,7 @@ pub use access::{AccessCheck, AccessMetrics};
 pub use metrics::{ApiMetrics, InFlight};
 
 use access::AccessControl;
+use caller_limit::CallerLimit;
 use send::{SendContext, SendRequestError};
 
 /// The API's limits and keys (`inbound` of the configuration).
@@ -47,6 +49,9 @@ pub struct Config {
     /// What the bodies of requests that arrive and of responses that are not read may take together, in bytes
     /// (`inbound.maxPendingBytes`).
     pub max_pending_bytes: usize,
+    /// How many requests of `/device/send` one caller may have under way (`inbound.maxRequestsPerCaller`); one more is answered
+    /// with 503.
+    pub max_requests_per_caller: usize,
     /// Which messages may be sent to which devices (`deviceAccessCheck`); all if none.
     pub access: Option<AccessCheck>,
 }
@@ -60,6 +65,7 @@ pub struct Api {
     access: Option<Arc<AccessControl>>,
     registry: Arc<Registry>,
     metrics: ApiMetrics,
+    callers: CallerLimit,
     /// For long messages to devices. Those of devices wait elsewhere.
     long_work: LongWork,
 }
@@ -71,6 +77,7 @@ impl Default for Config {
             timeout: Duration::from_secs(120),
             max_body_bytes: 32 * 1024 * 1024,
             max_pending_bytes: 256 * 1024 * 1024,
+            max_requests_per_caller: 10_000,
             access: None,
         }
     }
@@ -89,6 +96,7 @@ impl Api {
             access,
             registry,
             metrics,
+            callers: CallerLimit::new(config.max_requests_per_caller),
             long_work: LongWork::default(),
         }
     }
@@ -131,6 +139,11 @@ impl Api {
         let caller = match self.authorize(version, &request).await {
             Ok(caller) => caller,
             Err(response) => return response,
+        };
+        let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
+        let Some(_slot) = self.callers.begin(&caller, request.headers(), peer) else {
+            self.metrics.count_refused();
+            return SendRequestError::TooManyRequests.into_response();
         };
         let context = SendContext {
             timeout: self.timeout,

@@ -2,6 +2,7 @@
 //!
 //! - `gate`: whether new devices may connect.
 //! - `filter`: which devices may not connect because of the claims of their tokens.
+//! - `noisiest`: which devices and partners send most.
 //! - [`drain`]: disconnects all or some of the connected devices at a limited pace.
 //!
 //! All of it can do harm, so the server is started only if it has an address. It belongs on a network that devices and
@@ -14,6 +15,7 @@ pub mod drain;
 mod filter;
 mod gate;
 mod metrics;
+mod noisiest;
 mod request;
 
 use std::fmt;
@@ -51,6 +53,7 @@ enum Route {
     ShowDrain,
     StartDrain,
     CancelDrain,
+    ShowNoisiest,
     /// `/device/drain` with another method, which is answered with 405. Other paths are then unknown (contract §7).
     WrongDrainMethod,
     Unknown,
@@ -73,6 +76,7 @@ impl Control {
             Route::ShowDrain => Ok(drain::show(&self.drainer)),
             Route::StartDrain => drain::start(&self.drainer, request).await,
             Route::CancelDrain => Ok(drain::cancel(&self.drainer).await),
+            Route::ShowNoisiest => Ok(noisiest::show(self.devices.noisiest())),
             Route::WrongDrainMethod => Ok(reply::method_not_allowed(DRAIN_METHODS)),
             Route::Unknown => Ok(reply::not_found()),
         }
@@ -103,6 +107,7 @@ impl Route {
             (Some("device/drain"), "GET") => Self::ShowDrain,
             (Some("device/drain"), "POST" | "PUT" | "PATCH") => Self::StartDrain,
             (Some("device/drain"), "DELETE") => Self::CancelDrain,
+            (Some("device/noisiest"), "GET") => Self::ShowNoisiest,
             (Some("device/drain"), _) => Self::WrongDrainMethod,
             _ => Self::Unknown,
         }

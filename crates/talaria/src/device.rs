@@ -16,6 +16,7 @@
 //! Start reading at [`Manager::admit`] for a connection, at `session/run.rs` for a message.
 
 mod ack_slot;
+mod back_pressure;
 pub mod clock;
 mod config;
 mod connected;
@@ -25,7 +26,9 @@ pub mod filters;
 mod gate;
 mod manager;
 mod metrics;
+mod noisiest;
 mod outbox;
+mod owner;
 mod refusals;
 mod registry;
 pub mod session;
@@ -47,8 +50,10 @@ pub use filters::Filters;
 pub use gate::Gate;
 pub use manager::{AdmittedDevice, Manager, NotAdmittedError};
 pub use metrics::{CountedModel, DeviceMetrics};
+pub use noisiest::{Noise, Noisiest};
 pub use outbox::Outbox;
 pub use outbox::ack_list::{Ack, AckLimits, AckNotSentError, Acknowledged};
+pub use owner::Owner;
 pub use registry::{RegisterError, Registry};
 pub use spread::Spread;
 pub use statistics::Statistics;

@@ -10,13 +10,16 @@
 //! [`Events`](crate::device::Events).
 
 mod ack;
+mod back_pressure;
 pub mod config;
 pub mod device_state;
 mod dispatcher;
+mod fair_queue;
 mod finalizer;
 pub mod http;
 pub mod kafka;
 mod reason;
+mod shed;
 mod status;
 mod status_order;
 mod verdict;
@@ -30,6 +33,7 @@ pub use config::{
     QueueLimit, RetryConfig, RetryOn, SignatureConfig, SignatureFormat, Transport, UrlPrefix, UrlPrefixError,
 };
 pub use dispatcher::{Dispatcher, Undelivered};
+pub use fair_queue::{Order, PartnerWeights, Weight, WeightError};
 pub use finalizer::{AckPolicy, Finalizer, Settle, Share, Sink};
 pub use http::credentials;
 pub use kafka::{DeviceKey, DeviceKeyError};

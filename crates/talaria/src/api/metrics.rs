@@ -95,6 +95,12 @@ impl ApiMetrics {
         InFlight { metrics: self, method: label(request.method()), started: Instant::now() }
     }
 
+    /// Counts a request that was refused because too many of its caller are under way.
+    pub(super) fn count_refused(&self) {
+        let code = StatusCode::SERVICE_UNAVAILABLE;
+        self.errors.with_label_values(&[code.as_str(), "too many requests"]).inc();
+    }
+
     /// A message did not reach its device, or was not answered.
     pub(super) fn count_error(&self, error: SendError) {
         self.errors.with_label_values(&[error.status().as_str(), error.label()]).inc();

@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue,
+    RETRY_AFTER,
 };
 use http::{HeaderMap, Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -57,6 +58,8 @@ pub(super) enum SendRequestError {
     Access(Verdict),
     #[error("the request has no basic credentials")]
     NoCredentials,
+    #[error("too many requests of this caller are under way")]
+    TooManyRequests,
     #[error("Could not process device request: {0}")]
     Routing(SendError),
 }
@@ -86,7 +89,7 @@ pub(super) async fn send(
     let (delivery, answer_format) = work(long_work, text, checked).await?;
     // The reference requires basic credentials here even if the API needs none. A checked token is accepted as well.
     let has_basic = || basic::credentials(head.headers.get(AUTHORIZATION)).is_ok();
-    if caller != Caller::Bearer && !has_basic() {
+    if !matches!(caller, Caller::Bearer { .. }) && !has_basic() {
         return Err(SendRequestError::NoCredentials);
     }
     // From here on the queue of the device counts the message.
@@ -211,6 +214,16 @@ impl SendRequestError {
             Self::NoTransaction(body) => reply::text(StatusCode::BAD_REQUEST, body),
             Self::Access(verdict) => reply::empty(verdict.status()),
             Self::NoCredentials => reply::empty(StatusCode::FORBIDDEN),
+            Self::TooManyRequests => {
+                let response = reply::json_error(StatusCode::SERVICE_UNAVAILABLE, &self.to_string());
+                with_retry_after(response)
+            }
+            Self::Routing(SendError::Busy) => {
+                let mut response = reply::json_error(SendError::Busy.status(), &self.to_string());
+                let label = HeaderValue::from_static(SendError::Busy.label());
+                response.headers_mut().insert(MESSAGE_ERROR, label);
+                with_retry_after(response)
+            }
             Self::Routing(error) => {
                 let mut response = reply::json_error(error.status(), &self.to_string());
                 let label = HeaderValue::from_static(error.label());
@@ -219,6 +232,12 @@ impl SendRequestError {
             }
         }
     }
+}
+
+/// The caller may try again soon: what is full is emptied as fast as devices read.
+fn with_retry_after(mut response: Response<Body>) -> Response<Body> {
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
 }
 
 /// The format of the body; without a `Content-Type` it is msgpack.

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method};
+use serde_json::Value;
 use tracing::debug;
 
 use super::attempts::{self, Attempts};
@@ -51,14 +52,17 @@ pub struct RequestHead<'a> {
 }
 
 /// How a request was authorized.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Caller {
     /// Without credentials: none are configured.
     Anonymous,
     /// With a basic key.
     Basic,
     /// With a token that allows the request.
-    Bearer,
+    Bearer {
+        /// The claim `sub`; empty without one.
+        subject: Box<str>,
+    },
 }
 
 /// Checks the credentials of requests to the API.
@@ -131,7 +135,7 @@ impl ServiceAuth {
                 keys.check_value(value).map(|()| Caller::Basic).map_err(with_reason)
             }
             (_, Some((validator, capabilities))) if scheme.eq_ignore_ascii_case("bearer") => {
-                bearer(validator, capabilities, request, value).await.map(|()| Caller::Bearer)
+                bearer(validator, capabilities, request, value).await
             }
             _ => Err(with_reason(AuthError::UnsupportedScheme(scheme.to_owned()))),
         }
@@ -143,13 +147,13 @@ async fn bearer(
     capabilities: &Capabilities,
     request: RequestHead<'_>,
     token: &str,
-) -> Result<(), (Reason, AuthError)> {
+) -> Result<Caller, (Reason, AuthError)> {
     let claims = validator.validate(token).await.map_err(|error| {
         debug!(%error, "token of a service not accepted");
         (Reason::from(&error), AuthError::from(&error))
     })?;
     if capabilities.allow(&claims, request.method, request.path) {
-        Ok(())
+        Ok(Caller::Bearer { subject: claims.get("sub").and_then(Value::as_str).unwrap_or_default().into() })
     } else {
         Err((Reason::Capability, AuthError::Forbidden))
     }

@@ -21,6 +21,7 @@ pub(super) fn read(root: &Section<'_>) -> api::Config {
     section.read_period("timeout", &mut config.timeout);
     section.read_count("maxBodyBytes", &mut config.max_body_bytes);
     section.read_count("maxPendingBytes", &mut config.max_pending_bytes);
+    section.read_count("maxRequestsPerCaller", &mut config.max_requests_per_caller);
     config.access = access::read(&root.section("deviceAccessCheck"));
     config
 }

@@ -5,13 +5,15 @@ mod credentials;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use http::Method;
 use talaria_protocol::url::HostPattern;
 
 use super::read::{Section, Setting as _};
 use super::tree::Value;
 use crate::event::http::endpoints::Endpoints;
-use crate::event::{self, AckPolicy, Http2Offer, NamedHosts, RetryOn};
+use crate::event::{self, AckPolicy, Http2Offer, NamedHosts, Order, PartnerWeights, RetryOn, Weight};
 
 /// The description of `dns.allowedHosts`.
 const HOSTS: &str =
@@ -19,6 +21,9 @@ const HOSTS: &str =
 
 /// The description of `retryOn`.
 const RETRY_ON: &str = "a list of statuses from 400 to 599 and the words connect and reset";
+
+/// The description of the values of `partnerWeights`.
+const WEIGHT: &str = "a weight, a whole number from 1 to 100";
 
 /// Reads `device.outbound`.
 pub(super) fn read(section: &Section<'_>) -> event::Config {
@@ -50,6 +55,13 @@ pub(super) fn read(section: &Section<'_>) -> event::Config {
     section.read_period("retryInterval", &mut config.retry.interval);
     section.read_period("retryMaxInterval", &mut config.retry.max_interval);
     section.read_as("retryOn", RETRY_ON, &mut config.retry.on, |value| RetryOn::parse(&Vec::read(value)?));
+    section.read_as("order", "none or device", &mut config.order, |value| {
+        match String::read(value)?.as_str() {
+            "" | "none" => Some(Order::None),
+            "device" => Some(Order::Device),
+            _ => None,
+        }
+    });
     section.read_as("ackPolicy", "kafka or all", &mut config.ack_policy, |value| {
         match String::read(value)?.as_str() {
             "" | "kafka" => Some(AckPolicy::Kafka),
@@ -63,6 +75,7 @@ pub(super) fn read(section: &Section<'_>) -> event::Config {
     read_dns(&section.section("dns"), &mut config.dns);
     read_endpoints(&section.section("eventEndpoints"), &mut config.endpoints);
     config.credentials = credentials::read(section, "credentials");
+    config.partner_weights = Arc::new(read_weights(&section.section("partnerWeights")));
 
     if wrp::Locator::parse_v3(&config.source).is_err() {
         let problem = format!(
@@ -101,6 +114,16 @@ fn read_dns(section: &Section<'_>, dns: &mut event::DnsConfig) {
     section.read_period("connectTimeout", &mut dns.connect_timeout);
     section.read_period("answerTimeout", &mut dns.answer_timeout);
     read_transport(section, &mut dns.transport);
+}
+
+fn read_weights(section: &Section<'_>) -> PartnerWeights {
+    let mut weights = PartnerWeights::default();
+    for (partner, value) in section.entries() {
+        let mut weight = Weight::DEFAULT;
+        value.read_as("", WEIGHT, &mut weight, |value| Weight::new(u64::read(value)?).ok());
+        weights.set(partner, weight);
+    }
+    weights
 }
 
 fn read_transport(section: &Section<'_>, transport: &mut event::Transport) {

@@ -14,7 +14,9 @@ use talaria_protocol::session::CloseReason;
 use tokio::time::Instant;
 use wrp::{DeviceId, Text, TextBuf};
 
+use super::back_pressure::RoomWait;
 use super::outbox::{Outbox, Signal};
+use super::owner::Owner;
 use super::transactions::Transactions;
 use super::wheel::Vitals;
 use super::{Config, SendError, Statistics};
@@ -36,6 +38,8 @@ pub struct Device {
     outbox: Outbox,
     transactions: Transactions,
     vitals: Vitals,
+    owner: Owner,
+    room: RoomWait,
     sinks: DeviceState,
     /// Which warnings about this device have been logged, one bit each ([`Warned`]).
     warned: AtomicU8,
@@ -75,7 +79,11 @@ impl Device {
     /// A device that connects now, whose outbox takes its part of this budget.
     pub(super) fn within(identity: Identity, config: &Config, budget: Option<Arc<Budget>>) -> Arc<Self> {
         let trust = identity.claims.as_ref().map_or(0, Claims::trust);
+        let partner = identity.claims.as_ref().and_then(Claims::partner_id).unwrap_or(UNKNOWN_PARTNER);
+        let owner = Owner::new(identity.id.as_str(), partner);
         Arc::new(Self {
+            owner,
+            room: RoomWait::default(),
             id: identity.id,
             session_id: identity.session_id,
             trust: Trust::new(trust),
@@ -109,6 +117,11 @@ impl Device {
     #[must_use]
     pub fn partner_id(&self) -> &str {
         self.claims().and_then(Claims::partner_id).unwrap_or(UNKNOWN_PARTNER)
+    }
+
+    /// Whose its events are, for queues in which devices and partners have shares.
+    pub(crate) fn owner(&self) -> Owner {
+        self.owner
     }
 
     /// The claim `trust`, as an integer; 0 if there is none.
@@ -151,6 +164,18 @@ impl Device {
             ("/compliance", Text::from(self.convey.compliance().as_str())),
         ];
         self.convey.metadata().chain(own)
+    }
+
+    /// Whether it waits until there is room for its messages.
+    pub(crate) fn room(&self) -> &RoomWait {
+        &self.room
+    }
+
+    /// There is room for its messages again.
+    pub(crate) fn room_is_free(&self) {
+        if self.room.end() {
+            self.outbox.wake_session();
+        }
     }
 
     /// What the sinks keep of it.

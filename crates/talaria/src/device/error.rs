@@ -18,7 +18,7 @@ pub enum SendError {
     DuplicateTransaction,
     /// The request was cancelled before its answer arrived.
     TransactionCanceled,
-    /// The device's queue is full.
+    /// The device's queue is full, or the queues of all devices together are.
     Busy,
     /// The device's connection ended.
     Closed,
@@ -37,11 +37,10 @@ impl SendError {
                 StatusCode::BAD_REQUEST
             }
             Self::NotConnected => StatusCode::NOT_FOUND,
-            Self::TransactionCanceled
-            | Self::Busy
-            | Self::Closed
-            | Self::TransactionsClosed
-            | Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TransactionCanceled | Self::Closed | Self::TransactionsClosed | Self::Timeout => {
+                StatusCode::GATEWAY_TIMEOUT
+            }
         }
     }
 

@@ -26,6 +26,7 @@ use super::events::Events;
 use super::filters::Filters;
 use super::gate::Gate;
 use super::metrics::{CountedModel, DeviceMetrics};
+use super::noisiest::Noisiest;
 use super::refusals::{RefusalMetrics, RefusalTable};
 use super::registry::{RegisterError, Registry, RunningSession};
 use super::session::{self, Connection, SessionContext};
@@ -130,6 +131,7 @@ impl Manager {
             rate_lines: KeyedThrottle::new(),
             refusals,
             is_stopping: AtomicBool::new(false),
+            noisiest: Noisiest::default(),
             long_work: LongWork::default(),
             config,
         };
@@ -171,6 +173,11 @@ impl Manager {
     #[must_use]
     pub fn filters(&self) -> &Filters {
         &self.filters
+    }
+
+    /// Which devices and partners send most.
+    pub fn noisiest(&self) -> &Noisiest {
+        &self.context.noisiest
     }
 
     /// Its metrics, for `/health`.

@@ -8,6 +8,7 @@ use talaria_protocol::rate::UsedUp;
 use talaria_protocol::session::ProtocolError;
 
 use super::Device;
+use super::back_pressure::WaitEnd;
 use super::config::BeyondRate;
 use super::takeover::outcome::TakeoverOutcome;
 use crate::telemetry::health::{RequestTally, Sources};
@@ -44,6 +45,7 @@ pub struct DeviceMetrics {
     source_verdicts: [OnceLock<IntCounter>; SourceVerdict::COUNT],
     refused_messages: IntCounterVec,
     rate_exceeded: IntCounterVec,
+    waits_for_room: IntCounterVec,
     /// The series of `rate_exceeded` with what happens beyond the rate, in the order of [`UsedUp::ALL`].
     excesses: [OnceLock<IntCounter>; UsedUp::ALL.len()],
     /// In the order of [`ProtocolError::ALL`].
@@ -126,6 +128,11 @@ impl DeviceMetrics {
                 "messages from devices that were rejected, by what was wrong with them",
                 &["reason"],
             ),
+            waits_for_room: family.counter_vec(
+                "device_waits_for_room_total",
+                "the times that a device was not read for a moment because everything for its messages was full, by what ended it",
+                &["ended"],
+            ),
             rate_exceeded: family.counter_vec(
                 "device_rate_exceeded_total",
                 "pauses of devices that exceeded their rate, or messages of them that were dropped",
@@ -172,6 +179,11 @@ impl DeviceMetrics {
     pub(super) fn count_excess(&self, limit: UsedUp, beyond: BeyondRate) {
         let series = || self.rate_exceeded.with_label_values(&[limit.label(), beyond.as_str()]);
         self.excesses[limit as usize].get_or_init(series).inc();
+    }
+
+    /// Counts a moment in which a device was not read because everything for its messages was full.
+    pub(super) fn count_wait_for_room(&self, end: WaitEnd) {
+        self.waits_for_room.with_label_values(&[end.label()]).inc();
     }
 
     /// Counts a connection that was ended because the device violated the protocol.

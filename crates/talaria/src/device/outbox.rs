@@ -201,6 +201,11 @@ impl Outbox {
         self.session.wake();
     }
 
+    /// Lets the session look at everything that may have changed.
+    pub(super) fn wake_session(&self) {
+        self.session.wake();
+    }
+
     /// The session reads nothing more from the device, from its next turn on.
     pub(super) fn stop_reading(&self) {
         self.is_reading_stopped.store(true, Ordering::Relaxed);

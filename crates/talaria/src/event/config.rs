@@ -5,6 +5,7 @@ mod dns;
 mod retry;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ::http::{HeaderValue, Method};
@@ -13,6 +14,7 @@ pub use credentials::{CredentialsConfig, SignatureConfig, SignatureFormat, UrlPr
 pub use dns::{DnsConfig, NamedHosts};
 pub use retry::{RetryConfig, RetryOn};
 
+use super::fair_queue::{Fairness, Order, PartnerWeights};
 use super::finalizer::AckPolicy;
 use super::http::endpoints::Endpoints;
 
@@ -42,6 +44,10 @@ pub struct Config {
     /// `statusQueueSize`, `statusQueueBytes`: the room of the online and offline events on their way to one sink. Each sink
     /// has as much.
     pub status_queue: QueueLimit,
+    /// `partnerWeights`: the shares of partners in a queue that is contended.
+    pub partner_weights: Arc<PartnerWeights>,
+    /// `order`: whether the events of a device may overtake each other on their way to a receiver.
+    pub order: Order,
     /// `workerPoolSize`: how many requests run at the same time. At least 1.
     pub workers: usize,
     /// `requestTimeout`: the time limit of an event, from its queueing on.
@@ -78,6 +84,8 @@ impl Default for Config {
             allowed_schemes: vec!["https".to_owned()],
             queue: QueueLimit { messages: 1000, bytes: 64 << 20 },
             status_queue: QueueLimit { messages: 100_000, bytes: 128 << 20 },
+            partner_weights: Arc::default(),
+            order: Order::default(),
             workers: 100,
             request_timeout: Duration::from_secs(125),
             client_timeout: Duration::from_secs(160),
@@ -103,6 +111,11 @@ pub struct ConfigError {
 }
 
 impl Config {
+    pub(super) fn fairness(&self) -> Fairness {
+        let slot = self.queue.bytes / self.queue.messages.max(1);
+        Fairness { weights: Arc::clone(&self.partner_weights), order: self.order, slot }
+    }
+
     /// Checks that the values are consistent. Each value by itself was checked when it was parsed.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ use wrp::{Locator, MessageRef, QosLevel, Scheme};
 use wrpkafka::Publisher;
 
 use super::ack::{AckMetrics, Acks};
+use super::back_pressure::Room;
 use super::config::Config;
 use super::finalizer::Sink;
 use super::http::{EventSource, HttpMetrics, HttpSink};
@@ -141,9 +142,19 @@ impl Events for Dispatcher {
             finalizer.share(Sink::Http).finish(Verdict::MissingDest);
         }
         let (source, level) = (EventSource::Device(device), message.qos.level());
-        self.http.send(source, level, dest.as_ref(), || encode(message), finalizer.as_ref());
+        let http = self.http.send(source, level, dest.as_ref(), || encode(message), finalizer.as_ref());
+        let mut kafka = Room::Unused;
         if is_for_kafka {
             self.kafka.send(&for_kafka(message, device), device, finalizer.as_ref());
+            kafka = self.kafka.room(level);
+        }
+        // Only where no sink has room, so that no sink waits for another.
+        match (http, kafka) {
+            (Room::Free, _) | (_, Room::Free) | (Room::Unused, Room::Unused) => {}
+            (Room::Scarce, Room::Scarce | Room::Unused) => self.http.wait_for_room(device, dest.as_ref()),
+            (Room::Unused, Room::Scarce) => {
+                device.room().begin();
+            }
         }
     }
 

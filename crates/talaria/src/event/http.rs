@@ -8,8 +8,8 @@
 //! Online and offline events have room of their own, and those of one device are posted one after the other
 //! (`status_order.rs`).
 //!
-//! Deliberately absent: the order of other events. They leave the queue in order, but several are posted at the same time.
-//! Receivers that need order read from Kafka. Start reading at [`HttpSink::send`], then `lane.rs` and `worker.rs`.
+//! Other events leave the queue in order, but several are posted at the same time. With `order: device`, those of one device go to
+//! each receiver one after the other. Start reading at [`HttpSink::send`], then `lane.rs` and `worker.rs`.
 
 mod backlog;
 mod breaker;
@@ -23,7 +23,6 @@ pub(super) mod dial;
 mod dial_window;
 pub mod endpoints;
 mod exchange;
-mod fresh;
 mod health;
 mod job;
 mod lane;
@@ -39,6 +38,7 @@ mod retries;
 mod retry_policy;
 pub(super) mod routes;
 mod turns;
+mod waiting_devices;
 mod watched_stream;
 mod worker;
 mod worker_shares;
@@ -46,7 +46,6 @@ mod worker_shares;
 #[cfg(test)]
 pub(super) mod tests;
 
-use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -63,14 +62,15 @@ use self::device_share::DeviceShares;
 use self::dial::{Addresses, Dial, Network};
 use self::endpoints::{Coverage, Endpoints};
 use self::exchange::Client;
-use self::fresh::Rank;
 use self::job::{Job, JobKind};
 use self::lane::{Lane, LaneConfig, Losses};
 use self::named_events::NamedEvents;
 use self::receivers::Receivers;
 use self::routes::Routes;
 use self::turns::Turns;
+use super::back_pressure::Room;
 use super::config::{Config, NamedHosts};
+use super::fair_queue::{Order, Rank};
 use super::finalizer::{Finalizer, Share, Sink};
 use super::reason::{DropReason, SchemeLabel};
 use super::verdict::Verdict;
@@ -86,8 +86,6 @@ pub struct HttpSink {
     named: Lane,
     /// What each device may have in `named`.
     shares: Arc<DeviceShares>,
-    /// Hashes devices' ids, seeded, so that none can choose an id that shares the place of another.
-    hashes: RandomState,
     metrics: HttpMetrics,
     lost: Arc<AtomicU64>,
     /// For refusals of the URLs that are configured.
@@ -133,15 +131,18 @@ impl HttpSink {
             workers: config.workers,
             request_timeout: config.request_timeout,
             client_timeout: config.client_timeout,
+            order: config.order,
         };
         let named = LaneConfig {
             status: config.status_queue,
             workers: config.dns.workers,
             request_timeout: config.dns.request_timeout,
             client_timeout: config.dns.request_timeout,
+            // A host that hangs would hold back all events of its device.
+            order: Order::None,
         };
         let targets = config.endpoints.iter().filter_map(|(_, target)| target.as_ref().ok());
-        let receivers = Receivers::new(targets, config.queue, config.workers, &metrics);
+        let receivers = Receivers::new(targets, config.queue, config.workers, &config.fairness(), &metrics);
         let turns = Turns::new(config.dns.max_requests_per_device, config.dns.max_requests_per_host);
         let refusals_by_device = Arc::new(KeyedThrottle::new());
         let lost = Arc::new(AtomicU64::new(0));
@@ -166,7 +167,6 @@ impl HttpSink {
                 Arc::clone(&lost),
             ),
             shares: DeviceShares::new(config.dns.share),
-            hashes: RandomState::new(),
             metrics,
             lost,
             refusals: KeyedThrottle::new(),
@@ -178,7 +178,7 @@ impl HttpSink {
     /// finalizer informed. `body` is called at most once, and only if there is something to post.
     ///
     /// `level` decides what gives way if there is no room (contract §15.2). `dest` is the parsed destination; none if it is
-    /// malformed.
+    /// malformed. Returns whether there is room for more.
     pub fn send(
         &self,
         source: EventSource<'_>,
@@ -186,16 +186,19 @@ impl HttpSink {
         dest: Option<&Locator<'_>>,
         body: impl FnOnce() -> Bytes,
         finalizer: Option<&Finalizer>,
-    ) {
+    ) -> Room {
         let route = match dest.ok_or(DropReason::Unknown).and_then(|dest| self.routes.resolve(dest)) {
             Ok(route) => route,
-            Err(reason) => return self.refuse(source, reason, finalizer),
+            Err(reason) => {
+                self.refuse(source, reason, finalizer);
+                return Room::Unused;
+            }
         };
         let lane = if route.scheme == SchemeLabel::Dns { &self.named } else { &self.endpoints };
         let deadline = Instant::now() + lane.context.config.request_timeout;
         let mut body = Body::Pending(body);
         let mut first_drop = None;
-        let rank = Rank { level, device: self.hash(source.device()) };
+        let rank = Rank { level, owner: source.device().owner() };
         for url in &*route.urls {
             let share = finalizer.map(|finalizer| finalizer.share(Sink::Http));
             let queued = match url {
@@ -215,6 +218,15 @@ impl HttpSink {
         match first_drop {
             None => self.metrics.event_queued(route.scheme),
             Some(reason) => self.metrics.event_dropped(source.scheme(), reason),
+        }
+        if lane.context.queue.is_nearly_full() { Room::Scarce } else { Room::Free }
+    }
+
+    /// Lets a device wait before its next message if there is little room for messages to this destination, at each of its URLs.
+    pub fn wait_for_room(&self, device: &Arc<Device>, dest: Option<&Locator<'_>>) {
+        if let Some(Ok(route)) = dest.map(|dest| self.routes.resolve(dest)) {
+            let targets = route.urls.iter().filter_map(|url| url.as_ref().ok());
+            self.endpoints.context.queue.wait_for_room(targets, device);
         }
     }
 
@@ -249,12 +261,6 @@ impl HttpSink {
     /// Waits until all events are posted or lost, at most until `deadline`, then stops: what is left is lost.
     pub async fn flush(&self, deadline: Instant) {
         tokio::join!(self.endpoints.flush(deadline), self.named.flush(deadline));
-    }
-
-    /// Few devices share a hash.
-    #[expect(clippy::cast_possible_truncation, reason = "half of the bits suffice")]
-    fn hash(&self, device: &Device) -> u32 {
-        self.hashes.hash_one(device.id()) as u32
     }
 
     fn queue(&self, source: EventSource<'_>, mut job: Job) -> Result<(), (DropReason, Option<Share>)> {

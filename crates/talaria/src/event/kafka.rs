@@ -11,15 +11,16 @@ mod status;
 mod topics;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use wrp::{MessageRef, QosLevel};
-use wrpkafka::{DeadLetterReason, Outcome, PublishError, Publisher, Sender};
+use wrpkafka::{Buffered, DeadLetterReason, Outcome, PublishError, Publisher, Sender};
 
+use super::back_pressure::Room;
 use super::config::QueueLimit;
 use super::finalizer::{Finalizer, Share, Sink};
 use super::verdict::Verdict;
@@ -33,6 +34,13 @@ pub use metrics::KafkaMetrics;
 /// How often the buffer gauges are updated.
 const GAUGE_PERIOD: Duration = Duration::from_millis(250);
 
+/// Whether three quarters of the room for records are taken, as of the last update of the gauges.
+#[derive(Default)]
+struct Fullness {
+    client: AtomicBool,
+    backlog: AtomicBool,
+}
+
 /// Publishes messages to Kafka. It does nothing if Kafka is not enabled.
 pub struct KafkaSink {
     publisher: Publisher,
@@ -40,6 +48,7 @@ pub struct KafkaSink {
     /// Messages that Kafka should have got, and did not, since the start.
     lost: Arc<AtomicU64>,
     status: Arc<StatusRecords>,
+    fullness: Arc<Fullness>,
     /// The gauges, and the events that wait.
     tasks: Vec<JoinHandle<()>>,
 }
@@ -52,13 +61,14 @@ impl KafkaSink {
         let metrics = Arc::new(metrics);
         let lost = Arc::new(AtomicU64::new(0));
         let status = StatusRecords::new(publisher.clone(), Arc::clone(&metrics), Arc::clone(&lost), status);
+        let fullness = Arc::<Fullness>::default();
         let mut tasks = Vec::new();
         if publisher.is_enabled() {
             publisher.add_listener(Arc::clone(&metrics) as Arc<dyn wrpkafka::Listener>);
-            tasks.push(tokio::spawn(watch(publisher.clone(), Arc::clone(&metrics))));
+            tasks.push(tokio::spawn(watch(publisher.clone(), Arc::clone(&metrics), Arc::clone(&fullness))));
             tasks.push(tokio::spawn(Arc::clone(&status).run()));
         }
-        Self { publisher, metrics, lost, status, tasks }
+        Self { publisher, metrics, lost, status, fullness, tasks }
     }
 
     /// Whether messages go to Kafka at all.
@@ -98,6 +108,12 @@ impl KafkaSink {
         // The receipt also receives the error of a message that is rejected at once.
         let sender = Sender { attributes: &DeviceAttributes::of(device), verdict: &device.sinks().kafka };
         let _ = self.publisher.submit_from(message, &sender, Some(Box::new(receipt)));
+    }
+
+    /// Whether there is room for more messages of this level. Those of the lowest one do not wait for the client.
+    pub(super) fn room(&self, level: QosLevel) -> Room {
+        let is_full = if level == QosLevel::Low { &self.fullness.client } else { &self.fullness.backlog };
+        if is_full.load(Ordering::Relaxed) { Room::Scarce } else { Room::Free }
     }
 
     /// Counts a message for Kafka that is dropped before it is published.
@@ -162,11 +178,24 @@ fn is_loss(outcome: &Result<Outcome, PublishError>) -> bool {
     }
 }
 
-async fn watch(publisher: Publisher, metrics: Arc<KafkaMetrics>) {
+impl Fullness {
+    fn update(&self, buffered: &Buffered) {
+        let is_full = |held: u64, limit: u64| held.saturating_mul(4) >= limit.saturating_mul(3);
+        let Buffered { records, bytes, max_records, max_bytes, .. } = *buffered;
+        self.client.store(is_full(records, max_records) || is_full(bytes, max_bytes), Ordering::Relaxed);
+        let records = is_full(buffered.waiting_records, buffered.max_waiting_records);
+        let bytes = is_full(buffered.waiting_bytes, buffered.max_waiting_bytes);
+        self.backlog.store(records || bytes, Ordering::Relaxed);
+    }
+}
+
+async fn watch(publisher: Publisher, metrics: Arc<KafkaMetrics>, fullness: Arc<Fullness>) {
     let mut ticks = tokio::time::interval(GAUGE_PERIOD);
     loop {
         ticks.tick().await;
-        metrics.show_buffered(&publisher.buffered());
+        let buffered = publisher.buffered();
+        fullness.update(&buffered);
+        metrics.show_buffered(&buffered);
         metrics.show_up(publisher.is_up());
         metrics.show_counts(publisher.panics(), publisher.refused_in_batches());
         metrics.show_topics(&publisher.topics(), publisher.unacknowledged());

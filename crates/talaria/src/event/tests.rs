@@ -1,5 +1,6 @@
 //! The event side as a whole: devices at one end, an event receiver and a Kafka in the process at the other.
 
+mod back_pressure;
 mod filters;
 mod flow;
 mod reference;

@@ -361,3 +361,25 @@ async fn requests_are_counted_and_an_upgrade_counts_as_200() {
     assert_eq!(gateway.metric("talaria_talaria_request_duration_seconds_count"), 3.0);
     assert_eq!(gateway.metric("talaria_talaria_active_connections{server=\"primary\"}"), 1.0);
 }
+
+/// contract §3.5
+#[tokio::test]
+async fn a_caller_with_too_many_requests_under_way_is_asked_to_come_back() {
+    let config = api::Config { max_requests_per_caller: 1, ..api::Config::default() };
+    let mut gateway = Gateway::with(config);
+    let mut device = gateway.device(MAC).await;
+    let mut client = Client::connect(gateway.address()).await;
+    client.send(send(&basic("any:body"), &msgpack(&question()))).await;
+    let request = received(&mut device).await;
+    let refused = gateway.ask(send(&basic("any:body"), &msgpack(&event()))).await;
+    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
+    assert_eq!(refused.json()["message"], "too many requests of this caller are under way");
+    let series = r#"api_request_errors_total{code="503",error="too many requests"}"#;
+    assert_eq!(gateway.metric(series), 1.0);
+    let mut answer = MessageRef::decode_v3(&request).unwrap().to_owned();
+    std::mem::swap(&mut answer.source, &mut answer.dest);
+    device.send(Frame::binary(msgpack(&answer))).await.unwrap();
+    assert_eq!(client.response().await.status, 200);
+    let accepted = gateway.ask(send(&basic("any:body"), &msgpack(&event()))).await;
+    assert_eq!(accepted.status, 200);
+}

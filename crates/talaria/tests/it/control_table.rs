@@ -44,6 +44,9 @@ pub(crate) const CASES: &[Case] = &[
         r#"{"code": 400, "message": "the open parameter must be a bool"}"#,
     ),
     ("DELETE /device/gate", "", "", 404, TEXT, UNKNOWN),
+    // Who sends most.
+    ("GET /device/noisiest", "", "", 200, JSON, r#"{"devices":[],"partners":[]}"#),
+    ("POST /device/noisiest", "", "", 404, TEXT, UNKNOWN),
     // The filters.
     ("GET /device/gate/filter", "", "", 200, JSON, NO_FILTERS),
     ("POST /device/gate/filter", JSON, r#"{"key":"partner-id","values":["a","b"]}"#, 201, TEXT, ONE_FILTER),

@@ -23,6 +23,7 @@ mod attack;
 mod bench;
 mod bodies;
 mod budgets;
+mod bursts;
 mod control;
 mod control_table;
 #[cfg(feature = "demo")]

@@ -1,7 +1,7 @@
 //! Vectors: the sections with which the reference starts, and those with which it does not.
 
 use crate::config::tests::load_text;
-use crate::event::{AckPolicy, NamedHosts, RetryOn};
+use crate::event::{AckPolicy, NamedHosts, Order, RetryOn};
 
 #[test]
 fn vectors_http_dispatch_setup() {
@@ -82,5 +82,29 @@ fn credentials_that_cannot_be_used_are_faults_all_at_once() {
         "device.outbound.credentials[3].signature.keyFile is absent, expected a file",
     ] {
         assert!(fault.contains(expected), "no {expected:?} in\n{fault}");
+    }
+}
+
+#[test]
+fn a_weight_that_starves_a_partner_or_is_too_large_is_a_fault_with_all_others() {
+    let loaded = load_text(
+        "device: {outbound: {order: fifo, partnerWeights: {ok: 3, 'a.b': 0, b: -1, c: 101, e: x, f: [1]}}}",
+        &[],
+    );
+    let fault = loaded.err().map(|error| error.to_string()).unwrap_or_default();
+    for (partner, value) in [("a.b", "0"), ("b", "-1"), ("c", "101"), ("e", "\"x\""), ("f", "a list")] {
+        let line = format!(
+            "device.outbound.partnerWeights.{partner} is {value}, expected a weight, a whole number from 1 to 100"
+        );
+        assert!(fault.contains(&line), "{line}\n{fault}");
+    }
+    assert!(fault.contains("device.outbound.order is \"fifo\", expected none or device"), "{fault}");
+}
+
+#[test]
+fn the_order_is_none_or_that_of_each_device() {
+    for (text, order) in [("''", Order::None), ("none", Order::None), ("device", Order::Device)] {
+        let loaded = load_text(&format!("device: {{outbound: {{order: {text}}}}}"), &[]).unwrap();
+        assert_eq!(loaded.config.event.order, order, "{text}");
     }
 }

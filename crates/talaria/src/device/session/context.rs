@@ -16,6 +16,7 @@ use crate::device::config::{BeyondRate, Config, RateLimit};
 use crate::device::connected::Device;
 use crate::device::events::Events;
 use crate::device::metrics::DeviceMetrics;
+use crate::device::noisiest::Noisiest;
 use crate::device::refusals::RefusalTable;
 use crate::device::registry::{RegisterError, Registry};
 use crate::device::wheel::Wheel;
@@ -43,6 +44,8 @@ pub(in crate::device) struct SessionContext {
     pub(in crate::device) rate_lines: KeyedThrottle,
     /// Whether no device is admitted, because the gateway stops.
     pub(in crate::device) is_stopping: AtomicBool,
+    /// Which devices and partners send most.
+    pub(in crate::device) noisiest: Noisiest,
     /// Handles long messages.
     pub(in crate::device) long_work: LongWork,
 }

@@ -1,7 +1,9 @@
-//! The rate of one session (`device.manager.rate`): what the device has left of it, and the pause that it has to make.
+//! The pauses that a device has to make: because it has exceeded its rate (`device.manager.rate`), or because everything for its
+//! messages is full ([`RoomWait`]).
 //!
-//! A session has this only while a rate is configured, and only from its first message on. During a pause nothing is read
-//! from the socket, so that the device's own connection slows it down; writes, pings and the end of the session go on.
+//! A session has this only from its first message on while a rate is configured, or from its first pause on. During a pause
+//! nothing is read from the socket, so that the device's own connection slows it down; writes, pings and the end of the session
+//! go on.
 
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -9,8 +11,9 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use talaria_protocol::rate::{MessageBuckets, UsedUp};
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
+use crate::device::back_pressure::{LONGEST_WAIT, NOT_AGAIN, RoomWait, WaitEnd};
 use crate::device::config::{BeyondRate, RateLimit};
 
 /// The shortest time between two log lines about one session.
@@ -25,6 +28,8 @@ pub(super) struct Pace {
     /// Whether it has to pause before its next message.
     has_to_pause: bool,
     pause: Option<Pause>,
+    /// Until when the device does not wait for room, because it has waited in vain.
+    reads_until: Option<Instant>,
     /// Pauses, or messages that were dropped, since the last log line.
     unlogged: u64,
     /// When the next line may be logged.
@@ -35,8 +40,17 @@ pub(super) struct Pace {
 #[derive(Debug)]
 struct Pause {
     end: Pin<Box<Sleep>>,
+    cause: Cause,
     /// What the device sent after its last message, as far as it has been read.
     rest: Vec<u8>,
+}
+
+/// Why a device has to pause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cause {
+    Rate,
+    /// Until there is room, and for some time at most.
+    Room,
 }
 
 /// Whether a message is within its device's rate.
@@ -69,6 +83,12 @@ impl From<Option<Excess>> for RateVerdict {
             Some(BeyondRate::Drop) => Self::Beyond,
             Some(BeyondRate::Pause) | None => Self::Within,
         }
+    }
+}
+
+impl Pause {
+    fn new(cause: Cause, time: Duration, rest: &[u8]) -> Self {
+        Self { end: Box::pin(tokio::time::sleep(time)), cause, rest: rest.to_vec() }
     }
 }
 
@@ -110,8 +130,22 @@ impl Pace {
             return None;
         }
         let wait = Some(self.wait(limit, now)).filter(|wait| !wait.is_zero())?;
-        self.pause = Some(Pause { end: Box::pin(tokio::time::sleep(wait)), rest: rest.to_vec() });
+        self.pause = Some(Pause::new(Cause::Rate, wait, rest));
         Some(wait)
+    }
+
+    /// Begins the wait for room; `rest` is what the device has sent already.
+    pub(super) fn begin_wait(&mut self, rest: &[u8]) {
+        self.pause = Some(Pause::new(Cause::Room, LONGEST_WAIT, rest));
+    }
+
+    /// Whether the device may be asked to wait for room again, after it has waited in vain; once.
+    pub(super) fn may_wait_again(&mut self) -> bool {
+        let may = self.reads_until.is_some_and(|until| Instant::now() >= until);
+        if may {
+            self.reads_until = None;
+        }
+        may
     }
 
     /// Keeps more bytes that were read during a pause; `false` if there is none.
@@ -121,11 +155,27 @@ impl Pace {
         true
     }
 
-    /// Waits for the end of the pause. Returns what was kept; none without a pause.
-    pub(super) fn poll_pause(&mut self, cx: &mut Context<'_>) -> Poll<Option<Vec<u8>>> {
-        let Some(pause) = &mut self.pause else { return Poll::Ready(None) };
-        ready!(pause.end.as_mut().poll(cx));
-        Poll::Ready(self.end_pause())
+    /// Waits for the end of the pause. Returns what was kept, none without a pause, and how the wait for room has ended.
+    pub(super) fn poll_pause(
+        &mut self,
+        room: &RoomWait,
+        cx: &mut Context<'_>,
+    ) -> Poll<(Option<Vec<u8>>, Option<WaitEnd>)> {
+        let Some(pause) = &mut self.pause else { return Poll::Ready((None, None)) };
+        let end = match pause.cause {
+            Cause::Rate => {
+                ready!(pause.end.as_mut().poll(cx));
+                None
+            }
+            Cause::Room if !room.is_waiting() => Some(WaitEnd::Room),
+            Cause::Room => {
+                ready!(pause.end.as_mut().poll(cx));
+                room.give_up();
+                self.reads_until = Some(Instant::now() + NOT_AGAIN);
+                Some(WaitEnd::Timeout)
+            }
+        };
+        Poll::Ready((self.end_pause(), end))
     }
 
     /// Ends the pause. Returns what was kept; none without a pause.

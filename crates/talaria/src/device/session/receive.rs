@@ -20,6 +20,7 @@ const OVER_RATE: &str = "over_rate";
 /// One beyond the device's rate is dropped, unless a request waits for it.
 pub(super) fn binary(context: &SessionContext, device: &Arc<Device>, frame: &[u8], verdict: RateVerdict) {
     device.statistics().add_received(frame.len());
+    context.noisiest.count(device, frame.len());
     context.wheel.heard(device);
     let stamp = clock::now();
     let stamps = Stamps {
@@ -50,6 +51,7 @@ pub(super) fn binary(context: &SessionContext, device: &Arc<Device>, frame: &[u8
 /// Counts a text message, which is ignored.
 pub(super) fn text(context: &SessionContext, device: &Device, length: usize) {
     device.statistics().add_received(length);
+    context.noisiest.count(device, length);
     context.wheel.heard(device);
     if device.is_first(Warned::Text) {
         warn!(id = %device.id(), length, "skipping non-binary frame; more of this device are not logged");

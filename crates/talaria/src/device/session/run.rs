@@ -26,6 +26,7 @@ use super::long_message::LongMessage;
 use super::pace::{Excess, Pace};
 use super::{fill, receive};
 use crate::budget::{Holder, Holding, NoRoomError};
+use crate::device::back_pressure::LONGEST_WAIT;
 use crate::device::config::RateLimit;
 use crate::device::connected::Device;
 use crate::device::metrics::CountedModel;
@@ -256,11 +257,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
         if self.pace.as_mut().is_some_and(|pace| pace.keep_for_later(bytes)) {
             return;
         }
+        if self.pace.as_mut().is_some_and(|pace| pace.may_wait_again()) {
+            self.device.room().allow();
+        }
         let rated = self.context.rated_now();
         let mut input = Input::new(bytes);
         let mut completes_message = false;
         loop {
-            if self.begin_pause(rated, input.rest()) {
+            if self.begin_pause(rated, input.rest()) || self.begin_wait(input.rest()) {
                 break;
             }
             match self.session.next(&mut input) {
@@ -325,8 +329,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
                 self.long_message = None;
                 next
             } else if let Some(pace) = &mut self.pace {
-                let has_ended = self.session.ending().is_some();
-                let kept = if has_ended { pace.end_pause() } else { ready!(pace.poll_pause(cx)) };
+                let kept = if self.session.ending().is_some() {
+                    pace.end_pause()
+                } else {
+                    let (kept, wait) = ready!(pace.poll_pause(self.device.room(), cx));
+                    if let Some(end) = wait {
+                        self.context.metrics.count_wait_for_room(end);
+                    }
+                    kept
+                };
                 let Some(kept) = kept else { return Poll::Ready(()) };
                 kept
             } else {
@@ -349,6 +360,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
         let Some(pause) = pace.begin_pause(&limit, rest, now) else { return false };
         // It is silent because it is not read.
         self.context.wheel.heard_until(&self.device, pause);
+        true
+    }
+
+    /// Begins a wait for room if there is none for the next message of the device; `rest` is what it has sent already.
+    fn begin_wait(&mut self, rest: &[u8]) -> bool {
+        if !self.device.room().is_waiting() || self.session.ending().is_some() {
+            return false;
+        }
+        self.pace.get_or_insert_default().begin_wait(rest);
+        // It is silent because it is not read.
+        self.context.wheel.heard_until(&self.device, LONGEST_WAIT);
         true
     }
 

@@ -1,6 +1,7 @@
 //! Sessions over an in-memory pipe, with time paused.
 
 mod acks;
+mod back_pressure;
 mod client;
 mod closing;
 mod exchange;

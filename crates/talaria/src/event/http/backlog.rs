@@ -1,7 +1,9 @@
 //! The events of a queue: those that wait, and which of them may be posted now.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use talaria_protocol::url::Target;
 use tokio::time::Instant;
 
 use super::health::Report;
@@ -10,6 +12,7 @@ use super::named_events::NamedEvents;
 use super::receiver::{Ended, StartedRequest};
 use super::receivers::{Receivers, Released};
 use super::turns;
+use crate::device::{Device, Owner};
 
 /// New events, and those that wait for another attempt.
 pub(super) enum Backlog {
@@ -44,6 +47,37 @@ impl Backlog {
         }
     }
 
+    /// Whether there is little room for new events.
+    pub(super) fn is_nearly_full(&self) -> bool {
+        match self {
+            Self::ByReceiver(receivers) => receivers.is_nearly_full(),
+            // Each device has its own bound.
+            Self::Named(_) => false,
+        }
+    }
+
+    /// Lets a device wait before its next event if there is little room for events to each of these targets.
+    pub(super) fn wait_for_room<'a>(
+        &mut self,
+        mut targets: impl Iterator<Item = &'a Arc<Target>>,
+        device: &Arc<Device>,
+    ) {
+        let Self::ByReceiver(receivers) = self else { return };
+        if let Some(first) = targets.next().filter(|first| receivers.has_little_room(first))
+            && targets.all(|target| receivers.has_little_room(target))
+        {
+            receivers.wait_for_room(first, device);
+        }
+    }
+
+    /// The devices that may be read again.
+    pub(super) fn take_freed(&mut self) -> Vec<Arc<Device>> {
+        match self {
+            Self::ByReceiver(receivers) => receivers.take_freed(),
+            Self::Named(_) => Vec::new(),
+        }
+    }
+
     /// Queues an online or offline event.
     pub(super) fn push_status(&mut self, job: Job) {
         match self {
@@ -57,6 +91,14 @@ impl Backlog {
         match self {
             Self::ByReceiver(receivers) => receivers.push_retry(due, job),
             Self::Named(named) => named.push_retry(due, job),
+        }
+    }
+
+    /// An event of this owner to this target has ended, after which the next one may leave.
+    pub(super) fn turn_ended(&mut self, target: &Arc<Target>, owner: Owner) {
+        match self {
+            Self::ByReceiver(receivers) => receivers.turn_ended(target, owner),
+            Self::Named(_) => {}
         }
     }
 

@@ -15,6 +15,17 @@ pub(super) struct Capacity {
     by_receiver: Box<[Load]>,
 }
 
+/// How full a receiver's part of a queue is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Fullness {
+    /// It has much room.
+    Free,
+    /// It has room.
+    Half,
+    /// It has little room: devices wait before they send more.
+    Nearly,
+}
+
 /// How many events there are, and the bytes of their bodies.
 #[derive(Clone, Copy, Default)]
 struct Load {
@@ -48,6 +59,18 @@ impl Capacity {
         (0..self.by_receiver.len()).max_by_key(|at| holds(*at)).unwrap_or(receiver)
     }
 
+    /// How full the queue is for a receiver: full as a whole, and the receiver holds that much of its own part.
+    pub(super) fn fullness(&self, receiver: usize) -> Fullness {
+        self.total
+            .fullness(self.limit, 1)
+            .min(self.by_receiver[receiver].fullness(self.limit, self.by_receiver.len()))
+    }
+
+    /// How full the queue is as a whole.
+    pub(super) fn total_fullness(&self) -> Fullness {
+        self.total.fullness(self.limit, 1)
+    }
+
     pub(super) fn add(&mut self, receiver: usize, bytes: usize) {
         self.total.add(bytes);
         self.by_receiver[receiver].add(bytes);
@@ -74,6 +97,23 @@ impl Capacity {
 }
 
 impl Load {
+    /// Compared with this part of the limit.
+    fn fullness(self, limit: QueueLimit, parts: usize) -> Fullness {
+        let holds = |quarters: usize| {
+            let is_more = |held: usize, limit: usize| {
+                held.saturating_mul(4).saturating_mul(parts) >= limit.saturating_mul(quarters)
+            };
+            is_more(self.messages, limit.messages) || is_more(self.bytes, limit.bytes)
+        };
+        if holds(3) {
+            Fullness::Nearly
+        } else if holds(2) {
+            Fullness::Half
+        } else {
+            Fullness::Free
+        }
+    }
+
     const fn add(&mut self, bytes: usize) {
         self.messages += 1;
         self.bytes += bytes;
@@ -115,6 +155,22 @@ mod tests {
         capacity.add(1, 90);
         assert!(!capacity.fits(2));
         assert_eq!(capacity.gives_way(0, 2), 1, "bytes have run out, and it has most of them");
+    }
+
+    #[test]
+    fn a_receiver_has_little_room_if_the_queue_is_nearly_full_and_so_is_its_own_part() {
+        let mut capacity = Capacity::new(QueueLimit { messages: 16, bytes: 1000 }, 2);
+        (0..7).for_each(|_| capacity.add(0, 1));
+        assert_eq!(capacity.fullness(0), Fullness::Free);
+        capacity.add(0, 1);
+        assert_eq!(capacity.fullness(0), Fullness::Half);
+        (0..4).for_each(|_| capacity.add(0, 1));
+        assert_eq!((capacity.fullness(0), capacity.total_fullness()), (Fullness::Nearly, Fullness::Nearly));
+        assert_eq!(capacity.fullness(1), Fullness::Free, "its own part is empty");
+        capacity.remove(0, 1);
+        assert_eq!(capacity.fullness(0), Fullness::Half);
+        capacity.add(1, 800);
+        assert_eq!(capacity.fullness(1), Fullness::Nearly, "bytes");
     }
 
     proptest! {

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use wrp::DeviceId;
 
 use super::device_share::DeviceSlot;
-use super::fresh::Rank;
+use crate::event::fair_queue::{Rank, Ranked};
 use crate::event::finalizer::Share;
 use crate::event::reason::SchemeLabel;
 
@@ -29,10 +29,12 @@ pub(super) struct Job {
 pub(super) enum JobKind {
     /// A device's event for a URL that was configured.
     Event,
+    /// The same, where the events of a device leave one after the other.
+    Ordered(Box<OrderTurn>),
     /// For a URL that the device named, with the place in its share.
     Named(Box<DeviceSlot>),
     /// An online or offline event, with its turn once it has started.
-    Status { _turn: Option<StatusTurn> },
+    Status { _turn: Option<Box<EventTurn>> },
 }
 
 /// What became of an event that was to be queued.
@@ -44,15 +46,30 @@ pub(super) struct Pushed {
     pub(super) displaced: Vec<Job>,
 }
 
-/// The turn of an online or offline event. When it is dropped, the next one of its device starts.
-pub(super) struct StatusTurn(Option<Box<dyn FnOnce() + Send>>);
+/// The turn of an event whose device has one event at a time under way to each receiver. When it is dropped, the next event of
+/// the device may leave.
+pub(super) struct OrderTurn {
+    turn: EventTurn,
+    /// An event that has not left the queue holds back no other one.
+    has_begun: bool,
+}
+
+/// The turn of an event. When it is dropped, the next one of its device starts.
+pub(super) struct EventTurn(Option<Box<dyn FnOnce() + Send>>);
 
 impl Job {
     /// The device that named the URL.
     pub(super) fn device(&self) -> Option<&DeviceId> {
         match &self.kind {
             JobKind::Named(slot) => Some(slot.device()),
-            JobKind::Event | JobKind::Status { .. } => None,
+            JobKind::Event | JobKind::Ordered(_) | JobKind::Status { .. } => None,
+        }
+    }
+
+    /// It has left the queue of new events.
+    pub(super) fn begin_turn(&mut self) {
+        if let JobKind::Ordered(turn) = &mut self.kind {
+            turn.has_begun = true;
         }
     }
 
@@ -68,13 +85,37 @@ impl Pushed {
     }
 }
 
-impl StatusTurn {
+impl Ranked for Job {
+    fn rank(&self) -> Rank {
+        self.rank
+    }
+
+    fn bytes(&self) -> usize {
+        self.body.len()
+    }
+}
+
+impl OrderTurn {
+    pub(super) fn new(on_end: impl FnOnce() + Send + 'static) -> Self {
+        Self { turn: EventTurn::new(on_end), has_begun: false }
+    }
+}
+
+impl Drop for OrderTurn {
+    fn drop(&mut self) {
+        if !self.has_begun {
+            self.turn.0 = None;
+        }
+    }
+}
+
+impl EventTurn {
     pub(super) fn new(on_end: impl FnOnce() + Send + 'static) -> Self {
         Self(Some(Box::new(on_end)))
     }
 }
 
-impl Drop for StatusTurn {
+impl Drop for EventTurn {
     fn drop(&mut self) {
         if let Some(on_end) = self.0.take() {
             on_end();
@@ -87,6 +128,7 @@ pub(super) mod tests {
     use wrp::QosLevel;
 
     use super::*;
+    use crate::device::Owner;
 
     /// An event of this level and device.
     pub(in crate::event::http) fn job(level: QosLevel, device: u32) -> Job {
@@ -95,7 +137,7 @@ pub(super) mod tests {
             body: Bytes::new(),
             scheme: SchemeLabel::Event,
             kind: JobKind::Event,
-            rank: Rank { level, device },
+            rank: Rank { level, owner: Owner { partner: 0, device } },
             deadline: Instant::now(),
             attempts: 0,
             share: None,

@@ -16,15 +16,17 @@ use wrp::DeviceId;
 
 use super::backlog::Backlog;
 use super::exchange::{Answer, Client};
-use super::job::{Job, JobKind, Pushed, StatusTurn};
+use super::job::{EventTurn, Job, JobKind, OrderTurn, Pushed};
 use super::metrics::HttpMetrics;
 use super::post_error::PostError;
 use super::queue::Queue;
 use super::retry_policy::{RetryPolicy, random};
 use super::worker;
 use crate::event::config::{QueueLimit, RetryConfig};
+use crate::event::fair_queue::Order;
 use crate::event::finalizer::Share;
 use crate::event::reason::{DropReason, NO_STATUS};
+use crate::event::shed::ShedReason;
 use crate::event::status_order::{Entered, StatusOrder};
 use crate::event::verdict::Verdict;
 use crate::telemetry::keyed_throttle::KeyedThrottle;
@@ -47,6 +49,7 @@ pub(super) struct LaneConfig {
     pub(super) request_timeout: Duration,
     /// The time limit of all attempts of an event together.
     pub(super) client_timeout: Duration,
+    pub(super) order: Order,
 }
 
 /// What the workers of a lane share.
@@ -100,10 +103,26 @@ impl Lane {
     }
 
     /// Queues a new event, or says why it cannot. Others may give way to it.
-    pub(super) fn push(&self, job: Job) -> Result<(), (DropReason, Option<Share>)> {
+    pub(super) fn push(&self, mut job: Job) -> Result<(), (DropReason, Option<Share>)> {
+        if self.context.config.order == Order::Device {
+            let (lane, target, owner) =
+                (Arc::downgrade(&self.context), Arc::clone(&job.target), job.rank.owner);
+            let turn = OrderTurn::new(move || {
+                if let Some(lane) = lane.upgrade() {
+                    lane.queue.turn_ended(&target, owner);
+                }
+            });
+            job.kind = JobKind::Ordered(Box::new(turn));
+        }
         let Pushed { refused, displaced } = self.context.queue.push(job);
         displaced.into_iter().for_each(|job| self.context.displace(job));
-        refused.map_or(Ok(()), |job| Err((self.drop_reason(), job.share)))
+        refused.map_or(Ok(()), |job| {
+            let reason = self.drop_reason();
+            if reason == DropReason::FullQueue {
+                self.context.metrics.shed(job.rank.level, job.scheme, &job.target, ShedReason::NoRoom);
+            }
+            Err((reason, job.share))
+        })
     }
 
     /// Why an event is not queued.
@@ -123,7 +142,14 @@ impl Lane {
                 Ok(())
             }
             Entered::Waiting => Ok(()),
-            Entered::Displaced(job) | Entered::Full(job) => Err(job),
+            Entered::Displaced(job) => {
+                context.metrics.shed(job.rank.level, job.scheme, &job.target, ShedReason::Displaced);
+                Err(job)
+            }
+            Entered::Full(job) => {
+                context.metrics.shed(job.rank.level, job.scheme, &job.target, ShedReason::NoRoom);
+                Err(job)
+            }
         }
     }
 
@@ -163,13 +189,13 @@ impl LaneContext {
     /// Queues an online or offline event, and the next one of its device when this one has ended.
     fn start_status(self: &Arc<Self>, key: StatusKey, mut job: Job, bytes: usize) {
         let lane: Weak<Self> = Arc::downgrade(self);
-        let turn = StatusTurn::new(move || {
+        let turn = EventTurn::new(move || {
             let Some(lane) = lane.upgrade() else { return };
             if let Some((next, bytes)) = lane.status.leave(&key, bytes) {
                 lane.start_status(key, next, bytes);
             }
         });
-        job.kind = JobKind::Status { _turn: Some(turn) };
+        job.kind = JobKind::Status { _turn: Some(Box::new(turn)) };
         if let Err(job) = self.queue.push_status(job) {
             self.lose(job, Err(PostError::Cancelled));
         }
@@ -187,7 +213,12 @@ impl LaneContext {
     pub(super) fn retry_at(&self, due: Instant, job: Job) -> Result<(), Job> {
         let Pushed { refused, displaced } = self.queue.retry_at(due, job);
         displaced.into_iter().for_each(|job| self.displace(job));
-        refused.map_or(Ok(()), Err)
+        refused.map_or(Ok(()), |job| {
+            if self.queue.drop_reason() == DropReason::FullQueue {
+                self.metrics.shed(job.rank.level, job.scheme, &job.target, ShedReason::NoRoom);
+            }
+            Err(job)
+        })
     }
 
     /// Counts and logs an event that has given way to another one.
@@ -195,6 +226,7 @@ impl LaneContext {
         self.lost.fetch_add(1, Ordering::Relaxed);
         let reason = DropReason::FullQueue;
         self.metrics.message_dropped(job.scheme, None, reason);
+        self.metrics.shed(job.rank.level, job.scheme, &job.target, ShedReason::Displaced);
         if let Some(share) = job.share.take() {
             share.finish(Verdict::Displaced);
         }

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use ::http::StatusCode;
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
-use talaria_protocol::url::Origin;
+use talaria_protocol::url::{Origin, Target};
+use wrp::QosLevel;
 
 use super::breaker::State;
 use crate::event::reason::{DropReason, EventOutcome, NO_STATUS, SchemeLabel};
+use crate::event::shed::{ShedEvents, ShedReason};
 use crate::telemetry::metrics::Metrics;
 
 /// Seconds. The reference has a native histogram here. These are its buckets for requests, and finer ones for receivers
@@ -38,6 +40,7 @@ pub struct HttpMetrics {
     /// The series of successful posts by scheme (`event`, `dns`), looked up once.
     accepted: [OnceLock<Series>; 2],
     queued: [OnceLock<IntCounter>; 2],
+    shed: ShedEvents,
 }
 
 /// The gauges of one configured receiver.
@@ -118,6 +121,7 @@ impl HttpMetrics {
             ),
             accepted: Default::default(),
             queued: Default::default(),
+            shed: ShedEvents::register(metrics),
         }
     }
 
@@ -150,6 +154,16 @@ impl HttpMetrics {
     /// A request was sent on a connection that was then closed without an answer. The receiver may have the event.
     pub(super) fn possible_duplicate(&self) {
         self.possible_duplicates.inc();
+    }
+
+    /// An event was given up for want of room. Those to hosts that devices name have no origin of their own here.
+    pub(super) fn shed(&self, level: QosLevel, scheme: SchemeLabel, target: &Target, reason: ShedReason) {
+        let origin = match (scheme, target.address()) {
+            (SchemeLabel::Dns, _) => "named".to_owned(),
+            (_, Ok(address)) => name(&address.origin),
+            (_, Err(_)) => "none".to_owned(),
+        };
+        self.shed.at_http(level, &origin, reason);
     }
 
     /// The gauges of a configured receiver; none for URLs without a usable host.

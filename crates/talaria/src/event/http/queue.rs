@@ -6,11 +6,14 @@
 //! and the worker that was busy last, which has an open connection, is the first to be woken.
 
 use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use prometheus::IntGauge;
+use talaria_protocol::url::Target;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -19,11 +22,14 @@ use super::health::Report;
 use super::job::{Job, Pushed};
 use super::receiver::{Ended, ReceiverChange};
 use super::receivers::Released;
+use crate::device::{Device, Owner};
 use crate::event::reason::DropReason;
 
 /// The queue that the workers of one lane share.
 pub(super) struct Queue {
     state: Mutex<State>,
+    /// Whether there is little room for new events, which is known without a lock.
+    is_nearly_full: AtomicBool,
     /// `outbound_queue_size`: new events only. All lanes add to it.
     depth: IntGauge,
     /// Notified when something is due earlier than was known.
@@ -80,7 +86,13 @@ enum SlotState {
 impl Queue {
     pub(super) fn new(backlog: Backlog, depth: IntGauge) -> Self {
         let (release_changed, drained) = Default::default();
-        Self { state: Mutex::new(State::new(backlog)), depth, release_changed, drained }
+        Self {
+            state: Mutex::new(State::new(backlog)),
+            is_nearly_full: AtomicBool::new(false),
+            depth,
+            release_changed,
+            drained,
+        }
     }
 
     /// Queues a new event, which may displace others.
@@ -92,10 +104,25 @@ impl Queue {
         let pushed = state.backlog.push_fresh(job);
         let displaced = i64::try_from(pushed.displaced.len()).unwrap_or(i64::MAX);
         self.depth.add(i64::from(pushed.refused.is_none()) - displaced);
+        self.is_nearly_full.store(state.backlog.is_nearly_full(), Ordering::Relaxed);
         let woken = state.worker_to_wake();
         drop(state);
         wake(woken);
         pushed
+    }
+
+    /// Whether there is little room for new events.
+    pub(super) fn is_nearly_full(&self) -> bool {
+        self.is_nearly_full.load(Ordering::Relaxed)
+    }
+
+    /// Lets a device wait before its next event if there is little room for events to each of these targets.
+    pub(super) fn wait_for_room<'a>(
+        &self,
+        targets: impl Iterator<Item = &'a Arc<Target>>,
+        device: &Arc<Device>,
+    ) {
+        self.state.lock().backlog.wait_for_room(targets, device);
     }
 
     /// Queues a new online or offline event, which has room of its own, or gives it back if the queue is closed.
@@ -125,6 +152,15 @@ impl Queue {
             self.release_changed.notify_one();
         }
         pushed
+    }
+
+    /// An event of this owner to this target has ended, after which the next one may leave.
+    pub(super) fn turn_ended(&self, target: &Arc<Target>, owner: Owner) {
+        let mut state = self.state.lock();
+        state.backlog.turn_ended(target, owner);
+        let woken = state.worker_to_wake();
+        drop(state);
+        wake(woken);
     }
 
     /// Lets retries be posted when their time has come, and looks at the receivers. Runs until the queue is closed.
@@ -243,11 +279,14 @@ impl<'a> WorkerSlot<'a> {
             let time = started.time();
             self.state = SlotState::Busy(started);
             let woken = state.worker_to_wake();
+            let freed = state.backlog.take_freed();
             if job.attempts == 0 {
                 self.queue.depth.dec();
+                self.queue.is_nearly_full.store(state.backlog.is_nearly_full(), Ordering::Relaxed);
             }
             drop(state);
             wake(woken);
+            freed.iter().for_each(|device| device.room_is_free());
             self.queue.emit(ended);
             return Poll::Ready(Some((job, time)));
         }

@@ -17,13 +17,14 @@ use talaria_protocol::url::Target;
 use tokio::time::Instant;
 
 use super::breaker::{Breaker, Change, State};
-use super::fresh::Fresh;
 use super::health::{Cause, Health, Report};
 use super::job::Job;
 use super::limit::Limit;
 use super::metrics::ReceiverGauges;
 use super::retries::Retries;
 use super::retry_policy::random;
+use super::waiting_devices::WaitingDevices;
+use crate::event::fair_queue::{FairQueue, Fairness};
 
 /// How often [`Receiver::tick`] is called.
 pub(super) const TICK: Duration = Duration::from_millis(500);
@@ -39,11 +40,13 @@ const LONG: Duration = Duration::from_secs(30);
 const TRIAL_TICKS: u32 = 2;
 
 pub(super) struct Receiver {
-    pub(super) fresh: Fresh,
+    pub(super) fresh: FairQueue<Job>,
     /// Online and offline events.
     status: VecDeque<Job>,
     is_status_next: bool,
     pub(super) retries: Retries,
+    /// Devices that are not read until there is room.
+    pub(super) waiting_devices: WaitingDevices,
     /// Requests that run.
     running: usize,
     /// Those of them that are set aside.
@@ -94,12 +97,18 @@ pub(super) struct ReceiverChange {
 
 impl Receiver {
     /// `most` is the highest number of requests.
-    pub(super) fn new(most: usize, gauges: ReceiverGauges, url: Option<Arc<Target>>) -> Self {
+    pub(super) fn new(
+        most: usize,
+        fairness: Fairness,
+        gauges: ReceiverGauges,
+        url: Option<Arc<Target>>,
+    ) -> Self {
         Self {
-            fresh: Fresh::default(),
+            fresh: FairQueue::new(fairness),
             status: VecDeque::new(),
             is_status_next: false,
             retries: Retries::default(),
+            waiting_devices: WaitingDevices::default(),
             running: 0,
             aside: 0,
             generation: 0,
@@ -126,7 +135,7 @@ impl Receiver {
 
     /// Whether an event waits whose time has come.
     pub(super) fn has_next(&self) -> bool {
-        self.retries.has_due() || !self.fresh.is_empty() || !self.status.is_empty()
+        self.retries.has_due() || self.fresh.can_start() || !self.status.is_empty()
     }
 
     /// Whether it bears one more request.
@@ -145,10 +154,16 @@ impl Receiver {
         }
         self.is_status_next = !self.is_status_next;
         if self.is_status_next {
-            self.status.pop_front().or_else(|| self.fresh.pop_front())
+            self.status.pop_front().or_else(|| self.take_fresh())
         } else {
-            self.fresh.pop_front().or_else(|| self.status.pop_front())
+            self.take_fresh().or_else(|| self.status.pop_front())
         }
+    }
+
+    fn take_fresh(&mut self) -> Option<Job> {
+        let mut job = self.fresh.pop_front()?;
+        job.begin_turn();
+        Some(job)
     }
 
     /// A request starts.

@@ -12,13 +12,15 @@ use std::sync::Arc;
 use talaria_protocol::url::{Origin, Target};
 use tokio::time::Instant;
 
-use super::capacity::Capacity;
+use super::capacity::{Capacity, Fullness};
 use super::health::Report;
 use super::job::{Job, Pushed};
 use super::metrics::HttpMetrics;
 use super::receiver::{Ended, Receiver, ReceiverChange, StartedRequest, TICK};
 use super::worker_shares::WorkerShares;
+use crate::device::{Device, Owner};
 use crate::event::config::QueueLimit;
+use crate::event::fair_queue::Fairness;
 
 /// Of so many workers or more, [`TRIAL_WORKERS`] are left to try a receiver all of whose requests hang.
 const FEW_WORKERS: usize = 32;
@@ -37,6 +39,8 @@ pub(super) struct Receivers {
     shares: WorkerShares,
     /// When the receivers are looked at again.
     next_tick: Option<Instant>,
+    /// Devices that may be read again.
+    freed: Vec<Arc<Device>>,
 }
 
 /// What happened while the time went on.
@@ -53,6 +57,7 @@ impl Receivers {
         targets: impl Iterator<Item = &'a Arc<Target>>,
         limit: QueueLimit,
         workers: usize,
+        fairness: &Fairness,
         metrics: &HttpMetrics,
     ) -> Self {
         // Targets without a usable host have one receiver together: posting to them fails without a connection.
@@ -74,7 +79,7 @@ impl Receivers {
         let shares = WorkerShares::new(workers, count);
         let most = shares.most();
         let most = if most < FEW_WORKERS { most - most / 8 } else { most - TRIAL_WORKERS };
-        let receiver = |(origin, url)| Receiver::new(most, metrics.receiver(origin), url);
+        let receiver = |(origin, url)| Receiver::new(most, fairness.clone(), metrics.receiver(origin), url);
         Self {
             receivers: names.into_iter().map(receiver).collect(),
             by_target,
@@ -84,12 +89,13 @@ impl Receivers {
             status: 0,
             shares,
             next_tick: None,
+            freed: Vec::new(),
         }
     }
 
     /// Queues a new event. Without room an event of the receiver that holds most gives way.
     pub(super) fn push_fresh(&mut self, job: Job) -> Pushed {
-        let (at, bytes) = (self.of(&job), job.body.len());
+        let (at, bytes) = (self.of(&job.target), job.body.len());
         let mut displaced = Vec::new();
         while !self.fresh_capacity.fits(bytes) {
             let from = self.fresh_capacity.gives_way(at, bytes);
@@ -106,9 +112,33 @@ impl Receivers {
         Pushed { refused: None, displaced }
     }
 
+    /// Whether there is little room for events of any receiver.
+    pub(super) fn is_nearly_full(&self) -> bool {
+        self.fresh_capacity.total_fullness() == Fullness::Nearly
+    }
+
+    /// Whether there is little room for events to this target.
+    pub(super) fn has_little_room(&self, target: &Arc<Target>) -> bool {
+        self.fresh_capacity.fullness(self.of(target)) == Fullness::Nearly
+    }
+
+    /// Lets a device wait before its next event if it holds much of the receiver's queue.
+    pub(super) fn wait_for_room(&mut self, target: &Arc<Target>, device: &Arc<Device>) {
+        let at = self.of(target);
+        let receiver = &mut self.receivers[at];
+        if receiver.fresh.holds_much(device.owner()) && device.room().begin() {
+            receiver.waiting_devices.push(device);
+        }
+    }
+
+    /// The devices that may be read again.
+    pub(super) fn take_freed(&mut self) -> Vec<Arc<Device>> {
+        std::mem::take(&mut self.freed)
+    }
+
     /// An online or offline event.
     pub(super) fn push_status(&mut self, job: Job) {
-        let at = self.of(&job);
+        let at = self.of(&job.target);
         self.status += 1;
         self.receivers[at].push_status(job);
         self.list(at);
@@ -116,7 +146,7 @@ impl Receivers {
 
     /// Keeps an event for another attempt at `due`. Without room another one gives way, as for a new event.
     pub(super) fn push_retry(&mut self, due: Instant, job: Job) -> Pushed {
-        let (at, bytes) = (self.of(&job), job.body.len());
+        let (at, bytes) = (self.of(&job.target), job.body.len());
         let mut displaced = Vec::new();
         if job.is_status() {
             self.status += 1;
@@ -134,6 +164,13 @@ impl Receivers {
         }
         self.receivers[at].retries.push(due, job);
         Pushed { refused: None, displaced }
+    }
+
+    /// An event of this owner to this target has ended, after which the next one may leave.
+    pub(super) fn turn_ended(&mut self, target: &Arc<Target>, owner: Owner) {
+        let at = self.of(target);
+        self.receivers[at].fresh.ended(owner);
+        self.list(at);
     }
 
     /// Retries wait no longer than until `now`.
@@ -185,6 +222,12 @@ impl Receivers {
                 self.status -= 1;
             } else if job.attempts == 0 {
                 self.fresh_capacity.remove(at, job.body.len());
+                let count = match self.fresh_capacity.fullness(at) {
+                    Fullness::Nearly => 0,
+                    Fullness::Half => 1,
+                    Fullness::Free => 4,
+                };
+                receiver.waiting_devices.free(count, &mut self.freed);
             } else {
                 self.retry_capacity.remove(at, job.body.len());
             }
@@ -222,8 +265,8 @@ impl Receivers {
         self.receivers.iter_mut().flat_map(Receiver::drain).collect()
     }
 
-    fn of(&self, job: &Job) -> usize {
-        let address = address(&job.target);
+    fn of(&self, target: &Arc<Target>) -> usize {
+        let address = address(target);
         let at = self.by_target.binary_search_by_key(&address, |(target, _)| *target);
         at.map_or(0, |at| self.by_target[at].1)
     }

@@ -107,7 +107,7 @@ mod tests {
     }
 
     fn number(job: Option<Job>) -> Option<u32> {
-        job.map(|job| job.rank.device)
+        job.map(|job| job.rank.owner.device)
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod connections;
 mod credentials;
 mod http2;
 mod named_hosts;
+mod order;
 pub(crate) mod receiver;
 mod receivers;
 mod redirects;
@@ -58,6 +59,10 @@ impl Bench {
     }
 
     fn send_as(&self, device: &str, dest: &str, body: &str) {
+        self.send_of(QosLevel::Low, device, dest, body);
+    }
+
+    fn send_of(&self, level: QosLevel, device: &str, dest: &str, body: &str) {
         let identity = Identity::new(device.parse().unwrap(), session_id::random());
         let device = Device::new(identity, &crate::device::Config::default());
         let verdicts = Arc::clone(&self.verdicts);
@@ -65,7 +70,7 @@ impl Bench {
         let body = Bytes::copy_from_slice(body.as_bytes());
         let dest = Locator::parse_v3(dest).ok();
         let source = EventSource::Device(&device);
-        self.sink.send(source, QosLevel::Low, dest.as_ref(), || body, Some(&finalizer));
+        self.sink.send(source, level, dest.as_ref(), || body, Some(&finalizer));
     }
 
     async fn drained(&self) {
@@ -253,10 +258,20 @@ async fn a_full_queue_drops_at_once_whether_by_messages_or_by_bytes() {
         let bench = Bench::in_memory(&config, [("memory", receiver.clone())]);
         bench.send("event:iot/x", &body);
         receiver.received(1).await;
-        for _ in 0..4 {
+        for _ in 0..2 {
+            bench.send_of(QosLevel::High, "mac:112233445566", "event:iot/x", &body);
+        }
+        for _ in 0..2 {
             bench.send("event:iot/x", &body);
         }
         assert_eq!(bench.verdicts(), [Verdict::NotEnqueued; 2]);
+        bench.assert_metric(
+            r#"shed_events_total{origin="http://memory:80",qos_level="Low",reason="no_room",sink="http"} 2"#,
+        );
+        bench.send_of(QosLevel::Critical, "mac:112233445566", "event:iot/x", &body);
+        bench.assert_metric(
+            r#"shed_events_total{origin="http://memory:80",qos_level="High",reason="displaced",sink="http"} 1"#,
+        );
         bench.assert_metric("outbound_queue_size 2");
         bench.assert_metric(
             r#"outbound_dropped_messages{code="message_dropped",reason="full outbound queue",scheme="unknown"} 2"#,

@@ -14,6 +14,7 @@ use super::client::ClientMetrics;
 use super::schema::SchemaMetrics;
 use super::topics::TopicMetrics;
 use crate::event::reason::{DropReason, EventOutcome, NO_STATUS, SchemeLabel};
+use crate::event::shed::{ShedEvents, ShedReason};
 use crate::telemetry::metrics::Metrics;
 
 /// Seconds: the reference's.
@@ -37,6 +38,7 @@ pub struct KafkaMetrics {
     refused_in_batches: IntCounter,
     topics: Arc<TopicMetrics>,
     outcomes: IntCounterVec,
+    shed: ShedEvents,
     client: Arc<ClientMetrics>,
     schemas: Arc<SchemaMetrics>,
 }
@@ -90,6 +92,7 @@ impl KafkaMetrics {
                 "The messages by their outcome",
                 &["outcome"],
             ),
+            shed: ShedEvents::register(metrics),
             panics: bare.counter("kafka_panics_total", "The panics that the Kafka sink has survived"),
             refused_in_batches: bare.counter(
                 "kafka_refused_in_batches_total",
@@ -113,6 +116,11 @@ impl KafkaMetrics {
             Some(_) => (DropReason::KafkaSendFailure, EventOutcome::Failure),
         };
         self.events.with_label_values(&[scheme, reason.label(), outcome.label()]).inc();
+        match error {
+            Some(PublishError::Displaced) => self.shed.at_kafka(level, ShedReason::Displaced),
+            Some(PublishError::BufferFull) => self.shed.at_kafka(level, ShedReason::NoRoom),
+            _ => {}
+        }
         if error.is_some() {
             self.dropped.with_label_values(&[scheme, NO_STATUS, reason.label()]).inc();
         }
