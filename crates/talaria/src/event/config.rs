@@ -10,7 +10,10 @@ use std::time::Duration;
 
 use ::http::{HeaderValue, Method};
 
-pub use credentials::{CredentialsConfig, SignatureConfig, SignatureFormat, UrlPrefix, UrlPrefixError};
+pub use credentials::{
+    ClientCertificate, CredentialsConfig, ReceiverTls, SignatureConfig, SignatureFormat, UrlPrefix,
+    UrlPrefixError,
+};
 pub use dns::{DnsConfig, NamedHosts};
 pub use retry::{RetryConfig, RetryOn};
 

@@ -39,6 +39,7 @@ mod retry_policy;
 pub(super) mod routes;
 mod turns;
 mod waiting_devices;
+mod watched_files;
 mod watched_stream;
 mod worker;
 mod worker_shares;
@@ -112,8 +113,8 @@ impl HttpSink {
             // The operator has allowed these hosts, wherever they are.
             NamedHosts::Any | NamedHosts::Listed(_) => Addresses::All,
         };
-        let named = Network::new(addresses, &config.dns.transport);
-        let endpoints = Network::new(Addresses::All, &config.transport);
+        let named = Network::new(addresses, &config.dns.transport, &[]);
+        let endpoints = Network::new(Addresses::All, &config.transport, &config.credentials);
         Self::start_with(config, metrics, Arc::new(endpoints), Arc::new(named))
     }
 

@@ -5,14 +5,17 @@ use std::path::PathBuf;
 use super::super::fault::UNKNOWN_KEY;
 use super::super::read::{Section, Setting as _};
 use crate::event::credentials::check_files;
-use crate::event::{CredentialsConfig, SignatureConfig, SignatureFormat, UrlPrefix};
+use crate::event::{
+    ClientCertificate, CredentialsConfig, ReceiverTls, SignatureConfig, SignatureFormat, UrlPrefix,
+};
 
 /// As many entries are read.
 const MAX_ENTRIES: usize = 256;
 
 /// The keys of an entry, and those of its sections. The sample does not hold them, because its list of entries is empty.
-const KEYS: [&str; 2] = ["url", "signature"];
+const KEYS: [&str; 3] = ["url", "signature", "tls"];
 const SIGNATURE_KEYS: [&str; 2] = ["keyFile", "format"];
+const TLS_KEYS: [&str; 3] = ["caFile", "certificateFile", "keyFile"];
 
 /// Reads all entries.
 pub(super) fn read(section: &Section<'_>, key: &str) -> Vec<CredentialsConfig> {
@@ -33,9 +36,19 @@ fn read_entry(section: &Section<'_>) -> Option<CredentialsConfig> {
     if at.is_none() && !section.has_fault("url") {
         section.fault("url", format!("is missing, expected {}", UrlPrefix::EXPECTED));
     }
-    let config = CredentialsConfig { at: at?, signature: read_signature(&section.section("signature")) };
-    if config.signature.is_none() {
-        section.warn("", "has an url, but nothing for it; expected signature");
+    let (signature, tls) = (read_signature(&section.section("signature")), read_tls(&section.section("tls")));
+    let config = CredentialsConfig { at: at?, signature, tls };
+    if config.signature.is_none() && config.tls.is_none() {
+        section.warn("", "has no signature and no tls, so that it has no effect");
+    }
+    if config.tls.is_some() && !config.at.is_whole_origin() {
+        section.fault(
+            "tls",
+            "is for a URL with a path, expected an entry whose url has none: a connection is for all paths",
+        );
+    }
+    if config.tls.is_some() && !config.at.origin().tls {
+        section.fault("tls", "is for a URL of http, expected https");
     }
     for (key, problem) in check_files(&config).err().unwrap_or_default() {
         section.fault(key, problem);
@@ -58,6 +71,24 @@ fn read_signature(section: &Section<'_>) -> Option<SignatureConfig> {
     });
     let key_file = read_path(section, "keyFile", "a file with a key on each line")?;
     Some(SignatureConfig { key_file, format })
+}
+
+fn read_tls(section: &Section<'_>) -> Option<ReceiverTls> {
+    if section.is_empty("") {
+        return None;
+    }
+    warn_of_others(section, &TLS_KEYS);
+    let mut ca_file = String::new();
+    section.read("caFile", &mut ca_file);
+    let has_client = !section.is_empty("certificateFile") || !section.is_empty("keyFile");
+    let client = has_client.then(|| {
+        let certificate_file =
+            read_path(section, "certificateFile", "the certificate that belongs to keyFile");
+        let key_file = read_path(section, "keyFile", "the private key that belongs to certificateFile");
+        Some(ClientCertificate { certificate_file: certificate_file?, key_file: key_file? })
+    });
+    let ca_file = (!ca_file.is_empty()).then(|| ca_file.into());
+    Some(ReceiverTls { ca_file, client: client.flatten() })
 }
 
 fn read_path(section: &Section<'_>, key: &str, expected: &str) -> Option<PathBuf> {

@@ -70,7 +70,8 @@ fn the_policy_of_acknowledgements_is_kafka_or_all() {
 fn credentials_that_cannot_be_used_are_faults_all_at_once() {
     let loaded = load_text(
         "device:\n  outbound:\n    credentials:\n    - signature: {}\n    - url: ftp://h\n    - url: https://h\n      signature: \
-         {keyFile: /nowhere/keys, format: sha9}\n    - url: https://h\n      signature: {format: webpa}\n",
+         {keyFile: /nowhere/keys, format: sha9}\n    - url: https://h\n      signature: {format: webpa}\n    - url: https://h/path\n      tls: \
+         {caFile: /nowhere/ca}\n    - url: http://h\n      tls: {certificateFile: /nowhere/certificate}\n",
         &[],
     );
     let fault = loaded.err().map(|error| error.to_string()).unwrap_or_default();
@@ -80,6 +81,10 @@ fn credentials_that_cannot_be_used_are_faults_all_at_once() {
         "device.outbound.credentials[2].signature.format is \"sha9\", expected standard or webpa",
         "device.outbound.credentials[2].signature.keyFile names /nowhere/keys, which is not readable",
         "device.outbound.credentials[3].signature.keyFile is absent, expected a file",
+        "device.outbound.credentials[4].tls is for a URL with a path",
+        "device.outbound.credentials[4].tls.caFile names /nowhere/ca, which was not read",
+        "device.outbound.credentials[5].tls is for a URL of http",
+        "device.outbound.credentials[5].tls.keyFile is absent",
     ] {
         assert!(fault.contains(expected), "no {expected:?} in\n{fault}");
     }

@@ -13,6 +13,34 @@ pub struct CredentialsConfig {
     pub at: UrlPrefix,
     /// `signature`.
     pub signature: Option<SignatureConfig>,
+    /// `tls`. Connections are shared by all URLs of an origin, so it has no path.
+    pub tls: Option<ReceiverTls>,
+}
+
+/// `tls`: whom to trust, and what to be known by.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReceiverTls {
+    /// `caFile`: the authorities that are trusted in place of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// `certificateFile` and `keyFile`.
+    pub client: Option<ClientCertificate>,
+}
+
+/// A certificate that the gateway presents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// The chain, the gateway's own certificate first.
+    pub certificate_file: PathBuf,
+    /// The private key.
+    pub key_file: PathBuf,
+}
+
+impl ReceiverTls {
+    /// All files.
+    pub(in crate::event) fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        let client = self.client.iter().flat_map(|client| [&client.certificate_file, &client.key_file]);
+        self.ca_file.iter().chain(client)
+    }
 }
 
 /// `signature`: an HMAC over each request.
@@ -63,6 +91,18 @@ impl UrlPrefix {
         }
         let path = address.path.path().trim_end_matches('/').into();
         Ok(Self { origin: address.origin.clone(), path })
+    }
+
+    /// The scheme, host and port.
+    #[must_use]
+    pub const fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// Whether it is for all URLs of its origin.
+    #[must_use]
+    pub fn is_whole_origin(&self) -> bool {
+        self.path.is_empty()
     }
 
     /// How much of this URL's path it covers; none if it is not for this URL.

@@ -4,11 +4,8 @@
 //! receivers get (`exchange.rs`). Start reading at [`Credentials::headers`].
 
 mod signature;
-mod watched_files;
 
-use std::fs;
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -20,12 +17,10 @@ use tokio::time::Instant;
 
 pub use self::signature::KeysError;
 use self::signature::{Keys, Signed};
-use self::watched_files::WatchedFiles;
+use super::dial;
 use super::post_error::PostError;
+use super::watched_files::{WatchedFiles, read};
 use crate::event::config::{CredentialsConfig, SignatureConfig, UrlPrefix};
-
-/// The most of a file that is read, in bytes.
-const MAX_FILE: u64 = 64 * 1024;
 
 /// The credentials of all receivers that have any.
 pub(super) struct Credentials {
@@ -68,6 +63,11 @@ pub fn check_files(config: &CredentialsConfig) -> Result<(), Vec<(&'static str, 
         && let Err(error) = read_keys(signature)
     {
         faults.push(("signature.keyFile", format!("names {}, which {error}", signature.key_file.display())));
+    }
+    if let Some(tls) = &config.tls
+        && let Err(error) = dial::check_tls(tls)
+    {
+        faults.push((error.key, error.to_string()));
     }
     if faults.is_empty() { Ok(()) } else { Err(faults) }
 }
@@ -156,13 +156,6 @@ impl Signer {
 
 fn read_keys(config: &SignatureConfig) -> Result<Keys, FileError> {
     Ok(Keys::parse(&read(&config.key_file)?, config.format)?)
-}
-
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    use std::io::Read as _;
-    let mut content = Vec::new();
-    fs::File::open(path)?.take(MAX_FILE).read_to_end(&mut content)?;
-    Ok(content)
 }
 
 /// Seconds since 1970.

@@ -26,8 +26,9 @@ pub(super) use self::allowed::Addresses;
 pub(in crate::event) use self::lookup::Lookup;
 use self::lookup::{AnswerOrigin, Resolved, Resolver};
 use self::tls::Tls;
+pub(super) use self::tls::check as check_tls;
 use super::post_error::PostError;
-use crate::event::config::Transport;
+use crate::event::config::{CredentialsConfig, Transport};
 
 /// A byte stream to a receiver.
 pub(in crate::event) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {
@@ -102,11 +103,16 @@ impl Dial for Network {
 }
 
 impl Network {
-    pub(super) fn new(addresses: Addresses, transport: &Transport) -> Self {
+    /// `credentials` are those of single receivers.
+    pub(super) fn new(
+        addresses: Addresses,
+        transport: &Transport,
+        credentials: &[CredentialsConfig],
+    ) -> Self {
         Self {
             addresses,
             resolver: Resolver::new(transport.lookup_max_age),
-            tls: Arc::new(Tls::new(transport.http2)),
+            tls: Arc::new(Tls::new(transport.http2, credentials)),
         }
     }
 
@@ -151,7 +157,7 @@ impl Network {
         }
         let name = ServerName::try_from(origin.host.to_string())
             .map_err(|error| PostError::Tls(io::Error::new(io::ErrorKind::InvalidInput, error)))?;
-        let connector = TlsConnector::from(self.tls.config().await.map_err(PostError::Tls)?);
+        let connector = TlsConnector::from(self.tls.config(origin).await.map_err(PostError::Tls)?);
         Ok(Box::new(connector.connect(name, stream).await.map_err(PostError::Tls)?))
     }
 }

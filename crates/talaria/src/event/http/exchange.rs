@@ -27,7 +27,7 @@ use super::connections::Connections;
 use super::credentials::Credentials;
 use super::dial::{Dial, Lookup, Protocol};
 use super::post_error::PostError;
-use crate::event::config::{AuthKey, Config, DnsConfig};
+use crate::event::config::{AuthKey, Config, CredentialsConfig, DnsConfig};
 
 /// As many redirects as Go follows.
 const MAX_REDIRECTS: usize = 10;
@@ -54,7 +54,12 @@ pub(super) struct Answer {
 /// What the receivers of a client are trusted with.
 enum Trust {
     /// The operator configured them: they get the credentials, and may redirect to URLs of these schemes.
-    Configured { auth_key: Option<AuthKey>, credentials: Option<Box<Credentials>>, schemes: Box<[String]> },
+    Configured {
+        auth_key: Option<AuthKey>,
+        credentials: Option<Box<Credentials>>,
+        schemes: Box<[String]>,
+        identified: Box<[Origin]>,
+    },
     /// Devices name them.
     Named { answer_timeout: Duration },
 }
@@ -79,13 +84,15 @@ impl Client {
     /// A client for the URLs of `eventEndpoints`.
     pub(super) fn for_endpoints(config: &Config, dial: Arc<dyn Dial>) -> Self {
         let schemes = config.allowed_schemes.as_slice().into();
+        let identified = config.credentials.iter().filter(|entry| has_client_certificate(entry));
+        let identified = identified.map(|entry| entry.at.origin().clone()).collect();
         let instance = RandomState::new().hash_one(0);
         let credentials = (!config.credentials.is_empty())
             .then(|| Box::new(Credentials::new(&config.credentials, instance)));
         Self {
             connections: Connections::new(&config.transport, config.connect_timeout, dial),
             method: config.method.clone(),
-            trust: Trust::Configured { auth_key: config.auth_key.clone(), credentials, schemes },
+            trust: Trust::Configured { auth_key: config.auth_key.clone(), credentials, schemes, identified },
         }
     }
 
@@ -229,7 +236,7 @@ impl Client {
     /// Where an answer redirects the request, if that redirect is followed. 301, 302 and 303 would change the request into
     /// one without the event, so that their 202 would not be a delivery (contract §5.7).
     fn redirection(&self, from: &Target, answer: &Response<()>) -> Result<Option<Target>, PostError> {
-        let Trust::Configured { schemes, .. } = &self.trust else {
+        let Trust::Configured { schemes, identified, .. } = &self.trust else {
             return Ok(None);
         };
         if !matches!(answer.status(), StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT) {
@@ -242,7 +249,12 @@ impl Client {
         let to = from.redirected(location).map_err(|_| PostError::BadRedirect)?;
         let is_allowed =
             to.url().split_once(':').is_some_and(|(scheme, _)| schemes.iter().any(|there| there == scheme));
-        Ok(is_allowed.then_some(to))
+        // A redirect must not make another receiver's requests with the gateway's certificate for it.
+        let is_identified = match (to.address(), from.address()) {
+            (Ok(to), Ok(from)) => to.origin != from.origin && identified.contains(&to.origin),
+            _ => false,
+        };
+        Ok((is_allowed && !is_identified).then_some(to))
     }
 }
 
@@ -251,6 +263,10 @@ impl Answer {
         let wait = |value: &HeaderValue| retry_after::wait(value.as_bytes(), Timestamp::now());
         Self { status: answer.status(), retry_after: answer.headers().get(RETRY_AFTER).and_then(wait) }
     }
+}
+
+fn has_client_certificate(entry: &CredentialsConfig) -> bool {
+    entry.tls.as_ref().is_some_and(|tls| tls.client.is_some())
 }
 
 /// The URI that HTTP/2 splits into its pseudo-headers (RFC 9113 §8.3.1).

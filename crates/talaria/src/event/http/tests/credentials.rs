@@ -10,7 +10,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::*;
-use crate::event::config::{CredentialsConfig, SignatureConfig, SignatureFormat, UrlPrefix};
+use crate::event::config::{
+    ClientCertificate, CredentialsConfig, ReceiverTls, SignatureConfig, SignatureFormat, UrlPrefix,
+};
 
 const OLD: &str = "the old key of the receiver";
 const NEW: &str = "the new key of the receiver";
@@ -38,7 +40,7 @@ impl Drop for TestFile {
 fn signing(url: &str, at: &str, file: &TestFile) -> Config {
     let signature = SignatureConfig { key_file: file.0.clone(), format: SignatureFormat::Standard };
     let credentials =
-        vec![CredentialsConfig { at: UrlPrefix::parse(at).unwrap(), signature: Some(signature) }];
+        vec![CredentialsConfig { at: UrlPrefix::parse(at).unwrap(), signature: Some(signature), tls: None }];
     let allowed_schemes = vec!["http".to_owned(), "https".to_owned()];
     Config { credentials, allowed_schemes, ..config(url) }
 }
@@ -137,6 +139,28 @@ async fn a_redirect_to_another_origin_is_followed_without_a_signature() {
     let signed: Vec<bool> =
         receiver.requests().iter().map(|request| header(request, "webhook-id").is_some()).collect();
     assert_eq!(signed, [true, false]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_redirect_never_leads_to_a_receiver_that_knows_the_gateway_by_its_certificate() {
+    let nowhere = PathBuf::from("/nowhere");
+    let client = ClientCertificate { certificate_file: nowhere.clone(), key_file: nowhere };
+    for (from, is_followed) in [("https://first/", false), ("https://second/", true)] {
+        let receiver = Receiver::new(|request, _| match &*request.path {
+            "/" => Answer::Redirect(307, "https://second/there".to_owned()),
+            _ => Answer::Status(202),
+        });
+        let credentials = vec![CredentialsConfig {
+            at: UrlPrefix::parse("https://second").unwrap(),
+            signature: None,
+            tls: Some(ReceiverTls { ca_file: None, client: Some(client.clone()) }),
+        }];
+        let bench = Bench::in_memory(&Config { credentials, ..config(from) }, [("*", receiver.clone())]);
+        bench.send("event:iot/x", "body");
+        bench.drained().await;
+        let expected = if is_followed { DELIVERED } else { Verdict::ReceiverRefused };
+        assert_eq!(bench.verdicts(), [expected], "{from}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
