@@ -30,8 +30,8 @@ mod tests;
 pub use ack::AckMetrics;
 pub use config::{
     AuthKey, AuthKeyError, ClientCertificate, Config, ConfigError, CredentialsConfig, DnsConfig, Http2Offer,
-    NamedHosts, QueueLimit, ReceiverTls, RetryConfig, RetryOn, SignatureConfig, SignatureFormat, Transport,
-    UrlPrefix, UrlPrefixError,
+    NamedHosts, OAuth2Config, QueueLimit, ReceiverTls, RetryConfig, RetryOn, SignatureConfig,
+    SignatureFormat, Transport, UrlPrefix, UrlPrefixError,
 };
 pub use dispatcher::{Dispatcher, Undelivered};
 pub use fair_queue::{Order, PartnerWeights, Weight, WeightError};

@@ -11,8 +11,8 @@ use std::time::Duration;
 use ::http::{HeaderValue, Method};
 
 pub use credentials::{
-    ClientCertificate, CredentialsConfig, ReceiverTls, SignatureConfig, SignatureFormat, UrlPrefix,
-    UrlPrefixError,
+    ClientCertificate, CredentialsConfig, OAuth2Config, ReceiverTls, SignatureConfig, SignatureFormat,
+    UrlPrefix, UrlPrefixError,
 };
 pub use dns::{DnsConfig, NamedHosts};
 pub use retry::{RetryConfig, RetryOn};

@@ -6,15 +6,17 @@ use super::super::fault::UNKNOWN_KEY;
 use super::super::read::{Section, Setting as _};
 use crate::event::credentials::check_files;
 use crate::event::{
-    ClientCertificate, CredentialsConfig, ReceiverTls, SignatureConfig, SignatureFormat, UrlPrefix,
+    ClientCertificate, CredentialsConfig, OAuth2Config, ReceiverTls, SignatureConfig, SignatureFormat,
+    UrlPrefix,
 };
 
 /// As many entries are read.
 const MAX_ENTRIES: usize = 256;
 
 /// The keys of an entry, and those of its sections. The sample does not hold them, because its list of entries is empty.
-const KEYS: [&str; 3] = ["url", "signature", "tls"];
+const KEYS: [&str; 4] = ["url", "signature", "tls", "oauth2"];
 const SIGNATURE_KEYS: [&str; 2] = ["keyFile", "format"];
+const OAUTH2_KEYS: [&str; 4] = ["tokenURL", "clientID", "clientSecretFile", "scopes"];
 const TLS_KEYS: [&str; 3] = ["caFile", "certificateFile", "keyFile"];
 
 /// Reads all entries.
@@ -37,9 +39,10 @@ fn read_entry(section: &Section<'_>) -> Option<CredentialsConfig> {
         section.fault("url", format!("is missing, expected {}", UrlPrefix::EXPECTED));
     }
     let (signature, tls) = (read_signature(&section.section("signature")), read_tls(&section.section("tls")));
-    let config = CredentialsConfig { at: at?, signature, tls };
-    if config.signature.is_none() && config.tls.is_none() {
-        section.warn("", "has no signature and no tls, so that it has no effect");
+    let config =
+        CredentialsConfig { at: at?, signature, tls, oauth2: read_oauth2(&section.section("oauth2")) };
+    if config.signature.is_none() && config.tls.is_none() && config.oauth2.is_none() {
+        section.warn("", "has none of signature, tls and oauth2, so it has no effect");
     }
     if config.tls.is_some() && !config.at.is_whole_origin() {
         section.fault(
@@ -89,6 +92,38 @@ fn read_tls(section: &Section<'_>) -> Option<ReceiverTls> {
     });
     let ca_file = (!ca_file.is_empty()).then(|| ca_file.into());
     Some(ReceiverTls { ca_file, client: client.flatten() })
+}
+
+fn read_oauth2(section: &Section<'_>) -> Option<OAuth2Config> {
+    if section.is_empty("") {
+        return None;
+    }
+    warn_of_others(section, &OAUTH2_KEYS);
+    let mut token_url = None;
+    let expected = "the URL of a token server, such as https://auth.example.com/token";
+    section.read_as("tokenURL", expected, &mut token_url, |value| {
+        let url = String::read(value)?;
+        UrlPrefix::parse(&url).ok().map(|_| Some(url))
+    });
+    let mut client_id = String::new();
+    section.read("clientID", &mut client_id);
+    for (key, is_absent, expected) in [
+        ("tokenURL", token_url.is_none(), expected),
+        ("clientID", client_id.is_empty(), "the id of the client"),
+    ] {
+        if is_absent && !section.has_fault(key) {
+            section.fault(key, format!("is absent: expected {expected}"));
+        }
+    }
+    let mut scopes = Vec::new();
+    section.read("scopes", &mut scopes);
+    let client_secret_file = read_path(section, "clientSecretFile", "a file with the secret of the client");
+    let config =
+        OAuth2Config { token_url: token_url?, client_id, client_secret_file: client_secret_file?, scopes };
+    if !config.token_url.starts_with("https:") {
+        section.warn("tokenURL", "is not https: the secret and the tokens can be read on their way");
+    }
+    Some(config)
 }
 
 fn read_path(section: &Section<'_>, key: &str, expected: &str) -> Option<PathBuf> {

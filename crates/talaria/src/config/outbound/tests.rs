@@ -71,7 +71,7 @@ fn credentials_that_cannot_be_used_are_faults_all_at_once() {
     let loaded = load_text(
         "device:\n  outbound:\n    credentials:\n    - signature: {}\n    - url: ftp://h\n    - url: https://h\n      signature: \
          {keyFile: /nowhere/keys, format: sha9}\n    - url: https://h\n      signature: {format: webpa}\n    - url: https://h/path\n      tls: \
-         {caFile: /nowhere/ca}\n    - url: http://h\n      tls: {certificateFile: /nowhere/certificate}\n",
+         {caFile: /nowhere/ca}\n    - url: http://h\n      tls: {certificateFile: /nowhere/certificate}\n    - url: http://h\n      oauth2: {tokenURL: nonsense}\n",
         &[],
     );
     let fault = loaded.err().map(|error| error.to_string()).unwrap_or_default();
@@ -84,6 +84,9 @@ fn credentials_that_cannot_be_used_are_faults_all_at_once() {
         "device.outbound.credentials[4].tls is for a URL with a path",
         "device.outbound.credentials[4].tls.caFile names /nowhere/ca, which was not read",
         "device.outbound.credentials[5].tls is for a URL of http",
+        "device.outbound.credentials[6].oauth2.tokenURL is \"nonsense\", expected the URL of a token server",
+        "device.outbound.credentials[6].oauth2.clientID is absent",
+        "device.outbound.credentials[6].oauth2.clientSecretFile is absent",
         "device.outbound.credentials[5].tls.keyFile is absent",
     ] {
         assert!(fault.contains(expected), "no {expected:?} in\n{fault}");

@@ -15,6 +15,21 @@ pub struct CredentialsConfig {
     pub signature: Option<SignatureConfig>,
     /// `tls`. Connections are shared by all URLs of an origin, so it has no path.
     pub tls: Option<ReceiverTls>,
+    /// `oauth2`.
+    pub oauth2: Option<OAuth2Config>,
+}
+
+/// `oauth2`: an access token by client credentials (RFC 6749 §4.4) in place of `authKey`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OAuth2Config {
+    /// `tokenURL`.
+    pub token_url: String,
+    /// `clientID`.
+    pub client_id: String,
+    /// `clientSecretFile`: read for each request for a token.
+    pub client_secret_file: PathBuf,
+    /// `scopes`.
+    pub scopes: Vec<String>,
 }
 
 /// `tls`: whom to trust, and what to be known by.

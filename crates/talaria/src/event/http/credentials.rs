@@ -3,6 +3,7 @@
 //! The files are read at the start and again when they change. Deliberately absent: the `authKey`, which all configured
 //! receivers get (`exchange.rs`). Start reading at [`Credentials::headers`].
 
+mod oauth2;
 mod signature;
 
 use std::io;
@@ -15,6 +16,7 @@ use futures_util::future::join_all;
 use talaria_protocol::url::Address;
 use tokio::time::Instant;
 
+use self::oauth2::TokenSource;
 pub use self::signature::KeysError;
 use self::signature::{Keys, Signed};
 use super::dial;
@@ -33,6 +35,7 @@ pub(super) struct Credentials {
 struct Entry {
     at: UrlPrefix,
     signer: Option<Arc<Signer>>,
+    tokens: Option<Arc<TokenSource>>,
 }
 
 /// Signs requests with the keys of a file.
@@ -64,6 +67,12 @@ pub fn check_files(config: &CredentialsConfig) -> Result<(), Vec<(&'static str, 
     {
         faults.push(("signature.keyFile", format!("names {}, which {error}", signature.key_file.display())));
     }
+    if let Some(oauth2) = &config.oauth2
+        && let Err(error) = read(&oauth2.client_secret_file)
+    {
+        let file = oauth2.client_secret_file.display();
+        faults.push(("oauth2.clientSecretFile", format!("names {file}, which {}", FileError::from(error))));
+    }
     if let Some(tls) = &config.tls
         && let Err(error) = dial::check_tls(tls)
     {
@@ -77,6 +86,7 @@ impl Credentials {
         let entry = |entry: &CredentialsConfig| Entry {
             at: entry.at.clone(),
             signer: entry.signature.clone().map(|config| Arc::new(Signer::new(config))),
+            tokens: entry.oauth2.clone().map(TokenSource::new),
         };
         Self { entries: config.iter().map(entry).collect(), instance, start: Instant::now() }
     }
@@ -99,6 +109,23 @@ impl Credentials {
         let id = self.id(body, deadline);
         keys.sign(&Signed { id: &id, at: now(), body }, headers);
         Ok(())
+    }
+
+    /// The value of `Authorization` for a request to this URL, if it needs an access token.
+    ///
+    /// # Errors
+    /// [`PostError::Credentials`] if there is none.
+    pub(super) async fn bearer(&self, address: &Address) -> Result<Option<HeaderValue>, PostError> {
+        let Some(tokens) = self.most_specific(address, |entry| entry.tokens.as_ref()) else {
+            return Ok(None);
+        };
+        tokens.header().await.map(Some).ok_or(PostError::Credentials("no access token could be fetched"))
+    }
+
+    /// Forgets a token that the receiver has refused. Returns whether it was the current one.
+    pub(super) fn refused(&self, address: &Address, bearer: &HeaderValue) -> bool {
+        let tokens = self.most_specific(address, |entry| entry.tokens.as_ref());
+        tokens.is_some_and(|tokens| tokens.refused(bearer))
     }
 
     /// Reads the files again whenever they change.

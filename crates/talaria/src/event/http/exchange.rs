@@ -78,6 +78,8 @@ struct Outgoing<'a> {
     /// Of its event.
     deadline: Instant,
     disclosure: Disclosure,
+    /// An access token for the receiver.
+    bearer: Option<&'a HeaderValue>,
 }
 
 impl Client {
@@ -128,9 +130,17 @@ impl Client {
         lookup: &Lookup,
     ) -> Result<Answer, PostError> {
         let (mut target, mut disclosure) = (Arc::clone(target), self.disclosure());
+        let mut is_repeated = false;
         for _ in 0..=MAX_REDIRECTS {
             let address = target.address()?;
-            let answer = self.send(&Outgoing { address, body, deadline, disclosure }, lookup).await?;
+            let bearer = self.bearer(address, disclosure).await?;
+            let outgoing = Outgoing { address, body, deadline, disclosure, bearer: bearer.as_ref() };
+            let answer = self.send(&outgoing, lookup).await?;
+            // The token was withdrawn. The receiver has not taken the event, which is sent once more with a new one.
+            if !is_repeated && self.is_outdated(address, bearer.as_ref(), &answer) {
+                is_repeated = true;
+                continue;
+            }
             let Some(next) = self.redirection(&target, &answer)? else {
                 return Ok(Answer::new(&answer));
             };
@@ -140,6 +150,29 @@ impl Client {
             target = Arc::new(next);
         }
         Err(PostError::TooManyRedirects(MAX_REDIRECTS))
+    }
+
+    async fn bearer(
+        &self,
+        address: &Address,
+        disclosure: Disclosure,
+    ) -> Result<Option<HeaderValue>, PostError> {
+        match &self.trust {
+            Trust::Configured { credentials: Some(credentials), .. } if disclosure == Disclosure::Sent => {
+                credentials.bearer(address).await
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Whether the receiver has refused an access token that can be replaced.
+    fn is_outdated(&self, address: &Address, bearer: Option<&HeaderValue>, answer: &Response<()>) -> bool {
+        match (&self.trust, bearer) {
+            (Trust::Configured { credentials: Some(credentials), .. }, Some(bearer)) => {
+                answer.status() == StatusCode::UNAUTHORIZED && credentials.refused(address, bearer)
+            }
+            _ => false,
+        }
     }
 
     /// Makes one request. If the receiver has closed a kept connection before anything was sent, the request is made on
@@ -207,7 +240,8 @@ impl Client {
             Protocol::Http2 => (absolute(address)?, "Go-http-client/2.0"),
         };
         headers.insert(USER_AGENT, HeaderValue::from_static(user_agent));
-        if let Some(authorization) = self.authorization(address, outgoing.disclosure) {
+        let authorization = outgoing.bearer.or_else(|| self.authorization(address, outgoing.disclosure));
+        if let Some(authorization) = authorization {
             headers.insert(AUTHORIZATION, authorization.clone());
         }
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(Format::Msgpack.mime()));

@@ -131,7 +131,7 @@ impl Drop for Authority {
 fn secured(port: u16, http2: Http2Offer, tls: Option<ReceiverTls>) -> (Network, Origin) {
     let at = UrlPrefix::parse(&format!("https://receiver.example:{port}")).unwrap();
     let origin = at.origin().clone();
-    let credentials = [CredentialsConfig { at, signature: None, tls }];
+    let credentials = [CredentialsConfig { at, signature: None, tls, oauth2: None }];
     let network = Network { tls: Arc::new(Tls::new(http2, &credentials)), ..network(&["127.0.0.1"]) };
     (network, origin)
 }

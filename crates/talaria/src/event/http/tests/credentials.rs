@@ -1,6 +1,7 @@
 //! What single receivers are shown with a request (contract §5.10).
 
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
@@ -11,7 +12,8 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::*;
 use crate::event::config::{
-    ClientCertificate, CredentialsConfig, ReceiverTls, SignatureConfig, SignatureFormat, UrlPrefix,
+    ClientCertificate, CredentialsConfig, OAuth2Config, ReceiverTls, SignatureConfig, SignatureFormat,
+    UrlPrefix,
 };
 
 const OLD: &str = "the old key of the receiver";
@@ -39,8 +41,12 @@ impl Drop for TestFile {
 
 fn signing(url: &str, at: &str, file: &TestFile) -> Config {
     let signature = SignatureConfig { key_file: file.0.clone(), format: SignatureFormat::Standard };
-    let credentials =
-        vec![CredentialsConfig { at: UrlPrefix::parse(at).unwrap(), signature: Some(signature), tls: None }];
+    let credentials = vec![CredentialsConfig {
+        at: UrlPrefix::parse(at).unwrap(),
+        signature: Some(signature),
+        tls: None,
+        oauth2: None,
+    }];
     let allowed_schemes = vec!["http".to_owned(), "https".to_owned()];
     Config { credentials, allowed_schemes, ..config(url) }
 }
@@ -154,6 +160,7 @@ async fn a_redirect_never_leads_to_a_receiver_that_knows_the_gateway_by_its_cert
             at: UrlPrefix::parse("https://second").unwrap(),
             signature: None,
             tls: Some(ReceiverTls { ca_file: None, client: Some(client.clone()) }),
+            oauth2: None,
         }];
         let bench = Bench::in_memory(&Config { credentials, ..config(from) }, [("*", receiver.clone())]);
         bench.send("event:iot/x", "body");
@@ -175,4 +182,100 @@ async fn without_its_key_an_event_is_not_sent() {
     bench.assert_metric(
         r#"outbound_dropped_messages{code="message_dropped",reason="credentials_not_available",scheme="event"} 1"#,
     );
+}
+
+/// A token server on this host. Its answer number n is a token named tn, or an error.
+struct TokenServer {
+    url: String,
+    requests: Arc<Mutex<Vec<String>>>,
+}
+
+impl TokenServer {
+    fn start(status: &'static str) -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/token", listener.local_addr().unwrap());
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&requests);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (mut stream, mut request) = (stream.unwrap(), Vec::new());
+                let mut buffer = [0; 4096];
+                // The form is the last part of the request.
+                while !String::from_utf8_lossy(&request).contains("scope=") {
+                    let length = stream.read(&mut buffer).unwrap();
+                    request.extend(&buffer[..length]);
+                }
+                let number = {
+                    let mut seen = seen.lock();
+                    seen.push(String::from_utf8(request).unwrap());
+                    seen.len()
+                };
+                let body =
+                    format!(r#"{{"access_token":"t{number}","token_type":"Bearer","expires_in":3600}}"#);
+                let head = format!(
+                    "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+                    body.len()
+                );
+                stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
+            }
+        });
+        Self { url, requests }
+    }
+
+    fn config(&self, secret: &TestFile) -> Config {
+        let oauth2 = OAuth2Config {
+            token_url: self.url.clone(),
+            client_id: "talaria".to_owned(),
+            client_secret_file: secret.0.clone(),
+            scopes: vec!["events".to_owned()],
+        };
+        let credentials = vec![CredentialsConfig {
+            at: UrlPrefix::parse("http://memory").unwrap(),
+            signature: None,
+            tls: None,
+            oauth2: Some(oauth2),
+        }];
+        let auth_key = Some(AuthKey::new("a2V5").unwrap());
+        Config { credentials, auth_key, retry: retries(0), ..config("http://memory/") }
+    }
+}
+
+#[tokio::test]
+async fn one_token_is_fetched_for_all_events_and_another_when_it_is_refused() {
+    let receiver = Receiver::new(|request, _| {
+        let is_refused = request.body == b"refused" && header(request, "authorization") == Some("Bearer t1");
+        Answer::Status(if is_refused { 401 } else { 202 })
+    });
+    let (server, secret) = (TokenServer::start("200 OK"), TestFile::with("s3cret\n"));
+    let bench = Bench::in_memory(&server.config(&secret), [("memory", receiver.clone())]);
+    for _ in 0..20 {
+        bench.send("event:iot/x", "body");
+    }
+    bench.drained().await;
+    assert_eq!(bench.verdicts(), [DELIVERED; 20]);
+    assert!(receiver.requests().iter().all(|request| header(request, "authorization") == Some("Bearer t1")));
+    {
+        let requests = server.requests.lock();
+        assert_eq!(requests.len(), 1);
+        assert!(requests[0].contains(&STANDARD.encode("talaria:s3cret")), "{}", requests[0]);
+        assert!(requests[0].ends_with("grant_type=client_credentials&scope=events"), "{}", requests[0]);
+    }
+    bench.send("event:iot/x", "refused");
+    bench.drained().await;
+    assert_eq!((bench.verdicts(), server.requests.lock().len()), (vec![DELIVERED; 21], 2));
+    assert_eq!(header(receiver.requests().last().unwrap(), "authorization"), Some("Bearer t2"));
+}
+
+#[tokio::test]
+async fn without_a_token_no_event_is_sent_and_the_token_server_is_not_asked_by_each() {
+    let receiver = Receiver::answering(Answer::Status(202));
+    let (server, secret) = (TokenServer::start("500 Internal Server Error"), TestFile::with("s3cret"));
+    let bench = Bench::in_memory(&server.config(&secret), [("memory", receiver.clone())]);
+    for _ in 0..20 {
+        bench.send("event:iot/x", "body");
+    }
+    bench.drained().await;
+    assert_eq!(receiver.requests().len(), 0);
+    assert_eq!(bench.verdicts(), [Verdict::ReceiverUnreachable; 20]);
+    assert!(server.requests.lock().len() <= 2, "{} requests", server.requests.lock().len());
 }
