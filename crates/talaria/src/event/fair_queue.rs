@@ -113,9 +113,10 @@ impl<T: Ranked> FairQueue<T> {
         self.contended().shed()
     }
 
-    /// Whether the device holds at least as much as the others do on average. Where that is not known, it does.
-    pub(super) fn holds_much(&self, owner: Owner) -> bool {
-        self.contended.as_ref().is_none_or(|contended| contended.holds_much(owner))
+    /// Whether the device holds at least an equal part of what is free of the room: with all that send, it could fill it. Where
+    /// that is not known, it does.
+    pub(super) fn holds_much(&self, owner: Owner, free: usize) -> bool {
+        self.contended.as_ref().is_none_or(|contended| contended.holds_much(owner, free))
     }
 
     /// Takes all events, oldest first, also those that may not leave yet.

@@ -136,11 +136,11 @@ impl<T: Ranked> Contended<T> {
         self.take_lowest(partner, device)
     }
 
-    /// Whether the device holds at least the mean of those who share.
-    pub(super) fn holds_much(&self, owner: Owner) -> bool {
+    /// Whether the device holds at least an equal part of what is free of the room.
+    pub(super) fn holds_much(&self, owner: Owner, free: usize) -> bool {
         let partner = self.partners.get(&owner.partner);
         let held = partner.map(|partner| partner.holding_of(owner.device)).unwrap_or_default();
-        self.crowd().is_mean(held.size)
+        held.size.saturating_mul(self.devices) >= free
     }
 
     /// Takes all events, oldest first.

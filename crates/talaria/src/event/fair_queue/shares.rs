@@ -94,11 +94,6 @@ impl Crowd {
             && is_more(held.size, self.all.size, share)
             && is_more(held.arrived, self.all.arrived, share)
     }
-
-    /// Whether a device that holds so much holds at least the mean.
-    pub(super) fn is_mean(&self, size: usize) -> bool {
-        size.saturating_mul(self.devices) >= self.all.size
-    }
 }
 
 /// Whether `one` is more than this part of `all`: numerator and denominator.

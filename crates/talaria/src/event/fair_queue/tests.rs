@@ -182,14 +182,17 @@ fn what_is_forgotten_when_nothing_comes_any_more_takes_no_memory() {
 }
 
 #[test]
-fn a_device_that_holds_less_than_the_others_does_not_hold_much() {
+fn a_device_that_holds_less_than_its_part_of_what_is_free_does_not_hold_much() {
     let mut queue = queue(Order::None);
+    let (loud, quiet) = (Owner { partner: 1, device: 1 }, Owner { partner: 1, device: 11 });
     queue.push_back(event(Low, 1, 0));
-    assert!(queue.holds_much(Owner { partner: 1, device: 1 }), "it is not known");
+    assert!(queue.holds_much(loud, 1 << 30), "it is not known");
     (0..500).for_each(|number| queue.push_back(event(Low, number % 5, number)));
-    (0..50).for_each(|number| queue.push_back(event(Low, 10 + number, number)));
-    assert!(queue.holds_much(Owner { partner: 1, device: 1 }));
-    assert!(!queue.holds_much(Owner { partner: 1, device: 11 }));
+    (0..45).for_each(|number| queue.push_back(event(Low, 10 + number, number)));
+    // Fifty devices: a part is five events.
+    let free = 250 * (65_536 + 300);
+    assert!(queue.holds_much(loud, free) && !queue.holds_much(quiet, free));
+    assert!(queue.holds_much(quiet, free / 5), "nearly nothing is left");
 }
 
 #[derive(Clone, Copy, Debug)]

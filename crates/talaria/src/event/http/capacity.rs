@@ -66,6 +66,13 @@ impl Capacity {
             .min(self.by_receiver[receiver].fullness(self.limit, self.by_receiver.len()))
     }
 
+    /// What is free for a receiver: of the whole, or of its own part if that is more. An event takes its bytes, and as much as
+    /// each event has of them.
+    pub(super) fn free(&self, receiver: usize) -> usize {
+        let parts = self.by_receiver.len();
+        self.total.free(self.limit, 1).max(self.by_receiver[receiver].free(self.limit, parts))
+    }
+
     /// How full the queue is as a whole.
     pub(super) fn total_fullness(&self) -> Fullness {
         self.total.fullness(self.limit, 1)
@@ -97,6 +104,13 @@ impl Capacity {
 }
 
 impl Load {
+    /// What is free of this part of the limit.
+    fn free(self, limit: QueueLimit, parts: usize) -> usize {
+        let slot = limit.bytes / limit.messages.max(1);
+        let messages = (limit.messages / parts).saturating_sub(self.messages);
+        messages.saturating_mul(slot).min((limit.bytes / parts).saturating_sub(self.bytes))
+    }
+
     /// Compared with this part of the limit.
     fn fullness(self, limit: QueueLimit, parts: usize) -> Fullness {
         let holds = |quarters: usize| {
