@@ -2,7 +2,8 @@
 //!
 //! The wait is a random part of an interval that doubles with each attempt ("full jitter"), so that the events that failed
 //! together do not come back together. A `Retry-After` takes its place. A kept connection that was closed says nothing about the
-//! receiver, so that event does not wait.
+//! receiver, so that event does not wait; but only once, since all connections that were kept to a receiver that has
+//! restarted are closed, and would use up the event's attempts in a moment.
 //!
 //! Deliberately absent: the event's deadline, which bounds every wait, and where it waits (`retries.rs`).
 
@@ -56,7 +57,7 @@ impl RetryPolicy {
         stop: Option<Duration>,
     ) -> Duration {
         let wait = match posted {
-            Err(PostError::KeptClosed(_)) => Duration::ZERO,
+            Err(PostError::KeptClosed(_)) if attempts == 1 => Duration::ZERO,
             Ok(Answer { retry_after: Some(wait), .. }) => *wait,
             _ => self.interval(attempts).mul_f64(random),
         };
@@ -117,6 +118,15 @@ mod tests {
         let longest: Vec<f64> = (1..=7).map(|attempts| wait(attempts, 1.0)).collect();
         assert_eq!(longest, [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]);
         assert_eq!((wait(3, 0.0), wait(3, 0.25), wait(u32::MAX, 1.0)), (0.0, 1.0, 30.0));
+    }
+
+    #[test]
+    fn after_a_kept_connection_that_was_closed_only_the_second_attempt_is_made_at_once() {
+        let policy = RetryPolicy::new(RetryConfig::default());
+        let wait = |attempts| {
+            policy.wait(attempts, &Err(PostError::KeptClosed(Box::new(PostError::Closed))), 1.0, None)
+        };
+        assert_eq!([1, 2, 3].map(|attempts| wait(attempts).as_secs()), [0, 2, 4]);
     }
 
     #[test]
