@@ -1,7 +1,7 @@
 //! What single event receivers are shown with each request (`device.outbound.credentials`, contract §5.10).
 //!
 //! The files are read at the start and again when they change. Deliberately absent: the `authKey`, which all configured
-//! receivers get (`exchange.rs`). Start reading at [`Credentials::headers`].
+//! receivers get (`exchange.rs`). Start reading at `Credentials::headers`.
 
 mod oauth2;
 mod signature;
