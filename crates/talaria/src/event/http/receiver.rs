@@ -147,6 +147,12 @@ impl Receiver {
         }
     }
 
+    /// Whether events leave its queue, so that a device which waits for room gets some. One that hangs must not slow down the
+    /// devices, whose other events go elsewhere.
+    pub(super) const fn makes_room(&self) -> bool {
+        matches!(self.breaker.state(), State::Closed { .. }) && self.silent_ticks == 0
+    }
+
     /// Takes the next event.
     pub(super) fn take(&mut self) -> Option<Job> {
         if let Some(job) = self.retries.pop_due() {

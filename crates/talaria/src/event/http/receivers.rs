@@ -126,7 +126,10 @@ impl Receivers {
     pub(super) fn wait_for_room(&mut self, target: &Arc<Target>, device: &Arc<Device>) {
         let at = self.of(target);
         let receiver = &mut self.receivers[at];
-        if receiver.fresh.holds_much(device.owner(), self.fresh_capacity.free(at)) && device.room().begin() {
+        if receiver.makes_room()
+            && receiver.fresh.holds_much(device.owner(), self.fresh_capacity.free(at))
+            && device.room().begin()
+        {
             receiver.waiting_devices.push(device);
         }
     }

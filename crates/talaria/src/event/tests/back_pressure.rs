@@ -60,3 +60,18 @@ async fn a_device_does_not_wait_for_a_receiver_while_another_one_of_its_events_h
     send(&gateway, &both, "event:iot/x", 0);
     assert!(!both.room().is_waiting());
 }
+
+#[tokio::test(start_paused = true)]
+async fn no_device_waits_for_a_receiver_that_hangs() {
+    let receiver = Receiver::answering(Answer::Silence);
+    let gateway = Gateway::start(&queue(8), Publisher::disabled(), &receiver);
+    let device = device("uuid:loud", &Value::Null);
+    (0..2).for_each(|_| send(&gateway, &device, "event:iot/x", 0));
+    receiver.received(1).await;
+    for _ in 0..4 {
+        tokio::time::advance(Duration::from_millis(500)).await;
+        tokio::task::yield_now().await;
+    }
+    (0..20).for_each(|_| send(&gateway, &device, "event:iot/x", 0));
+    assert!(!device.room().is_waiting());
+}
