@@ -2,7 +2,8 @@
 //!
 //! The dispatcher of messages asks a device to [wait](RoomWait::begin), and ends that when there is room. The
 //! session reads nothing meanwhile, for a second at most: then it reads on, and the device is not asked again for ten seconds, so
-//! that a receiver which accepts nothing does not slow down devices for long.
+//! that a receiver which accepts nothing does not slow down devices for long. Nor is it asked again for that time after five
+//! seconds of waiting in sum.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
@@ -12,6 +13,10 @@ pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// For how long a device that has waited in vain is not asked to wait again.
 pub(super) const NOT_AGAIN: Duration = Duration::from_secs(10);
+
+/// How long a device waits in sum before it is not asked again. An overload that lasts is shed by the queues, which know the
+/// levels of all messages; unread messages wait behind each other.
+pub(super) const MOST_WAITED: Duration = Duration::from_secs(5);
 
 const READS: u8 = 0;
 const WAITS: u8 = 1;
@@ -59,6 +64,11 @@ impl RoomWait {
     /// The device has waited for long enough.
     pub(super) fn give_up(&self) {
         self.change(WAITS, HAS_WAITED);
+    }
+
+    /// The device has waited for long enough in sum.
+    pub(super) fn refrain(&self) {
+        self.change(READS, HAS_WAITED);
     }
 
     /// The device may be asked to wait again.

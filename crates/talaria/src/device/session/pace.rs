@@ -13,7 +13,7 @@ use std::time::Duration;
 use talaria_protocol::rate::{MessageBuckets, UsedUp};
 use tokio::time::{Instant, Sleep};
 
-use crate::device::back_pressure::{LONGEST_WAIT, NOT_AGAIN, RoomWait, WaitEnd};
+use crate::device::back_pressure::{LONGEST_WAIT, MOST_WAITED, NOT_AGAIN, RoomWait, WaitEnd};
 use crate::device::config::{BeyondRate, RateLimit};
 
 /// The shortest time between two log lines about one session.
@@ -28,8 +28,10 @@ pub(super) struct Pace {
     /// Whether it has to pause before its next message.
     has_to_pause: bool,
     pause: Option<Pause>,
-    /// Until when the device does not wait for room, because it has waited in vain.
+    /// Until when the device does not wait for room, because it has waited in vain, or for too long in sum.
     reads_until: Option<Instant>,
+    /// How long it has waited for room since then.
+    waited: Duration,
     /// Pauses, or messages that were dropped, since the last log line.
     unlogged: u64,
     /// When the next line may be logged.
@@ -39,6 +41,7 @@ pub(super) struct Pace {
 /// The time in which nothing is read from the device.
 #[derive(Debug)]
 struct Pause {
+    began: Instant,
     end: Pin<Box<Sleep>>,
     cause: Cause,
     /// What the device sent after its last message, as far as it has been read.
@@ -88,7 +91,7 @@ impl From<Option<Excess>> for RateVerdict {
 
 impl Pause {
     fn new(cause: Cause, time: Duration, rest: &[u8]) -> Self {
-        Self { end: Box::pin(tokio::time::sleep(time)), cause, rest: rest.to_vec() }
+        Self { began: Instant::now(), end: Box::pin(tokio::time::sleep(time)), cause, rest: rest.to_vec() }
     }
 }
 
@@ -167,7 +170,15 @@ impl Pace {
                 ready!(pause.end.as_mut().poll(cx));
                 None
             }
-            Cause::Room if !room.is_waiting() => Some(WaitEnd::Room),
+            Cause::Room if !room.is_waiting() => {
+                self.waited += pause.began.elapsed();
+                if self.waited >= MOST_WAITED {
+                    room.refrain();
+                    self.waited = Duration::ZERO;
+                    self.reads_until = Some(Instant::now() + NOT_AGAIN);
+                }
+                Some(WaitEnd::Room)
+            }
             Cause::Room => {
                 ready!(pause.end.as_mut().poll(cx));
                 room.give_up();

@@ -60,6 +60,27 @@ async fn a_device_waits_for_a_second_and_is_then_read_for_ten() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_device_that_has_waited_for_five_seconds_in_sum_is_read_for_ten() {
+    let gateway = Gateway::new(Config::default());
+    let (mut client, device) = gateway.connect(1 << 20);
+    settle().await;
+    gateway.recorded().await;
+    for wait in 0..10 {
+        assert!(device.room().begin(), "{wait}");
+        client.send(&binary(&event("event:iot"))).await;
+        settle().await;
+        advance(500 * MILLISECOND).await;
+        device.room_is_free();
+        assert_eq!(messages(&gateway).await, 1);
+    }
+    assert!(!device.room().begin(), "it has waited enough");
+    advance(seconds(10)).await;
+    client.send(&binary(&event("event:iot"))).await;
+    assert_eq!(messages(&gateway).await, 1);
+    assert!(device.room().begin());
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_device_is_sent_goes_on_while_it_waits_and_so_does_its_end() {
     let config = Config { ping_period: Duration::from_millis(300), ..Config::default() };
     let gateway = Gateway::new(config);
