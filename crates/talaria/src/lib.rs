@@ -21,6 +21,7 @@ pub mod long_work;
 pub mod observe;
 pub mod primary;
 pub mod process;
+mod random;
 pub mod reload;
 pub mod server;
 pub mod telemetry;

@@ -1,10 +1,11 @@
 //! Spreads the closes of many devices over a time, so that they do not all connect to the other gateways in the same moment
 //! (contract §2.20).
 
-use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use crate::random;
 
 /// Few devices need less than the whole time: at least so many are closed in a second.
 const LEAST_PER_SECOND: u32 = 100;
@@ -16,7 +17,6 @@ pub struct Spread {
     /// The part of each device.
     step: Duration,
     next: u32,
-    random: RandomState,
 }
 
 impl Spread {
@@ -25,13 +25,12 @@ impl Spread {
     pub fn over(time: Duration, devices: usize) -> Self {
         let devices = u32::try_from(devices).unwrap_or(u32::MAX).max(1);
         let step = (time / devices).min(Duration::from_secs(1) / LEAST_PER_SECOND);
-        Self { start: Instant::now(), step, next: 0, random: RandomState::new() }
+        Self { start: Instant::now(), step, next: 0 }
     }
 
     /// When the next device is to be closed.
     pub fn next_close(&mut self) -> Instant {
-        let within = self.random.hash_one(self.next) % 1024;
-        let jitter = self.step * u32::try_from(within).unwrap_or(0) / 1024;
+        let jitter = self.step.mul_f64(random::fraction());
         let close = self.start + self.step.saturating_mul(self.next) + jitter;
         self.next = self.next.saturating_add(1);
         close

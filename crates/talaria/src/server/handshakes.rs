@@ -21,6 +21,7 @@ use prometheus::{IntCounter, IntGauge};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use crate::random;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::throttle::Throttle;
 
@@ -233,7 +234,7 @@ impl Handshakes {
             state.line.len() as f64 * state.cost[kind as usize] as f64 / self.earned_each_second() as f64
         };
         let least = Duration::from_secs_f64(needed.clamp(SHORTEST_RETRY, LONGEST_RETRY / 2.0));
-        RefusedError { retry_after: least + least * random_part() / 1024 }
+        RefusedError { retry_after: least + least.mul_f64(random::fraction()) }
     }
 
     /// Nanoseconds of CPU.
@@ -302,12 +303,6 @@ impl State {
             }
         }
     }
-}
-
-/// From 0 to 1023.
-fn random_part() -> u32 {
-    use std::hash::{BuildHasher as _, RandomState};
-    u32::try_from(RandomState::new().hash_one(()) % 1024).unwrap_or(0)
 }
 
 #[cfg(test)]

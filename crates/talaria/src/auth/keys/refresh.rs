@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::config::Source;
 use super::{Shared, now};
+use crate::random;
 
 /// The keys of one source, by their names.
 type Named = HashMap<KeyId, Known>;
@@ -68,7 +69,7 @@ impl Source {
     /// The time to the next fetch.
     fn pause(&self, succeeded: bool) -> Duration {
         let interval = if succeeded { self.interval } else { self.min_interval };
-        let varied = interval.mul_f64((1.0 + self.jitter * random()).max(0.0));
+        let varied = interval.mul_f64((1.0 + self.jitter * (2.0 * random::fraction() - 1.0)).max(0.0));
         varied.max(self.min_interval.min(interval))
     }
 }
@@ -80,14 +81,6 @@ fn by_name(keys: impl Iterator<Item = (KeyId, Key)>) -> Named {
     }
     let fetched = now();
     named.into_iter().map(|(id, keys)| (id, Known { keys: keys.into(), fetched })).collect()
-}
-
-/// A random number from -1 to 1.
-fn random() -> f64 {
-    let mut bytes = [0; 4];
-    // Without random bytes the interval does not vary.
-    let is_filled = aws_lc_rs::rand::fill(&mut bytes).is_ok();
-    if is_filled { f64::from(i32::from_ne_bytes(bytes)) / -f64::from(i32::MIN) } else { 0.0 }
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use super::job::{EventTurn, Job, JobKind, OrderTurn, Pushed};
 use super::metrics::HttpMetrics;
 use super::post_error::PostError;
 use super::queue::Queue;
-use super::retry_policy::{RetryPolicy, random};
+use super::retry_policy::RetryPolicy;
 use super::worker;
 use crate::event::config::{QueueLimit, RetryConfig};
 use crate::event::fair_queue::Order;
@@ -29,6 +29,7 @@ use crate::event::reason::{DropReason, NO_STATUS};
 use crate::event::shed::ShedReason;
 use crate::event::status_order::{Entered, StatusOrder};
 use crate::event::verdict::Verdict;
+use crate::random;
 use crate::telemetry::keyed_throttle::KeyedThrottle;
 
 /// The events of one device to one URL, which is known by its address.
@@ -205,7 +206,7 @@ impl LaneContext {
     pub(super) fn next_attempt(&self, job: &Job, posted: &Result<Answer, PostError>) -> Instant {
         let now = Instant::now();
         let left = self.stop.get().map(|stop| *stop - now);
-        let wait = self.retry.wait(job.attempts, posted, random(), left);
+        let wait = self.retry.wait(job.attempts, posted, random::fraction(), left);
         now.checked_add(wait).map_or(job.deadline, |due| due.min(job.deadline))
     }
 

@@ -22,9 +22,9 @@ use super::job::Job;
 use super::limit::Limit;
 use super::metrics::ReceiverGauges;
 use super::retries::Retries;
-use super::retry_policy::random;
 use super::waiting_devices::WaitingDevices;
 use crate::event::fair_queue::{FairQueue, Fairness};
+use crate::random;
 
 /// How often [`Receiver::tick`] is called.
 pub(super) const TICK: Duration = Duration::from_millis(500);
@@ -205,14 +205,14 @@ impl Receiver {
             // It tells nothing about how many requests the receiver bears.
             Health::Fails => {
                 self.has_answered = true;
-                random()
+                random::fraction()
             }
             Health::Refuses | Health::Unreachable | Health::Silent => {
                 self.has_answered |= report.health == Health::Refuses;
                 if is_current {
                     self.limit.refused(started.round);
                 }
-                random()
+                random::fraction()
             }
         };
         let was_closed = matches!(self.breaker.state(), State::Closed { .. });

@@ -96,17 +96,14 @@ impl Receivers {
     /// Queues a new event. Without room an event of the receiver that holds most gives way.
     pub(super) fn push_fresh(&mut self, job: Job) -> Pushed {
         let (at, bytes) = (self.of(&job.target), job.body.len());
-        let mut displaced = Vec::new();
-        while !self.fresh_capacity.fits(bytes) {
-            let from = self.fresh_capacity.gives_way(at, bytes);
+        let made = make_room(&mut self.fresh_capacity, at, bytes, |from| {
             let fresh = &mut self.receivers[from].fresh;
-            let Some(other) = (if from == at { fresh.give_way(&job) } else { fresh.shed() }) else {
-                return Pushed { refused: Some(job), displaced };
-            };
-            self.fresh_capacity.remove(from, other.body.len());
-            displaced.push(other);
-        }
-        self.fresh_capacity.add(at, bytes);
+            if from == at { fresh.give_way(&job) } else { fresh.shed() }
+        });
+        let displaced = match made {
+            Ok(displaced) => displaced,
+            Err(displaced) => return Pushed { refused: Some(job), displaced },
+        };
         self.receivers[at].fresh.push_back(job);
         self.list(at);
         Pushed { refused: None, displaced }
@@ -154,16 +151,14 @@ impl Receivers {
         if job.is_status() {
             self.status += 1;
         } else {
-            while !self.retry_capacity.fits(bytes) {
-                let from = self.retry_capacity.gives_way(at, bytes);
+            let made = make_room(&mut self.retry_capacity, at, bytes, |from| {
                 let retries = &mut self.receivers[from].retries;
-                let Some(other) = (if from == at { retries.give_way(&job) } else { retries.shed() }) else {
-                    return Pushed { refused: Some(job), displaced };
-                };
-                self.retry_capacity.remove(from, other.body.len());
-                displaced.push(other);
-            }
-            self.retry_capacity.add(at, bytes);
+                if from == at { retries.give_way(&job) } else { retries.shed() }
+            });
+            displaced = match made {
+                Ok(displaced) => displaced,
+                Err(displaced) => return Pushed { refused: Some(job), displaced },
+            };
         }
         self.receivers[at].retries.push(due, job);
         Pushed { refused: None, displaced }
@@ -286,6 +281,27 @@ impl Receivers {
             self.turns.push_back(at);
         }
     }
+}
+
+/// Counts an event of the receiver `at`. Without room `take` takes out of a receiver the event that gives way, if one does.
+///
+/// # Errors
+/// If there is still no room, and the event does not count. In both cases the events that were taken out are returned.
+fn make_room(
+    capacity: &mut Capacity,
+    at: usize,
+    bytes: usize,
+    mut take: impl FnMut(usize) -> Option<Job>,
+) -> Result<Vec<Job>, Vec<Job>> {
+    let mut displaced = Vec::new();
+    while !capacity.fits(bytes) {
+        let from = capacity.gives_way(at, bytes);
+        let Some(other) = take(from) else { return Err(displaced) };
+        capacity.remove(from, other.body.len());
+        displaced.push(other);
+    }
+    capacity.add(at, bytes);
+    Ok(displaced)
 }
 
 fn address(target: &Arc<Target>) -> usize {

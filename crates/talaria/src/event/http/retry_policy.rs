@@ -7,7 +7,6 @@
 //!
 //! Deliberately absent: the event's deadline, which bounds every wait, and where it waits (`retries.rs`).
 
-use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
 use super::exchange::Answer;
@@ -69,13 +68,6 @@ impl RetryPolicy {
         let doubled = 2u32.saturating_pow(attempts.saturating_sub(1));
         interval.saturating_mul(doubled).min(max_interval.max(interval))
     }
-}
-
-/// A random number from 0 to 1.
-#[expect(clippy::cast_precision_loss, reason = "a random number needs no more than 52 bits")]
-pub(super) fn random() -> f64 {
-    // Every `RandomState` has other keys.
-    RandomState::new().hash_one(0) as f64 / u64::MAX as f64
 }
 
 #[cfg(test)]
@@ -147,12 +139,5 @@ mod tests {
         assert_eq!(policy.wait(9, &asked(0), 0.5, None), Duration::ZERO);
         let left = Some(Duration::from_secs(20));
         assert_eq!(policy.wait(1, &asked(u64::MAX), 0.5, left).as_secs(), 2);
-    }
-
-    #[test]
-    fn random_numbers_differ_and_are_from_0_to_1() {
-        let numbers: Vec<f64> = (0..100).map(|_| random()).collect();
-        assert!(numbers.iter().all(|number| (0.0..=1.0).contains(number)));
-        assert!(numbers.iter().any(|number| *number < 0.5) && numbers.iter().any(|number| *number > 0.5));
     }
 }
