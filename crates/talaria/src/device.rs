@@ -20,6 +20,7 @@ mod back_pressure;
 pub mod clock;
 mod config;
 mod connected;
+mod ends;
 mod error;
 mod events;
 pub mod filters;

@@ -11,6 +11,7 @@ pub mod budget;
 pub mod cli;
 pub mod config;
 pub mod control;
+mod cpu_share;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod descriptors;

@@ -41,6 +41,7 @@ pub(super) fn read(section: &Section<'_>) -> device::Config {
         &mut config.close_over,
         |value| Duration::read(value).filter(|time| *time <= LONGEST_CLOSE),
     );
+    read_percent(section, "disconnectCpuPercent", &mut config.disconnect_cpu_percent);
     section.read_period("takeoverTimeout", &mut config.takeover_timeout);
     section.read_count("maxTakeovers", &mut config.max_takeovers);
     section.read_count("maxMessageSize", &mut config.max_message_size);
@@ -159,13 +160,17 @@ fn read_refusal(section: &Section<'_>, rules: &mut RefusalRules, has_rate: bool)
 /// Reads `handshakes`: how much of the CPU they may take.
 pub(super) fn read_handshakes(section: &Section<'_>) -> HandshakesConfig {
     let mut config = HandshakesConfig::default();
-    section.read_as("cpuPercent", "a whole number from 1 to 100", &mut config.cpu_percent, |value| {
-        u32::try_from(u64::read(value)?).ok().filter(|percent| (1..=100).contains(percent))
-    });
+    read_percent(section, "cpuPercent", &mut config.cpu_percent);
     section.read_as("maxWait", "a duration from 1s to 1m", &mut config.max_wait, |value| {
         Duration::read(value).filter(|wait| (Duration::from_secs(1)..=Duration::from_secs(60)).contains(wait))
     });
     config
+}
+
+fn read_percent(section: &Section<'_>, key: &str, percent: &mut u32) {
+    section.read_as(key, "a whole number from 1 to 100", percent, |value| {
+        u32::try_from(u64::read(value)?).ok().filter(|percent| (1..=100).contains(percent))
+    });
 }
 
 /// Completes `closeExpired` with what belongs to tokens: a device is closed when its token would not be accepted any more.

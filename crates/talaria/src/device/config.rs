@@ -30,6 +30,8 @@ pub struct Config {
     pub close_expired: Option<Duration>,
     /// Over which time the devices are closed that a stop or a drain without a rate closes (`closeOver`).
     pub close_over: Duration,
+    /// The share of all cores that ends of sessions may take, from 1 to 100 (`disconnectCpuPercent`).
+    pub disconnect_cpu_percent: u32,
     /// The bytes of the messages that may wait to be written to all devices together (`maxQueuedBytes`). Beyond it, the device
     /// that has most of them and does not read is closed, or the message is refused.
     pub max_queued_bytes: usize,
@@ -103,6 +105,7 @@ impl Default for Config {
             max_unfinished_bytes: 1024 * 1024 * 1024,
             close_expired: None,
             close_over: Duration::from_secs(10),
+            disconnect_cpu_percent: 25,
             max_queued_bytes: 256 * 1024 * 1024,
             message_timeout: Duration::from_secs(60),
             takeover_timeout: Duration::from_secs(5),

@@ -45,6 +45,8 @@ pub struct Device {
     warned: AtomicU8,
     /// Whether a newcomer with this id waits for this device's answer.
     is_contested: AtomicBool,
+    /// Whether its session has ended and has yet to be disconnected.
+    is_leaving: AtomicBool,
     /// Whether its offline event has been made.
     is_offline: AtomicBool,
 }
@@ -97,6 +99,7 @@ impl Device {
             sinks: DeviceState::default(),
             warned: AtomicU8::new(0),
             is_contested: AtomicBool::new(false),
+            is_leaving: AtomicBool::new(false),
             is_offline: AtomicBool::new(false),
         })
     }
@@ -262,6 +265,16 @@ impl Device {
 
     pub(super) fn end_takeover(&self) {
         self.is_contested.store(false, Ordering::Release);
+    }
+
+    /// Its session has ended, and waits for its turn to be disconnected.
+    pub(super) fn leave(&self) {
+        self.is_leaving.store(true, Ordering::Release);
+    }
+
+    /// Whether its session has ended, so that it can only be replaced.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.is_leaving.load(Ordering::Acquire)
     }
 
     /// Whether its offline event is to be made now: once.

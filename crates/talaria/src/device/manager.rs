@@ -22,6 +22,7 @@ use wrp::DeviceId;
 
 use super::config::Config;
 use super::connected::Device;
+use super::ends::Ends;
 use super::events::Events;
 use super::filters::Filters;
 use super::gate::Gate;
@@ -119,6 +120,7 @@ impl Manager {
         let metrics = DeviceMetrics::register(metrics);
         let takeovers = Takeovers::new(&config);
         metrics.max_device_count.set(config.max_devices.map_or(0, |max| max as i64));
+        let ends = Ends::new(config.disconnect_cpu_percent, metrics.disconnects_waiting.clone());
         let context = SessionContext {
             registry: Arc::new(Registry::new(config.max_devices)),
             wheel,
@@ -132,6 +134,7 @@ impl Manager {
             refusals,
             is_stopping: AtomicBool::new(false),
             noisiest: Noisiest::default(),
+            ends,
             long_work: LongWork::default(),
             config,
         };

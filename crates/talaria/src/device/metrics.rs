@@ -34,6 +34,8 @@ pub struct DeviceMetrics {
     pub connect_count: IntCounter,
     /// Connections that ended, including those over the limit.
     pub disconnect_count: IntCounter,
+    /// Sessions that have ended and wait for their turn to be disconnected.
+    pub(super) disconnects_waiting: IntGauge,
     /// Connections that were not admitted because of the limit.
     pub device_limit_reached_count: IntCounter,
     /// Connections that were closed because their token had expired.
@@ -106,6 +108,10 @@ impl DeviceMetrics {
             pong_count: counter("pong_count"),
             connect_count: counter("connect_count"),
             disconnect_count: counter("disconnect_count"),
+            disconnects_waiting: family.gauge(
+                "disconnects_waiting",
+                "The number of connections that have ended and wait to be disconnected",
+            ),
             device_limit_reached_count: counter("device_limit_reached_count"),
             expired_token_count: family.counter(
                 "device_expired_tokens_total",

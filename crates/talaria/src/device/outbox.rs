@@ -10,7 +10,7 @@ mod signal;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::task::Waker;
 
 use bytes::Bytes;
@@ -34,7 +34,7 @@ pub(super) use signal::{Signal, Signals};
 pub struct Outbox {
     state: Mutex<State>,
     /// The signals that are set, one bit each.
-    signals: AtomicU8,
+    signals: AtomicU16,
     /// Whether so many refusals wait that nothing is to be read from the device.
     is_reading_paused: AtomicBool,
     /// Whether nothing more is read from the device, because the gateway stops.
@@ -107,7 +107,7 @@ impl Outbox {
         };
         Self {
             state: Mutex::new(state),
-            signals: AtomicU8::new(0),
+            signals: AtomicU16::new(0),
             is_reading_paused: AtomicBool::new(false),
             is_reading_stopped: AtomicBool::new(false),
             session: AtomicWaker::new(),
@@ -197,7 +197,7 @@ impl Outbox {
     }
 
     pub(super) fn signal(&self, signal: Signal) {
-        self.signals.fetch_or(signal as u8, Ordering::Release);
+        self.signals.fetch_or(signal as u16, Ordering::Release);
         self.session.wake();
     }
 
@@ -280,9 +280,20 @@ impl Outbox {
             if !matches!(state.phase, Phase::Closed(_)) {
                 state.phase = Phase::Closed(reason);
             }
-            (state.bytes, state.outside) = (0, 0);
-            self.account_less(&mut state, device);
-            std::mem::take(&mut state.queue)
+            self.discard(&mut state, device)
+        };
+        drop(dropped);
+        self.room.notify_waiters();
+    }
+
+    /// As [`shut`](Self::shut), but the reason can still be read: the end of the session has yet to be announced.
+    pub(super) fn leave<H: Holder + 'static>(&self, device: &Arc<H>, reason: &CloseReason) {
+        let dropped = {
+            let mut state = self.state.lock();
+            if !matches!(state.phase, Phase::Closing(_)) {
+                state.phase = Phase::Closing(reason.clone());
+            }
+            self.discard(&mut state, device)
         };
         drop(dropped);
         self.room.notify_waiters();
@@ -353,6 +364,13 @@ impl Outbox {
         let Some(budget) = &self.budget else { return Ok(()) };
         let bytes = state.bytes + state.outside;
         budget.change(&mut state.holding, bytes, || Arc::clone(device) as Arc<dyn Holder>)
+    }
+
+    /// The messages that wait fail when what is returned is dropped.
+    fn discard<H: Holder + 'static>(&self, state: &mut State, device: &Arc<H>) -> VecDeque<Outgoing> {
+        (state.bytes, state.outside) = (0, 0);
+        self.account_less(state, device);
+        std::mem::take(&mut state.queue)
     }
 
     /// Accounts for less than before, which is always accepted.

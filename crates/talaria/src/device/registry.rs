@@ -17,7 +17,8 @@ use super::Device;
 /// `/devices` and drains read one shard at a time. More shards than this bring no further gain.
 const SHARDS: usize = 64;
 
-/// The connected devices by id, in shards. No operation holds more than one shard's lock, nor holds it for long.
+/// The connected devices by id, in shards. No operation holds more than one shard's lock, nor holds it for long. A device whose
+/// session has ended and waits to be disconnected counts, and may be replaced, but is not found.
 #[derive(Debug)]
 pub struct Registry {
     shards: Box<[RwLock<HashSet<ById>>]>,
@@ -114,7 +115,8 @@ impl Registry {
     /// The connected device with this id.
     #[must_use]
     pub fn get(&self, id: &DeviceId) -> Option<Arc<Device>> {
-        self.shard(id).read().get(id.as_str()).map(|ById(device)| Arc::clone(device))
+        let shard = self.shard(id).read();
+        shard.get(id.as_str()).and_then(ById::staying).map(Arc::clone)
     }
 
     /// How many devices are connected.
@@ -146,7 +148,7 @@ impl Registry {
     #[must_use]
     pub fn shard_devices(&self, shard: usize) -> Vec<Arc<Device>> {
         let Some(shard) = self.shards.get(shard) else { return Vec::new() };
-        shard.read().iter().map(|ById(device)| Arc::clone(device)).collect()
+        shard.read().iter().filter_map(ById::staying).map(Arc::clone).collect()
     }
 
     /// The ids of the devices of one shard; empty for a shard that does not exist. For callers that walk slowly: unlike the
@@ -154,7 +156,7 @@ impl Registry {
     #[must_use]
     pub fn shard_ids(&self, shard: usize) -> Vec<DeviceId> {
         let Some(shard) = self.shards.get(shard) else { return Vec::new() };
-        shard.read().iter().map(|ById(device)| device.id().clone()).collect()
+        shard.read().iter().filter_map(ById::staying).map(|device| device.id().clone()).collect()
     }
 
     /// Waits until every session has ended and its offline event is sent. Returns how many have not ended at the deadline.
@@ -194,6 +196,13 @@ impl Drop for RunningSession {
         if self.0.sessions.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.0.idle.notify_waiters();
         }
+    }
+}
+
+impl ById {
+    /// The device, unless its session has ended.
+    fn staying(&self) -> Option<&Arc<Device>> {
+        Some(&self.0).filter(|device| !device.is_leaving())
     }
 }
 

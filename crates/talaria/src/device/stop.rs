@@ -46,6 +46,7 @@ impl Manager {
     /// The first step: admits no further device.
     pub fn stop_admitting(&self) {
         self.context.is_stopping.store(true, Ordering::SeqCst);
+        self.context.ends.lift();
     }
 
     /// The second step: closes the devices one after the other over `closeOver`, at most until `deadline`. Those whose

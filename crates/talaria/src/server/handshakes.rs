@@ -21,15 +21,10 @@ use prometheus::{IntCounter, IntGauge};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use crate::cpu_share::{CpuShare, TICK, cores, nanoseconds};
 use crate::random;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::throttle::Throttle;
-
-/// How much of the unused time is kept for a burst.
-const BURST: Duration = Duration::from_millis(20);
-
-/// How often those in line are looked at.
-const TICK: Duration = Duration::from_millis(2);
 
 /// What a handshake is taken to cost before one was measured.
 const FIRST_GUESS: Duration = Duration::from_micros(200);
@@ -64,8 +59,6 @@ pub enum HandshakeKind {
 pub struct Handshakes {
     state: Mutex<State>,
     config: HandshakesConfig,
-    /// How many threads can compute at the same time.
-    cores: u32,
     waiting: IntGauge,
     refused: [IntCounter; 2],
     lines: Throttle,
@@ -89,13 +82,10 @@ pub struct RefusedError {
     pub retry_after: Duration,
 }
 
-/// Times are in nanoseconds of CPU.
 #[derive(Debug)]
 struct State {
-    /// What handshakes may take now; negative if they took too much.
-    balance: i64,
-    updated: Instant,
-    /// What a handshake of each kind took lately.
+    share: CpuShare,
+    /// What a handshake of each kind took lately, in nanoseconds of CPU.
     cost: [i64; 2],
     line: VecDeque<Waiting>,
     /// Whether a task lets those in line begin.
@@ -129,8 +119,7 @@ impl Handshakes {
     /// Registers `handshakes_waiting` and `handshakes_refused_total{kind}`.
     #[must_use]
     pub fn new(config: HandshakesConfig, metrics: &Metrics) -> Arc<Self> {
-        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
-        Self::on(cores, config, metrics)
+        Self::on(cores(), config, metrics)
     }
 
     fn on(cores: u32, config: HandshakesConfig, metrics: &Metrics) -> Arc<Self> {
@@ -140,10 +129,9 @@ impl Handshakes {
             "The number of handshakes that were refused because too many clients connected",
             &["kind"],
         );
-        let guess = FIRST_GUESS.as_nanos() as i64;
+        let guess = nanoseconds(FIRST_GUESS);
         let state = State {
-            balance: 0,
-            updated: Instant::now(),
+            share: CpuShare::new(cores, config.cpu_percent),
             cost: [guess; 2],
             line: VecDeque::new(),
             is_driven: false,
@@ -151,7 +139,6 @@ impl Handshakes {
         Arc::new(Self {
             state: Mutex::new(state),
             config,
-            cores,
             waiting: family.gauge("handshakes_waiting", "The number of handshakes that wait in line"),
             refused: [HandshakeKind::Tls, HandshakeKind::Device]
                 .map(|kind| refused.with_label_values(&[kind.as_str()])),
@@ -167,7 +154,7 @@ impl Handshakes {
         let (deadline, begun) = {
             let mut state = self.state.lock();
             let now = Instant::now();
-            state.earn(now, self.earned_each_second());
+            state.share.earn(now);
             if state.line.is_empty()
                 && let Some(taken) = state.take(kind)
             {
@@ -204,7 +191,7 @@ impl Handshakes {
             {
                 let mut state = self.state.lock();
                 let now = Instant::now();
-                state.earn(now, self.earned_each_second());
+                state.share.earn(now);
                 state.admit(now, self.config.max_wait);
                 self.waiting.set(state.line.len() as i64);
                 if state.line.is_empty() {
@@ -231,15 +218,10 @@ impl Handshakes {
         // As long as the line takes, and as much again at random, so that they do not all come back together.
         let needed = {
             let state = self.state.lock();
-            state.line.len() as f64 * state.cost[kind as usize] as f64 / self.earned_each_second() as f64
+            state.line.len() as f64 * state.cost[kind as usize] as f64 / state.share.each_second() as f64
         };
         let least = Duration::from_secs_f64(needed.clamp(SHORTEST_RETRY, LONGEST_RETRY / 2.0));
         RefusedError { retry_after: least + least.mul_f64(random::fraction()) }
-    }
-
-    /// Nanoseconds of CPU.
-    fn earned_each_second(&self) -> i64 {
-        i64::from(self.cores) * i64::from(self.config.cpu_percent) * 10_000_000
     }
 }
 
@@ -259,30 +241,20 @@ impl Handshake<'_> {
 
 impl Drop for Handshake<'_> {
     fn drop(&mut self) {
-        let spent = i64::try_from(self.spent.as_nanos()).unwrap_or(i64::MAX);
+        let spent = nanoseconds(self.spent);
         let mut state = self.all.state.lock();
-        state.balance = state.balance.saturating_add(self.taken).saturating_sub(spent);
+        state.share.spend(spent.saturating_sub(self.taken));
         let cost = &mut state.cost[self.kind as usize];
         *cost += (spent - *cost) / SMOOTHING;
     }
 }
 
 impl State {
-    /// Adds what was earned since the last time.
-    fn earn(&mut self, now: Instant, each_second: i64) {
-        let elapsed = now.saturating_duration_since(self.updated).min(Duration::from_secs(60));
-        self.updated = now;
-        let (each_microsecond, most) =
-            (each_second / 1_000_000, each_second / 1000 * BURST.as_millis() as i64);
-        let earned = each_microsecond.saturating_mul(elapsed.as_nanos() as i64 / 1000);
-        self.balance = self.balance.saturating_add(earned).min(most);
-    }
-
     /// Takes the cost of a handshake if there is time left.
     fn take(&mut self, kind: HandshakeKind) -> Option<i64> {
         let cost = self.cost[kind as usize];
-        (self.balance > 0).then(|| {
-            self.balance -= cost;
+        self.share.is_left().then(|| {
+            self.share.spend(cost);
             cost
         })
     }
@@ -299,7 +271,7 @@ impl State {
             let next = if is_long { self.line.pop_back() } else { self.line.pop_front() };
             // One that has left gives back what it has not used.
             if next.is_some_and(|next| next.begin.send(taken).is_err()) {
-                self.balance += taken;
+                self.share.spend(-taken);
             }
         }
     }
@@ -314,7 +286,12 @@ mod tests {
     /// Half of one core, each handshake taken to cost a millisecond.
     fn handshakes() -> Arc<Handshakes> {
         let handshakes = Handshakes::on(1, HandshakesConfig::default(), &Metrics::default());
-        handshakes.state.lock().cost = [MILLISECOND; 2];
+        {
+            let mut state = handshakes.state.lock();
+            state.cost = [MILLISECOND; 2];
+            // What is kept for a burst.
+            state.share.spend(10 * MILLISECOND);
+        }
         handshakes
     }
 

@@ -2,7 +2,7 @@
 
 /// A signal of the wheel or of a budget to a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
+#[repr(u16)]
 pub(in crate::device) enum Signal {
     /// A ping is due.
     Ping = 1,
@@ -20,14 +20,16 @@ pub(in crate::device) enum Signal {
     UnfinishedTooMuch = 64,
     /// The device does not read, and most messages wait for it when all that wait are too much.
     UnreadTooMuch = 128,
+    /// The session has ended, and its turn to be disconnected has come.
+    MayEnd = 256,
 }
 
 /// A set of signals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::device) struct Signals(pub(super) u8);
+pub(in crate::device) struct Signals(pub(super) u16);
 
 impl Signals {
     pub(in crate::device) fn has(self, signal: Signal) -> bool {
-        self.0 & signal as u8 != 0
+        self.0 & signal as u16 != 0
     }
 }

@@ -14,6 +14,7 @@ use super::pace::Excess;
 use crate::budget::Budget;
 use crate::device::config::{BeyondRate, Config, RateLimit};
 use crate::device::connected::Device;
+use crate::device::ends::Ends;
 use crate::device::events::Events;
 use crate::device::metrics::DeviceMetrics;
 use crate::device::noisiest::Noisiest;
@@ -46,6 +47,8 @@ pub(in crate::device) struct SessionContext {
     pub(in crate::device) is_stopping: AtomicBool,
     /// Which devices and partners send most.
     pub(in crate::device) noisiest: Noisiest,
+    /// Paces the ends of sessions.
+    pub(in crate::device) ends: Arc<Ends>,
     /// Handles long messages.
     pub(in crate::device) long_work: LongWork,
 }
@@ -108,6 +111,14 @@ impl SessionContext {
         self.wheel.add(device);
         self.events.online(device);
         Ok(())
+    }
+
+    /// A connection has ended and will be disconnected later. Until then it can only be replaced: it is not found, nothing can be
+    /// sent to it any more, and everything that waits for it fails.
+    pub(super) fn leaving(&self, device: &Arc<Device>, reason: &CloseReason) {
+        device.leave();
+        device.outbox().leave(device, reason);
+        device.transactions().close();
     }
 
     /// A connection has ended: nothing can be sent to the device any more, and everything that waits for it fails.

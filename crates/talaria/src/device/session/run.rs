@@ -4,11 +4,12 @@
 //! task has no buffer (it borrows the [thread's](crate::thread_buffer)), no channel and no timer. Three causes wake it, and
 //! each time it checks all of them: bytes from the device, something in the outbox, a signal of the wheel.
 //!
-//! Start reading at [`Task`]'s `poll`.
+//! Start reading at [`Task`]'s `poll`; how a session ends is in `ending.rs`.
+
+mod ending;
 
 use std::io;
 use std::net::IpAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -18,7 +19,6 @@ use talaria_protocol::go::duration;
 use talaria_protocol::session::{CloseReason, Ending, Reason, Session, Step};
 use talaria_protocol::ws::Input;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tracing::info;
 
 use super::batch::Batch;
 use super::context::SessionContext;
@@ -29,6 +29,7 @@ use crate::budget::{Holder, Holding, NoRoomError};
 use crate::device::back_pressure::LONGEST_WAIT;
 use crate::device::config::RateLimit;
 use crate::device::connected::Device;
+use crate::device::ends::RunningEnd;
 use crate::device::metrics::CountedModel;
 use crate::device::outbox::ack_list::DoneAcks;
 use crate::device::outbox::{Signal, Signals};
@@ -82,15 +83,19 @@ pub(super) struct Task<S> {
     ignored: usize,
     /// None once the session has ended.
     model: Option<CountedModel>,
+    /// Measures the end. Dropped after the socket, whose close belongs to it.
+    end: Option<Box<RunningEnd>>,
     _running: RunningSession,
 }
 
-/// How far the session has come. It goes through the phases in this order; `Closing` and `Lingering` are left out if the
-/// device cannot be sent a close frame.
+/// How far the session has come. It goes through the phases in this order; `Waiting` is left out if few sessions end at the same
+/// time, `Closing` and `Lingering` if the device cannot be sent a close frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     /// Messages go both ways.
     Open,
+    /// The session has ended and waits for its turn to be disconnected. Nothing is read and nothing is written.
+    Waiting,
     /// The session has ended and the close frame is being written.
     Closing,
     /// The close frame is written. The device gets a moment to read it and to close its side.
@@ -120,6 +125,7 @@ where
         unfinished: Holding::default(),
         ignored: 0,
         model: Some(connection.model),
+        end: None,
         _running: connection.running,
     };
     for piece in connection.read_ahead.to_vec().chunks_mut(READ_AT_ONCE) {
@@ -136,34 +142,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Task<S> {
         // Before the outbox is read, so that everything that is put there from now on wakes the task again.
         task.device.outbox().register(cx.waker());
         let signals = task.device.outbox().take_signals();
-        task.apply(signals);
-        let read = if task.resume(cx).is_pending() {
-            Read::More
-        } else if task.is_reading_paused() {
-            Read::Paused
-        } else {
-            task.read(cx)
-        };
-        // What has just been read may hold up the device. Polled here, it wakes the task.
-        let is_held_up = task.resume(cx).is_pending();
-        // Until a long message has been handled, the device's next messages wait, and so does the end of the session, whose
-        // offline event comes after the message.
-        if task.long_message.is_some() {
-            if task.session.ending().is_none() {
-                task.write(cx);
+        if task.phase == Phase::Waiting {
+            if !signals.has(Signal::MayEnd) {
+                return Poll::Pending;
             }
-            return Poll::Pending;
+            task.disconnect();
+            if task.phase == Phase::Over {
+                return Poll::Ready(());
+            }
         }
-        task.disconnect_if_ended();
-        task.write(cx);
-        task.disconnect_if_ended();
-        if task.is_over(read, signals, cx) {
-            return Poll::Ready(());
+        if let Some(end) = &mut task.end {
+            end.resume();
         }
-        if read == Read::More && !is_held_up || read == Read::Paused && !task.is_reading_paused() {
-            cx.waker().wake_by_ref();
+        let polled = task.go_on(signals, cx);
+        if polled.is_pending()
+            && let Some(end) = &mut task.end
+        {
+            end.pause();
         }
-        Poll::Pending
+        polled
     }
 }
 
@@ -181,6 +178,38 @@ enum Read {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
+    /// Does everything that can be done now.
+    fn go_on(&mut self, signals: Signals, cx: &mut Context<'_>) -> Poll<()> {
+        self.apply(signals);
+        let read = if self.resume(cx).is_pending() {
+            Read::More
+        } else if self.is_reading_paused() {
+            Read::Paused
+        } else {
+            self.read(cx)
+        };
+        // What has just been read may hold up the device. Polled here, it wakes the task.
+        let is_held_up = self.resume(cx).is_pending();
+        // Until a long message has been handled, the device's next messages wait, and so does the end of the session, whose
+        // offline event comes after the message.
+        if self.long_message.is_some() {
+            if self.session.ending().is_none() {
+                self.write(cx);
+            }
+            return Poll::Pending;
+        }
+        self.disconnect_if_ended();
+        self.write(cx);
+        self.disconnect_if_ended();
+        if self.is_over(read, signals, cx) {
+            return Poll::Ready(());
+        }
+        if read == Read::More && !is_held_up || read == Read::Paused && !self.is_reading_paused() {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+
     /// Does what the outbox and the wheel ask for.
     fn apply(&mut self, signals: Signals) {
         if let Some(reason) = self.device.outbox().take_close() {
@@ -384,7 +413,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
 
     /// Writes until everything is written or the socket accepts no more.
     fn write(&mut self, cx: &mut Context<'_>) {
-        if matches!(self.phase, Phase::Lingering | Phase::Over) {
+        if matches!(self.phase, Phase::Waiting | Phase::Lingering | Phase::Over) {
             return;
         }
         while self.write_unsent(cx) && self.write_next(cx) {}
@@ -470,64 +499,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
             self.phase = Phase::Over;
         }
     }
-
-    /// If the session has just ended: disconnects the device, logs the summary of its session, and goes on to closing.
-    fn disconnect_if_ended(&mut self) {
-        let Some(ending) = self.session.ending().filter(|_| self.phase == Phase::Open) else {
-            return;
-        };
-        let device = &self.device;
-        // Before the device is disconnected, so that no series is left of devices that are gone.
-        self.model = None;
-        self.context.disconnected(device, &ending.reason);
-        if let Some(error) = ending.protocol_error {
-            self.context.metrics.count_protocol_error(error);
-            self.context.log_cost(device, error, &ending.reason);
-        }
-        let statistics = device.statistics();
-        info!(
-            id = %device.id(),
-            session_id = device.session_id(),
-            reason = %ending.reason,
-            up_time = duration::format(statistics.up_time()),
-            messages_received = statistics.messages_received(),
-            bytes_received = statistics.bytes_received(),
-            messages_sent = statistics.messages_sent(),
-            bytes_sent = statistics.bytes_sent(),
-            "device disconnected"
-        );
-        self.phase = if ending.close_frame.is_some() {
-            self.context.wheel.linger(device);
-            Phase::Closing
-        } else {
-            Phase::Over
-        };
-        self.session.discard_unfinished();
-        // Giving back is always accepted.
-        let _ = self.account_unfinished();
-    }
-
-    /// Whether only the socket is left to be closed. If it were closed while the device still sends, the kernel would reset
-    /// the connection, and the reset can overtake the close frame. So the device gets a moment.
-    fn is_over(&mut self, read: Read, signals: Signals, cx: &mut Context<'_>) -> bool {
-        match self.phase {
-            Phase::Open => return false,
-            Phase::Over => return true,
-            Phase::Closing | Phase::Lingering
-                if read == Read::Ended || signals.has(Signal::Lingered) || self.ignored > MAX_IGNORED =>
-            {
-                return true;
-            }
-            Phase::Closing | Phase::Lingering => {}
-        }
-        let is_written = self.unsent.is_none() && !self.needs_flush;
-        if self.phase == Phase::Closing && is_written {
-            self.phase = Phase::Lingering;
-            // The device sees the end and closes its side, too. If this fails, the device is gone.
-            return matches!(Pin::new(&mut self.io).poll_shutdown(cx), Poll::Ready(Err(_)));
-        }
-        false
-    }
 }
 
 impl<S> Task<S> {
@@ -538,37 +509,6 @@ impl<S> Task<S> {
         let paused = self.pace.as_ref().map_or(0, |pace| pace.memory());
         let kept = self.session.kept() + long_message + paused;
         self.context.unfinished.change(&mut self.unfinished, kept, holder)
-    }
-}
-
-impl<S> Drop for Task<S> {
-    fn drop(&mut self) {
-        if self.model.take().is_some() && std::thread::panicking() {
-            self.disconnect_after_panic();
-        }
-        let device = &self.device;
-        let holder = || Arc::clone(device) as Arc<dyn Holder>;
-        // Giving back is always accepted.
-        let _ = self.context.unfinished.change(&mut self.unfinished, 0, holder);
-        device.outbox().shut(device, Reason::Unknown);
-        let (waiting, reason) = device.outbox().take_acks();
-        for acks in [self.unsent.take().map(|unsent| unsent.unwritten()), Some(waiting)].into_iter().flatten()
-        {
-            if !acks.acks.is_empty() {
-                device.outbox().acks_done(device, &acks);
-                self.context.events.unacknowledged(device, &acks.acks, reason);
-            }
-        }
-    }
-}
-
-impl<S> Task<S> {
-    /// A session that panicked has not ended by itself: without this its device would stay registered for ever.
-    fn disconnect_after_panic(&self) {
-        tracing::error!(id = %self.device.id(), "the session of a device panicked, its connection is lost");
-        let reason = CloseReason::with_error(Reason::Unknown, &"the session panicked");
-        // A second panic would end the process.
-        let _ = catch_unwind(AssertUnwindSafe(|| self.context.disconnected(&self.device, &reason)));
     }
 }
 

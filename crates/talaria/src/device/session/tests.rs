@@ -4,6 +4,7 @@ mod acks;
 mod back_pressure;
 mod client;
 mod closing;
+mod ends;
 mod exchange;
 mod liveness;
 mod long_message;

@@ -7,8 +7,10 @@ use crate::reading::tree::{self, File};
 /// Files whose tests call `sleep`, with the reason.
 const SLEEPING: &[(&str, &str)] = &[
     ("crates/talaria/src/control/drain/tests.rs", "the time is paused"),
+    ("crates/talaria/src/device/ends.rs", "the time is paused"),
     ("crates/talaria/src/device/session/tests/acks.rs", "the time is paused"),
     ("crates/talaria/src/device/session/tests/closing.rs", "the time is paused"),
+    ("crates/talaria/src/device/session/tests/ends.rs", "the time is paused"),
     ("crates/talaria/src/device/session/tests/liveness.rs", "the time is paused"),
     ("crates/talaria/src/device/session/tests/stop.rs", "the time is paused"),
     ("crates/talaria/src/device/session/tests/takeover.rs", "the time is paused"),
