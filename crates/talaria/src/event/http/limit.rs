@@ -1,23 +1,32 @@
 //! How many requests a receiver gets at the same time: as many as it bears (contract §5.5).
 //!
 //! It works as TCP's congestion control does, in rounds of as many answers as the limit is. A round in which the limit was used
-//! doubles it, until a request was refused; later it adds one. A refusal halves the limit, once a round.
+//! doubles it, until it was found too high; later it adds a sixteenth. A refusal halves the limit, once a round.
 //!
-//! Latency decides by trial, because a higher one can have two causes. When the mean of a round is more than twice the lowest one,
-//! the limit is lowered by a quarter for a round. If that makes the answers faster, requests waited for each other at the receiver,
-//! and the lower limit stays. If not, the receiver takes that long, and the limit is as it was before.
+//! A receiver that has more requests than it handles at the same time keeps them in a queue of its own, where devices and
+//! partners take no turns. So the limit follows the knee: the fewest requests with which the receiver handles as many each second
+//! as with more of them. Requests beyond the knee only wait for each other, and each of them takes longer.
+//!
+//! A higher latency can have two causes, so a trial decides. The mean is measured at the limit, then at three quarters of it. If
+//! it has fallen as the limit has, as many requests were handled as before: they had waited, and the limit stays lower. If it
+//! has not, the receiver takes that long, and the limit is as it was. There is a trial when the mean is higher than it was without
+//! a queue, and from time to time, since what was taken for the latency without a queue may have had one.
 //!
 //! What is not used is taken back, so that a receiver that begins to hang has few requests.
 //!
-//! Deliberately absent: a clock, and when a receiver gets no request at all (`breaker.rs`).
+//! Deliberately absent: a clock, and when a receiver gets no request at all (`breaker.rs`). Start reading at [`Limit::answered`].
 
+use std::f64::consts::SQRT_2;
 use std::time::Duration;
 
-/// What a higher mean has to be above twice the lowest one, so that small differences mean nothing.
-const TOLERANCE: Duration = Duration::from_millis(5);
+/// The mean may be longer than without a queue by a fifth of it and by this.
+const TOLERANCE: f64 = 0.001;
 
-/// A round with fewer answers says too little about latency.
+/// Fewer answers say too little about latency.
 const LEAST_FOR_TRIAL: usize = 16;
+
+/// After so many times of the answers that the last trial took there is another one, so that trials cost little.
+const TRIAL_EVERY: usize = 20;
 
 /// A limit of so many requests or fewer is never lowered for want of use.
 const SMALL: usize = 8;
@@ -25,26 +34,49 @@ const SMALL: usize = 8;
 pub(super) struct Limit {
     value: usize,
     max: usize,
-    /// Up to it, the limit is doubled, above it raised by one.
+    /// Up to it, the limit is doubled.
     threshold: usize,
     /// The number of the round. Answers to requests of an earlier round mean nothing any more.
     round: u32,
-    answers: usize,
-    time: Duration,
+    sample: Sample,
     /// Whether the limit was used in this round.
     is_used: bool,
-    /// The lowest mean of a round.
-    lowest: Option<Duration>,
-    trial: Option<Trial>,
+    /// The mean without a queue at the receiver, in seconds.
+    unloaded: Option<f64>,
+    phase: Phase,
+    /// After so many answers there is a trial.
+    trial_in: usize,
     /// The most requests since the last [`tick`](Self::tick).
     most_used: usize,
 }
 
-/// A round with a lower limit.
-struct Trial {
-    /// The mean and the limit of the round before.
-    mean: Duration,
-    value: usize,
+/// What a round is for.
+#[derive(Clone, Copy)]
+enum Phase {
+    Growing,
+    /// The first part of a trial.
+    Measuring(Cause),
+    /// The second part: the limit is lower than `value`, with which the mean was `mean`.
+    Lowered {
+        cause: Cause,
+        mean: f64,
+        value: usize,
+    },
+}
+
+/// Why there is a trial.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    Slower,
+    Due,
+}
+
+/// The answers of a round, in seconds.
+#[derive(Clone, Copy, Default)]
+struct Sample {
+    answers: usize,
+    sum: f64,
+    squares: f64,
 }
 
 impl Limit {
@@ -55,11 +87,11 @@ impl Limit {
             max,
             threshold: max,
             round: 0,
-            answers: 0,
-            time: Duration::ZERO,
+            sample: Sample::default(),
             is_used: false,
-            lowest: None,
-            trial: None,
+            unloaded: None,
+            phase: Phase::Growing,
+            trial_in: TRIAL_EVERY * max,
             most_used: 0,
         }
     }
@@ -82,10 +114,9 @@ impl Limit {
     /// A request of `round` was answered after `took`, when `active` requests ran.
     pub(super) fn answered(&mut self, round: u32, took: Duration, active: usize) {
         if round == self.round {
-            self.answers += 1;
-            self.time += took;
+            self.sample.add(took.as_secs_f64());
             self.is_used |= active + active / 8 >= self.value;
-            if self.answers >= self.value {
+            if self.is_round_over() {
                 self.judge();
             }
         }
@@ -96,8 +127,7 @@ impl Limit {
         if round == self.round {
             self.value = (self.value / 2).max(1);
             self.threshold = self.value;
-            self.trial = None;
-            self.next_round();
+            self.next_round(Phase::Growing);
         }
     }
 
@@ -105,8 +135,7 @@ impl Limit {
     pub(super) fn restart(&mut self) {
         self.value = 1;
         self.threshold = (self.max / 2).max(1);
-        self.trial = None;
-        self.next_round();
+        self.next_round(Phase::Growing);
     }
 
     /// Called from time to time: takes back a part of what was not used since the last time.
@@ -118,31 +147,116 @@ impl Limit {
         self.most_used = active;
     }
 
-    /// Ends a round.
-    fn judge(&mut self) {
-        let mean = self.time / u32::try_from(self.answers).unwrap_or(u32::MAX);
-        let lowest = self.lowest.map_or(mean, |lowest| lowest.min(mean));
-        self.lowest = Some(lowest);
-        match self.trial.take() {
-            Some(Trial { mean: before, .. }) if mean < before.mul_f32(0.9) => self.threshold = self.value,
-            Some(Trial { value, .. }) => {
-                self.value = value;
-                self.lowest = Some(mean);
+    fn is_round_over(&self) -> bool {
+        let answers = self.sample.answers;
+        let least = match self.phase {
+            Phase::Growing if self.value < self.threshold => return answers >= self.value,
+            Phase::Growing | Phase::Measuring(_) | Phase::Lowered { .. } => self.value.max(LEAST_FOR_TRIAL),
+        };
+        match self.phase {
+            Phase::Growing => answers >= least,
+            Phase::Measuring(_) | Phase::Lowered { .. } => {
+                answers >= least && (answers >= 8 * least || self.sample.is_precise())
             }
-            None if !self.is_used => {}
-            None if self.answers >= LEAST_FOR_TRIAL && mean > 2 * lowest + TOLERANCE => {
-                self.trial = Some(Trial { mean, value: self.value });
-                self.value = self.value * 3 / 4;
-            }
-            None if self.value < self.threshold => self.value = (2 * self.value).min(self.threshold),
-            None => self.value = (self.value + 1).min(self.max),
         }
-        self.next_round();
     }
 
-    fn next_round(&mut self) {
+    fn judge(&mut self) {
+        let (answers, mean) = (self.sample.answers, self.sample.mean());
+        let error = self.sample.standard_error();
+        let unloaded = match self.unloaded {
+            None => mean,
+            // One fast round may be chance.
+            Some(unloaded) if mean + error < unloaded => unloaded - (unloaded - mean) / 4.0,
+            Some(unloaded) => unloaded,
+        };
+        self.unloaded = Some(unloaded);
+        let is_slower = mean - error > unloaded * 1.2 + TOLERANCE && answers >= LEAST_FOR_TRIAL;
+        self.trial_in = self.trial_in.saturating_sub(answers);
+        let phase = match self.phase {
+            Phase::Lowered { value, .. } if !self.is_used => {
+                self.value = value;
+                Phase::Growing
+            }
+            _ if !self.is_used => Phase::Growing,
+            Phase::Growing if is_slower => Phase::Measuring(Cause::Slower),
+            Phase::Growing if self.trial_in == 0 => Phase::Measuring(Cause::Due),
+            Phase::Growing => self.grow(),
+            Phase::Measuring(Cause::Slower) if !is_slower => Phase::Growing,
+            Phase::Measuring(cause) => self.lower(cause, mean),
+            Phase::Lowered { cause, mean: before, value } => self.end_trial(cause, mean, before, value),
+        };
+        self.next_round(phase);
+    }
+
+    fn grow(&mut self) -> Phase {
+        self.value = if self.value < self.threshold {
+            (2 * self.value).min(self.threshold)
+        } else {
+            (self.value + (self.value / 16).max(1)).min(self.max)
+        };
+        Phase::Growing
+    }
+
+    /// Begins the second part of a trial.
+    fn lower(&mut self, cause: Cause, mean: f64) -> Phase {
+        if self.value == 1 {
+            self.trial_in = TRIAL_EVERY * LEAST_FOR_TRIAL;
+            self.unloaded = Some(mean);
+            return self.grow();
+        }
+        let phase = Phase::Lowered { cause, mean, value: self.value };
+        self.value = self.value * 3 / 4;
+        phase
+    }
+
+    /// Ends a trial: the mean is `mean`, and was `before` with a limit of `value`.
+    fn end_trial(&mut self, cause: Cause, mean: f64, before: f64, value: usize) -> Phase {
+        self.trial_in = TRIAL_EVERY * self.sample.answers;
+        let lowered = self.value;
+        if mean / before >= f64::midpoint(1.0, lowered as f64 / value as f64) {
+            self.value = value;
+            if cause == Cause::Slower {
+                self.unloaded = Some(mean);
+            }
+            return Phase::Growing;
+        }
+        // So many are enough to handle as many as before.
+        let enough = (value as f64 * mean / before).ceil() as usize;
+        self.value = enough.clamp(lowered, value);
+        self.threshold = self.value;
+        self.unloaded = self.unloaded.map(|unloaded| unloaded.min(mean));
+        // Where even this was too much, there may still be a queue.
+        if enough <= lowered + lowered / 16 { self.lower(cause, mean) } else { Phase::Growing }
+    }
+
+    fn next_round(&mut self, phase: Phase) {
+        self.phase = phase;
         self.round = self.round.wrapping_add(1);
-        (self.answers, self.time, self.is_used) = (0, Duration::ZERO, false);
+        (self.sample, self.is_used) = (Sample::default(), false);
+    }
+}
+
+impl Sample {
+    fn add(&mut self, seconds: f64) {
+        self.answers += 1;
+        self.sum += seconds;
+        self.squares += seconds * seconds;
+    }
+
+    fn mean(&self) -> f64 {
+        self.sum / self.answers as f64
+    }
+
+    /// Of the mean.
+    fn standard_error(&self) -> f64 {
+        let (answers, mean) = (self.answers as f64, self.mean());
+        ((self.squares / answers - mean * mean).max(0.0) / answers).sqrt()
+    }
+
+    /// Whether a mean that is an eighth lower is no chance: two standard errors of the difference of two such samples.
+    fn is_precise(&self) -> bool {
+        self.standard_error() * 2.0 * SQRT_2 <= self.mean() / 8.0
     }
 }
 
@@ -152,76 +266,4 @@ fn first(max: usize) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Runs `rounds` times as many requests as the limit allows, all at the same time.
-    fn busy(limit: &mut Limit, rounds: usize, took: impl Fn(usize) -> Duration) {
-        for _ in 0..rounds {
-            let active = limit.value();
-            let round = limit.started(active);
-            (0..active).for_each(|_| limit.answered(round, took(active), active));
-        }
-    }
-
-    const fn millis(millis: u64) -> Duration {
-        Duration::from_millis(millis)
-    }
-
-    #[test]
-    fn it_doubles_each_round_up_to_its_maximum_and_is_halved_by_a_refusal_once_a_round() {
-        let mut limit = Limit::new(100);
-        assert_eq!(limit.value(), 25);
-        busy(&mut limit, 1, |_| millis(100));
-        assert_eq!(limit.value(), 50);
-        busy(&mut limit, 2, |_| millis(100));
-        assert_eq!(limit.value(), 100);
-        let round = limit.started(100);
-        (0..100).for_each(|_| limit.refused(round));
-        assert_eq!(limit.value(), 50);
-        busy(&mut limit, 1, |_| millis(100));
-        assert_eq!(limit.value(), 51, "from now on by one a round");
-    }
-
-    #[test]
-    fn a_receiver_that_worked_again_gets_one_request_and_then_twice_as_many_each_round() {
-        let mut limit = Limit::new(100);
-        limit.restart();
-        assert!(limit.allows(0) && !limit.allows(1));
-        busy(&mut limit, 5, |_| millis(1));
-        assert_eq!(limit.value(), 32);
-    }
-
-    #[test]
-    fn what_is_not_used_is_taken_back() {
-        let mut limit = Limit::new(100);
-        busy(&mut limit, 5, |_| millis(100));
-        for _ in 0..50 {
-            limit.started(3);
-            limit.tick(3);
-        }
-        assert_eq!(limit.value(), 25);
-    }
-
-    #[test]
-    fn requests_that_wait_for_each_other_at_the_receiver_become_fewer() {
-        let mut limit = Limit::new(100);
-        // It handles ten at the same time, each in 10 ms.
-        let took = |active: usize| millis(active as u64).max(millis(10));
-        for _ in 0..20 {
-            let round = limit.started(1);
-            limit.answered(round, took(1), 1);
-        }
-        busy(&mut limit, 40, took);
-        let value = limit.value();
-        assert!((10..=40).contains(&value), "{value}");
-    }
-
-    #[test]
-    fn a_receiver_that_is_slow_for_itself_keeps_its_requests() {
-        let mut limit = Limit::new(100);
-        busy(&mut limit, 10, |_| millis(5));
-        busy(&mut limit, 10, |_| millis(2000));
-        assert_eq!(limit.value(), 100);
-    }
-}
+mod tests;
