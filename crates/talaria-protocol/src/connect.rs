@@ -55,6 +55,9 @@ pub enum ConnectError {
     /// Its id is not the one of its client certificate (`deviceIdFromCertificate`).
     #[error("the device id is not that of the client certificate")]
     NotInCertificate,
+    /// It belongs to another instance of the fleet (contract §2.15).
+    #[error("the device belongs to another instance")]
+    Elsewhere,
     /// A filter of the operator excludes it (contract §2.7). The reference answers 200 without an upgrade.
     #[error("device blocked from connecting due to filters")]
     Filtered,
@@ -146,6 +149,7 @@ impl ConnectError {
             Self::NoName | Self::BadName(_) => StatusCode::BAD_REQUEST,
             Self::BadClaim(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Filtered | Self::Occupied | Self::NotInCertificate => StatusCode::FORBIDDEN,
+            Self::Elsewhere => StatusCode::GONE,
             Self::Refused { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Upgrade(error) => error.status(),
         }
@@ -159,6 +163,7 @@ impl ConnectError {
             Self::NoName
             | Self::BadName(_)
             | Self::BadClaim(_)
+            | Self::Elsewhere
             | Self::Filtered
             | Self::Occupied
             | Self::NotInCertificate

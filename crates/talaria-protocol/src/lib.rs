@@ -13,6 +13,7 @@
 //! - a destination that a device or the configuration names: [`url`];
 //! - a certificate that is trusted by itself: [`x509`];
 //! - a connection through a proxy: [`proxy_protocol`], [`forwarded`], [`network`];
+//! - which gateway of a fleet a device belongs to: [`discovery`];
 //! - how long a receiver asks to wait: [`retry_after`];
 //! - how often something may come: [`rate`], and of how many strangers that is remembered: [`recent`]; who is refused for a
 //!   time: [`refusal`];
@@ -31,6 +32,7 @@ pub mod connect;
 pub mod control;
 pub mod convey;
 pub mod der;
+pub mod discovery;
 pub mod forwarded;
 pub mod go;
 pub mod host;

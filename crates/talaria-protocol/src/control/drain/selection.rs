@@ -74,6 +74,16 @@ pub(super) enum SelectionError {
 }
 
 impl Selection {
+    /// Whether there are no conditions, so that every device meets them.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let Self { filter, ids, pattern, partners, firmwares, models } = self;
+        filter.is_none()
+            && ids.is_none()
+            && pattern.is_none()
+            && [partners, firmwares, models].into_iter().all(Option::is_none)
+    }
+
     /// Adds a condition by its name in the request.
     pub(super) fn restrict(&mut self, name: &str, texts: Vec<String>) -> Result<(), SelectionError> {
         match name {
