@@ -10,6 +10,7 @@
 
 mod access;
 mod device;
+mod discovery;
 mod environment;
 mod fault;
 pub mod file;
@@ -80,6 +81,8 @@ pub struct Config {
     pub api: crate::api::Config,
     /// Delivery of events by HTTP.
     pub event: crate::event::Config,
+    /// Service discovery; `None` if it is not configured.
+    pub discovery: Option<crate::discovery::Config>,
     /// Delivery of events to Kafka; `None` if it is not enabled.
     pub kafka: Option<wrpkafka::Config>,
     /// The convey keys whose values are kept of each device besides those that events carry, because a filter of a Kafka
@@ -240,6 +243,7 @@ impl Config {
             device_auth: jwt::read_devices(root),
             api: inbound::read(root),
             event: outbound::read(&root.section("device.outbound")),
+            discovery: discovery::read(root),
             kafka: kafka::read(&root.section("kafka")),
             convey_keys: Vec::new(),
             subprotocols: device::read_subprotocols(&root.section("device.manager.upgrader")),

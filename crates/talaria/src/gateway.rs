@@ -4,7 +4,7 @@
 //! [run](BoundGateway::run) until it is to stop. Nothing here is global, so several gateways can run in one process, as in
 //! the demo and the tests.
 //!
-//! A stop has these steps: end the control server, admit no more devices, close the connected ones one after the other (read
+//! A stop has these steps: end the control server, leave the fleet, admit no more devices, close the connected ones one after the other (read
 //! nothing more from a device, wait until its messages are delivered and acknowledged, close it, which sends its offline
 //! event), accept no more connections, do the same with all devices that are left, drain both sinks, end the servers.
 //! Health and metrics are served to the end.
@@ -25,6 +25,7 @@ use crate::auth::{DeviceAuth, ServiceAuth};
 use crate::config::Config;
 use crate::control::{Control, ControlMetrics, Drainer};
 use crate::device::{Manager, Registry};
+use crate::discovery::Discovery;
 use crate::event::{Dispatcher, Undelivered};
 use crate::observe::{HealthPage, MetricsPage};
 use crate::primary::{DeviceConnector, Primary};
@@ -44,6 +45,9 @@ const DEVICES_SHARE: u32 = 4;
 /// The part of a stop's time (one of this many) over which devices are closed one after the other, at most.
 const SPREAD_SHARE: u32 = 2;
 
+/// The part of a stop's time (one of this many) that leaving the fleet may take, at most.
+const FLEET_SHARE: u32 = 8;
+
 /// The part of a stop's time, in quarters, that the acknowledgements may take. The rest is for the offline events.
 const ACKS_QUARTERS: u32 = 3;
 
@@ -56,6 +60,7 @@ pub struct Gateway {
     publisher: Publisher,
     dispatcher: Arc<Dispatcher>,
     manager: Arc<Manager>,
+    discovery: Arc<Discovery>,
     device_auth: DeviceAuth,
     api: Api,
     health: Arc<Health>,
@@ -141,6 +146,7 @@ impl Gateway {
         let metrics = Arc::new(Metrics::new(&config.metrics));
         let dispatcher = Arc::new(Dispatcher::start(&config.event, publisher.clone(), &metrics));
         let manager = Manager::new(config.device.clone(), Arc::clone(&dispatcher) as _, &metrics);
+        let discovery = Arc::new(Discovery::new(&manager, &metrics));
         let api_metrics = ApiMetrics::register(&metrics);
         let health = Arc::new(Health::new(manager.metrics().health_sources(Arc::clone(api_metrics.tally()))));
         let device_auth = DeviceAuth::start(&config.device_auth, &metrics);
@@ -159,6 +165,7 @@ impl Gateway {
             publisher,
             dispatcher,
             manager,
+            discovery,
             device_auth,
             api,
             health,
@@ -191,6 +198,12 @@ impl Gateway {
     #[must_use]
     pub fn registry(&self) -> &Arc<Registry> {
         self.manager.registry()
+    }
+
+    /// Service discovery; off without a section `service`.
+    #[must_use]
+    pub fn discovery(&self) -> &Arc<Discovery> {
+        &self.discovery
     }
 
     /// The Kafka publisher; a disabled one without Kafka.
@@ -234,18 +247,22 @@ impl BoundGateway {
         if gateway.publisher.is_enabled() {
             gateway.publisher.start()?;
         }
-        let control = control.map(|server| ControlServer::start(server, &gateway.manager, &gateway.metrics));
+        let control = control.map(|server| ControlServer::start(server, &gateway));
         let health = health.map(|server| server.start(HealthPage(gateway.health)));
         let metric = metric.map(|server| server.start(MetricsPage(gateway.metrics)));
         let convey_keys = gateway.config.convey_keys;
         let devices = DeviceConnector::new(Arc::clone(&gateway.manager), gateway.device_auth, convey_keys)
             .with_subprotocols(gateway.config.subprotocols)
-            .with_handshakes(gateway.handshakes);
+            .with_handshakes(gateway.handshakes)
+            .with_membership(Arc::clone(gateway.discovery.membership()));
         let handler = Arc::new(Primary::new(devices, gateway.api));
         let primary = PrimaryServers {
             alternate: alternate.map(|server| server.start(Arc::clone(&handler))),
             primary: primary.start(handler),
         };
+
+        // Devices are served before others learn of this gateway.
+        gateway.discovery.apply(gateway.config.discovery).await;
 
         stop.await;
 
@@ -253,6 +270,7 @@ impl BoundGateway {
         if let Some(control) = control {
             control.stop().await;
         }
+        gateway.discovery.stop(gateway.config.shutdown_timeout / FLEET_SHARE).await;
         let unfinished = drain(&primary, &gateway.manager, &gateway.dispatcher, deadline).await;
         let last = LAST_REQUESTS.min(deadline.saturating_duration_since(Instant::now()));
         tokio::join!(primary.stop(last), stop_optional(health, last), stop_optional(metric, last));
@@ -268,10 +286,11 @@ struct ControlServer {
 }
 
 impl ControlServer {
-    fn start(server: Server, manager: &Arc<Manager>, metrics: &Metrics) -> Self {
-        let metrics = ControlMetrics::register(metrics);
-        let drainer = Arc::new(Drainer::of(manager, metrics.clone()));
-        let control = Control::new(Arc::clone(manager), Arc::clone(&drainer), metrics);
+    fn start(server: Server, gateway: &Gateway) -> Self {
+        let metrics = ControlMetrics::register(&gateway.metrics);
+        let drainer = Drainer::of(&gateway.manager, metrics.clone());
+        let drainer = Arc::new(drainer.leaving(Arc::clone(&gateway.discovery)));
+        let control = Control::new(Arc::clone(&gateway.manager), Arc::clone(&drainer), metrics);
         Self { server: server.start(control), drainer }
     }
 

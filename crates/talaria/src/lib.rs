@@ -16,6 +16,7 @@ mod cpu_share;
 pub mod demo;
 pub mod descriptors;
 pub mod device;
+pub mod discovery;
 pub mod event;
 pub mod gateway;
 pub mod long_work;

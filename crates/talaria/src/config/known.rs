@@ -35,8 +35,8 @@ pub(super) enum Foreign {
 }
 
 const NO_SERVER: Foreign = Foreign::Ignored("is not supported yet, this server is not started");
-const NO_DISCOVERY: Foreign =
-    Foreign::Ignored("is not supported yet, devices are accepted without service discovery");
+const NO_ROUND_ROBIN: Foreign =
+    Foreign::Ignored("is not supported yet, the hosts of eventEndpoints are used");
 
 /// The keys and whole sections of the Go gateway that are not in the sample.
 const FOREIGN: &[(&str, Foreign)] = &[
@@ -44,9 +44,9 @@ const FOREIGN: &[(&str, Foreign)] = &[
     ("health.options", Foreign::NoEffect),
     ("health.logInterval", Foreign::NoEffect),
     ("pprof", NO_SERVER),
-    ("service", NO_DISCOVERY),
-    ("device.rehasher", NO_DISCOVERY),
-    ("device.outbound.enableConsulRoundRobin", NO_DISCOVERY),
+    ("service.consul", Foreign::NoEffect),
+    ("service.zookeeper", Foreign::NoEffect),
+    ("device.outbound.enableConsulRoundRobin", NO_ROUND_ROBIN),
     ("tracing", Foreign::Ignored("is not supported yet, nothing is traced")),
     ("device.manager.upgrader", Foreign::NoEffect),
     (

@@ -247,6 +247,14 @@ impl Setting for u64 {
     }
 }
 
+impl Setting for i64 {
+    const EXPECTED: &'static str = u64::EXPECTED;
+
+    fn read(value: &Value) -> Option<Self> {
+        integer(value)?.try_into().ok()
+    }
+}
+
 impl Setting for u32 {
     const EXPECTED: &'static str = u64::EXPECTED;
 

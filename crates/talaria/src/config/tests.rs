@@ -123,6 +123,30 @@ fn every_kind_of_fault_names_its_key_its_value_and_what_is_expected() {
             "primary: {trustedProxies: [10.0.0.0/8, 10.0.0.1/8]}",
             r#"talaria.yaml:1: primary.trustedProxies has "10.0.0.1/8", expected an IP address or a network such as 10.0.0.0/8, without bits behind its prefix"#,
         ),
+        (
+            "service: {vnodeCount: 100001, fixed: [t1]}",
+            "talaria.yaml:1: service.vnodeCount is 100001, expected a whole number up to 100000; 0 means the default",
+        ),
+        (
+            "service: {defaultScheme: http}",
+            "service has neither fixed nor consul nor zookeeper, expected one of them: without the section there is no service discovery",
+        ),
+        (
+            "service: {instance: t1, fixed: [t2, t3]}",
+            r#"talaria.yaml:1: service.instance is "https://t1", which is not in service.fixed: every device would be answered with 410"#,
+        ),
+        (
+            "service: {fixed: [t1, 't2:x']}",
+            r#"talaria.yaml:1: service.fixed[1] is "t2:x", expected the URL of an instance such as https://talaria-1:6200"#,
+        ),
+        (
+            "device: {rehasher: {rate: -1}}\nservice: {fixed: [t1]}",
+            "talaria.yaml:1: device.rehasher.rate is -1, expected a number of devices from 0 to 1000000",
+        ),
+        (
+            "service: {consul: {watches: [{service: talaria}]}}",
+            "talaria.yaml:1: service.consul is not supported yet: the gateway would be alone without it",
+        ),
         ("\nserver: [a, b]", "talaria.yaml:2: server is a list, expected a text"),
         ("kafka: {brokers: {a: 1}}", "talaria.yaml:1: kafka.brokers is a section, expected a list of texts"),
         ("kafka: localhost:9092", r#"talaria.yaml:1: kafka is "localhost:9092", expected a section"#),

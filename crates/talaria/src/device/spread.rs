@@ -28,6 +28,12 @@ impl Spread {
         Self { start: Instant::now(), step, next: 0 }
     }
 
+    /// From now on, so many devices in a second.
+    #[must_use]
+    pub fn at_rate(per_second: u32) -> Self {
+        Self { start: Instant::now(), step: Duration::from_secs(1) / per_second.max(1), next: 0 }
+    }
+
     /// When the next device is to be closed.
     pub fn next_close(&mut self) -> Instant {
         let jitter = self.step.mul_f64(random::fraction());
@@ -62,6 +68,13 @@ mod tests {
     async fn few_devices_are_closed_at_a_hundred_a_second() {
         let last = *closes(Duration::from_secs(10), 300).last().unwrap();
         assert!((2.98..3.0).contains(&last.as_secs_f64()), "{last:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn with_a_rate_the_time_follows_from_the_number() {
+        let mut spread = Spread::at_rate(50);
+        let last = (0..200).map(|_| spread.next_close() - spread.start).last().unwrap();
+        assert!((3.98..4.0).contains(&last.as_secs_f64()), "{last:?}");
     }
 
     #[tokio::test(start_paused = true)]

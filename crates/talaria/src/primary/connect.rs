@@ -1,7 +1,7 @@
 //! The checks of contract §2 on a request for `/api/{v2,v3}/device`, in their order.
 //!
-//! Gate, address, the pace of handshakes, name, token, the token's claims, the client certificate, id, filters, WebSocket handshake, takeover of an
-//! id: each check is a line of [`DeviceConnector::check`]. What a check looks at is in its own module. A request that passes is answered with 101, and
+//! Gate, address, the pace of handshakes, name, token, the token's claims, the client certificate, id, the instance that the device belongs to, filters,
+//! WebSocket handshake, takeover of an id: each check is a line of [`DeviceConnector::check`]. What a check looks at is in its own module. A request that passes is answered with 101, and
 //! [`upgrade`] takes its connection over.
 
 use std::fmt;
@@ -18,6 +18,7 @@ use super::upgrade;
 use crate::api_version::ApiVersion;
 use crate::auth::{AuthError, BEARER_CHALLENGE, DeviceAuth};
 use crate::device::{Manager, session_id};
+use crate::discovery::Membership;
 use crate::server::{AfterTls, Body, ClientCertificate, Handshake, HandshakeKind, Handshakes, Peer};
 
 /// Turns requests into connected devices.
@@ -28,6 +29,8 @@ pub struct DeviceConnector {
     subprotocols: Vec<Subprotocol>,
     /// The pace of the handshakes; none in tests.
     handshakes: Option<Arc<Handshakes>>,
+    /// Which devices belong to this gateway; all of them without.
+    membership: Option<Arc<Membership>>,
 }
 
 /// Why a device may not connect. Each error knows its response.
@@ -43,7 +46,7 @@ impl DeviceConnector {
     /// Connects devices with valid tokens to this manager. Of each convey the values of `convey_keys` are kept besides
     /// those that events carry: filters ask for them.
     pub fn new(devices: Arc<Manager>, auth: DeviceAuth, convey_keys: Vec<String>) -> Self {
-        Self { devices, auth, convey_keys, subprotocols: Vec::new(), handshakes: None }
+        Self { devices, auth, convey_keys, subprotocols: Vec::new(), handshakes: None, membership: None }
     }
 
     /// Agrees on these WebSocket subprotocols with devices that offer one.
@@ -56,6 +59,12 @@ impl DeviceConnector {
     #[must_use]
     pub fn with_handshakes(self, handshakes: Arc<Handshakes>) -> Self {
         Self { handshakes: Some(handshakes), ..self }
+    }
+
+    /// Refuses devices that do not belong to this gateway.
+    #[must_use]
+    pub fn with_membership(self, membership: Arc<Membership>) -> Self {
+        Self { membership: Some(membership), ..self }
     }
 
     /// Checks a request, of any method. The response is the 101, after which the connection becomes the device's, or an
@@ -114,6 +123,9 @@ impl DeviceConnector {
         let candidate = candidate.with_claims(claims)?;
         self.auth.check_certificate(certificate, &candidate.identity().id)?;
         self.devices.check_id(candidate.identity())?;
+        if let Some(membership) = &self.membership {
+            membership.check(&candidate.identity().id)?;
+        }
         self.devices.check_filters(candidate.identity())?;
         let accept = handshake::check(request.version(), method, headers).map_err(ConnectError::from)?;
         self.devices.check_takeover(candidate.identity()).await?;

@@ -30,6 +30,7 @@ mod control_table;
 mod demo;
 mod device;
 mod device_memory;
+mod discovery;
 mod dns_destinations;
 mod filters;
 mod http_hygiene;

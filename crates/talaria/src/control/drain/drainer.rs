@@ -16,6 +16,7 @@ use tracing::info;
 use super::walk::{Step, Walk};
 use crate::control::ControlMetrics;
 use crate::device::{Manager, Registry, Spread};
+use crate::discovery::Discovery;
 
 /// How many devices a drain checks before other tasks have their turn.
 const CHECKS_AT_ONCE: usize = 256;
@@ -29,6 +30,8 @@ pub struct Drainer {
     registry: Arc<Registry>,
     /// Those who make the offline events; none in tests.
     manager: Option<Arc<Manager>>,
+    /// The fleet that the gateway leaves while all devices are drained.
+    discovery: Option<Arc<Discovery>>,
     metrics: ControlMetrics,
     latest: Mutex<Option<LatestJob>>,
 }
@@ -75,6 +78,8 @@ struct LatestJob {
 struct Run {
     job: Job,
     manager: Option<Arc<Manager>>,
+    /// The fleet to leave first; none if devices stay.
+    leaves: Option<Arc<Discovery>>,
     visited: AtomicU64,
     drained: AtomicU64,
     started: Timestamp,
@@ -98,7 +103,14 @@ impl Drainer {
     /// A drainer of the devices of this registry.
     #[must_use]
     pub fn new(registry: Arc<Registry>, metrics: ControlMetrics) -> Self {
-        Self { registry, manager: None, metrics, latest: Mutex::new(None) }
+        Self { registry, manager: None, discovery: None, metrics, latest: Mutex::new(None) }
+    }
+
+    /// Withdraws the gateway from its fleet while all devices are drained, so that no requests are sent for them any more.
+    #[must_use]
+    pub fn leaving(mut self, discovery: Arc<Discovery>) -> Self {
+        self.discovery = Some(discovery);
+        self
     }
 
     /// Starts a job in a task of its own. Needs a runtime.
@@ -111,7 +123,9 @@ impl Drainer {
             return Err(AlreadyRunningError);
         }
         let job = Job::of(order, self.registry.len());
-        let run = Arc::new(Run::new(job.clone(), self.manager.clone(), self.metrics.clone()));
+        let is_of_all = job.selection.is_empty() && job.count >= self.registry.len() as u64;
+        let leaves = self.discovery.clone().filter(|_| is_of_all);
+        let run = Arc::new(Run::new(job.clone(), self.manager.clone(), leaves, self.metrics.clone()));
         let walk = Walk::new(&self.registry, &job.selection);
         let (stop, stopped) = watch::channel(false);
         self.metrics.set_draining(true);
@@ -168,10 +182,16 @@ impl Drop for Drainer {
 }
 
 impl Run {
-    fn new(job: Job, manager: Option<Arc<Manager>>, metrics: ControlMetrics) -> Self {
+    fn new(
+        job: Job,
+        manager: Option<Arc<Manager>>,
+        leaves: Option<Arc<Discovery>>,
+        metrics: ControlMetrics,
+    ) -> Self {
         Self {
             job,
             manager,
+            leaves,
             visited: AtomicU64::new(0),
             drained: AtomicU64::new(0),
             started: Timestamp::now(),
@@ -259,6 +279,14 @@ impl DrainTask {
     /// the drain is cancelled.
     async fn drain(self, mut walk: Walk, mut stopped: watch::Receiver<bool>) {
         let run = &*self.0;
+        let _withdrawal = match &run.leaves {
+            None => None,
+            Some(discovery) => tokio::select! {
+                biased;
+                _ = stopped.wait_for(|stopped| *stopped) => return,
+                withdrawal = discovery.withdraw() => Some(withdrawal),
+            },
+        };
         let mut remaining = run.job.count;
         let mut ticks = run.job.pace.map(|pace| ticks(pace.tick));
         let rate = run.job.pace.map_or(u64::MAX, |pace| pace.rate);

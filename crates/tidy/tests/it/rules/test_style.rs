@@ -14,6 +14,7 @@ const SLEEPING: &[(&str, &str)] = &[
     ("crates/talaria/src/device/session/tests/liveness.rs", "the time is paused"),
     ("crates/talaria/src/device/session/tests/stop.rs", "the time is paused"),
     ("crates/talaria/src/device/session/tests/takeover.rs", "the time is paused"),
+    ("crates/talaria/src/discovery/tests.rs", "the time is paused"),
     ("crates/talaria/src/event/http/deadline_timer.rs", "the time is paused"),
     ("crates/talaria/src/event/http/dial/happy_eyeballs.rs", "the time is paused"),
     ("crates/talaria/src/event/http/dial/lookup/tests.rs", "the time is paused"),
