@@ -13,7 +13,7 @@ use std::time::Duration;
 use talaria_protocol::rate::{MessageBuckets, UsedUp};
 use tokio::time::{Instant, Sleep};
 
-use crate::device::back_pressure::{LONGEST_WAIT, MOST_WAITED, NOT_AGAIN, RoomWait, WaitEnd};
+use crate::device::back_pressure::{PERIOD, RoomWait, WaitBudget, WaitEnd};
 use crate::device::config::{BeyondRate, RateLimit};
 
 /// The shortest time between two log lines about one session.
@@ -28,10 +28,10 @@ pub(super) struct Pace {
     /// Whether it has to pause before its next message.
     has_to_pause: bool,
     pause: Option<Pause>,
-    /// Until when the device does not wait for room, because it has waited in vain, or for too long in sum.
+    /// How long it may wait for room; none before the first wait.
+    budget: Option<WaitBudget>,
+    /// Until when it does not wait for room, because its budget is used up.
     reads_until: Option<Instant>,
-    /// How long it has waited for room since then.
-    waited: Duration,
     /// Pauses, or messages that were dropped, since the last log line.
     unlogged: u64,
     /// When the next line may be logged.
@@ -139,14 +139,16 @@ impl Pace {
 
     /// Begins the wait for room; `rest` is what the device has sent already.
     pub(super) fn begin_wait(&mut self, rest: &[u8]) {
-        self.pause = Some(Pause::new(Cause::Room, LONGEST_WAIT, rest));
+        let budget = WaitBudget::at(Instant::now(), self.budget);
+        self.budget = Some(budget);
+        self.pause = Some(Pause::new(Cause::Room, budget.left(), rest));
     }
 
-    /// Whether the device may be asked to wait for room again, after it has waited in vain; once.
+    /// Whether the device may be asked to wait for room again, after its budget was used up; once.
     pub(super) fn may_wait_again(&mut self) -> bool {
         let may = self.reads_until.is_some_and(|until| Instant::now() >= until);
         if may {
-            self.reads_until = None;
+            (self.reads_until, self.budget) = (None, None);
         }
         may
     }
@@ -171,18 +173,17 @@ impl Pace {
                 None
             }
             Cause::Room if !room.is_waiting() => {
-                self.waited += pause.began.elapsed();
-                if self.waited >= MOST_WAITED {
+                let waited = pause.began.elapsed();
+                if self.budget.as_mut().is_some_and(|budget| budget.spend(waited)) {
                     room.refrain();
-                    self.waited = Duration::ZERO;
-                    self.reads_until = Some(Instant::now() + NOT_AGAIN);
+                    self.reads_until = Some(Instant::now() + PERIOD);
                 }
                 Some(WaitEnd::Room)
             }
             Cause::Room => {
                 ready!(pause.end.as_mut().poll(cx));
                 room.give_up();
-                self.reads_until = Some(Instant::now() + NOT_AGAIN);
+                self.reads_until = Some(Instant::now() + PERIOD);
                 Some(WaitEnd::Timeout)
             }
         };

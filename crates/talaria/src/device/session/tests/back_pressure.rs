@@ -35,7 +35,7 @@ async fn a_device_that_waits_is_not_read_until_there_is_room_and_loses_nothing()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_device_waits_for_a_second_and_is_then_read_for_ten() {
+async fn a_device_waits_for_a_second_at_most_and_is_then_read_for_ten() {
     let gateway = Gateway::new(Config::default());
     let (mut client, device) = gateway.connect(1 << 20);
     settle().await;
@@ -43,9 +43,9 @@ async fn a_device_waits_for_a_second_and_is_then_read_for_ten() {
     device.room().begin();
     client.send(&binary(&event("event:iot"))).await;
     settle().await;
-    advance(999 * MILLISECOND).await;
+    advance(499 * MILLISECOND).await;
     assert_eq!(messages(&gateway).await, 0);
-    advance(MILLISECOND).await;
+    advance(501 * MILLISECOND).await;
     assert_eq!(messages(&gateway).await, 1);
     assert_eq!(waits(&gateway, "timeout"), "1");
     assert!(!device.room().begin(), "it has just waited in vain");
@@ -59,25 +59,44 @@ async fn a_device_waits_for_a_second_and_is_then_read_for_ten() {
     assert!(device.room().begin(), "from its next message on it may be asked again");
 }
 
+/// Waits for room `times` times, each time for 100 ms. Returns how often the device could be asked to.
+async fn wait_often(gateway: &Gateway, client: &mut Client, device: &Device, times: usize) -> usize {
+    let mut begun = 0;
+    for _ in 0..times {
+        begun += usize::from(device.room().begin());
+        client.send(&binary(&event("event:iot"))).await;
+        settle().await;
+        advance(100 * MILLISECOND).await;
+        device.room_is_free();
+        assert_eq!(messages(gateway).await, 1);
+    }
+    begun
+}
+
 #[tokio::test(start_paused = true)]
-async fn a_device_that_has_waited_for_five_seconds_in_sum_is_read_for_ten() {
+async fn a_device_waits_for_a_second_in_sum_at_most_however_often_there_is_room() {
     let gateway = Gateway::new(Config::default());
     let (mut client, device) = gateway.connect(1 << 20);
     settle().await;
     gateway.recorded().await;
-    for wait in 0..10 {
-        assert!(device.room().begin(), "{wait}");
-        client.send(&binary(&event("event:iot"))).await;
-        settle().await;
-        advance(500 * MILLISECOND).await;
-        device.room_is_free();
-        assert_eq!(messages(&gateway).await, 1);
-    }
-    assert!(!device.room().begin(), "it has waited enough");
+    let begun = wait_often(&gateway, &mut client, &device, 40).await;
+    assert!((5..=10).contains(&begun), "{begun} waits of 100 ms");
     advance(seconds(10)).await;
-    client.send(&binary(&event("event:iot"))).await;
-    assert_eq!(messages(&gateway).await, 1);
-    assert!(device.room().begin());
+    assert_eq!(wait_often(&gateway, &mut client, &device, 1).await, 0);
+    let begun = wait_often(&gateway, &mut client, &device, 40).await;
+    assert!((5..=10).contains(&begun), "{begun} waits of 100 ms");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_that_waits_now_and_then_may_always_wait() {
+    let gateway = Gateway::new(Config::default());
+    let (mut client, device) = gateway.connect(1 << 20);
+    settle().await;
+    gateway.recorded().await;
+    for _ in 0..10 {
+        assert_eq!(wait_often(&gateway, &mut client, &device, 4).await, 4);
+        advance(seconds(10)).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]
