@@ -5,11 +5,12 @@
 //!
 //! - Turns: partners take turns by bytes, in proportion to their weights, and inside a partner its devices (deficit round
 //!   robin, Shreedhar and Varghese 1996). The events of one device stay in their order.
-//! - What gives way if there is no room: the event of who holds far more than the fair share, first of partners, then of
-//!   devices, and of those events the oldest of the lowest level. Without such a device, the oldest event of the lowest level of all.
+//! - What gives way if there is no room: the oldest event of the lowest level, but first of those who hold far more than the fair
+//!   share, if there are such partners or devices. A newcomer is compared in the same way.
 //!
-//! Shares come before levels, so that a few devices that flood the gateway with events of a high level displace no events of
-//! others; "far more" leaves room for chance, so that among equal devices the level decides.
+//! Shares come before levels, so that devices that flood the gateway with events of a high level displace no events of others;
+//! "far more" leaves room for chance and for bursts, so that among devices that send about the same the level decides
+//! (`shares.rs`).
 //!
 //! Deliberately absent: the bound of the queue, which its owner knows, clocks and locks. Start reading at
 //! [`FairQueue::give_way`], then `contended.rs`.

@@ -7,9 +7,9 @@ use std::collections::VecDeque;
 
 use super::device::{DeviceEvents, Queued, Turn};
 use super::order::Order;
-use super::partner::{ByKey, Lowest, Partner};
+use super::partner::{ByKey, FarMore, Lowest, Partner};
 use super::rank::{Fairness, Rank, Ranked};
-use super::shares::{Arrivals, Crowd, Holding, Sizes};
+use super::shares::{Arrivals, Crowd, Flood, Holding, Sizes};
 use crate::device::Owner;
 
 /// An epoch lasts at most so many arrivals.
@@ -17,6 +17,9 @@ const LONGEST_EPOCH: usize = 4096;
 
 /// An epoch lasts at least so many arrivals.
 const SHORTEST_EPOCH: usize = 64;
+
+/// And so many for each device, so that those that send little are seen beside those that flood the queue.
+const ARRIVALS_PER_DEVICE: usize = 8;
 
 /// The waiting events by partner and device.
 pub(super) struct Contended<T> {
@@ -35,6 +38,7 @@ pub(super) struct Contended<T> {
     /// The sum of the weights of the partners of these devices.
     weights: usize,
     arrivals: Arrivals,
+    flood: Flood,
     /// How many arrivals are left of this epoch.
     epoch: usize,
 }
@@ -59,6 +63,7 @@ impl<T: Ranked> Contended<T> {
             devices: 0,
             weights: 0,
             arrivals: Arrivals::default(),
+            flood: Flood::NONE,
             epoch: SHORTEST_EPOCH,
         }
     }
@@ -181,25 +186,22 @@ impl<T: Ranked> Contended<T> {
             None => self.crowd(),
         };
         let crowd = crowd.with(newcomer.as_ref().map(|new| new.size));
-        let far_over = self.device_far_over(scope, newcomer.as_ref(), &crowd);
-        let Some(new) = newcomer else {
-            return far_over.or_else(|| self.lowest(scope).map(|(partner, lowest)| (partner, lowest.device)));
-        };
-        let (owner, level) = (new.rank.owner, new.rank.level as usize);
-        match far_over {
-            Some((partner, device)) if device == owner.device && partner == owner.partner => {
-                let own = self.partners.get(&partner).and_then(|partner| partner.devices.get(&device));
-                if let Some(lowest) = own.and_then(DeviceEvents::lowest) {
-                    return (lowest <= level).then_some((partner, device));
-                }
-                // A single event that takes so much displaces what is less important only.
+        let own = newcomer.as_ref().filter(|new| self.is_far_more(new, &crowd));
+        let level = newcomer.as_ref().map(|new| new.rank.level as usize);
+        match (self.far_more(scope, own, &crowd), level) {
+            // Among those who hold far more the level decides.
+            (Some((partner, other)), Some(level)) if own.is_some() => {
+                (other.level <= level).then_some((partner, other.device))
+            }
+            (Some((partner, other)), _) => Some((partner, other.device)),
+            // A single event that takes so much displaces what is less important only.
+            (None, Some(level)) if own.is_some() => {
                 let (partner, lowest) = self.lowest(scope)?;
                 (lowest.level < level).then_some((partner, lowest.device))
             }
-            Some(other) => Some(other),
-            None => {
+            (None, level) => {
                 let (partner, lowest) = self.lowest(scope)?;
-                (lowest.level <= level).then_some((partner, lowest.device))
+                level.is_none_or(|level| lowest.level <= level).then_some((partner, lowest.device))
             }
         }
     }
@@ -221,26 +223,39 @@ impl<T: Ranked> Contended<T> {
             .map(|(key, ..)| key)
     }
 
-    /// The device that holds far more than its share of the crowd, with its partner, if one does. The newcomer counts.
-    fn device_far_over(
-        &self,
+    /// Whether the newcomer's device holds far more than its share of the crowd, which has the newcomer in it.
+    fn is_far_more(&self, newcomer: &Newcomer, crowd: &Crowd) -> bool {
+        let Owner { partner, device } = newcomer.rank.owner;
+        let held = self.partners.get(&partner).map(|partner| partner.holding_of(device)).unwrap_or_default();
+        crowd.is_far_more(&held.with(newcomer.size))
+    }
+
+    /// Of those who hold far more than their share of the crowd, the one that gives way, with its partner. `own` is a newcomer of
+    /// such a device.
+    fn far_more(
+        &mut self,
         scope: Option<u32>,
-        newcomer: Option<&Newcomer>,
+        own: Option<&Newcomer>,
         crowd: &Crowd,
-    ) -> Option<(u32, u32)> {
-        let far_more = |key: u32, partner: &Partner<T>| {
-            partner.far_more(crowd).map(|(size, device)| (size, key, device))
-        };
+    ) -> Option<(u32, FarMore)> {
+        let far_more =
+            |key: u32, partner: &Partner<T>| partner.far_more(crowd).map(|far_more| (key, far_more));
         let most = match scope {
             Some(key) => self.partners.get(&key).and_then(|partner| far_more(key, partner)),
-            None => self.partners.iter().filter_map(|(key, partner)| far_more(*key, partner)).max(),
+            None => {
+                let all = self.partners.iter().filter_map(|(key, partner)| far_more(*key, partner));
+                all.max_by_key(|(key, far_more)| (far_more.gives_way(), *key))
+            }
         };
-        let own = newcomer.and_then(|new| {
+        let own = own.and_then(|new| {
             let Owner { partner, device } = new.rank.owner;
-            let held = self.partners.get(&partner)?.holding_of(device).with(new.size);
-            crowd.is_far_more(&held).then_some((held.size, partner, device))
+            Some((partner, self.partners.get(&partner)?.of(device, new.size)?))
         });
-        most.max(own).map(|(_, partner, device)| (partner, device))
+        let most = most.into_iter().chain(own).max_by_key(|(_, far_more)| far_more.gives_way())?;
+        // Only those with most were looked at. Another one may have an event of a lower level.
+        let (key, lowest) = self.lowest(scope)?;
+        let other = self.partners.get(&key)?.far_more_of(lowest.device, crowd).map(|other| (key, other));
+        Some(other.filter(|(_, other)| other.level < most.1.level).unwrap_or(most))
     }
 
     /// The oldest event of the lowest level, with its partner.
@@ -272,11 +287,16 @@ impl<T: Ranked> Contended<T> {
     }
 
     fn crowd(&self) -> Crowd {
-        Crowd { devices: self.devices, events: self.count, all: self.holding() }
+        Crowd { devices: self.devices, all: self.holding(), flood: self.flood }
     }
 
     fn holding(&self) -> Holding {
-        Holding { size: self.size, arrived: self.arrivals.lately() }
+        Holding {
+            events: self.count,
+            size: self.size,
+            arrived: self.arrivals.lately(),
+            steady: self.arrivals.steady(),
+        }
     }
 
     /// From now on the owner counts as one of those who share.
@@ -303,13 +323,16 @@ impl<T: Ranked> Contended<T> {
         if self.epoch > 0 {
             return;
         }
-        self.epoch = self.count.clamp(SHORTEST_EPOCH, LONGEST_EPOCH);
+        let events = self.count.max(ARRIVALS_PER_DEVICE * self.devices);
+        self.epoch = events.clamp(SHORTEST_EPOCH, LONGEST_EPOCH);
         self.arrivals.begin_epoch();
+        let (slot, mut sent) = (self.fairness.slot, Vec::with_capacity(self.devices));
         self.partners.retain(|key, partner| {
-            partner.begin_epoch();
+            partner.begin_epoch(slot, &mut sent);
             // The newcomer may be about to be queued.
             *key == owner.partner || !partner.devices.is_empty()
         });
+        self.flood = Flood::of(&mut sent, slot);
         self.devices = self.partners.values().map(|partner| partner.devices.len()).sum();
         self.weights = self.partners.values().map(|partner| partner.weight).sum();
     }

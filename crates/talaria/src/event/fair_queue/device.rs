@@ -55,7 +55,12 @@ impl<T> DeviceEvents<T> {
     }
 
     pub(super) fn holding(&self) -> Holding {
-        Holding { size: self.size, arrived: self.arrivals.lately() }
+        Holding {
+            events: self.count,
+            size: self.size,
+            arrived: self.arrivals.lately(),
+            steady: self.arrivals.steady(),
+        }
     }
 
     pub(super) fn push(&mut self, sequence: u64, level: QosLevel, queued: Queued<T>) {

@@ -181,4 +181,67 @@ proptest! {
         }
         prop_assert_eq!(load.lost_of(|event| event.rank.owner.partner == 2), 0);
     }
+
+    /// A receiver that is too slow for devices which all send the same, event by event or in bursts, as after a wait for room:
+    /// no critical event is lost.
+    #[test]
+    fn events_in_bursts_are_shed_by_level(
+        seed: u64, devices in prop_oneof![Just(3u32), Just(10), Just(60), Just(200), Just(1000)],
+        burst in 1..20u32,
+    ) {
+        let mut load = Overload::new(seed, &[]);
+        for _ in 0..300 {
+            let mut arrived = 0;
+            while arrived < 90 {
+                let device = load.below(devices);
+                for _ in 0..burst {
+                    let level = [Low, Medium, Critical][load.below(3) as usize];
+                    load.arrive(1, level, device);
+                }
+                arrived += burst;
+            }
+            load.leave(arrived as usize - 49);
+        }
+        prop_assert_eq!(load.lost_of(|event| event.rank.level == Critical), 0);
+        prop_assert!(load.lost_of(|event| event.rank.level == Low) > 5_000);
+    }
+
+    /// Half of the devices send low events only, the others all that is of higher levels.
+    #[test]
+    fn devices_that_send_what_is_important_only_lose_none_of_it(
+        seed: u64, devices in prop_oneof![Just(10u32), Just(200), Just(1000)],
+    ) {
+        let mut load = Overload::new(seed, &[]);
+        for _ in 0..300 {
+            for _ in 0..90 {
+                let (device, high) = (load.below(devices), load.below(5));
+                let level = if device % 2 == 0 { Low } else { [Medium, High, Medium, Critical, Medium][high as usize] };
+                load.arrive(1, level, device);
+            }
+            load.leave(30);
+        }
+        prop_assert_eq!(load.lost_of(|event| event.rank.level >= High), 0);
+    }
+
+    /// A quarter of the devices, or a tenth of a thousand, flood the queue: as soon as that is noticed, the others lose nothing, whatever the levels.
+    #[test]
+    fn many_devices_that_flood_displace_next_to_nothing_of_others(
+        seed: u64, level in 0..5usize,
+        (devices, floods) in prop_oneof![Just((12u32, 3)), Just((200, 50)), Just((1000, 100))],
+    ) {
+        let mut load = Overload::new(seed, &[]);
+        for _ in 0..600 {
+            for _ in 0..120 {
+                let (device, any) = (load.below(floods), load.below(4) as usize);
+                load.arrive(1, LEVELS[LEVELS.get(level).map_or(any, |_| level)], device);
+            }
+            for _ in 0..10 {
+                let (device, level) = (floods + load.below(devices - floods), LEVELS[load.below(4) as usize]);
+                load.arrive(1, level, device);
+            }
+            load.leave(30);
+        }
+        let lost = load.lost_of(|event| event.rank.owner.device >= floods);
+        prop_assert!(lost < 600, "{lost} of 6000 of {devices} devices, of which {floods} flood");
+    }
 }

@@ -1,12 +1,13 @@
 //! The waiting events of the devices of one partner, and whose turn of them it is.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 
 use wrp::QosLevel;
 
 use super::device::{DeviceEvents, LEVELS, Queued, Turn};
-use super::shares::{Arrivals, Crowd, Holding};
+use super::shares::{Arrivals, Crowd, Flood, Holding};
 
 /// What a partner of weight 1 may send in its turn, in bytes.
 const TURN: usize = 4096;
@@ -14,8 +15,9 @@ const TURN: usize = 4096;
 /// How much longer the list of a partner's events may be than there are events.
 const GAPS: usize = 64;
 
-/// How many of the devices with most are looked at to find one that holds far more than the others.
-const LOOK_AT: usize = 8;
+/// How many of the devices with most are looked at to find one that holds far more than the others. If many flood the queue,
+/// those with most are some of which that is not known yet.
+const LOOK_AT: usize = 32;
 
 /// A map by keys that are hashes already.
 pub(super) type ByKey<V> = HashMap<u32, V, BuildHasherDefault<SpreadHasher>>;
@@ -30,6 +32,7 @@ pub(super) struct Partner<T> {
     /// What they take of the room.
     pub(super) size: usize,
     arrivals: Arrivals,
+    flood: Flood,
     /// What is left of its turn.
     left: usize,
     /// By level, oldest first: the sequence numbers of the events and their devices. Those that have left are skipped.
@@ -46,6 +49,23 @@ pub(super) struct Lowest {
     pub(super) device: u32,
 }
 
+/// A device that holds far more than its share.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FarMore {
+    /// The lowest level of its events.
+    pub(super) level: usize,
+    /// What it holds.
+    size: usize,
+    pub(super) device: u32,
+}
+
+impl FarMore {
+    /// The one with the greatest value gives way: that of the lowest level, and among equals the one that holds most.
+    pub(super) fn gives_way(&self) -> (Reverse<usize>, usize, u32) {
+        (Reverse(self.level), self.size, self.device)
+    }
+}
+
 impl<T> Partner<T> {
     pub(super) fn new(weight: usize) -> Self {
         Self {
@@ -55,6 +75,7 @@ impl<T> Partner<T> {
             count: 0,
             size: 0,
             arrivals: Arrivals::default(),
+            flood: Flood::NONE,
             left: 0,
             levels: Default::default(),
             largest: BTreeSet::new(),
@@ -62,11 +83,16 @@ impl<T> Partner<T> {
     }
 
     pub(super) fn crowd(&self) -> Crowd {
-        Crowd { devices: self.devices.len(), events: self.count, all: self.holding() }
+        Crowd { devices: self.devices.len(), all: self.holding(), flood: self.flood }
     }
 
     pub(super) fn holding(&self) -> Holding {
-        Holding { size: self.size, arrived: self.arrivals.lately() }
+        Holding {
+            events: self.count,
+            size: self.size,
+            arrived: self.arrivals.lately(),
+            steady: self.arrivals.steady(),
+        }
     }
 
     pub(super) fn holding_of(&self, device: u32) -> Holding {
@@ -171,10 +197,23 @@ impl<T> Partner<T> {
         None
     }
 
-    /// The device with most that holds far more than its share of this crowd, and how much that is.
-    pub(super) fn far_more(&self, crowd: &Crowd) -> Option<(usize, u32)> {
+    /// Of the devices with most that hold far more than their share of this crowd, the one with the event of the lowest level.
+    pub(super) fn far_more(&self, crowd: &Crowd) -> Option<FarMore> {
         let largest = self.largest.iter().rev().take(LOOK_AT);
-        largest.copied().find(|(_, device)| crowd.is_far_more(&self.holding_of(*device)))
+        let much = largest.take_while(|(size, _)| crowd.is_much(*size));
+        let far_more = much.filter_map(|(_, device)| self.far_more_of(*device, crowd));
+        far_more.max_by_key(FarMore::gives_way)
+    }
+
+    /// The device, if it holds far more than its share of this crowd.
+    pub(super) fn far_more_of(&self, device: u32, crowd: &Crowd) -> Option<FarMore> {
+        self.of(device, 0).filter(|_| crowd.is_far_more(&self.holding_of(device)))
+    }
+
+    /// The device, if it has events. It is about to have so much more.
+    pub(super) fn of(&self, device: u32, new: usize) -> Option<FarMore> {
+        let events = self.devices.get(&device)?;
+        Some(FarMore { level: events.lowest()?, size: events.size + new, device })
     }
 
     /// Whether it may send an event of this cost in its turn. If so it is paid for.
@@ -195,13 +234,17 @@ impl<T> Partner<T> {
         self.left = 0;
     }
 
-    /// Begins an epoch, and forgets the devices that have no events and had none in the one before.
-    pub(super) fn begin_epoch(&mut self) {
+    /// Begins an epoch, and forgets the devices that have no events and had none in the one before. `sent` gets what the
+    /// devices have sent.
+    pub(super) fn begin_epoch(&mut self, slot: usize, sent: &mut Vec<usize>) {
+        let first = sent.len();
         self.arrivals.begin_epoch();
         self.devices.retain(|_, device| {
             device.arrivals.begin_epoch();
+            sent.extend(Some(device.arrivals.mean()).filter(|sent| *sent > 0));
             device.count > 0 || device.turn != Turn::None || device.arrivals.lately() > 0
         });
+        self.flood = Flood::of(&mut sent[first..], slot);
     }
 
     /// The length of the lists by level.
