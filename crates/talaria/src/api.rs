@@ -18,6 +18,7 @@ mod send;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use talaria_protocol::answer::JSON;
@@ -26,7 +27,9 @@ use wrp::DeviceId;
 use crate::api_version::ApiVersion;
 use crate::auth::services::{self, RequestHead};
 use crate::auth::{Caller, ServiceAuth};
+use crate::budget::Budget;
 use crate::device::Registry;
+use crate::live::{Change, Live, PrepareError, Setting};
 use crate::long_work::LongWork;
 use crate::server::{Body, Peer, reply};
 
@@ -59,15 +62,23 @@ pub struct Config {
 /// The REST API.
 #[derive(Debug)]
 pub struct Api {
-    timeout: Duration,
-    max_body_bytes: usize,
+    settings: ArcSwap<Settings>,
     auth: ServiceAuth,
-    access: Option<Arc<AccessControl>>,
     registry: Arc<Registry>,
     metrics: ApiMetrics,
     callers: CallerLimit,
     /// For long messages to devices. Those of devices wait elsewhere.
     long_work: LongWork,
+    /// The memory for bodies and responses, if it is bounded.
+    bodies: Option<Arc<Budget>>,
+}
+
+/// What holds for a request that arrives now.
+#[derive(Debug)]
+struct Settings {
+    timeout: Duration,
+    max_body_bytes: usize,
+    access: Option<Arc<AccessControl>>,
 }
 
 impl Default for Config {
@@ -83,22 +94,53 @@ impl Default for Config {
     }
 }
 
+impl Settings {
+    fn new(config: &Config, registry: &Arc<Registry>, metrics: &ApiMetrics) -> Self {
+        let access = config
+            .access
+            .clone()
+            .map(|check| Arc::new(AccessControl::new(check, Arc::clone(registry), metrics.access().clone())));
+        Self { timeout: config.timeout, max_body_bytes: config.max_body_bytes, access }
+    }
+}
+
+impl Live<Config> for Api {
+    const SETTINGS: &'static [Setting] = &[Setting::live("inbound"), Setting::live("deviceAccessCheck")];
+
+    fn prepare(self: &Arc<Self>, settings: &Config) -> Result<Change, PrepareError> {
+        let change_auth = self.auth.prepare(&settings.auth)?;
+        let (api, max_requests) = (Arc::clone(self), settings.max_requests_per_caller);
+        let max_pending = settings.max_pending_bytes;
+        let settings = Arc::new(Settings::new(settings, &self.registry, &self.metrics));
+        Ok(Box::new(move || {
+            change_auth(&api.auth);
+            api.callers.set(max_requests);
+            if let Some(bodies) = &api.bodies {
+                bodies.set_limit(max_pending);
+            }
+            api.settings.store(settings);
+        }))
+    }
+}
+
 impl Api {
     /// An API for these devices. `auth` decides who may use it.
-    pub fn new(config: Config, auth: ServiceAuth, registry: Arc<Registry>, metrics: ApiMetrics) -> Self {
-        let access = config.access.map(|check| {
-            Arc::new(AccessControl::new(check, Arc::clone(&registry), metrics.access().clone()))
-        });
+    pub fn new(config: &Config, auth: ServiceAuth, registry: Arc<Registry>, metrics: ApiMetrics) -> Self {
         Self {
-            timeout: config.timeout,
-            max_body_bytes: config.max_body_bytes,
+            settings: ArcSwap::from_pointee(Settings::new(config, &registry, &metrics)),
             auth,
-            access,
             registry,
             metrics,
             callers: CallerLimit::new(config.max_requests_per_caller),
             long_work: LongWork::default(),
+            bodies: None,
         }
+    }
+
+    /// Changes the limit of this budget with its other settings (`inbound.maxPendingBytes`).
+    #[must_use]
+    pub fn with_bodies(self, bodies: Option<Arc<Budget>>) -> Self {
+        Self { bodies, ..self }
     }
 
     /// The metrics of its requests.
@@ -145,10 +187,11 @@ impl Api {
             self.metrics.count_refused();
             return SendRequestError::TooManyRequests.into_response();
         };
+        let settings = self.settings.load_full();
         let context = SendContext {
-            timeout: self.timeout,
-            max_body_bytes: self.max_body_bytes,
-            access: self.access.as_ref(),
+            timeout: settings.timeout,
+            max_body_bytes: settings.max_body_bytes,
+            access: settings.access.as_ref(),
             registry: &self.registry,
             long_work: &self.long_work,
         };

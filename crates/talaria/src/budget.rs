@@ -50,8 +50,7 @@ pub trait Holder: Send + Sync {
 /// The bound on one store.
 pub struct Budget {
     store: Store,
-    limit: usize,
-    small_limit: usize,
+    limit: AtomicUsize,
     small: AtomicUsize,
     list: Mutex<List>,
 }
@@ -80,19 +79,22 @@ impl Budget {
     /// An empty budget of so many bytes.
     #[must_use]
     pub fn new(store: Store, limit: usize) -> Self {
-        Self {
-            store,
-            limit,
-            small_limit: limit / SMALL_SHARE,
-            small: AtomicUsize::new(0),
-            list: Mutex::default(),
-        }
+        Self { store, limit: AtomicUsize::new(limit), small: AtomicUsize::new(0), list: Mutex::default() }
     }
 
     /// The limit in bytes.
     #[must_use]
     pub fn limit(&self) -> usize {
-        self.limit
+        self.limit.load(Relaxed)
+    }
+
+    /// Another limit in bytes. If the holders have more, they go when one of them asks for more.
+    pub fn set_limit(&self, limit: usize) {
+        self.limit.store(limit, Relaxed);
+    }
+
+    fn small_limit(&self) -> usize {
+        self.limit() / SMALL_SHARE
     }
 
     /// The bytes that all holders have.
@@ -128,7 +130,7 @@ impl Budget {
             return true;
         }
         let more = to - from;
-        if self.small.fetch_add(more, Relaxed) + more <= self.small_limit {
+        if self.small.fetch_add(more, Relaxed) + more <= self.small_limit() {
             return true;
         }
         self.small.fetch_sub(more, Relaxed);
@@ -142,6 +144,7 @@ impl Budget {
         holder: Arc<dyn Holder>,
     ) -> Result<(), NoRoomError> {
         let address = Arc::as_ptr(&holder).addr();
+        let (limit, small_limit) = (self.limit(), self.small_limit());
         let mut list = self.list.lock();
         let mut victims = Vec::new();
         if holding.is_listed && list.remove(holding.bytes, address).is_none() {
@@ -156,7 +159,7 @@ impl Budget {
         }
         list.add(bytes, address, Arc::clone(&holder));
         let mut has_room = true;
-        while list.used + self.small_limit > self.limit && bytes > holding.bytes {
+        while list.used + small_limit > limit && bytes > holding.bytes {
             let largest = list.holders.iter().rev().take(ASKED);
             let mut may_go = largest.filter(|(_, holder)| holder.may_go(self.store));
             let Some(&(most, whose)) = may_go.next().map(|(key, _)| key) else {
@@ -203,7 +206,7 @@ impl std::fmt::Debug for Budget {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Budget")
             .field("store", &self.store)
-            .field("limit", &self.limit)
+            .field("limit", &self.limit())
             .finish_non_exhaustive()
     }
 }

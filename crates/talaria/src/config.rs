@@ -11,6 +11,7 @@
 mod access;
 mod device;
 mod discovery;
+pub mod document;
 mod environment;
 mod fault;
 pub mod file;
@@ -32,7 +33,7 @@ pub mod yaml;
 mod tests;
 
 use std::cell::RefCell;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use std::{env, fmt};
@@ -44,13 +45,16 @@ pub use secret::MASK;
 
 use read::Section;
 use talaria_protocol::ws::handshake::Subprotocol;
-use tree::Node;
+use tree::{Node, Value};
 
 use crate::budget::{Budget, Store};
 use crate::server::OpenAccess;
 
 /// The default of `shutdownTimeout`: less than the 30 s after which Kubernetes kills a process.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(25);
+
+/// The key that names the file in which changes by the control server are kept.
+pub const PERSIST: &str = "config.persist";
 
 /// The configuration of a gateway, parsed and checked: no component reads a raw text.
 #[derive(Debug, Clone)]
@@ -92,6 +96,17 @@ pub struct Config {
     pub subprotocols: Vec<Subprotocol>,
     /// The pace of the handshakes of devices.
     pub handshakes: crate::server::HandshakesConfig,
+    /// How the configuration itself changes.
+    pub reload: ReloadConfig,
+}
+
+/// How the configuration changes while the gateway runs (`config`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReloadConfig {
+    /// Whether a changed file is read again by itself (`watch`).
+    pub watch: bool,
+    /// Where changes by the control server are kept (`persist`); nowhere if none.
+    pub persist: Option<PathBuf>,
 }
 
 /// The values of the headers `X-Talaria-*` (contract §3.8).
@@ -116,18 +131,24 @@ pub struct Sources {
     pub directories: Vec<PathBuf>,
     /// The environment variables, with names and values.
     pub variables: Vec<(String, String)>,
+    /// A document in place of the file, as an operator sends it to the control server.
+    pub document: Option<Arc<Node>>,
+    /// Whether the file of `config.persist` is read in place of the configuration file, if it exists.
+    pub persisted: bool,
 }
 
 /// Shows only the names of variables, since their values may be secrets.
 impl fmt::Debug for Sources {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let variables: Vec<&str> = self.variables.iter().map(|(name, _)| name.as_str()).collect();
-        let Self { file, directories, .. } = self;
+        let Self { file, directories, document, persisted, .. } = self;
         formatter
             .debug_struct("Sources")
             .field("file", file)
             .field("directories", directories)
             .field("variables", &variables)
+            .field("has_document", &document.is_some())
+            .field("persisted", persisted)
             .finish()
     }
 }
@@ -142,6 +163,8 @@ impl Sources {
             file: Some(file.unwrap_or_else(|| file::DEFAULT_NAME.to_owned())),
             directories: file::search_path(home.as_deref()),
             variables: env::vars_os().filter_map(|(name, value)| Some((text(name)?, text(value)?))).collect(),
+            document: None,
+            persisted: true,
         }
     }
 }
@@ -153,6 +176,10 @@ pub struct Loaded {
     pub config: Config,
     /// The merged layers that `config` was read from.
     pub tree: Node,
+    /// The layer between the defaults and the environment: the file, or what took its place.
+    pub document: Option<Node>,
+    /// The file of `config.persist`, if it was read in place of the configuration file.
+    pub persisted: Option<PathBuf>,
     /// What was read but is probably not meant.
     pub warnings: Vec<Warning>,
     /// Where it was read from; used to read it again.
@@ -187,36 +214,81 @@ pub fn load(sources: &Sources) -> Result<Loaded, LoadError> {
     let mut report = Report::default();
     let sample = sample::tree();
     let mut tree = sample.clone();
-    let mut layers = Vec::new();
-    if let Some(name) = &sources.file {
-        let (text, path) = file::read(&file::find(name, &sources.directories)?)?;
-        match yaml::file(&text, &path) {
-            // The content is not shown: it may be a secret's file that was named by mistake.
-            Ok(layer) if !matches!(layer.value, tree::Value::Map(_)) => {
-                report.fault("", "is a list or a text, expected keys with values", Some(&layer.origin));
-            }
-            Ok(layer) => layers.push(layer),
-            Err(error) => {
-                let origin = tree::Origin::File { path, line: error.line.unwrap_or(1) };
-                report.fault("", error.to_string(), Some(&origin));
-            }
-        }
-    }
-    layers.push(environment::layer(&sources.variables, &sample, &mut report));
-    for mut layer in layers {
+    let environment = environment::layer(&sources.variables, &sample, &mut report);
+    let (document, persisted) = match &sources.document {
+        Some(document) => (section(Node::clone(document), &mut report), None),
+        None => from_files(sources, &environment, &mut report)?,
+    };
+    for mut layer in document.clone().into_iter().chain([environment]) {
         known::rename_aliases(&mut layer, &mut report);
         known::check(&layer, &sample, &mut report);
         secret::remove_masks(&mut layer, &mut report);
         tree.overlay(layer);
     }
-
-    let report = RefCell::new(report);
-    let config = Config::read(&Section::root(&tree, &report));
-    let report = report.into_inner();
+    let (config, report) = read(&tree, report);
     if report.faults.is_empty() {
-        Ok(Loaded { config, tree, warnings: report.warnings, sources: sources.clone() })
+        let (warnings, sources) = (report.warnings, sources.clone());
+        Ok(Loaded { config, tree, document, persisted, warnings, sources })
     } else {
         Err(LoadError::Faults(report))
+    }
+}
+
+/// Reads a merged tree into the typed configuration.
+///
+/// # Errors
+/// [`LoadError::Faults`].
+pub fn typed(tree: &Node) -> Result<Config, LoadError> {
+    let (config, report) = read(tree, Report::default());
+    if report.faults.is_empty() { Ok(config) } else { Err(LoadError::Faults(report)) }
+}
+
+fn read(tree: &Node, report: Report) -> (Config, Report) {
+    let report = RefCell::new(report);
+    let config = Config::read(&Section::root(tree, &report));
+    (config, report.into_inner())
+}
+
+/// The document of the file or, if there is one, the document that was kept of what an operator has sent to the control server
+/// (`config.persist`), and the path of that.
+fn from_files(
+    sources: &Sources,
+    environment: &Node,
+    report: &mut Report,
+) -> Result<(Option<Node>, Option<PathBuf>), LoadError> {
+    let document = match &sources.file {
+        Some(name) => read_file(&file::find(name, &sources.directories)?, report)?,
+        None => None,
+    };
+    let named = |layer: &Node| match &layer.at(PERSIST.split('.'))?.value {
+        Value::Text(path) if !path.is_empty() => Some(PathBuf::from(path)),
+        _ => None,
+    };
+    let persist = named(environment).or_else(|| document.as_ref().and_then(named));
+    match persist.filter(|path| sources.persisted && path.exists()) {
+        Some(path) => Ok((read_file(&path, report)?, Some(path))),
+        None => Ok((document, None)),
+    }
+}
+
+/// A whole document, which has to be a section. Its content is not shown: it may be a secret's file that was named by mistake.
+fn section(document: Node, report: &mut Report) -> Option<Node> {
+    if matches!(document.value, Value::Map(_)) {
+        return Some(document);
+    }
+    report.fault("", "is a list or a text, expected keys with values", Some(&document.origin));
+    None
+}
+
+fn read_file(path: &Path, report: &mut Report) -> Result<Option<Node>, LoadError> {
+    let (text, path) = file::read(path)?;
+    match yaml::file(&text, &path) {
+        Ok(layer) => Ok(section(layer, report)),
+        Err(error) => {
+            let origin = tree::Origin::File { path, line: error.line.unwrap_or(1) };
+            report.fault("", error.to_string(), Some(&origin));
+            Ok(None)
+        }
     }
 }
 
@@ -248,6 +320,7 @@ impl Config {
             convey_keys: Vec::new(),
             subprotocols: device::read_subprotocols(&root.section("device.manager.upgrader")),
             handshakes: device::read_handshakes(&root.section("device.manager.handshakes")),
+            reload: ReloadConfig::read(&root.section("config")),
         };
         device::read_expiry(&root.section("device.manager"), &mut config.device, &config.device_auth);
         let is_open = config.api.auth.keys.is_none() && config.api.auth.tokens.is_none();
@@ -259,6 +332,15 @@ impl Config {
         }
         config.convey_keys = config.kafka.as_ref().map(kafka::convey_keys).unwrap_or_default();
         config
+    }
+}
+
+impl ReloadConfig {
+    fn read(section: &Section<'_>) -> Self {
+        let (mut watch, mut persist) = (true, String::new());
+        section.read("watch", &mut watch);
+        section.read("persist", &mut persist);
+        Self { watch, persist: (!persist.is_empty()).then(|| persist.into()) }
     }
 }
 

@@ -3,6 +3,7 @@
 //! - `gate`: whether new devices may connect.
 //! - `filter`: which devices may not connect because of the claims of their tokens.
 //! - `noisiest`: which devices and partners send most.
+//! - `configuration`: reads and changes the configuration.
 //! - [`drain`]: disconnects all or some of the connected devices at a limited pace.
 //!
 //! All of it can do harm, so the server is started only if it has an address. It belongs on a network that devices and
@@ -11,6 +12,7 @@
 //!
 //! What a request means is in [`talaria_protocol::control`]. Start reading at [`Control`].
 
+mod configuration;
 pub mod drain;
 mod filter;
 mod gate;
@@ -26,6 +28,7 @@ use hyper::body::Incoming;
 
 use crate::api_version::ApiVersion;
 use crate::device::Manager;
+use crate::reload::Reload;
 use crate::server::{Body, Handler, reply};
 
 pub use drain::Drainer;
@@ -40,6 +43,8 @@ pub struct Control {
     devices: Arc<Manager>,
     drainer: Arc<Drainer>,
     metrics: ControlMetrics,
+    /// The configuration; none in a gateway that was not started with one, as in the demo.
+    reload: Option<Arc<Reload>>,
 }
 
 /// A path that the control server knows, with a method that it has.
@@ -54,6 +59,11 @@ enum Route {
     StartDrain,
     CancelDrain,
     ShowNoisiest,
+    ShowConfiguration,
+    ShowConfigurationState,
+    ReplaceConfiguration,
+    PatchConfiguration,
+    ResetConfiguration,
     /// `/device/drain` with another method, which is answered with 405. Other paths are then unknown (contract §7).
     WrongDrainMethod,
     Unknown,
@@ -63,22 +73,33 @@ impl Control {
     /// Control of these devices.
     pub fn new(devices: Arc<Manager>, drainer: Arc<Drainer>, metrics: ControlMetrics) -> Self {
         metrics.set_gate(devices.gate().is_open());
-        Self { devices, drainer, metrics }
+        Self { devices, drainer, metrics, reload: None }
+    }
+
+    /// Lets operators read and change this configuration.
+    #[must_use]
+    pub fn with_reload(self, reload: Option<Arc<Reload>>) -> Self {
+        Self { reload, ..self }
     }
 
     async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>, ControlError> {
-        match Route::find(request.method(), request.uri().path()) {
-            Route::ShowGate => Ok(gate::show(self.devices.gate())),
-            Route::SetGate => gate::set(self.devices.gate(), &self.metrics, request).await,
-            Route::ShowFilters => Ok(filter::show(self.devices.filters())),
-            Route::SetFilter => filter::set(self.devices.filters(), request).await,
-            Route::RemoveFilter => filter::remove(self.devices.filters(), request).await,
-            Route::ShowDrain => Ok(drain::show(&self.drainer)),
-            Route::StartDrain => drain::start(&self.drainer, request).await,
-            Route::CancelDrain => Ok(drain::cancel(&self.drainer).await),
-            Route::ShowNoisiest => Ok(noisiest::show(self.devices.noisiest())),
-            Route::WrongDrainMethod => Ok(reply::method_not_allowed(DRAIN_METHODS)),
-            Route::Unknown => Ok(reply::not_found()),
+        match (Route::find(request.method(), request.uri().path()), &self.reload) {
+            (Route::ShowGate, _) => Ok(gate::show(self.devices.gate())),
+            (Route::SetGate, _) => gate::set(self.devices.gate(), &self.metrics, request).await,
+            (Route::ShowFilters, _) => Ok(filter::show(self.devices.filters())),
+            (Route::SetFilter, _) => filter::set(self.devices.filters(), request).await,
+            (Route::RemoveFilter, _) => filter::remove(self.devices.filters(), request).await,
+            (Route::ShowDrain, _) => Ok(drain::show(&self.drainer)),
+            (Route::StartDrain, _) => drain::start(&self.drainer, request).await,
+            (Route::CancelDrain, _) => Ok(drain::cancel(&self.drainer).await),
+            (Route::ShowNoisiest, _) => Ok(noisiest::show(self.devices.noisiest())),
+            (Route::WrongDrainMethod, _) => Ok(reply::method_not_allowed(DRAIN_METHODS)),
+            (Route::ShowConfiguration, Some(reload)) => Ok(configuration::show(reload)),
+            (Route::ShowConfigurationState, Some(reload)) => Ok(configuration::show_state(reload)),
+            (Route::ReplaceConfiguration, Some(reload)) => configuration::replace(reload, request).await,
+            (Route::PatchConfiguration, Some(reload)) => configuration::patch(reload, request).await,
+            (Route::ResetConfiguration, Some(reload)) => configuration::reset(reload, request).await,
+            (Route::Unknown, _) | (_, None) => Ok(reply::not_found()),
         }
     }
 }
@@ -108,6 +129,11 @@ impl Route {
             (Some("device/drain"), "POST" | "PUT" | "PATCH") => Self::StartDrain,
             (Some("device/drain"), "DELETE") => Self::CancelDrain,
             (Some("device/noisiest"), "GET") => Self::ShowNoisiest,
+            (Some("config"), "GET") => Self::ShowConfiguration,
+            (Some("config"), "PUT") => Self::ReplaceConfiguration,
+            (Some("config"), "PATCH") => Self::PatchConfiguration,
+            (Some("config"), "DELETE") => Self::ResetConfiguration,
+            (Some("config/state"), "GET") => Self::ShowConfigurationState,
             (Some("device/drain"), _) => Self::WrongDrainMethod,
             _ => Self::Unknown,
         }

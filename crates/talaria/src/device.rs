@@ -25,6 +25,7 @@ mod error;
 mod events;
 pub mod filters;
 mod gate;
+mod live;
 mod manager;
 mod metrics;
 mod noisiest;

@@ -18,6 +18,7 @@ mod fair_queue;
 mod finalizer;
 pub mod http;
 pub mod kafka;
+mod live;
 mod reason;
 mod shed;
 mod status;

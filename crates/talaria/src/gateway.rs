@@ -11,11 +11,14 @@
 //!
 //! Deliberately absent: log, signals and exit code, which belong to the [`process`](crate::process).
 
+mod parts;
+
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 use wrpkafka::Publisher;
@@ -28,7 +31,9 @@ use crate::device::{Manager, Registry};
 use crate::discovery::Discovery;
 use crate::event::{Dispatcher, Undelivered};
 use crate::observe::{HealthPage, MetricsPage};
-use crate::primary::{DeviceConnector, Primary};
+use crate::primary::{DeviceConnector, Primary, Subprotocols};
+use crate::reload::part::Part;
+use crate::reload::{Reload, ReloadMetrics};
 use crate::server::{
     BindError, ConnectionMetrics, Handshakes, Identity, IdentityError, RunningServer, Server,
 };
@@ -61,9 +66,12 @@ pub struct Gateway {
     dispatcher: Arc<Dispatcher>,
     manager: Arc<Manager>,
     discovery: Arc<Discovery>,
-    device_auth: DeviceAuth,
-    api: Api,
+    device_auth: Arc<DeviceAuth>,
+    api: Arc<Api>,
+    subprotocols: Arc<Subprotocols>,
+    shutdown_timeout: Arc<ShutdownTimeout>,
     health: Arc<Health>,
+    reload_metrics: ReloadMetrics,
     handshakes: Arc<Handshakes>,
 }
 
@@ -75,7 +83,11 @@ pub struct BoundGateway {
     health: Option<Server>,
     metric: Option<Server>,
     control: Option<Server>,
+    reload: Option<Arc<Reload>>,
 }
+
+/// The time limit of a whole stop (`shutdownTimeout`).
+struct ShutdownTimeout(ArcSwap<Duration>);
 
 /// The addresses of a gateway, with the ports that the system chose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,15 +160,20 @@ impl Gateway {
         let manager = Manager::new(config.device.clone(), Arc::clone(&dispatcher) as _, &metrics);
         let discovery = Arc::new(Discovery::new(&manager, &metrics));
         let api_metrics = ApiMetrics::register(&metrics);
-        let health = Arc::new(Health::new(manager.metrics().health_sources(Arc::clone(api_metrics.tally()))));
-        let device_auth = DeviceAuth::start(&config.device_auth, &metrics);
+        let reload_metrics = ReloadMetrics::register(&metrics);
+        let health = Health::new(manager.metrics().health_sources(Arc::clone(api_metrics.tally())));
+        let health = Arc::new(health.with_configuration(reload_metrics.health_sources()));
+        let device_auth = Arc::new(DeviceAuth::start(&config.device_auth, &metrics));
         let service_auth = ServiceAuth::start(&config.api.auth, &metrics);
-        let api = Api::new(config.api.clone(), service_auth, Arc::clone(manager.registry()), api_metrics);
+        let api = Api::new(&config.api, service_auth, Arc::clone(manager.registry()), api_metrics)
+            .with_bodies(config.primary.bodies.clone());
         let connections = ConnectionMetrics::register(&metrics);
         let handshakes = Handshakes::new(config.handshakes, &metrics);
         for server in std::iter::once(&mut config.primary).chain(&mut config.alternate) {
             server.handshakes = Some(Arc::clone(&handshakes));
         }
+        let subprotocols = Arc::new(Subprotocols::new(config.subprotocols.clone()));
+        let shutdown_timeout = Arc::new(ShutdownTimeout(ArcSwap::from_pointee(config.shutdown_timeout)));
         Ok(Self {
             config,
             identity,
@@ -167,8 +184,11 @@ impl Gateway {
             manager,
             discovery,
             device_auth,
-            api,
+            api: Arc::new(api),
+            subprotocols,
+            shutdown_timeout,
             health,
+            reload_metrics,
             handshakes,
         })
     }
@@ -190,6 +210,7 @@ impl Gateway {
             health: bind_optional("health", &self.config.health)?,
             metric: bind_optional("metric", &self.config.metric)?,
             control: bind_optional("control", &self.config.control)?,
+            reload: None,
             gateway: self,
         })
     }
@@ -210,6 +231,12 @@ impl Gateway {
     #[must_use]
     pub fn publisher(&self) -> &Publisher {
         &self.publisher
+    }
+
+    /// The metrics of changes of the configuration.
+    #[must_use]
+    pub fn reload_metrics(&self) -> &ReloadMetrics {
+        &self.reload_metrics
     }
 
     /// All metrics.
@@ -238,21 +265,33 @@ impl BoundGateway {
         &self.gateway
     }
 
+    /// Lets operators read and change the configuration at the control server.
+    #[must_use]
+    pub fn with_reload(self, reload: Arc<Reload>) -> Self {
+        Self { reload: Some(reload), ..self }
+    }
+
+    /// The parts whose settings may change while the gateway runs.
+    #[must_use]
+    pub fn parts(&self) -> Vec<Part> {
+        parts::of(self)
+    }
+
     /// Runs until `stop` is ready, then stops in order, within `shutdownTimeout`.
     ///
     /// # Errors
     /// [`StartError`], before any request is served.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<Unfinished, StartError> {
-        let Self { gateway, primary, alternate, health, metric, control } = self;
+        let Self { gateway, primary, alternate, health, metric, control, reload } = self;
         if gateway.publisher.is_enabled() {
             gateway.publisher.start()?;
         }
-        let control = control.map(|server| ControlServer::start(server, &gateway));
+        let control = control.map(|server| ControlServer::start(server, &gateway, reload));
         let health = health.map(|server| server.start(HealthPage(gateway.health)));
         let metric = metric.map(|server| server.start(MetricsPage(gateway.metrics)));
         let convey_keys = gateway.config.convey_keys;
         let devices = DeviceConnector::new(Arc::clone(&gateway.manager), gateway.device_auth, convey_keys)
-            .with_subprotocols(gateway.config.subprotocols)
+            .with_subprotocols(gateway.subprotocols)
             .with_handshakes(gateway.handshakes)
             .with_membership(Arc::clone(gateway.discovery.membership()));
         let handler = Arc::new(Primary::new(devices, gateway.api));
@@ -266,7 +305,7 @@ impl BoundGateway {
 
         stop.await;
 
-        let deadline = Instant::now() + gateway.config.shutdown_timeout;
+        let deadline = Instant::now() + **gateway.shutdown_timeout.0.load();
         if let Some(control) = control {
             control.stop().await;
         }
@@ -286,11 +325,11 @@ struct ControlServer {
 }
 
 impl ControlServer {
-    fn start(server: Server, gateway: &Gateway) -> Self {
-        let metrics = ControlMetrics::register(&gateway.metrics);
-        let drainer = Drainer::of(&gateway.manager, metrics.clone());
-        let drainer = Arc::new(drainer.leaving(Arc::clone(&gateway.discovery)));
-        let control = Control::new(Arc::clone(&gateway.manager), Arc::clone(&drainer), metrics);
+    fn start(server: Server, gateway: &Gateway, reload: Option<Arc<Reload>>) -> Self {
+        let (manager, metrics) = (&gateway.manager, ControlMetrics::register(&gateway.metrics));
+        let drainer = Drainer::of(manager, metrics.clone()).leaving(Arc::clone(&gateway.discovery));
+        let drainer = Arc::new(drainer);
+        let control = Control::new(Arc::clone(manager), Arc::clone(&drainer), metrics).with_reload(reload);
         Self { server: server.start(control), drainer }
     }
 

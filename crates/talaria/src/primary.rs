@@ -11,6 +11,8 @@ mod connect;
 mod route;
 pub mod upgrade;
 
+use std::sync::Arc;
+
 use http::{Request, Response};
 use hyper::body::Incoming;
 
@@ -18,19 +20,19 @@ use crate::api::Api;
 use crate::server::{Body, Handler, reply};
 use route::Route;
 
-pub use connect::DeviceConnector;
+pub use connect::{DeviceConnector, Subprotocols};
 
 /// Answers the requests of the primary and of the alternate server.
 #[derive(Debug)]
 pub struct Primary {
     devices: DeviceConnector,
-    api: Api,
+    api: Arc<Api>,
 }
 
 impl Primary {
     /// `devices` answers `/api/{v2,v3}/device`, `api` the other paths.
-    pub fn new(devices: DeviceConnector, api: Api) -> Self {
-        Self { devices, api }
+    pub fn new(devices: DeviceConnector, api: impl Into<Arc<Api>>) -> Self {
+        Self { devices, api: api.into() }
     }
 
     async fn answer(&self, request: Request<Incoming>) -> Response<Body> {

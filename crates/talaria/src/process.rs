@@ -7,6 +7,7 @@ mod signals;
 
 use std::pin::pin;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -16,7 +17,8 @@ use crate::cli::{EXIT_CONFIG, EXIT_FAILED, complain};
 use crate::config::Loaded;
 use crate::descriptors;
 use crate::gateway::{BuildError, Gateway, StartError};
-use crate::reload::Reload;
+use crate::reload::part::Part;
+use crate::reload::{Cause, Reload};
 use crate::telemetry::log::Logging;
 
 use signals::{Request, Signals};
@@ -37,8 +39,8 @@ enum RunError {
 
 /// Runs a gateway until SIGTERM or SIGINT and returns the exit code.
 pub fn run(mut loaded: Loaded) -> ExitCode {
-    let mut logging = match Logging::start(&loaded.config.log) {
-        Ok(logging) => logging,
+    let logging = match Logging::start(&loaded.config.log) {
+        Ok(logging) => Arc::new(logging),
         Err(error) => return fail(&error, EXIT_FAILED),
     };
     loaded.log_warnings();
@@ -62,12 +64,22 @@ pub fn run(mut loaded: Loaded) -> ExitCode {
 }
 
 /// Runs a gateway until SIGTERM or SIGINT and then stops it in order; a second such signal ends the stop at once.
-async fn serve(loaded: Loaded, logging: &Logging) -> Result<(), RunError> {
+async fn serve(loaded: Loaded, logging: &Arc<Logging>) -> Result<(), RunError> {
     let mut signals = Signals::listen().map_err(RunError::Signals)?;
-    let convey_keys = loaded.config.convey_keys.clone();
-    let gateway = Gateway::build(loaded.config)?;
-    let mut reload = Reload::new(loaded.sources, loaded.tree, convey_keys, gateway.publisher().clone());
-    let bound = gateway.bind().map_err(StartError::Bind)?;
+    let bound = Gateway::build(loaded.config.clone())?.bind().map_err(StartError::Bind)?;
+    let mut parts = bound.parts();
+    parts.push(Part::new("zap", Arc::clone(logging), |config| Some(config.log.clone())));
+    let metrics = bound.gateway().reload_metrics().clone();
+    let watches = loaded.config.reload.watch;
+    let reload = Reload::new(loaded, parts, metrics);
+    let bound = bound.with_reload(Arc::clone(&reload));
+    // Ends with the first stop.
+    let mut watching = pin!(async {
+        if watches {
+            reload.watch().await;
+        }
+        std::future::pending::<()>().await;
+    });
     let (stop, stopping) = oneshot::channel::<()>();
     let mut running = pin!(bound.run(async {
         // The sender is dropped to request the stop, so the result is always an error.
@@ -76,11 +88,13 @@ async fn serve(loaded: Loaded, logging: &Logging) -> Result<(), RunError> {
     loop {
         tokio::select! {
             ended = &mut running => return Ok(ended.map(drop)?),
+            () = &mut watching => {}
             request = signals.next() => match request {
                 Request::Reload => {
                     reopen(logging);
                     // The gateway's own tasks keep running while the configuration is read.
-                    reload.again().await;
+                    // A fault has been logged.
+                    let _ = reload.again(Cause::Signal).await;
                 }
                 Request::ReopenLogs => reopen(logging),
                 Request::Stop(signal) => {

@@ -1,115 +1,457 @@
-//! The configuration read again while the gateway runs, on SIGHUP (contract §14.7).
+//! The configuration in effect, and its change while the gateway runs (contract §14.7).
 //!
-//! Only settings of the Kafka publisher change while the gateway runs: its routes, headers and batches
-//! (`kafka.initialDynamicConfig`), its certificates (`kafka.tls`) and its credentials (`kafka.sasl`). Either all of
-//! them are applied or, if the new configuration has a fault, none. Any other key that has changed is named in the log:
-//! it needs a restart.
+//! A change comes from the files, on SIGHUP or because they have changed, or from an operator at the control server. Either
+//! all of it is made or, if anything of it has a fault, nothing: first the new configuration is read as at a start, then every
+//! component that it concerns prepares its part, and only then all of them make it.
 //!
-//! A filter on a convey key (`convey/<name>`) that no filter used at the start is refused, because the values of that
-//! key were not kept for the devices that are connected: the filter would decide wrongly about their events.
+//! Which keys a component takes up while it runs is its own matter ([`Live`](crate::live::Live)). Keys that take effect at the
+//! next start keep the values of the start until then; they are named in the log and in the answer, with the reason.
+//!
+//! What an operator sets at the control server is a document in place of the file. It is gone after a restart or when the
+//! files are read again, unless `config.persist` names a file that keeps it.
+//!
+//! Start reading at [`Reload::change`].
 
+pub mod part;
+
+mod metrics;
+mod watch;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::{fs, io};
+
+use parking_lot::Mutex;
+use tokio::time::{MissedTickBehavior, interval};
 use tracing::{error, info, warn};
-use wrpkafka::Publisher;
 
-use crate::config::tree::Node;
-use crate::config::{self, Sources};
+use crate::config::tree::{Node, Value};
+use crate::config::{self, LoadError, Loaded, Sources, Warning, document};
+use crate::live::{Change, PrepareError, TakesEffect};
 
-/// The sections that are applied without a restart.
-const LIVE: [&str; 3] = ["kafka.initialDynamicConfig", "kafka.tls", "kafka.sasl"];
+pub use metrics::ReloadMetrics;
 
-/// Reads the configuration again and applies it to the publisher.
+use part::{Part, takes_effect};
+use watch::Watch;
+
+/// The configuration of a running gateway.
 pub struct Reload {
+    parts: Vec<Part>,
+    state: Mutex<State>,
+    metrics: ReloadMetrics,
+    /// Part of the tag of a generation, so that one of an earlier process does not match.
+    started_at: i64,
+}
+
+struct State {
+    /// Where the configuration at the start was read from.
     sources: Sources,
-    /// The configuration at the start, with which keys that need a restart are compared.
+    /// The configuration of the start, whose values hold for the keys that are taken up at a start.
     started: Node,
-    /// The convey keys that are kept for every device in addition to those that events carry.
-    convey_keys: Vec<String>,
-    publisher: Publisher,
+    /// The configuration that was read last.
+    read: Node,
+    /// The layer of it between the defaults and the environment.
+    document: Option<Node>,
+    generation: u64,
+    cause: Cause,
+    since: jiff::Timestamp,
+    waiting: Vec<WaitingKey>,
+    last_failure: Option<Failure>,
+}
+
+/// What causes a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The start of the process.
+    Start,
+    /// SIGHUP.
+    Signal,
+    /// The file has changed.
+    File,
+    /// An operator, at the control server.
+    Control,
+}
+
+/// A change by an operator.
+#[derive(Debug)]
+pub enum Edit {
+    /// This document takes the place of the one before.
+    Replace(Node),
+    /// This merge patch (RFC 7396) is applied to it.
+    Patch(Node),
+    /// The files are read again, and what an operator has set is forgotten.
+    Reset,
+}
+
+/// What a change has changed, or would change.
+#[derive(Debug)]
+pub struct Changed {
+    /// The generation of the configuration in effect.
+    pub generation: u64,
+    /// The keys that have other values now and have been taken up.
+    pub live: Vec<String>,
+    /// The keys that have other values than at the start, and take effect at the next one.
+    pub waiting: Vec<WaitingKey>,
+    /// What was read but is probably not meant.
+    pub warnings: Vec<Warning>,
+}
+
+/// A changed key that takes effect at the next start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WaitingKey {
+    /// Its path.
+    pub key: String,
+    /// Why not at once.
+    pub reason: &'static str,
+}
+
+/// A change that had a fault.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// What caused the change.
+    pub cause: Cause,
+    /// When it was tried.
+    pub at: jiff::Timestamp,
+    /// Every fault.
+    pub faults: Vec<String>,
+}
+
+/// The configuration as an operator sees it.
+#[derive(Debug)]
+pub struct Shown {
+    /// The whole configuration as JSON, with its secrets masked.
+    pub document: serde_json::Value,
+    /// The tag of the generation.
+    pub tag: String,
+    /// The number of the configuration in effect; 1 is that of the start.
+    pub generation: u64,
+    /// What caused it.
+    pub cause: Cause,
+    /// Since when it is in effect.
+    pub since: jiff::Timestamp,
+    /// The changed keys that take effect at the next start.
+    pub waiting: Vec<WaitingKey>,
+    /// The last change that had a fault.
+    pub last_failure: Option<Failure>,
+}
+
+/// Why a change was not made. Nothing has changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// The new configuration cannot be used.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// Components cannot take it up.
+    #[error("{}", lines(.0))]
+    Prepare(Vec<PrepareError>),
+    /// It cannot be kept (`config.persist`).
+    #[error("config.persist: cannot write {}: {error}", path.display())]
+    Persist {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        error: io::Error,
+    },
+    /// The configuration has changed since the operator has read it.
+    #[error("the configuration has changed: its tag is {0} now")]
+    OtherGeneration(String),
+    /// The process stops.
+    #[error("the gateway stops")]
+    Stopping,
 }
 
 impl Reload {
-    /// For a gateway that was started with `started`, which was read from these sources.
+    /// For a gateway of these parts that was started with `loaded`.
     #[must_use]
-    pub fn new(sources: Sources, started: Node, convey_keys: Vec<String>, publisher: Publisher) -> Self {
-        Self { sources, started, convey_keys, publisher }
+    pub fn new(loaded: Loaded, parts: Vec<Part>, metrics: ReloadMetrics) -> Arc<Self> {
+        let now = jiff::Timestamp::now();
+        let state = State {
+            sources: loaded.sources,
+            started: loaded.tree.clone(),
+            read: loaded.tree,
+            document: loaded.document,
+            generation: 1,
+            cause: Cause::Start,
+            since: now,
+            waiting: Vec::new(),
+            last_failure: None,
+        };
+        Arc::new(Self { parts, state: Mutex::new(state), metrics, started_at: now.as_second() })
     }
 
-    /// Reads the sources again and applies the sections that can change. If there is a fault, it is logged and nothing
-    /// changes.
-    pub async fn again(&mut self) {
-        let (sources, publisher) = (self.sources.clone(), self.publisher.clone());
-        let convey_keys = self.convey_keys.clone();
-        let read = move || read(&sources, &convey_keys, &publisher);
-        // Blocking: this reads files and builds a Kafka client.
-        match tokio::task::spawn_blocking(read).await {
-            Ok(Some(tree)) => self.log_keys_that_need_a_restart(&tree),
-            Ok(None) => {}
-            Err(error) => error!(%error, "the configuration was not reloaded, nothing changes"),
+    /// The configuration as it is now.
+    #[must_use]
+    pub fn shown(&self) -> Shown {
+        let state = self.state.lock();
+        Shown {
+            document: document::to_masked_json(&state.read),
+            tag: self.tag(state.generation),
+            generation: state.generation,
+            cause: state.cause,
+            since: state.since,
+            waiting: state.waiting.clone(),
+            last_failure: state.last_failure.clone(),
         }
     }
 
-    fn log_keys_that_need_a_restart(&self, tree: &Node) {
-        let keys: Vec<String> = self
-            .started
-            .changed(tree)
-            .into_iter()
-            .filter(|key| !LIVE.iter().any(|live| is_under(key, live)))
-            .collect();
-        if !keys.is_empty() {
+    /// Reads the files again.
+    ///
+    /// # Errors
+    /// [`ReloadError`], which has been logged.
+    pub async fn again(self: &Arc<Self>, cause: Cause) -> Result<Changed, ReloadError> {
+        let reload = Arc::clone(self);
+        let changed = tokio::task::spawn_blocking(move || {
+            let mut state = reload.state.lock();
+            let sources = state.sources.clone();
+            reload.change(&mut state, &sources, cause, Persist::Nothing)
+        });
+        // The gateway's own tasks keep running meanwhile.
+        changed.await.unwrap_or(Err(ReloadError::Stopping))
+    }
+
+    /// Makes the change of an operator, if the configuration still has the tag that it was made for; any if none. With
+    /// `dry_run` nothing is made, and the answer says what would be.
+    ///
+    /// # Errors
+    /// [`ReloadError`], which has been logged unless it was a dry run.
+    pub async fn edit(
+        self: &Arc<Self>,
+        edit: Edit,
+        tag: Option<String>,
+        dry_run: bool,
+    ) -> Result<Changed, ReloadError> {
+        let reload = Arc::clone(self);
+        let changed = tokio::task::spawn_blocking(move || {
+            let mut state = reload.state.lock();
+            let now = reload.tag(state.generation);
+            if tag.is_some_and(|tag| tag != now) {
+                return Err(ReloadError::OtherGeneration(now));
+            }
+            let persist = state.persist_path();
+            let (sources, persist) = match edit {
+                Edit::Reset => {
+                    let sources = Sources { persisted: false, ..state.sources.clone() };
+                    (sources, persist.map_or(Persist::Nothing, Persist::Remove))
+                }
+                Edit::Replace(mut document) => {
+                    document::restore_secrets(&mut document, &state.read);
+                    state.with(document, persist)
+                }
+                Edit::Patch(mut patch) => {
+                    document::restore_secrets(&mut patch, &state.read);
+                    let mut document = state.document.clone().unwrap_or_else(|| Node {
+                        value: Value::Map(Vec::new()),
+                        origin: patch.origin.clone(),
+                    });
+                    document::merge_patch(&mut document, patch);
+                    state.with(document, persist)
+                }
+            };
+            let persist = if dry_run { Persist::DryRun } else { persist };
+            reload.change(&mut state, &sources, Cause::Control, persist)
+        });
+        changed.await.unwrap_or(Err(ReloadError::Stopping))
+    }
+
+    /// Reads the files again whenever the configuration file has changed. Never ends by itself.
+    pub async fn watch(self: &Arc<Self>) {
+        let mut watch = Watch::new(self.file().as_deref());
+        let mut ticks = interval(watch::PERIOD);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            if watch.has_changed(self.file().as_deref()) {
+                // A fault has been logged.
+                let _ = self.again(Cause::File).await;
+            }
+        }
+    }
+
+    /// The configuration file, if there is one.
+    fn file(&self) -> Option<PathBuf> {
+        let state = self.state.lock();
+        config::file::find(state.sources.file.as_ref()?, &state.sources.directories).ok()
+    }
+
+    /// Makes a change: reads the sources, lets every part that is concerned prepare, keeps the document, and lets all make it.
+    fn change(
+        &self,
+        state: &mut State,
+        sources: &Sources,
+        cause: Cause,
+        persist: Persist,
+    ) -> Result<Changed, ReloadError> {
+        let is_dry_run = matches!(persist, Persist::DryRun);
+        let made = self.try_change(state, sources, cause, persist);
+        if let Err(error) = &made
+            && !is_dry_run
+        {
+            let at = jiff::Timestamp::now();
+            self.metrics.failed(cause, at.as_second());
+            error!(%error, source = cause.label(), "the configuration was not reloaded, nothing changes");
+            let faults = error.to_string().lines().map(str::to_owned).collect();
+            state.last_failure = Some(Failure { cause, at, faults });
+        }
+        made
+    }
+
+    fn try_change(
+        &self,
+        state: &mut State,
+        sources: &Sources,
+        cause: Cause,
+        persist: Persist,
+    ) -> Result<Changed, ReloadError> {
+        let loaded = config::load(sources)?;
+        let waiting: Vec<WaitingKey> = self.waiting(&state.started, &loaded.tree);
+        // The values of the start hold for the keys that wait for the next one.
+        let mut effective = loaded.tree.clone();
+        for WaitingKey { key, .. } in &waiting {
+            let path: Vec<&str> = key.split('.').collect();
+            match state.started.at(path.iter().copied()) {
+                Some(node) => effective.set(&path, node.clone()),
+                None => drop(effective.remove(&path)),
+            }
+        }
+        let config = config::typed(&effective)?;
+        let changed = state.read.changed(&loaded.tree);
+        let is_live = |key: &String| takes_effect(&self.parts, key) == TakesEffect::Live;
+        let live: Vec<String> = changed.iter().filter(|key| is_live(key)).cloned().collect();
+        let concerned = self.parts.iter().filter(|part| part.is_concerned(&live));
+        let (changes, faults) = prepare(concerned.map(|part| part.prepare(&config)));
+        if !faults.is_empty() {
+            return Err(ReloadError::Prepare(faults));
+        }
+        let warnings = loaded.warnings;
+        if matches!(persist, Persist::DryRun) {
+            return Ok(Changed { generation: state.generation, live, waiting, warnings });
+        }
+        persist.make()?;
+        for change in changes {
+            change();
+        }
+        for warning in &warnings {
+            warn!(%warning, "configuration warning");
+        }
+        if !changed.is_empty() {
+            state.generation += 1;
+            (state.cause, state.since) = (cause, jiff::Timestamp::now());
+        }
+        state.read = loaded.tree;
+        state.document = loaded.document;
+        state.waiting.clone_from(&waiting);
+        self.metrics.succeeded(cause);
+        self.metrics.generation.set(i64::try_from(state.generation).unwrap_or(i64::MAX));
+        self.metrics.waiting.set(i64::try_from(waiting.len()).unwrap_or(i64::MAX));
+        let generation = state.generation;
+        info!(generation, source = cause.label(), keys = ?live, "configuration reloaded");
+        if !waiting.is_empty() {
+            let keys: Vec<&str> = waiting.iter().map(|waiting| waiting.key.as_str()).collect();
             warn!(?keys, "these keys have changed and take effect at the next start");
         }
+        Ok(Changed { generation, live, waiting, warnings })
+    }
+
+    fn waiting(&self, started: &Node, read: &Node) -> Vec<WaitingKey> {
+        let keys = started.changed(read).into_iter();
+        keys.filter_map(|key| match takes_effect(&self.parts, &key) {
+            TakesEffect::Live => None,
+            TakesEffect::AtStart(reason) => Some(WaitingKey { key, reason }),
+        })
+        .collect()
+    }
+
+    fn tag(&self, generation: u64) -> String {
+        format!("{:x}-{generation}", self.started_at)
     }
 }
 
-/// Reads the sources and updates the publisher. Returns the tree that was read, or `None` after logging a fault.
-fn read(sources: &Sources, convey_keys: &[String], publisher: &Publisher) -> Option<Node> {
-    let loaded = match config::load(sources) {
-        Ok(loaded) => loaded,
-        Err(error) => {
-            error!(%error, "the configuration was not reloaded, nothing changes");
-            return None;
+impl State {
+    /// Where the document is kept that an operator sets: as the start has it, since it is found there at the next one.
+    fn persist_path(&self) -> Option<PathBuf> {
+        match &self.started.at(config::PERSIST.split('.'))?.value {
+            Value::Text(path) if !path.is_empty() => Some(path.into()),
+            _ => None,
         }
-    };
-    loaded.log_warnings();
-    let mut missing = loaded.config.convey_keys;
-    missing.retain(|key| !convey_keys.contains(key));
-    if !missing.is_empty() {
-        let error = "filters use convey keys whose values were not kept for the connected devices: restart to use them";
-        error!(error, keys = ?missing, "the configuration was not reloaded, nothing changes");
-        return None;
     }
-    if let Some(kafka) = loaded.config.kafka
-        && let Err(error) = publisher.update(kafka.dynamic, kafka.tls, kafka.sasl)
-    {
-        error!(%error, "the configuration was not reloaded, nothing changes");
-        return None;
+
+    /// The sources with this document in place of the file, and how it is kept.
+    fn with(&self, document: Node, persist: Option<PathBuf>) -> (Sources, Persist) {
+        let persist = persist
+            .map_or(Persist::Nothing, |path| Persist::Write(path, document::to_json_with_secrets(&document)));
+        (Sources { document: Some(Arc::new(document)), ..self.sources.clone() }, persist)
     }
-    info!("configuration reloaded");
-    Some(loaded.tree)
 }
 
-/// Whether a key is in a section, without regard to case.
-fn is_under(key: &str, section: &str) -> bool {
-    key.get(..section.len()).is_some_and(|start| start.eq_ignore_ascii_case(section))
-        && matches!(key.as_bytes().get(section.len()), None | Some(b'.' | b'['))
+/// What is kept of a change.
+enum Persist {
+    /// Nothing: it comes from the files, or no file is named.
+    Nothing,
+    /// Nothing, and the change is not made either.
+    DryRun,
+    /// The document, in this file.
+    Write(PathBuf, serde_json::Value),
+    /// This file is removed.
+    Remove(PathBuf),
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_key_that_only_begins_like_a_section_is_not_in_it() {
-        assert!(is_under("Kafka.TLS.caFile", "kafka.tls") && is_under("kafka.tls", "kafka.tls"));
-        assert!(!is_under("kafka.tlsx", "kafka.tls") && !is_under("kafka", "kafka.tls"));
+impl Persist {
+    fn make(self) -> Result<(), ReloadError> {
+        let (path, made) = match self {
+            Self::Nothing | Self::DryRun => return Ok(()),
+            Self::Write(path, document) => {
+                let made = write(&path, &document.to_string());
+                (path, made)
+            }
+            Self::Remove(path) => {
+                let made = match fs::remove_file(&path) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                    made => made,
+                };
+                (path, made)
+            }
+        };
+        made.map_err(|error| ReloadError::Persist { path, error })
     }
+}
 
-    #[test]
-    fn a_changed_value_is_named_by_its_path_and_a_moved_one_is_not() {
-        let tree = |text: &str| config::yaml::defaults(text).unwrap();
-        let before = tree("a: {b: 1, c: [x, {y: z}]}\nd: true\n");
-        assert_eq!(before.changed(&tree("# moved\nd: true\nA:\n  C: [x, {y: z}]\n  b: 1\n")), [""; 0]);
-        let after = tree("a: {b: 2, c: [x, {y: q}], e: new, f: ''}\n");
-        assert_eq!(before.changed(&after), ["a.b", "a.c", "a.e", "d"]);
+impl Cause {
+    /// Its name: the label `source` of `config_reloads_total`, and in the log.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Signal => "signal",
+            Self::File => "file",
+            Self::Control => "control",
+        }
     }
+}
+
+fn prepare(prepared: impl Iterator<Item = Result<Change, PrepareError>>) -> (Vec<Change>, Vec<PrepareError>) {
+    let (mut changes, mut faults) = (Vec::new(), Vec::new());
+    for prepared in prepared {
+        match prepared {
+            Ok(change) => changes.push(change),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    (changes, faults)
+}
+
+/// Writes a file that only this user may read, as a whole or not at all.
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    let mut options = fs::OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&beside, path)
+}
+
+fn lines(faults: &[PrepareError]) -> String {
+    faults.iter().map(PrepareError::to_string).collect::<Vec<_>>().join("\n")
 }

@@ -71,7 +71,7 @@ pub use error::{ErrorType, FileError, PublishError, StartError};
 pub use listener::{Listener, ListenerId, PublishEvent, TopicChange, TopicState};
 pub use outcome::Outcome;
 #[cfg(feature = "client")]
-pub use publisher::Publisher;
+pub use publisher::{PreparedUpdate, Publisher};
 pub use routing::{
     Attribute, Attributes, CachedVerdict, Filtered, FilteredBy, HeaderBlock, Key, Plan, PlannedRecord,
     RouteTable, RoutingError, Sender, Target,

@@ -19,6 +19,8 @@ mod update;
 #[cfg(test)]
 mod tests;
 
+pub use update::PreparedUpdate;
+
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
@@ -16,7 +17,7 @@ use crate::auth::Caller;
 /// Counts the requests of each caller.
 #[derive(Debug)]
 pub(super) struct CallerLimit {
-    limit: usize,
+    limit: AtomicUsize,
     /// Seeded, so that no caller can choose credentials that share the count of another.
     hashes: RandomState,
     under_way: Mutex<HashMap<u64, usize>>,
@@ -31,7 +32,12 @@ pub(super) struct CallerSlot<'a> {
 
 impl CallerLimit {
     pub(super) fn new(limit: usize) -> Self {
-        Self { limit, hashes: RandomState::new(), under_way: Mutex::default() }
+        Self { limit: AtomicUsize::new(limit), hashes: RandomState::new(), under_way: Mutex::default() }
+    }
+
+    /// Another limit, for the requests that come.
+    pub(super) fn set(&self, limit: usize) {
+        self.limit.store(limit, Ordering::Relaxed);
     }
 
     /// Begins a request of this caller; none if so many are under way already.
@@ -50,7 +56,7 @@ impl CallerLimit {
         };
         let mut under_way = self.under_way.lock();
         let count = under_way.entry(key).or_default();
-        if *count >= self.limit {
+        if *count >= self.limit.load(Ordering::Relaxed) {
             return None;
         }
         *count += 1;

@@ -57,6 +57,12 @@ impl Default for Config {
 }
 
 impl Attempts {
+    /// What is allowed.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// No failures yet.
     #[must_use]
     pub fn new(config: Config) -> Self {

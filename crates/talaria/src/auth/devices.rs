@@ -3,6 +3,9 @@
 //!
 //! TLS has verified the certificate; here only its names are compared with the device's id.
 
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 use http::header::HeaderValue;
 use talaria_protocol::claims::Claims;
 use talaria_protocol::connect::{CertificateRule, ConnectError};
@@ -15,6 +18,7 @@ use super::header;
 use super::jwt::{self, Validator};
 use super::keys::KeyMetrics;
 use super::reason::{FailureCounter, Reason};
+use crate::live::{Change, Live, PrepareError, Setting};
 use crate::server::ClientCertificate;
 use crate::telemetry::keyed_throttle::KeyedThrottle;
 use crate::telemetry::metrics::Metrics;
@@ -40,22 +44,58 @@ impl Default for Config {
 /// Checks the tokens of devices.
 #[derive(Debug)]
 pub struct DeviceAuth {
-    validator: Option<Validator>,
-    fail_open: bool,
-    certificate_rule: Option<CertificateRule>,
+    settings: ArcSwap<Settings>,
+    key_metrics: KeyMetrics,
     /// Throttles the line about certificates of another id, for each id.
     wrong_certificates: KeyedThrottle,
     failures: FailureCounter,
+}
+
+/// What decides about a device that connects now.
+#[derive(Debug)]
+struct Settings {
+    validator: Option<Arc<Validator>>,
+    fail_open: bool,
+    certificate_rule: Option<CertificateRule>,
+}
+
+impl Live<Config> for DeviceAuth {
+    const SETTINGS: &'static [Setting] = &[
+        Setting::live("jwtValidator"),
+        Setting::live("failOpen"),
+        Setting::live("primary.deviceIdFromCertificate"),
+    ];
+
+    fn prepare(self: &Arc<Self>, settings: &Config) -> Result<Change, PrepareError> {
+        let before = self.settings.load();
+        let validator = settings
+            .jwt
+            .as_ref()
+            .map(|jwt| Validator::changed(before.validator.as_ref(), jwt, self.key_metrics.clone()))
+            .transpose()?;
+        let settings = Settings {
+            validator,
+            fail_open: settings.fail_open,
+            certificate_rule: settings.certificate_rule.clone(),
+        };
+        let auth = Arc::clone(self);
+        Ok(Box::new(move || auth.settings.store(Arc::new(settings))))
+    }
 }
 
 impl DeviceAuth {
     /// Starts to fetch keys, if there are any. Needs a tokio runtime.
     pub fn start(config: &Config, metrics: &Metrics) -> Self {
         let key_metrics = KeyMetrics::register(metrics);
-        Self {
-            validator: config.jwt.as_ref().map(|jwt| Validator::start(jwt, key_metrics)),
+        let start = |jwt| Arc::new(Validator::start(jwt, key_metrics.clone()));
+        let settings = Settings {
+            validator: config.jwt.as_ref().map(start),
             fail_open: config.fail_open,
             certificate_rule: config.certificate_rule.clone(),
+        };
+        Self {
+            settings: ArcSwap::from_pointee(settings),
+            key_metrics,
             wrong_certificates: KeyedThrottle::new(),
             failures: FailureCounter::register(metrics, "device"),
         }
@@ -66,8 +106,9 @@ impl DeviceAuth {
     /// # Errors
     /// Why the device may not connect.
     pub async fn check(&self, authorization: Option<&HeaderValue>) -> Result<Option<Claims>, AuthError> {
-        let Some(validator) = &self.validator else { return Ok(None) };
-        if authorization.is_none() && self.fail_open {
+        let settings = self.settings.load_full();
+        let Some(validator) = &settings.validator else { return Ok(None) };
+        if authorization.is_none() && settings.fail_open {
             return Ok(None);
         }
         let token = header::bearer(authorization).inspect_err(|error| {
@@ -92,7 +133,8 @@ impl DeviceAuth {
         certificate: Option<&ClientCertificate>,
         id: &DeviceId,
     ) -> Result<(), ConnectError> {
-        let Some(rule) = &self.certificate_rule else { return Ok(()) };
+        let settings = self.settings.load();
+        let Some(rule) = &settings.certificate_rule else { return Ok(()) };
         let names = certificate.and_then(|certificate| Names::read(&certificate.0).ok()).unwrap_or_default();
         if rule.allows(&names, id) {
             return Ok(());

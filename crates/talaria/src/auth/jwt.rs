@@ -3,13 +3,16 @@
 //! The rules of a token and the order of its checks are in [`talaria_protocol::token`]. This module fetches its keys
 //! ([`Keys`](super::keys)) and reads the clock.
 
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value};
 use talaria_protocol::keys::Known;
 use talaria_protocol::token::{self, Requirements, Token, TokenError};
+use tokio::runtime::Handle;
 
 use super::keys::{self, KeyMetrics, Keys};
+use crate::live::PrepareError;
 
 /// How tokens are checked (`jwtValidator`, `inbound.jwt`).
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -23,7 +26,7 @@ pub struct Config {
 /// Checks tokens.
 #[derive(Debug)]
 pub struct Validator {
-    keys: Keys,
+    keys: Arc<Keys>,
     required: Requirements,
 }
 
@@ -31,7 +34,32 @@ impl Validator {
     /// A validator with keys of its own. Needs a tokio runtime.
     #[must_use]
     pub fn start(config: &Config, metrics: KeyMetrics) -> Self {
-        Self { keys: Keys::start(config.keys.clone(), metrics), required: config.required.clone() }
+        let keys = Arc::new(Keys::start(config.keys.clone(), metrics));
+        Self { keys, required: config.required.clone() }
+    }
+
+    /// A validator with other settings than this one. It has the same keys if they come from the same places. Otherwise it
+    /// fetches its sources first, so that no token is refused for want of a key; blocks meanwhile, for at most
+    /// `Resolve.Timeout`.
+    ///
+    /// # Errors
+    /// If no source has any keys.
+    pub(super) fn changed(
+        before: Option<&Arc<Self>>,
+        config: &Config,
+        metrics: KeyMetrics,
+    ) -> Result<Arc<Self>, PrepareError> {
+        if let Some(before) = before.filter(|before| *before.keys.config() == config.keys) {
+            let (keys, required) = (Arc::clone(&before.keys), config.required.clone());
+            return Ok(Arc::new(Self { keys, required }));
+        }
+        let validator = Self::start(config, metrics);
+        if Handle::current().block_on(validator.keys.are_ready()) {
+            Ok(Arc::new(validator))
+        } else {
+            let problem = "has no source from which keys could be fetched, so every token would be refused";
+            Err(PrepareError(format!("jwt Config.Refresh.Sources {problem}")))
+        }
     }
 
     /// The claims of a token that is valid now. May wait for a key for up to `Resolve.Timeout`.

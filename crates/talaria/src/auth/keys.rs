@@ -62,6 +62,21 @@ impl Keys {
         Self { shared, refreshing }
     }
 
+    /// Where the keys come from.
+    pub(super) fn config(&self) -> &Config {
+        &self.shared.config
+    }
+
+    /// Waits until the sources have been fetched once, at most for `Resolve.Timeout`. Returns whether they have any keys;
+    /// without sources there is nothing to wait for.
+    pub(super) async fn are_ready(&self) -> bool {
+        if self.shared.config.sources.is_empty() {
+            return true;
+        }
+        self.shared.refreshed.first_round(self.shared.config.timeout).await;
+        self.shared.refreshed.has_keys()
+    }
+
     /// The keys with this id.
     ///
     /// # Errors

@@ -2,7 +2,9 @@
 //! neither is configured.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method};
 use serde_json::Value;
@@ -16,6 +18,7 @@ use super::header;
 use super::jwt::{self, Validator};
 use super::keys::KeyMetrics;
 use super::reason::{Doubt, FailureCounter, Reason};
+use crate::live::PrepareError;
 use crate::telemetry::metrics::Metrics;
 
 /// The credentials that the API accepts (`inbound`).
@@ -68,25 +71,56 @@ pub enum Caller {
 /// Checks the credentials of requests to the API.
 #[derive(Debug)]
 pub struct ServiceAuth {
-    keys: Option<BasicKeys>,
-    tokens: Option<(Validator, Capabilities)>,
-    attempts: Attempts,
+    settings: ArcSwap<Settings>,
+    key_metrics: KeyMetrics,
     failures: FailureCounter,
+}
+
+/// What decides about a request that arrives now.
+#[derive(Debug)]
+struct Settings {
+    keys: Option<BasicKeys>,
+    tokens: Option<(Arc<Validator>, Capabilities)>,
+    attempts: Arc<Attempts>,
 }
 
 impl ServiceAuth {
     /// Starts to fetch keys, if there are any. Needs a tokio runtime.
     pub fn start(config: &Config, metrics: &Metrics) -> Self {
+        let key_metrics = KeyMetrics::register(metrics);
         let tokens = config.tokens.as_ref().map(|tokens| {
-            let validator = Validator::start(&tokens.jwt, KeyMetrics::register(metrics));
-            (validator, tokens.capabilities.clone())
+            let validator = Validator::start(&tokens.jwt, key_metrics.clone());
+            (Arc::new(validator), tokens.capabilities.clone())
         });
+        let attempts = Arc::new(Attempts::new(config.attempts));
         Self {
-            keys: config.keys.clone(),
-            tokens,
-            attempts: Attempts::new(config.attempts),
+            settings: ArcSwap::from_pointee(Settings { keys: config.keys.clone(), tokens, attempts }),
+            key_metrics,
             failures: FailureCounter::register(metrics, "api"),
         }
+    }
+
+    /// Prepares a change to other credentials. The failed attempts of each address stay counted if their limit is the same.
+    ///
+    /// # Errors
+    /// [`PrepareError`].
+    pub fn prepare(&self, config: &Config) -> Result<impl FnOnce(&Self) + Send + use<>, PrepareError> {
+        let before = self.settings.load();
+        let tokens = match &config.tokens {
+            Some(tokens) => {
+                let validator = before.tokens.as_ref().map(|(validator, _)| validator);
+                let validator = Validator::changed(validator, &tokens.jwt, self.key_metrics.clone())?;
+                Some((validator, tokens.capabilities.clone()))
+            }
+            None => None,
+        };
+        let attempts = if *before.attempts.config() == config.attempts {
+            Arc::clone(&before.attempts)
+        } else {
+            Arc::new(Attempts::new(config.attempts))
+        };
+        let settings = Arc::new(Settings { keys: config.keys.clone(), tokens, attempts });
+        Ok(move |auth: &Self| auth.settings.store(settings))
     }
 
     /// Checks whether a request is authorized, and counts it if it is not.
@@ -94,16 +128,19 @@ impl ServiceAuth {
     /// # Errors
     /// Why it is not.
     pub async fn check(&self, request: RequestHead<'_>) -> Result<Caller, AuthError> {
-        if self.keys.is_none() && self.tokens.is_none() {
+        let settings = self.settings.load_full();
+        if settings.keys.is_none() && settings.tokens.is_none() {
             return Ok(Caller::Anonymous);
         }
         // No caller waits before its credentials are checked: others of its address may have caused the wait.
-        self.authenticate(request).await.map_err(|(reason, error)| self.rejected(request.peer, reason, error))
+        let authenticated = settings.authenticate(request).await;
+        authenticated.map_err(|(reason, error)| self.rejected(&settings, request.peer, reason, error))
     }
 
     /// The challenge of a 401.
     pub fn challenge(&self) -> &'static str {
-        match (&self.keys, &self.tokens) {
+        let settings = self.settings.load();
+        match (&settings.keys, &settings.tokens) {
             (_, None) => BASIC_CHALLENGE,
             (None, Some(_)) => BEARER_CHALLENGE,
             (Some(_), Some(_)) => BASIC_OR_BEARER_CHALLENGE,
@@ -112,10 +149,16 @@ impl ServiceAuth {
 
     /// Counts a failure, and gives the error for its response: of an address that has to wait, all credentials that may
     /// be guessed get the same one.
-    fn rejected(&self, peer: Option<IpAddr>, reason: Reason, error: AuthError) -> AuthError {
+    fn rejected(
+        &self,
+        settings: &Settings,
+        peer: Option<IpAddr>,
+        reason: Reason,
+        error: AuthError,
+    ) -> AuthError {
         let wait = peer.map(|peer| match reason.doubt() {
-            Doubt::Guess => self.attempts.failed(peer),
-            Doubt::Unverified => self.attempts.check(peer),
+            Doubt::Guess => settings.attempts.failed(peer),
+            Doubt::Unverified => settings.attempts.check(peer),
             Doubt::None => Ok(()),
         });
         if let Some(Err(wait)) = wait {
@@ -126,7 +169,9 @@ impl ServiceAuth {
             error
         }
     }
+}
 
+impl Settings {
     async fn authenticate(&self, request: RequestHead<'_>) -> Result<Caller, (Reason, AuthError)> {
         let with_reason = |error| (Reason::from(&error), error);
         let (scheme, value) = header::split(request.headers.get(AUTHORIZATION)).map_err(with_reason)?;

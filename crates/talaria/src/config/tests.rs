@@ -14,6 +14,7 @@ pub(super) fn load_text(text: &str, variables: &[(&str, &str)]) -> Result<Loaded
         file: Some("talaria".to_owned()),
         directories: vec![directory.clone()],
         variables: variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        ..Sources::default()
     };
     let loaded = load(&sources);
     fs::remove_dir_all(directory).unwrap();

@@ -28,6 +28,11 @@ pub enum Origin {
         /// The whole name of the variable.
         name: Arc<str>,
     },
+    /// A document that an operator has sent to the control server.
+    Control {
+        /// Line number, from 1.
+        line: u64,
+    },
 }
 
 impl fmt::Display for Origin {
@@ -36,6 +41,7 @@ impl fmt::Display for Origin {
             Self::Default { .. } => formatter.write_str("default"),
             Self::File { path, line } => write!(formatter, "{}:{line}", path.display()),
             Self::Environment { name } => write!(formatter, "environment {name}"),
+            Self::Control { line } => write!(formatter, "control:{line}"),
         }
     }
 }

@@ -44,6 +44,14 @@ pub fn environment(text: &str, name: &Arc<str>) -> Result<Node, YamlError> {
     read(text, &|_| Origin::Environment { name: Arc::clone(name) })
 }
 
+/// Parses a document that was sent to the control server.
+///
+/// # Errors
+/// [`YamlError`].
+pub fn control(text: &str) -> Result<Node, YamlError> {
+    read(text, &|line| Origin::Control { line })
+}
+
 fn read(text: &str, origin: &dyn Fn(u64) -> Origin) -> Result<Node, YamlError> {
     let options = serde_saphyr::options! {
         // In Go's YAML `yes` is a text.

@@ -11,6 +11,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use talaria_protocol::connect::{ConnectError, Identity};
 use talaria_protocol::session::{CloseReason, Reason};
@@ -118,7 +119,7 @@ impl Manager {
         let refusals = RefusalTable::new(&config.refusal, RefusalMetrics::register(metrics)).map(Arc::new);
         let ending = refusals.clone();
         let metrics = DeviceMetrics::register(metrics);
-        let takeovers = Takeovers::new(&config);
+        let takeovers = Takeovers::default();
         metrics.max_device_count.set(config.max_devices.map_or(0, |max| max as i64));
         let ends = Ends::new(config.disconnect_cpu_percent, metrics.disconnects_waiting.clone());
         let context = SessionContext {
@@ -136,7 +137,7 @@ impl Manager {
             noisiest: Noisiest::default(),
             ends,
             long_work: LongWork::default(),
-            config,
+            config: ArcSwap::from_pointee(config),
         };
         Arc::new(Self {
             context: Arc::new(context),
@@ -163,7 +164,7 @@ impl Manager {
     /// When each of so many devices is to be closed (`closeOver`), from now on.
     #[must_use]
     pub fn spread(&self, devices: usize) -> Spread {
-        Spread::over(self.context.config.close_over, devices)
+        Spread::over(self.context.config.load().close_over, devices)
     }
 
     /// The operator's gate. While it is closed, new devices are answered with 503 and connected devices stay.
@@ -245,7 +246,7 @@ impl Manager {
             return Err(NotAdmittedError(Reason::Drained));
         }
         let (context, client) = (&self.context, identity.client);
-        let device = Device::within(identity, &context.config, Some(Arc::clone(&context.queued)));
+        let device = Device::within(identity, &context.config.load(), Some(Arc::clone(&context.queued)));
         let running = context.registry.session_started();
         match context.connected(&device) {
             Ok(()) => {}

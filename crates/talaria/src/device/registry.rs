@@ -26,7 +26,7 @@ pub struct Registry {
     turns: Box<[Mutex<()>]>,
     hasher: RandomState,
     count: AtomicUsize,
-    limit: usize,
+    limit: AtomicUsize,
     /// How many sessions have not ended, those of replaced connections included.
     sessions: AtomicUsize,
     /// Notified when the last session has ended.
@@ -61,10 +61,15 @@ impl Registry {
             turns: (0..SHARDS).map(|_| Mutex::default()).collect(),
             hasher: RandomState::new(),
             count: AtomicUsize::new(0),
-            limit: max_devices.unwrap_or(usize::MAX),
+            limit: AtomicUsize::new(max_devices.unwrap_or(usize::MAX)),
             sessions: AtomicUsize::new(0),
             idle: Notify::new(),
         }
+    }
+
+    /// At most this many devices from now on; any number if none. Those that are connected stay.
+    pub(super) fn set_limit(&self, max_devices: Option<usize>) {
+        self.limit.store(max_devices.unwrap_or(usize::MAX), Ordering::Relaxed);
     }
 
     /// Registers a device. If a device with its id is connected, that connection is closed as a duplicate and returned, and
@@ -86,10 +91,11 @@ impl Registry {
             if let Some(ById(old)) = &replaced {
                 device.statistics().set_duplications(old.statistics().duplications() + 1);
             } else {
+                let limit = self.limit.load(Ordering::Relaxed);
                 let counted = self.count.fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| {
-                    (count < self.limit).then_some(count + 1)
+                    (count < limit).then_some(count + 1)
                 });
-                counted.map_err(|_| RegisterError::LimitReached(self.limit))?;
+                counted.map_err(|_| RegisterError::LimitReached(limit))?;
             }
             shard.insert(ById(Arc::clone(device)));
             replaced.map(|ById(old)| old)

@@ -54,7 +54,8 @@ impl Manager {
     pub async fn close_spread(&self, deadline: Instant) {
         self.stop_admitting();
         let registry = &self.context.registry;
-        let time = self.context.config.close_over.min(deadline.saturating_duration_since(Instant::now()));
+        let time =
+            self.context.config.load().close_over.min(deadline.saturating_duration_since(Instant::now()));
         let mut spread = Spread::over(time, registry.len());
         let mut settling = Settling::default();
         for shard in 0..registry.shard_count() {

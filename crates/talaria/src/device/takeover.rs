@@ -16,7 +16,6 @@ use talaria_protocol::connect::{ConnectError, Identity};
 use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
-use super::config::Config;
 use super::connected::Device;
 use super::outbox::Signal;
 use super::session::SessionContext;
@@ -27,11 +26,9 @@ use outcome::TakeoverOutcome;
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// The newcomers that wait. Each takes one place of the limit, and each device is waited for by one of them only.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Takeovers {
     waiting: AtomicUsize,
-    limit: usize,
-    timeout: Duration,
 }
 
 /// A place among those who wait, given back when it is dropped.
@@ -41,10 +38,6 @@ struct Place<'a> {
 }
 
 impl Takeovers {
-    pub(super) fn new(config: &Config) -> Self {
-        Self { waiting: AtomicUsize::new(0), limit: config.max_takeovers, timeout: config.takeover_timeout }
-    }
-
     /// Lets a newcomer pass unless it would displace a live device that has a token.
     ///
     /// # Errors
@@ -89,13 +82,17 @@ impl Takeovers {
 
     /// Pings the device until it answers, leaves, or its time is over.
     async fn wait(&self, context: &SessionContext, device: &Device) -> TakeoverOutcome {
-        let place = match self.place(device) {
+        let (limit, timeout) = {
+            let config = context.config.load();
+            (config.max_takeovers, config.takeover_timeout)
+        };
+        let place = match self.place(device, limit) {
             Ok(place) => place,
             Err(outcome) => return outcome,
         };
         let pinged = context.wheel.now();
-        let deadline = Instant::now() + self.timeout;
-        let pause = (self.timeout / 4).clamp(TICK, LONGEST_PAUSE);
+        let deadline = Instant::now() + timeout;
+        let pause = (timeout / 4).clamp(TICK, LONGEST_PAUSE);
         loop {
             // More than once, because only what is heard in a later tick counts as an answer.
             place.device.outbox().signal(Signal::Ping);
@@ -113,13 +110,13 @@ impl Takeovers {
         }
     }
 
-    fn place<'a>(&'a self, device: &'a Device) -> Result<Place<'a>, TakeoverOutcome> {
+    fn place<'a>(&'a self, device: &'a Device, limit: usize) -> Result<Place<'a>, TakeoverOutcome> {
         if !device.begin_takeover() {
             return Err(TakeoverOutcome::Contested);
         }
         let waiting = self.waiting.fetch_add(1, Ordering::AcqRel);
         let place = Place { takeovers: self, device };
-        if waiting < self.limit { Ok(place) } else { Err(TakeoverOutcome::TooMany) }
+        if waiting < limit { Ok(place) } else { Err(TakeoverOutcome::TooMany) }
     }
 }
 

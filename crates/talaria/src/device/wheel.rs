@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use talaria_protocol::token;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -33,14 +34,20 @@ pub struct Wheel {
     /// The current tick.
     now: AtomicU32,
     slots: Box<[Mutex<Vec<Entry>>]>,
+    periods: ArcSwap<Periods>,
+    /// How many silent devices may still be closed in this tick.
+    silent_left: AtomicU32,
+}
+
+/// The configured periods and deadlines, in ticks.
+#[derive(Clone, Copy, Debug)]
+struct Periods {
     ping: u32,
     idle: u32,
     write: u32,
     /// How long after the `exp` of its token a device is closed; never if none.
     close_expired: Option<Duration>,
     message: u32,
-    /// How many silent devices may still be closed in this tick.
-    silent_left: AtomicU32,
 }
 
 /// What the wheel keeps of one device, in ticks since the wheel started.
@@ -98,6 +105,18 @@ enum Kind {
     Close,
 }
 
+impl Periods {
+    fn of(config: &Config) -> Self {
+        Self {
+            ping: ticks(config.ping_period),
+            idle: ticks(config.idle_period),
+            write: ticks(config.write_timeout),
+            close_expired: config.close_expired,
+            message: ticks(config.message_timeout),
+        }
+    }
+}
+
 impl Wheel {
     /// A wheel whose first tick is now. It turns only while [`run`](Self::run) is polled.
     #[must_use]
@@ -107,13 +126,14 @@ impl Wheel {
             // In `Vitals`, 0 means "never".
             now: AtomicU32::new(1),
             slots: (0..SLOTS).map(|_| Mutex::default()).collect(),
-            ping: ticks(config.ping_period),
-            idle: ticks(config.idle_period),
-            write: ticks(config.write_timeout),
-            close_expired: config.close_expired,
-            message: ticks(config.message_timeout),
+            periods: ArcSwap::from_pointee(Periods::of(config)),
             silent_left: AtomicU32::new(SILENT_PER_TICK),
         }
+    }
+
+    /// Other periods, each from its next beginning on.
+    pub(super) fn set_periods(&self, config: &Config) {
+        self.periods.store(Arc::new(Periods::of(config)));
     }
 
     /// Turns the wheel for ever. Devices that have gone silent are closed only while there is room for their offline events.
@@ -144,14 +164,14 @@ impl Wheel {
 
     /// Adds a device that has just connected. Its first ping is due after one period.
     pub(super) fn add(&self, device: &Arc<Device>) {
-        let now = self.now.load(Relaxed);
+        let (now, periods) = (self.now.load(Relaxed), self.periods.load());
         device.vitals().last_heard.store(now, Relaxed);
-        device.vitals().next_ping.store(now + self.ping, Relaxed);
+        device.vitals().next_ping.store(now + periods.ping, Relaxed);
         let expires_after = self.expires_after(device);
         if let Some(after) = expires_after {
             device.vitals().expires.store(now.saturating_add(after), Relaxed);
         }
-        let first = self.ping.min(self.idle).min(expires_after.unwrap_or(u32::MAX));
+        let first = periods.ping.min(periods.idle).min(expires_after.unwrap_or(u32::MAX));
         self.schedule(Arc::downgrade(device), Kind::Liveness, first);
     }
 
@@ -182,7 +202,7 @@ impl Wheel {
     /// A write to the device got stuck.
     pub(super) fn stalled(&self, device: &Arc<Device>) {
         if device.vitals().write.begin(self.now.load(Relaxed)) {
-            self.schedule(Arc::downgrade(device), Kind::Write, self.write);
+            self.schedule(Arc::downgrade(device), Kind::Write, self.periods.load().write);
         }
     }
 
@@ -194,7 +214,7 @@ impl Wheel {
     /// A message of the device has begun to arrive and is not complete.
     pub(super) fn message_begun(&self, device: &Arc<Device>) {
         if device.vitals().message.begin(self.now.load(Relaxed)) {
-            self.schedule(Arc::downgrade(device), Kind::Message, self.message);
+            self.schedule(Arc::downgrade(device), Kind::Message, self.periods.load().message);
         }
     }
 
@@ -215,8 +235,8 @@ impl Wheel {
             Kind::Close => device.outbox().signal(Signal::Lingered),
             Kind::Write | Kind::Message => {
                 let (watch, limit, signal) = match entry.kind {
-                    Kind::Message => (&vitals.message, self.message, Signal::SlowMessage),
-                    _ => (&vitals.write, self.write, Signal::Stalled),
+                    Kind::Message => (&vitals.message, self.periods.load().message, Signal::SlowMessage),
+                    _ => (&vitals.write, self.periods.load().write, Signal::Stalled),
                 };
                 match watch.check(now, limit) {
                     Due::Nothing => {}
@@ -228,7 +248,7 @@ impl Wheel {
                 if device.outbox().is_closed() {
                     return;
                 }
-                let dies = vitals.last_heard.load(Relaxed).saturating_add(self.idle);
+                let dies = vitals.last_heard.load(Relaxed).saturating_add(self.periods.load().idle);
                 if now >= dies {
                     return if self.may_close_silent() {
                         device.outbox().signal(Signal::Idle);
@@ -243,7 +263,7 @@ impl Wheel {
                 let mut next_ping = vitals.next_ping.load(Relaxed);
                 if now >= next_ping {
                     device.outbox().signal(Signal::Ping);
-                    next_ping = now + self.ping;
+                    next_ping = now + self.periods.load().ping;
                     vitals.next_ping.store(next_ping, Relaxed);
                 }
                 self.schedule(entry.device, Kind::Liveness, next_ping.min(dies).min(expires) - now);
@@ -262,7 +282,7 @@ impl Wheel {
         reason = "a token expires by the time of day; the wheel asks once for each device"
     )]
     fn expires_after(&self, device: &Device) -> Option<u32> {
-        let leeway = self.close_expired?;
+        let leeway = self.periods.load().close_expired?;
         let expires_at = token::expires_at(&device.claims()?.all(), leeway)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let left = Duration::from_secs(u64::try_from(expires_at).unwrap_or_default()).saturating_sub(now);

@@ -17,6 +17,7 @@ use super::config::Config;
 use super::finalizer::Sink;
 use super::http::{EventSource, HttpMetrics, HttpSink};
 use super::kafka::{KafkaMetrics, KafkaSink};
+use super::live::LiveHttp;
 use super::reason::DropReason;
 use super::status::StatusEvent;
 use super::verdict::Verdict;
@@ -31,8 +32,8 @@ const FIELDS: usize = 16 * 1024;
 /// Passes messages to the sinks. There is one for the whole gateway. Its methods for devices never wait.
 pub struct Dispatcher {
     source: Box<str>,
-    http: HttpSink,
-    kafka: KafkaSink,
+    pub(super) http: LiveHttp,
+    pub(super) kafka: KafkaSink,
     acks: Arc<Acks>,
     /// What was lost before the stop began.
     lost_before: OnceLock<Undelivered>,
@@ -60,6 +61,7 @@ impl Dispatcher {
     pub(super) fn new(config: &Config, http: HttpSink, kafka: KafkaSink, metrics: &Metrics) -> Self {
         let limits = AckLimits::new(config.max_unacknowledged_per_device, config.max_unacknowledged_bytes);
         let acks = Acks::new(&config.host, config.ack_policy, limits, AckMetrics::register(metrics));
+        let http = LiveHttp::new(http);
         Self { source: config.source.as_str().into(), http, kafka, acks, lost_before: OnceLock::new() }
     }
 
@@ -85,7 +87,7 @@ impl Dispatcher {
 
     /// What was lost since the start.
     fn lost(&self) -> Undelivered {
-        Undelivered { http: self.http.lost(), kafka: self.kafka.lost(), acks: self.acks.unsent() }
+        Undelivered { http: self.http.load().lost(), kafka: self.kafka.lost(), acks: self.acks.unsent() }
     }
 
     /// Passes an event of the gateway itself to both sinks.
@@ -94,7 +96,7 @@ impl Dispatcher {
         let dest = locator(&message);
         let body = encode(&message);
         let source = EventSource::Gateway(device);
-        self.http.send(source, QosLevel::High, dest.as_ref(), || body.clone(), None);
+        self.http.load().send(source, QosLevel::High, dest.as_ref(), || body.clone(), None);
         if self.kafka.is_enabled() {
             self.kafka.send_status(device, body);
         }
@@ -103,11 +105,15 @@ impl Dispatcher {
 
 impl Events for Dispatcher {
     fn room(&self, deadline: Instant) -> BoxFuture<'_, ()> {
-        join(self.http.status_room(deadline), self.kafka.status_room(deadline)).map(drop).boxed()
+        let http = self.http.load_full();
+        async move {
+            join(http.status_room(deadline), self.kafka.status_room(deadline)).await;
+        }
+        .boxed()
     }
 
     fn has_room(&self) -> bool {
-        self.http.has_status_room() && self.kafka.has_status_room()
+        self.http.load().has_status_room() && self.kafka.has_status_room()
     }
 
     fn online(&self, device: &Arc<Device>) {
@@ -120,15 +126,16 @@ impl Events for Dispatcher {
 
     fn message(&self, device: &Arc<Device>, message: &mut MessageRef<'_>) {
         let message = &*message;
+        let http_sink = self.http.load();
         if message.is_transaction_part() {
-            return self.http.refuse(EventSource::Device(device), DropReason::UnsupportedEvent, None);
+            return http_sink.refuse(EventSource::Device(device), DropReason::UnsupportedEvent, None);
         }
         let dest = locator(message);
         let is_for_kafka =
             self.kafka.is_enabled() && dest.as_ref().is_some_and(|dest| dest.scheme == Scheme::Event);
         let finalizer = if message.wants_ack() {
             let Some(finalizer) = self.acks.finalizer(device, message) else {
-                self.http.refuse(EventSource::Device(device), DropReason::FullQueue, None);
+                http_sink.refuse(EventSource::Device(device), DropReason::FullQueue, None);
                 if is_for_kafka {
                     self.kafka.refuse(message.qos.level());
                 }
@@ -142,7 +149,7 @@ impl Events for Dispatcher {
             finalizer.share(Sink::Http).finish(Verdict::MissingDest);
         }
         let (source, level) = (EventSource::Device(device), message.qos.level());
-        let http = self.http.send(source, level, dest.as_ref(), || encode(message), finalizer.as_ref());
+        let http = http_sink.send(source, level, dest.as_ref(), || encode(message), finalizer.as_ref());
         let mut kafka = Room::Unused;
         if is_for_kafka {
             self.kafka.send(&for_kafka(message, device), device, finalizer.as_ref());
@@ -151,7 +158,7 @@ impl Events for Dispatcher {
         // Only where no sink has room, so that no sink waits for another.
         match (http, kafka) {
             (Room::Free, _) | (_, Room::Free) | (Room::Unused, Room::Unused) => {}
-            (Room::Scarce, Room::Scarce | Room::Unused) => self.http.wait_for_room(device, dest.as_ref()),
+            (Room::Scarce, Room::Scarce | Room::Unused) => http_sink.wait_for_room(device, dest.as_ref()),
             (Room::Unused, Room::Scarce) => {
                 device.room().begin();
             }

@@ -48,7 +48,7 @@ mod worker_shares;
 pub(super) mod tests;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use talaria_protocol::url::{Target, UrlError};
@@ -64,16 +64,17 @@ use self::dial::{Addresses, Dial, Network};
 use self::endpoints::{Coverage, Endpoints};
 use self::exchange::Client;
 use self::job::{Job, JobKind};
-use self::lane::{Lane, LaneConfig, Losses};
+use self::lane::{HttpStatusOrder, Lane, LaneConfig, Losses};
 use self::named_events::NamedEvents;
 use self::receivers::Receivers;
 use self::routes::Routes;
 use self::turns::Turns;
 use super::back_pressure::Room;
-use super::config::{Config, NamedHosts};
+use super::config::{Config, NamedHosts, QueueLimit};
 use super::fair_queue::{Order, Rank};
 use super::finalizer::{Finalizer, Share, Sink};
 use super::reason::{DropReason, SchemeLabel};
+use super::status_order::StatusOrder;
 use super::verdict::Verdict;
 use crate::device::Device;
 use crate::telemetry::keyed_throttle::KeyedThrottle;
@@ -88,7 +89,6 @@ pub struct HttpSink {
     /// What each device may have in `named`.
     shares: Arc<DeviceShares>,
     metrics: HttpMetrics,
-    lost: Arc<AtomicU64>,
     /// For refusals of the URLs that are configured.
     refusals: KeyedThrottle,
     /// For refusals of the URLs that devices name.
@@ -108,6 +108,20 @@ pub enum EventSource<'a> {
 impl HttpSink {
     /// Starts the workers. Needs a tokio runtime.
     pub fn start(config: &Config, metrics: HttpMetrics) -> Self {
+        let (to_endpoints, to_named) = Self::networks(config);
+        Self::start_with(config, metrics, to_endpoints, to_named)
+    }
+
+    /// A sink with other settings that takes the place of this one: of each device its online and offline events start after
+    /// those that this one has. This one delivers what it has ([`retire`](Self::retire)).
+    #[must_use]
+    pub fn replaced(&self, config: &Config) -> Self {
+        let (to_endpoints, to_named) = Self::networks(config);
+        let status = Arc::clone(&self.endpoints.context.status);
+        Self::start_after(config, self.metrics.clone(), status, to_endpoints, to_named)
+    }
+
+    fn networks(config: &Config) -> (Arc<dyn Dial>, Arc<dyn Dial>) {
         let addresses = match config.dns.hosts {
             NamedHosts::None | NamedHosts::Public => Addresses::Public,
             // The operator has allowed these hosts, wherever they are.
@@ -115,7 +129,7 @@ impl HttpSink {
         };
         let named = Network::new(addresses, &config.dns.transport, &[]);
         let endpoints = Network::new(Addresses::All, &config.transport, &config.credentials);
-        Self::start_with(config, metrics, Arc::new(endpoints), Arc::new(named))
+        (Arc::new(endpoints), Arc::new(named))
     }
 
     /// `to_endpoints` connects to the URLs of `eventEndpoints`, `to_named` to those that devices name.
@@ -125,17 +139,26 @@ impl HttpSink {
         to_endpoints: Arc<dyn Dial>,
         to_named: Arc<dyn Dial>,
     ) -> Self {
+        let status = Arc::new(StatusOrder::new(config.status_queue));
+        Self::start_after(config, metrics, status, to_endpoints, to_named)
+    }
+
+    fn start_after(
+        config: &Config,
+        metrics: HttpMetrics,
+        status: Arc<HttpStatusOrder>,
+        to_endpoints: Arc<dyn Dial>,
+        to_named: Arc<dyn Dial>,
+    ) -> Self {
         warn_of_unusable_endpoints(config);
         announce(&config.endpoints);
         let endpoints = LaneConfig {
-            status: config.status_queue,
             workers: config.workers,
             request_timeout: config.request_timeout,
             client_timeout: config.client_timeout,
             order: config.order,
         };
         let named = LaneConfig {
-            status: config.status_queue,
             workers: config.dns.workers,
             request_timeout: config.dns.request_timeout,
             client_timeout: config.dns.request_timeout,
@@ -146,30 +169,28 @@ impl HttpSink {
         let receivers = Receivers::new(targets, config.queue, config.workers, &config.fairness(), &metrics);
         let turns = Turns::new(config.dns.max_requests_per_device, config.dns.max_requests_per_host);
         let refusals_by_device = Arc::new(KeyedThrottle::new());
-        let lost = Arc::new(AtomicU64::new(0));
         Self {
             routes: Routes::new(config),
             endpoints: Lane::start(
                 endpoints,
                 config.retry.clone(),
                 Backlog::ByReceiver(receivers),
+                status,
                 Client::for_endpoints(config, to_endpoints),
                 metrics.clone(),
                 Losses::ByUrl(KeyedThrottle::new()),
-                Arc::clone(&lost),
             ),
             named: Lane::start(
                 named,
                 config.retry.for_named_hosts(),
                 Backlog::Named(NamedEvents::new(turns, config.dns.queue)),
+                Arc::new(StatusOrder::new(config.status_queue)),
                 Client::for_named_hosts(config, to_named),
                 metrics.clone(),
                 Losses::ByDevice(Arc::clone(&refusals_by_device)),
-                Arc::clone(&lost),
             ),
             shares: DeviceShares::new(config.dns.share),
             metrics,
-            lost,
             refusals: KeyedThrottle::new(),
             refusals_by_device,
         }
@@ -250,7 +271,7 @@ impl HttpSink {
 
     /// How many events were lost since the start, one for each URL: not accepted by their receiver, or refused by a queue.
     pub fn lost(&self) -> u64 {
-        self.lost.load(Ordering::Relaxed)
+        self.metrics.lost.load(Ordering::Relaxed)
     }
 
     /// The gateway stops, and is done at `deadline`: what waits for another attempt gets it now.
@@ -262,6 +283,17 @@ impl HttpSink {
     /// Waits until all events are posted or lost, at most until `deadline`, then stops: what is left is lost.
     pub async fn flush(&self, deadline: Instant) {
         tokio::join!(self.endpoints.flush(deadline), self.named.flush(deadline));
+    }
+
+    /// Waits until the events that it has are posted or lost, at most until `deadline`, then stops. Another sink has taken its
+    /// place.
+    pub async fn retire(&self, deadline: Instant) {
+        tokio::join!(self.endpoints.retire(deadline), self.named.retire(deadline));
+    }
+
+    /// Another room for online and offline events.
+    pub fn set_status_limit(&self, limit: QueueLimit) {
+        self.endpoints.context.status.set_limit(limit);
     }
 
     fn queue(&self, source: EventSource<'_>, mut job: Job) -> Result<(), (DropReason, Option<Share>)> {
@@ -292,7 +324,7 @@ impl HttpSink {
     ) {
         self.metrics.message_dropped(source.scheme(), None, reason);
         if matches!(reason, DropReason::FullQueue | DropReason::Cancelled) {
-            self.lost.fetch_add(1, Ordering::Relaxed);
+            self.metrics.lost.fetch_add(1, Ordering::Relaxed);
         }
         if let Some(share) = share {
             share.finish(Verdict::from(reason));

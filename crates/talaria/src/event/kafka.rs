@@ -5,6 +5,7 @@
 
 mod attributes;
 mod client;
+mod live;
 mod metrics;
 mod schema;
 mod status;
@@ -29,6 +30,7 @@ use attributes::DeviceAttributes;
 use status::StatusRecords;
 
 pub use attributes::{DeviceKey, DeviceKeyError};
+pub use live::{KafkaSettings, LivePublisher};
 pub use metrics::KafkaMetrics;
 
 /// How often the buffer gauges are updated.
@@ -91,6 +93,11 @@ impl KafkaSink {
     /// Waits for room for further online and offline events, at most until `deadline`.
     pub async fn status_room(&self, deadline: Instant) {
         self.status.room(deadline).await;
+    }
+
+    /// Another room for online and offline events.
+    pub fn set_status_limit(&self, limit: QueueLimit) {
+        self.status.set_limit(limit);
     }
 
     /// Publishes a message of a device. The filters of the routes apply to this device. Never waits.

@@ -27,13 +27,13 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// The events on their way to a sink, by their key.
 pub(super) struct StatusOrder<K, J> {
-    limit: QueueLimit,
     state: Mutex<State<K, J>>,
     /// Notified when the last event has ended.
     drained: Notify,
 }
 
 struct State<K, J> {
+    limit: QueueLimit,
     messages: usize,
     bytes: usize,
     /// One event of each key is under way; these wait for it.
@@ -56,15 +56,20 @@ pub(super) enum Entered<J> {
 
 impl<K: Eq + Hash, J> StatusOrder<K, J> {
     pub(super) fn new(limit: QueueLimit) -> Self {
-        let state = State { messages: 0, bytes: 0, waiting: HashMap::new(), is_closed: false };
-        Self { limit, state: Mutex::new(state), drained: Notify::new() }
+        let state = State { limit, messages: 0, bytes: 0, waiting: HashMap::new(), is_closed: false };
+        Self { state: Mutex::new(state), drained: Notify::new() }
+    }
+
+    /// Another bound, for the events that come.
+    pub(super) fn set_limit(&self, limit: QueueLimit) {
+        self.state.lock().limit = limit;
     }
 
     /// An event of so many bytes.
     pub(super) fn enter(&self, key: K, bytes: usize, job: J) -> Entered<J> {
         let mut guard = self.state.lock();
         let state = &mut *guard;
-        if state.is_closed || !self.limit.has_room(state.messages, state.bytes, bytes) {
+        if state.is_closed || !state.limit.has_room(state.messages, state.bytes, bytes) {
             return Entered::Full(job);
         }
         state.messages += 1;
@@ -74,7 +79,7 @@ impl<K: Eq + Hash, J> StatusOrder<K, J> {
             return Entered::Now(job);
         };
         waiting.push_back((job, bytes));
-        if waiting.len() <= (self.limit.messages / KEY_SHARE).max(1) {
+        if waiting.len() <= (state.limit.messages / KEY_SHARE).max(1) {
             return Entered::Waiting;
         }
         let Some((oldest, freed)) = waiting.pop_front() else { return Entered::Waiting };
@@ -117,6 +122,11 @@ impl<K: Eq + Hash, J> StatusOrder<K, J> {
         waiting.into_iter().map(|(job, _)| job).collect()
     }
 
+    /// Whether any event that waits is one of these.
+    pub(super) fn has_waiting(&self, is_one: impl Fn(&J) -> bool) -> bool {
+        self.state.lock().waiting.values().flatten().any(|(job, _)| is_one(job))
+    }
+
     /// Waits until all events have ended, at most until `deadline`.
     pub(super) async fn drained(&self, deadline: Instant) {
         loop {
@@ -130,7 +140,8 @@ impl<K: Eq + Hash, J> StatusOrder<K, J> {
     /// Whether at least half of the room is free.
     pub(super) fn has_room(&self) -> bool {
         let state = self.state.lock();
-        state.is_closed || state.messages <= self.limit.messages / 2 && state.bytes <= self.limit.bytes / 2
+        let limit = state.limit;
+        state.is_closed || state.messages <= limit.messages / 2 && state.bytes <= limit.bytes / 2
     }
 
     /// Waits until at least half of the room is free, at most until `deadline`. For those who make many events at once.

@@ -8,6 +8,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use http::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL};
 use http::{Request, Response};
 use talaria_protocol::connect::{Candidate, ConnectError};
@@ -19,14 +20,15 @@ use crate::api_version::ApiVersion;
 use crate::auth::{AuthError, BEARER_CHALLENGE, DeviceAuth};
 use crate::device::{Manager, session_id};
 use crate::discovery::Membership;
+use crate::live::{Change, Live, PrepareError, Setting};
 use crate::server::{AfterTls, Body, ClientCertificate, Handshake, HandshakeKind, Handshakes, Peer};
 
 /// Turns requests into connected devices.
 pub struct DeviceConnector {
     devices: Arc<Manager>,
-    auth: DeviceAuth,
+    auth: Arc<DeviceAuth>,
     convey_keys: Vec<String>,
-    subprotocols: Vec<Subprotocol>,
+    subprotocols: Arc<Subprotocols>,
     /// The pace of the handshakes; none in tests.
     handshakes: Option<Arc<Handshakes>>,
     /// Which devices belong to this gateway; all of them without.
@@ -42,16 +44,44 @@ enum CheckError {
     Auth(#[from] AuthError),
 }
 
+/// The WebSocket subprotocols that devices may agree on, in order of preference (`device.manager.upgrader.subprotocols`).
+#[derive(Debug, Default)]
+pub struct Subprotocols(ArcSwap<Vec<Subprotocol>>);
+
+impl Subprotocols {
+    /// These ones.
+    #[must_use]
+    pub fn new(subprotocols: Vec<Subprotocol>) -> Self {
+        Self(ArcSwap::from_pointee(subprotocols))
+    }
+}
+
+impl Live<Vec<Subprotocol>> for Subprotocols {
+    const SETTINGS: &'static [Setting] = &[Setting::live("")];
+
+    fn prepare(self: &Arc<Self>, settings: &Vec<Subprotocol>) -> Result<Change, PrepareError> {
+        let (subprotocols, settings) = (Arc::clone(self), Arc::new(settings.clone()));
+        Ok(Box::new(move || subprotocols.0.store(settings)))
+    }
+}
+
 impl DeviceConnector {
     /// Connects devices with valid tokens to this manager. Of each convey the values of `convey_keys` are kept besides
     /// those that events carry: filters ask for them.
-    pub fn new(devices: Arc<Manager>, auth: DeviceAuth, convey_keys: Vec<String>) -> Self {
-        Self { devices, auth, convey_keys, subprotocols: Vec::new(), handshakes: None, membership: None }
+    pub fn new(devices: Arc<Manager>, auth: impl Into<Arc<DeviceAuth>>, convey_keys: Vec<String>) -> Self {
+        Self {
+            devices,
+            auth: auth.into(),
+            convey_keys,
+            subprotocols: Arc::default(),
+            handshakes: None,
+            membership: None,
+        }
     }
 
     /// Agrees on these WebSocket subprotocols with devices that offer one.
     #[must_use]
-    pub fn with_subprotocols(self, subprotocols: Vec<Subprotocol>) -> Self {
+    pub fn with_subprotocols(self, subprotocols: Arc<Subprotocols>) -> Self {
         Self { subprotocols, ..self }
     }
 
@@ -95,7 +125,8 @@ impl DeviceConnector {
         match self.check(&request).await {
             Ok((candidate, accept)) => {
                 let candidate = candidate.keeping_convey(request.headers(), &self.convey_keys);
-                let subprotocol = handshake::choose_subprotocol(request.headers(), &self.subprotocols);
+                let supported = self.subprotocols.0.load_full();
+                let subprotocol = handshake::choose_subprotocol(request.headers(), &supported);
                 let mut response =
                     upgrade::switch_protocols(&self.devices, request, accept, candidate.into_identity());
                 if let Some(subprotocol) = subprotocol {

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::connection::{self, ServerContext};
 use super::metrics::Connections;
 use super::tls::{Tls, TlsError, reload};
-use super::{Address, Config, ConnectionMetrics, Handler, Identity, OpenAccess};
+use super::{Address, Config, ConnectionMetrics, Handler, Identity, ServerSettings};
 
 /// How many connections may wait to be accepted. After an outage all devices reconnect at once.
 const BACKLOG: i32 = 4096;
@@ -27,21 +27,15 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How often failed accepts are logged.
 const LOG_PERIOD: Duration = Duration::from_secs(60);
 
-/// Said at the start of each server that other hosts can use without authentication: as a warning if they can change
-/// something.
-const REACHABLE: &str = "server is reachable without authentication: bind it to a loopback address, or set authKey \
-                         (for the API inbound.authKey or inbound.jwt) or clientCACertFile";
-
 /// A server that listens but does not accept yet.
 #[derive(Debug)]
 pub struct Server {
     name: &'static str,
     listener: TcpListener,
     local_addr: SocketAddr,
-    config: Config,
+    settings: Arc<ServerSettings>,
     identity: Identity,
     connections: Arc<Connections>,
-    tls: Option<Arc<Tls>>,
 }
 
 /// A server that accepts connections. Dropping it closes its socket, cuts its HTTP connections and stops the task that
@@ -51,9 +45,10 @@ pub struct RunningServer {
     local_addr: SocketAddr,
     stopping: watch::Sender<bool>,
     accepting: JoinHandle<()>,
-    /// Reloads the certificates when their files change.
-    reloading: Option<AbortHandle>,
 }
+
+/// The task that reloads the certificates of a server when their files change. Dropping this ends it.
+struct Reloading(AbortHandle);
 
 /// Why a server cannot listen. Its name is also its section in the configuration.
 #[derive(Debug, thiserror::Error)]
@@ -95,7 +90,8 @@ impl Server {
         match bound {
             Ok((local_addr, listener)) => {
                 let connections = metrics.of(name, config.max_connections);
-                Ok(Self { name, listener, local_addr, config, identity, connections, tls })
+                let settings = ServerSettings::new(name, config, tls);
+                Ok(Self { name, listener, local_addr, settings, identity, connections })
             }
             Err(source) => Err(BindError::Address { server: name, address: config.address, source }),
         }
@@ -106,24 +102,32 @@ impl Server {
         self.local_addr
     }
 
+    /// Its settings, which may change while it runs.
+    pub fn settings(&self) -> &Arc<ServerSettings> {
+        &self.settings
+    }
+
     /// Starts to accept connections, whose requests `handler` answers.
     pub fn start<H: Handler>(self, handler: H) -> RunningServer {
         let (name, local_addr) = (self.name, self.local_addr);
         let (stopping, stop) = watch::channel(false);
-        tracing::info!(server = name, address = %local_addr, tls = self.tls.is_some(), "starting server");
-        match self.config.open_access_at(local_addr) {
-            OpenAccess::Authenticated => {}
-            OpenAccess::Reads => tracing::info!(server = name, address = %local_addr, "{REACHABLE}"),
-            OpenAccess::Changes => tracing::warn!(server = name, address = %local_addr, "{REACHABLE}"),
+        {
+            let settings = self.settings.watch();
+            let settings = settings.borrow();
+            let tls = settings.tls.is_some();
+            tracing::info!(server = name, address = %local_addr, tls, "starting server");
+            settings.config.report_open_access(name, local_addr);
         }
-        let reloading = self.tls.clone().map(|tls| tokio::spawn(reload(name, tls)).abort_handle());
-        RunningServer { local_addr, stopping, accepting: tokio::spawn(self.accept(handler, stop)), reloading }
+        RunningServer { local_addr, stopping, accepting: tokio::spawn(self.accept(handler, stop)) }
     }
 
     async fn accept<H: Handler>(self, handler: H, mut stop: watch::Receiver<bool>) {
-        let Self { name, listener, config, identity, connections, tls, .. } = self;
-        let server = ServerContext::new(name, config, identity, Arc::clone(&connections), tls, handler);
-        let server = Arc::new(server);
+        let Self { name, listener, local_addr, settings, identity, connections } = self;
+        let mut changes = settings.watch();
+        let current = Arc::clone(&changes.borrow_and_update());
+        let mut reloading = Reloading::start(name, current.tls.as_ref());
+        let server = ServerContext::new(name, &current, identity, Arc::clone(&connections), handler);
+        let mut server = Arc::new(server);
         let mut tasks = JoinSet::new();
         let mut backoff = AcceptBackoff::default();
         loop {
@@ -144,10 +148,18 @@ impl Server {
                     Err(error) => backoff.failed(name, &error).await,
                 },
                 Some(ended) = tasks.join_next() => report(name, ended),
+                Ok(()) = changes.changed() => {
+                    let current = Arc::clone(&changes.borrow_and_update());
+                    if !server.has_tls(current.tls.as_ref()) {
+                        reloading = Reloading::start(name, current.tls.as_ref());
+                    }
+                    current.config.report_open_access(name, local_addr);
+                    server = Arc::new(server.with(&current));
+                }
                 () = stop_requested(&mut stop) => break,
             }
         }
-        drop(listener);
+        drop((listener, reloading));
         while let Some(ended) = tasks.join_next().await {
             report(name, ended);
         }
@@ -177,9 +189,18 @@ impl RunningServer {
 impl Drop for RunningServer {
     fn drop(&mut self) {
         self.accepting.abort();
-        if let Some(reloading) = &self.reloading {
-            reloading.abort();
-        }
+    }
+}
+
+impl Reloading {
+    fn start(server: &'static str, tls: Option<&Arc<Tls>>) -> Option<Self> {
+        tls.map(|tls| Self(tokio::spawn(reload(server, Arc::clone(tls))).abort_handle()))
+    }
+}
+
+impl Drop for Reloading {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

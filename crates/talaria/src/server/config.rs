@@ -14,6 +14,10 @@ use super::proxies::Proxies;
 use super::tls;
 use crate::budget::Budget;
 
+/// Said of each server that other hosts can use without authentication.
+const REACHABLE: &str = "server is reachable without authentication: bind it to a loopback address, or set authKey \
+                         (for the API inbound.authKey or inbound.jwt) or clientCACertFile";
+
 /// One server's address, limits and timeouts (contract §9.7). `None` means no limit.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -102,8 +106,18 @@ impl Config {
         }
     }
 
+    /// Says in the log whether other hosts can use the server without authentication: in a warning if they can change
+    /// something.
+    pub(super) fn report_open_access(&self, server: &'static str, address: SocketAddr) {
+        match self.open_access_at(address) {
+            OpenAccess::Authenticated => {}
+            OpenAccess::Reads => tracing::info!(server, %address, "{REACHABLE}"),
+            OpenAccess::Changes => tracing::warn!(server, %address, "{REACHABLE}"),
+        }
+    }
+
     /// What clients on other hosts can do without authentication.
-    pub(super) fn open_access_at(&self, address: SocketAddr) -> OpenAccess {
+    fn open_access_at(&self, address: SocketAddr) -> OpenAccess {
         let is_authenticated = self.guard.is_some() || self.tls.as_ref().is_some_and(tls::Config::is_mutual);
         if is_authenticated || address.ip().to_canonical().is_loopback() {
             OpenAccess::Authenticated

@@ -19,6 +19,7 @@ use tokio::time::{Instant, timeout_at};
 use super::accept::stop_requested;
 use super::handshakes::{Handshake, HandshakeKind, RefusedError};
 use super::incoming::Arrival;
+use super::live::Current;
 use super::memory::ConnectionMemory;
 use super::metrics::Connections;
 use super::proxies::{self, ProxyHeaderError};
@@ -39,20 +40,20 @@ const SMALLEST_BUFFER: usize = 8 * 1024;
 /// The shortest time between two log lines about web pages, or about headers of proxies.
 const LOG_PERIOD: Duration = Duration::from_secs(60);
 
-/// What all connections of one server share.
+/// What the connections of one server share that were accepted with the same settings.
 pub(super) struct ServerContext<H> {
     name: &'static str,
     config: Config,
     identity: Arc<Identity>,
     connections: Arc<Connections>,
     tls: Option<Arc<Tls>>,
-    handler: H,
+    handler: Arc<H>,
     http: http1::Builder,
-    web_pages: Throttle,
+    web_pages: Arc<Throttle>,
     /// How often each client may connect.
-    limiter: Option<Mutex<RateLimiter>>,
+    limiter: Option<Arc<Mutex<RateLimiter>>>,
     /// The log of connections without a proxy's header.
-    proxy_headers: Throttle,
+    proxy_headers: Arc<Throttle>,
 }
 
 /// A connection before its first request.
@@ -116,33 +117,52 @@ pub(super) async fn serve<H: Handler>(
 impl<H: Handler> ServerContext<H> {
     pub(super) fn new(
         name: &'static str,
-        config: Config,
+        current: &Current,
         identity: Identity,
         connections: Arc<Connections>,
-        tls: Option<Arc<Tls>>,
         handler: H,
     ) -> Self {
-        let mut http = http1::Builder::new();
-        // The stream has the deadlines. Header names are written as Go writes them, for clients that compare case.
-        http.header_read_timeout(None)
-            .keep_alive(!config.disable_keep_alives)
-            .max_header_size(config.max_header_bytes)
-            .max_buf_size(config.max_header_bytes.max(SMALLEST_BUFFER))
-            .title_case_headers(true)
-            .auto_date_header(false);
-        let limiter = config.rate.map(RateLimiter::new).map(Mutex::new);
-        let identity = Arc::new(identity);
         Self {
             name,
-            config,
-            identity,
+            config: current.config.clone(),
+            identity: Arc::new(identity),
             connections,
-            tls,
-            handler,
-            http,
+            tls: current.tls.clone(),
+            handler: Arc::new(handler),
+            http: http_of(&current.config),
+            limiter: limiter_of(&current.config),
+            web_pages: Arc::new(Throttle::every(LOG_PERIOD)),
+            proxy_headers: Arc::new(Throttle::every(LOG_PERIOD)),
+        }
+    }
+
+    /// The same server with other settings, for the connections that come. What clients did counts on if their limit is the
+    /// same.
+    pub(super) fn with(&self, current: &Current) -> Self {
+        let limiter = if current.config.rate == self.config.rate {
+            self.limiter.clone()
+        } else {
+            limiter_of(&current.config)
+        };
+        Self {
+            name: self.name,
+            config: current.config.clone(),
+            identity: Arc::clone(&self.identity),
+            connections: Arc::clone(&self.connections),
+            tls: current.tls.clone(),
+            handler: Arc::clone(&self.handler),
+            http: http_of(&current.config),
             limiter,
-            web_pages: Throttle::every(LOG_PERIOD),
-            proxy_headers: Throttle::every(LOG_PERIOD),
+            web_pages: Arc::clone(&self.web_pages),
+            proxy_headers: Arc::clone(&self.proxy_headers),
+        }
+    }
+
+    /// Whether its TLS is this one.
+    pub(super) fn has_tls(&self, tls: Option<&Arc<Tls>>) -> bool {
+        match (&self.tls, tls) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (one, other) => one.is_none() && other.is_none(),
         }
     }
 
@@ -325,4 +345,20 @@ fn count(mut response: Response<Body>, memory: &Arc<ConnectionMemory>) -> Respon
     }
     memory.report("response replaced by a 503, too many bytes of bodies wait in all");
     reply::text(StatusCode::SERVICE_UNAVAILABLE, "there is no room for the response now")
+}
+
+fn http_of(config: &Config) -> http1::Builder {
+    let mut http = http1::Builder::new();
+    // The stream has the deadlines. Header names are written as Go writes them, for clients that compare case.
+    http.header_read_timeout(None)
+        .keep_alive(!config.disable_keep_alives)
+        .max_header_size(config.max_header_bytes)
+        .max_buf_size(config.max_header_bytes.max(SMALLEST_BUFFER))
+        .title_case_headers(true)
+        .auto_date_header(false);
+    http
+}
+
+fn limiter_of(config: &Config) -> Option<Arc<Mutex<RateLimiter>>> {
+    config.rate.map(RateLimiter::new).map(Mutex::new).map(Arc::new)
 }

@@ -30,6 +30,17 @@ pub struct Sources {
     pub requests: Arc<RequestTally>,
 }
 
+/// What `/health` shows of the configuration (contract §14.7).
+#[derive(Clone, Debug)]
+pub struct ConfigurationSources {
+    /// The number of the configuration in effect: `config_generation`.
+    pub generation: IntGauge,
+    /// The number of changes that had a fault.
+    pub failed_reloads: IntCounter,
+    /// When the last of them was, in seconds since 1970: `config_last_failure_timestamp_seconds`.
+    pub last_failure: IntGauge,
+}
+
 /// Counts the requests to the primary server by their outcome.
 #[derive(Debug, Default)]
 pub struct RequestTally {
@@ -42,6 +53,8 @@ pub struct RequestTally {
 #[derive(Debug)]
 pub struct Health {
     sources: Sources,
+    /// None in a gateway whose configuration does not change.
+    configuration: Option<ConfigurationSources>,
     highest: Usage<AtomicI64>,
 }
 
@@ -73,7 +86,13 @@ impl Health {
     /// Reports on these metrics.
     #[must_use]
     pub fn new(sources: Sources) -> Self {
-        Self { sources, highest: Usage::default() }
+        Self { sources, configuration: None, highest: Usage::default() }
+    }
+
+    /// Reports on the changes of the configuration, too.
+    #[must_use]
+    pub fn with_configuration(self, configuration: ConfigurationSources) -> Self {
+        Self { configuration: Some(configuration), ..self }
     }
 
     /// The report as a compact JSON object with its keys in alphabetical order.
@@ -85,6 +104,13 @@ impl Health {
         });
         let highest = self.raise(&now);
         let from = &self.sources;
+        let configuration = self.configuration.iter().flat_map(|of| {
+            [
+                ("ConfigFailedReloads", count(&of.failed_reloads)),
+                ("ConfigGeneration", of.generation.get()),
+                ("ConfigLastFailureTime", of.last_failure.get()),
+            ]
+        });
         let counters = [
             ("CurrentMemoryUtilizationActive", now.active),
             ("CurrentMemoryUtilizationAlloc", now.allocated),
@@ -102,7 +128,8 @@ impl Health {
             ("TotalRequestsSuccessfullyServiced", number(from.requests.serviced.load(Ordering::Relaxed))),
             ("TotalWRPRequestResponseProcessed", count(&from.request_responses)),
         ];
-        let members: Vec<String> = counters.iter().map(|(key, value)| format!("\"{key}\":{value}")).collect();
+        let counters = configuration.chain(counters);
+        let members: Vec<String> = counters.map(|(key, value)| format!("\"{key}\":{value}")).collect();
         format!("{{{}}}", members.join(","))
     }
 

@@ -9,8 +9,11 @@ mod error;
 mod line;
 mod writer;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::{Interest, Subscriber};
 use tracing::{Event, Metadata};
@@ -18,6 +21,8 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::{Registry, reload};
 
 use writer::Writer;
+
+use crate::live::{Change, Live, PrepareError, Setting};
 
 pub use config::{Config, Encoding, Keys, Level, Output, UnknownEncodingError, UnknownLevelError};
 pub use error::Error;
@@ -28,8 +33,41 @@ const STOP_WITHIN: Duration = Duration::from_secs(1);
 /// A running log. Dropping it writes the queued lines, for at most a second, and ends the threads.
 #[derive(Debug)]
 pub struct Logging {
-    writers: Vec<Writer>,
+    outputs: Mutex<Outputs>,
+    lines: Arc<ArcSwap<Lines>>,
     level: reload::Handle<LevelFilter, Registry>,
+}
+
+/// The outputs and their threads.
+#[derive(Debug)]
+struct Outputs {
+    of: Vec<Output>,
+    writers: Vec<Writer>,
+    /// The lines that outputs dropped which are not in use any more.
+    dropped_before: u64,
+}
+
+/// The form of the next line, and where it goes.
+#[derive(Debug)]
+struct Lines {
+    encoding: Encoding,
+    keys: Keys,
+    queues: Vec<writer::Queue>,
+}
+
+impl Live<Config> for Logging {
+    const SETTINGS: &'static [Setting] = &[Setting::live("")];
+
+    fn prepare(self: &Arc<Self>, settings: &Config) -> Result<Change, PrepareError> {
+        let opened = if self.outputs.lock().of == settings.outputs {
+            None
+        } else {
+            let writers = start(&settings.outputs);
+            Some(writers.map_err(|error| PrepareError(format!("zap.outputPaths: {error}")))?)
+        };
+        let (logging, settings) = (Arc::clone(self), settings.clone());
+        Ok(Box::new(move || logging.change(settings, opened)))
+    }
 }
 
 impl Logging {
@@ -52,30 +90,59 @@ impl Logging {
     /// Opens the log files again by their paths, so that lines go to new files after the old ones were moved away
     /// (contract §14.30). No line is lost; a file that cannot be opened leaves the old one in use, with an error line.
     pub fn reopen(&self) {
-        for writer in &self.writers {
+        for writer in &self.outputs.lock().writers {
             writer.reopen();
         }
     }
 
     /// The number of lines that were dropped because an output had stalled.
     pub fn dropped(&self) -> u64 {
-        self.writers.iter().map(Writer::dropped).sum()
+        let outputs = self.outputs.lock();
+        outputs.dropped_before + outputs.writers.iter().map(Writer::dropped).sum::<u64>()
     }
 
     /// Writes the queued lines and ends the threads; waits at most `within` for each output.
-    pub fn stop(&mut self, within: Duration) {
-        for mut writer in self.writers.drain(..) {
+    pub fn stop(&self, within: Duration) {
+        let writers = std::mem::take(&mut self.outputs.lock().writers);
+        for mut writer in writers {
             writer.stop(within);
         }
     }
 
+    /// Takes up other settings. `opened` are the writers of the outputs if those have changed.
+    fn change(&self, settings: Config, opened: Option<Vec<Writer>>) {
+        let mut replaced = Vec::new();
+        let queues = {
+            let mut outputs = self.outputs.lock();
+            if let Some(opened) = opened {
+                outputs.of = settings.outputs;
+                replaced = std::mem::replace(&mut outputs.writers, opened);
+            }
+            outputs.writers.iter().map(Writer::queue).collect()
+        };
+        let Config { level, encoding, keys, .. } = settings;
+        self.lines.store(Arc::new(Lines { encoding, keys, queues }));
+        self.set_level(level);
+        for mut writer in replaced {
+            writer.stop(STOP_WITHIN);
+            self.outputs.lock().dropped_before += writer.dropped();
+        }
+    }
+
     fn build(config: &Config) -> Result<(Self, impl Subscriber + Send + Sync + use<>), Error> {
-        let writers = config.outputs.iter().map(Writer::start).collect::<Result<Vec<_>, _>>()?;
+        let writers = start(&config.outputs)?;
         let queues = writers.iter().map(Writer::queue).collect();
         let (filter, level) = reload::Layer::new(LevelFilter::from(config.level));
-        let lines = LineLayer { encoding: config.encoding, keys: config.keys.clone(), queues };
-        Ok((Self { writers, level }, tracing_subscriber::registry().with(filter).with(lines)))
+        let lines = Lines { encoding: config.encoding, keys: config.keys.clone(), queues };
+        let lines = Arc::new(ArcSwap::from_pointee(lines));
+        let layer = LineLayer(Arc::clone(&lines));
+        let outputs = Mutex::new(Outputs { of: config.outputs.clone(), writers, dropped_before: 0 });
+        Ok((Self { outputs, lines, level }, tracing_subscriber::registry().with(filter).with(layer)))
     }
+}
+
+fn start(outputs: &[Output]) -> Result<Vec<Writer>, Error> {
+    outputs.iter().map(Writer::start).collect()
 }
 
 impl Drop for Logging {
@@ -85,11 +152,7 @@ impl Drop for Logging {
 }
 
 /// Formats each event once and puts the line into the queue of every output.
-struct LineLayer {
-    encoding: Encoding,
-    keys: Keys,
-    queues: Vec<writer::Queue>,
-}
+struct LineLayer(Arc<ArcSwap<Lines>>);
 
 impl<S: Subscriber> Layer<S> for LineLayer {
     fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
@@ -97,8 +160,9 @@ impl<S: Subscriber> Layer<S> for LineLayer {
     }
 
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let line = line::write(event, self.encoding, &self.keys);
-        for queue in &self.queues {
+        let lines = self.0.load();
+        let line = line::write(event, lines.encoding, &lines.keys);
+        for queue in &lines.queues {
             queue.push(line.clone());
         }
     }

@@ -25,7 +25,7 @@ fn checks(mode: &str, checks: &str) -> AccessCheck {
     let sources = talaria::config::Sources {
         file: Some("talaria".to_owned()),
         directories: vec![directory.clone()],
-        variables: Vec::new(),
+        ..talaria::config::Sources::default()
     };
     let loaded = talaria::config::load(&sources).unwrap();
     std::fs::remove_dir_all(directory).unwrap();

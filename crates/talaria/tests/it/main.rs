@@ -39,6 +39,7 @@ mod jwt;
 mod jwt_keys;
 mod jwt_process;
 mod labels;
+mod live_configuration;
 mod observe;
 mod process;
 mod proxies;

@@ -1,11 +1,13 @@
 //! Another configuration while the publisher runs (contract §8.12).
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::{Publisher, Shared, look_up};
 use crate::client::BuildError;
 use crate::config::{Acks, Config, ConfigError, DynamicConfig, Fault, Sasl, Tls};
 use crate::engine::events::build_client;
+use crate::engine::instance::ClientInstance;
 use crate::engine::worker::Order;
 use crate::error::FileError;
 use crate::routing::RouteTable;
@@ -42,17 +44,75 @@ impl Publisher {
         self.change(|config| (config.dynamic, config.tls, config.sasl) = (dynamic, tls, sasl))
     }
 
+    /// Prepares the same change without making it, so that a caller can make it together with others: whatever can fail is
+    /// done here.
+    ///
+    /// # Errors
+    /// As [`update`](Publisher::update).
+    pub fn prepare_update(
+        &self,
+        dynamic: DynamicConfig,
+        tls: Tls,
+        sasl: Sasl,
+    ) -> Result<PreparedUpdate, ConfigError> {
+        let change = |config: &mut Config| (config.dynamic, config.tls, config.sasl) = (dynamic, tls, sasl);
+        let prepared = self.shared.as_ref().map(|shared| Prepared::new(shared, change)).transpose()?;
+        Ok(PreparedUpdate(prepared))
+    }
+
     fn change(&self, change: impl FnOnce(&mut Config)) -> Result<(), ConfigError> {
         let Some(shared) = &self.shared else { return Ok(()) };
         let _changing = shared.settings.begin_change();
+        Prepared::new(shared, change).map(Prepared::make)
+    }
+}
+
+/// A change of a publisher that has been checked ([`Publisher::prepare_update`]) and not been made. Dropped, it has no
+/// effect. Between its two steps no other change of the same publisher may be made.
+#[must_use]
+pub struct PreparedUpdate(Option<Prepared>);
+
+struct Prepared {
+    shared: Arc<Shared>,
+    config: Config,
+    routes: RouteTable,
+    /// The next client, if the current one cannot have the new settings.
+    client: Option<Arc<ClientInstance>>,
+}
+
+impl PreparedUpdate {
+    /// Makes the change.
+    pub fn make(self) {
+        if let Some(prepared) = self.0 {
+            let shared = Arc::clone(&prepared.shared);
+            let _changing = shared.settings.begin_change();
+            prepared.make();
+        }
+    }
+}
+
+impl Prepared {
+    /// Does what can fail.
+    fn new(shared: &Arc<Shared>, change: impl FnOnce(&mut Config)) -> Result<Self, ConfigError> {
         let before = shared.settings.get();
         let mut config = Config::clone(&before);
         change(&mut config);
         let routes = config.compile()?;
+        let is_running = shared.threads.lock().is_some();
+        let client = if is_running && !same_client(&before, &config) {
+            Some(build_client(&shared.engine, &shared.connect, &config).map_err(fault)?)
+        } else {
+            None
+        };
+        Ok(Self { shared: Arc::clone(shared), config, routes, client })
+    }
+
+    fn make(self) {
+        let Self { shared, config, routes, client } = self;
+        let before = shared.settings.get();
         // Held until the order is given: a stop meanwhile comes after it.
         let threads = shared.threads.lock();
-        if let (Some(threads), false) = (&*threads, same_client(&before, &config)) {
-            let next = build_client(&shared.engine, &shared.connect, &config).map_err(fault)?;
+        if let (Some(threads), Some(next)) = (&*threads, client) {
             shared.engine.limit_records(&config);
             // A thread that has ended needs no client.
             let _ = threads.worker.send(Order::Replace(next));
@@ -74,7 +134,12 @@ impl Publisher {
         }
         shared.settings.set(config);
         tracing::info!("kafka configuration updated");
-        Ok(())
+    }
+}
+
+impl fmt::Debug for PreparedUpdate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PreparedUpdate").finish_non_exhaustive()
     }
 }
 

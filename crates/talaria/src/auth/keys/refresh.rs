@@ -33,6 +33,11 @@ impl Refreshed {
         self.by_source.load().iter().find_map(|named| named.get(id).cloned())
     }
 
+    /// Whether the keys of any source are known.
+    pub(super) fn has_keys(&self) -> bool {
+        self.by_source.load().iter().any(|named| !named.is_empty())
+    }
+
     /// Waits until every source has been fetched once, or the time is over.
     pub(super) async fn first_round(&self, within: Duration) {
         let mut done = self.first_round.subscribe();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use talaria_protocol::go::duration;
 use talaria_protocol::session::{CloseReason, Ending, ProtocolError, Reason};
 use tokio::time::Instant;
@@ -26,7 +27,7 @@ use crate::telemetry::keyed_throttle::KeyedThrottle;
 
 /// The surroundings of a session. The [manager](crate::device::Manager) owns them together with the sessions.
 pub(in crate::device) struct SessionContext {
-    pub(in crate::device) config: Config,
+    pub(in crate::device) config: ArcSwap<Config>,
     pub(in crate::device) registry: Arc<Registry>,
     pub(in crate::device) wheel: Arc<Wheel>,
     pub(in crate::device) events: Arc<dyn Events>,
@@ -56,7 +57,7 @@ pub(in crate::device) struct SessionContext {
 impl SessionContext {
     /// The rate that is configured, and the time; none without a rate, and then no clock is read.
     pub(super) fn rated_now(&self) -> Option<(RateLimit, Duration)> {
-        Some((self.config.rate?, self.started.elapsed()))
+        Some((self.config.load().rate?, self.started.elapsed()))
     }
 
     /// Counts and logs that a device has exceeded its rate. Returns how it ends if it did so for too long.

@@ -31,7 +31,8 @@ pub(super) fn binary(context: &SessionContext, device: &Arc<Device>, frame: &[u8
         session_id: device.session_id(),
         timestamp: stamp.as_str(),
     };
-    let (check, limits) = (context.config.source_check, &context.config.message_limits);
+    let config = context.config.load();
+    let (check, limits) = (config.source_check, &config.message_limits);
     match inbound::read(frame, &stamps, check, limits) {
         Ok(accepted) => match verdict {
             RateVerdict::Within => route(context, device, accepted),

@@ -113,7 +113,7 @@ where
     let needs_address = context.refusals.as_ref().is_some_and(|refusals| refusals.needs_address());
     let pace = needs_address.then(|| Box::new(Pace::of(connection.client)));
     let mut task = Task {
-        session: Session::new(context.config.frame_limits()),
+        session: Session::new(context.config.load().frame_limits()),
         context,
         io: connection.io,
         device: connection.device,
@@ -215,7 +215,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
         if let Some(reason) = self.device.outbox().take_close() {
             self.session.end(Ending::by_gateway(reason));
         }
-        let config = &self.context.config;
+        let config = self.context.config.load();
         // A device that is not read cannot be heard.
         if signals.has(Signal::Idle) && !self.device.outbox().is_reading_stopped() {
             let error = format!("nothing heard for {}", duration::format(config.idle_period));

@@ -4,7 +4,7 @@
 //! There are two lanes: the URLs that the operator configured, and those that devices name. Start reading at
 //! [`Lane::start`].
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use super::post_error::PostError;
 use super::queue::Queue;
 use super::retry_policy::RetryPolicy;
 use super::worker;
-use crate::event::config::{QueueLimit, RetryConfig};
+use crate::event::config::RetryConfig;
 use crate::event::fair_queue::Order;
 use crate::event::finalizer::Share;
 use crate::event::reason::{DropReason, NO_STATUS};
@@ -32,8 +32,21 @@ use crate::event::verdict::Verdict;
 use crate::random;
 use crate::telemetry::keyed_throttle::KeyedThrottle;
 
-/// The events of one device to one URL, which is known by its address.
-type StatusKey = (DeviceId, usize);
+/// The order of the online and offline events, which lanes share that follow each other.
+pub(super) type HttpStatusOrder = StatusOrder<StatusKey, StatusJob>;
+
+/// The events of one device to one URL.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct StatusKey {
+    device: DeviceId,
+    url: Box<str>,
+}
+
+/// An online or offline event, and the lane that it belongs to.
+pub(super) struct StatusJob {
+    job: Job,
+    lane: Weak<LaneContext>,
+}
 
 /// A running lane. Dropping it stops its workers; the events that it still has are lost.
 pub(super) struct Lane {
@@ -43,8 +56,6 @@ pub(super) struct Lane {
 
 /// The bounds of a lane.
 pub(super) struct LaneConfig {
-    /// The room of online and offline events.
-    pub(super) status: QueueLimit,
     pub(super) workers: usize,
     /// The time limit of an event, from its queueing on.
     pub(super) request_timeout: Duration,
@@ -56,7 +67,7 @@ pub(super) struct LaneConfig {
 /// What the workers of a lane share.
 pub(super) struct LaneContext {
     pub(super) queue: Queue,
-    status: StatusOrder<StatusKey, Job>,
+    pub(super) status: Arc<HttpStatusOrder>,
     pub(super) client: Client,
     pub(super) metrics: HttpMetrics,
     pub(super) config: LaneConfig,
@@ -64,9 +75,10 @@ pub(super) struct LaneContext {
     /// When everything has to be done, once the gateway stops.
     stop: OnceLock<Instant>,
     losses: Losses,
-    /// How many events were lost since the start.
-    pub(super) lost: Arc<AtomicU64>,
 }
+
+/// How often a lane that has been replaced looks whether it has events left.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// How often lost events are logged.
 pub(super) enum Losses {
@@ -82,17 +94,15 @@ impl Lane {
         config: LaneConfig,
         retry: RetryConfig,
         backlog: Backlog,
+        status: Arc<HttpStatusOrder>,
         client: Client,
         metrics: HttpMetrics,
         losses: Losses,
-        lost: Arc<AtomicU64>,
     ) -> Self {
         let queue = Queue::new(backlog, metrics.queue_size.clone());
         let workers = config.workers.max(1);
-        let status = StatusOrder::new(config.status);
         let (retry, stop) = (RetryPolicy::new(retry), OnceLock::new());
-        let context =
-            Arc::new(LaneContext { queue, status, client, metrics, config, retry, stop, losses, lost });
+        let context = Arc::new(LaneContext { queue, status, client, metrics, config, retry, stop, losses });
         let mut tasks = JoinSet::new();
         for worker in 0..workers {
             tasks.spawn(run_worker(Arc::clone(&context), worker));
@@ -135,19 +145,19 @@ impl Lane {
     /// dropped for want of room: this one, or an older one.
     pub(super) fn push_status(&self, device: &DeviceId, job: Job) -> Result<(), Job> {
         let context = &self.context;
-        let key = (device.clone(), Arc::as_ptr(&job.target).addr());
+        let key = StatusKey { device: device.clone(), url: job.target.url().into() };
         let bytes = job.body.len();
-        match context.status.enter(key.clone(), bytes, job) {
-            Entered::Now(job) => {
+        match context.status.enter(key.clone(), bytes, StatusJob { job, lane: Arc::downgrade(context) }) {
+            Entered::Now(StatusJob { job, .. }) => {
                 context.start_status(key, job, bytes);
                 Ok(())
             }
             Entered::Waiting => Ok(()),
-            Entered::Displaced(job) => {
+            Entered::Displaced(StatusJob { job, .. }) => {
                 context.metrics.shed(job.rank.level, job.scheme, &job.target, ShedReason::Displaced);
                 Err(job)
             }
-            Entered::Full(job) => {
+            Entered::Full(StatusJob { job, .. }) => {
                 context.metrics.shed(job.rank.level, job.scheme, &job.target, ShedReason::NoRoom);
                 Err(job)
             }
@@ -175,7 +185,28 @@ impl Lane {
     pub(super) async fn flush(&self, deadline: Instant) {
         // At the deadline, what is left is counted below.
         let _ = tokio::time::timeout_at(deadline, self.context.queue.drained()).await;
-        let mut left = self.context.status.close();
+        let waiting = self.context.status.close().into_iter().map(|StatusJob { job, .. }| job);
+        self.end(waiting.collect()).await;
+    }
+
+    /// Waits until all events are posted or lost, at most until `deadline`, then stops. Another lane has taken its place and
+    /// has the online and offline events that come.
+    pub(super) async fn retire(&self, deadline: Instant) {
+        let context = &self.context;
+        let is_mine = |job: &StatusJob| Weak::ptr_eq(&job.lane, &Arc::downgrade(context));
+        loop {
+            // At the deadline, what is left is counted below.
+            let _ = tokio::time::timeout_at(deadline, context.queue.drained()).await;
+            if Instant::now() >= deadline || !context.status.has_waiting(is_mine) {
+                break;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        self.end(Vec::new()).await;
+    }
+
+    /// Stops the workers. What is left is lost.
+    async fn end(&self, mut left: Vec<Job>) {
         left.extend(self.context.queue.close());
         let mut tasks = std::mem::take(&mut *self.tasks.lock());
         for job in left {
@@ -189,11 +220,16 @@ impl Lane {
 impl LaneContext {
     /// Queues an online or offline event, and the next one of its device when this one has ended.
     fn start_status(self: &Arc<Self>, key: StatusKey, mut job: Job, bytes: usize) {
-        let lane: Weak<Self> = Arc::downgrade(self);
+        let status = Arc::downgrade(&self.status);
         let turn = EventTurn::new(move || {
-            let Some(lane) = lane.upgrade() else { return };
-            if let Some((next, bytes)) = lane.status.leave(&key, bytes) {
-                lane.start_status(key, next, bytes);
+            let Some(status) = status.upgrade() else { return };
+            let mut ended = bytes;
+            while let Some((StatusJob { job, lane }, bytes)) = status.leave(&key, ended) {
+                if let Some(lane) = lane.upgrade() {
+                    lane.start_status(key, job, bytes);
+                    return;
+                }
+                ended = bytes;
             }
         });
         job.kind = JobKind::Status { _turn: Some(Box::new(turn)) };
@@ -224,7 +260,7 @@ impl LaneContext {
 
     /// Counts and logs an event that has given way to another one.
     fn displace(&self, mut job: Job) {
-        self.lost.fetch_add(1, Ordering::Relaxed);
+        self.metrics.lost.fetch_add(1, Ordering::Relaxed);
         let reason = DropReason::FullQueue;
         self.metrics.message_dropped(job.scheme, None, reason);
         self.metrics.shed(job.rank.level, job.scheme, &job.target, ShedReason::Displaced);
@@ -240,7 +276,7 @@ impl LaneContext {
     /// Counts and logs an event that will not be delivered.
     pub(super) fn lose(&self, mut job: Job, posted: Result<Answer, PostError>) {
         let posted = posted.map(|answer| answer.status);
-        self.lost.fetch_add(1, Ordering::Relaxed);
+        self.metrics.lost.fetch_add(1, Ordering::Relaxed);
         let reason = posted.as_ref().map_or_else(PostError::reason, |_| DropReason::Non202);
         self.metrics.message_dropped(job.scheme, posted.as_ref().ok().copied(), reason);
         if let Some(share) = job.share.take() {

@@ -1,6 +1,7 @@
 //! The metrics of the HTTP sink (contract §10.5): names, labels and buckets are all here.
 
-use std::sync::OnceLock;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ::http::StatusCode;
@@ -41,6 +42,8 @@ pub struct HttpMetrics {
     accepted: [OnceLock<Series>; 2],
     queued: [OnceLock<IntCounter>; 2],
     shed: ShedEvents,
+    /// How many events were lost since the start, one for each URL.
+    pub(super) lost: Arc<AtomicU64>,
 }
 
 /// The gauges of one configured receiver.
@@ -122,6 +125,7 @@ impl HttpMetrics {
             accepted: Default::default(),
             queued: Default::default(),
             shed: ShedEvents::register(metrics),
+            lost: Arc::default(),
         }
     }
 

@@ -126,6 +126,11 @@ impl StatusRecords {
         self.order.has_room()
     }
 
+    /// Another room.
+    pub(super) fn set_limit(&self, limit: QueueLimit) {
+        self.order.set_limit(limit);
+    }
+
     /// Waits for room for further events, at most until `deadline`.
     pub(super) async fn room(&self, deadline: Instant) {
         self.order.room(deadline).await;

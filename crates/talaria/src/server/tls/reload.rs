@@ -69,6 +69,11 @@ impl Tls {
         Ok(Arc::new(Self { config, current, loaded }))
     }
 
+    /// The settings of which it was made.
+    pub(in crate::server) fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// The configuration for a connection that begins now.
     pub(in crate::server) fn current(&self) -> Arc<ServerConfig> {
         self.current.load_full()

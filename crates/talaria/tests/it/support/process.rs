@@ -171,8 +171,20 @@ impl GatewayProcess {
 
     /// Writes another configuration, and has it read with SIGHUP.
     pub(crate) fn reload(&self, sections: &str) {
-        fs::write(self.folder.join("talaria.yaml"), format!("{ON_FREE_PORTS}{sections}")).unwrap();
+        self.write(sections);
         self.signal("-HUP");
+    }
+
+    /// Writes another configuration.
+    pub(crate) fn write(&self, sections: &str) {
+        fs::write(self.folder.join("talaria.yaml"), format!("{ON_FREE_PORTS}{sections}")).unwrap();
+    }
+
+    /// Where operators reach it, once its control server has started.
+    pub(crate) fn control(&self) -> SocketAddr {
+        let lines = self.log_lines("starting server");
+        let line = lines.iter().find(|line| line["server"] == "control").expect("it has a control server");
+        line["address"].as_str().unwrap().parse().unwrap()
     }
 
     /// Sends a signal: `-TERM`.
