@@ -95,10 +95,9 @@ impl Default for Config {
 }
 
 impl Settings {
-    fn new(config: &Config, registry: &Arc<Registry>, metrics: &ApiMetrics) -> Self {
+    fn new(config: Config, registry: &Arc<Registry>, metrics: &ApiMetrics) -> Self {
         let access = config
             .access
-            .clone()
             .map(|check| Arc::new(AccessControl::new(check, Arc::clone(registry), metrics.access().clone())));
         Self { timeout: config.timeout, max_body_bytes: config.max_body_bytes, access }
     }
@@ -111,7 +110,7 @@ impl Live<Config> for Api {
         let change_auth = self.auth.prepare(&settings.auth)?;
         let (api, max_requests) = (Arc::clone(self), settings.max_requests_per_caller);
         let max_pending = settings.max_pending_bytes;
-        let settings = Arc::new(Settings::new(settings, &self.registry, &self.metrics));
+        let settings = Arc::new(Settings::new(settings.clone(), &self.registry, &self.metrics));
         Ok(Box::new(move || {
             change_auth(&api.auth);
             api.callers.set(max_requests);
@@ -125,13 +124,14 @@ impl Live<Config> for Api {
 
 impl Api {
     /// An API for these devices. `auth` decides who may use it.
-    pub fn new(config: &Config, auth: ServiceAuth, registry: Arc<Registry>, metrics: ApiMetrics) -> Self {
+    pub fn new(config: Config, auth: ServiceAuth, registry: Arc<Registry>, metrics: ApiMetrics) -> Self {
+        let callers = CallerLimit::new(config.max_requests_per_caller);
         Self {
             settings: ArcSwap::from_pointee(Settings::new(config, &registry, &metrics)),
             auth,
             registry,
             metrics,
-            callers: CallerLimit::new(config.max_requests_per_caller),
+            callers,
             long_work: LongWork::default(),
             bodies: None,
         }

@@ -189,9 +189,14 @@ pub struct Loaded {
 impl Loaded {
     /// Logs all warnings.
     pub fn log_warnings(&self) {
-        for warning in &self.warnings {
-            tracing::warn!(%warning, "configuration warning");
-        }
+        log_warnings(&self.warnings);
+    }
+}
+
+/// Logs warnings about a configuration.
+pub fn log_warnings(warnings: &[Warning]) {
+    for warning in warnings {
+        tracing::warn!(%warning, "configuration warning");
     }
 }
 

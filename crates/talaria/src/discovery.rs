@@ -13,6 +13,7 @@
 mod config;
 mod coordinator;
 mod fixed;
+mod live;
 mod membership;
 mod metrics;
 mod rehash;

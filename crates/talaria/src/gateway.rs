@@ -165,7 +165,7 @@ impl Gateway {
         let health = Arc::new(health.with_configuration(reload_metrics.health_sources()));
         let device_auth = Arc::new(DeviceAuth::start(&config.device_auth, &metrics));
         let service_auth = ServiceAuth::start(&config.api.auth, &metrics);
-        let api = Api::new(&config.api, service_auth, Arc::clone(manager.registry()), api_metrics)
+        let api = Api::new(config.api.clone(), service_auth, Arc::clone(manager.registry()), api_metrics)
             .with_bodies(config.primary.bodies.clone());
         let connections = ConnectionMetrics::register(&metrics);
         let handshakes = Handshakes::new(config.handshakes, &metrics);

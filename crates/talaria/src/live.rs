@@ -29,7 +29,7 @@ pub enum TakesEffect {
     AtStart(&'static str),
 }
 
-/// The second step of a change. It takes effect at once and cannot fail.
+/// The second step of a change. It takes effect at once and cannot fail. It runs on a thread that may block.
 pub type Change = Box<dyn FnOnce() + Send>;
 
 /// Why a change cannot be made. Nothing has changed.

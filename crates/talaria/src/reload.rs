@@ -15,11 +15,11 @@
 pub mod part;
 
 mod metrics;
+mod persist;
 mod watch;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::{fs, io};
 
 use parking_lot::Mutex;
 use tokio::time::{MissedTickBehavior, interval};
@@ -30,8 +30,10 @@ use crate::config::{self, LoadError, Loaded, Sources, Warning, document};
 use crate::live::{Change, PrepareError, TakesEffect};
 
 pub use metrics::ReloadMetrics;
+pub use persist::PersistError;
 
 use part::{Part, takes_effect};
+use persist::Persist;
 use watch::Watch;
 
 /// The configuration of a running gateway.
@@ -56,7 +58,7 @@ struct State {
     cause: Cause,
     since: jiff::Timestamp,
     waiting: Vec<WaitingKey>,
-    last_failure: Option<Failure>,
+    last_failure: Option<FailedChange>,
 }
 
 /// What causes a change.
@@ -107,7 +109,7 @@ pub struct WaitingKey {
 
 /// A change that had a fault.
 #[derive(Clone, Debug)]
-pub struct Failure {
+pub struct FailedChange {
     /// What caused the change.
     pub cause: Cause,
     /// When it was tried.
@@ -132,7 +134,7 @@ pub struct Shown {
     /// The changed keys that take effect at the next start.
     pub waiting: Vec<WaitingKey>,
     /// The last change that had a fault.
-    pub last_failure: Option<Failure>,
+    pub last_failure: Option<FailedChange>,
 }
 
 /// Why a change was not made. Nothing has changed.
@@ -144,14 +146,9 @@ pub enum ReloadError {
     /// Components cannot take it up.
     #[error("{}", lines(.0))]
     Prepare(Vec<PrepareError>),
-    /// It cannot be kept (`config.persist`).
-    #[error("config.persist: cannot write {}: {error}", path.display())]
-    Persist {
-        /// The file.
-        path: PathBuf,
-        /// The system's error.
-        error: io::Error,
-    },
+    /// It cannot be kept.
+    #[error(transparent)]
+    Persist(#[from] PersistError),
     /// The configuration has changed since the operator has read it.
     #[error("the configuration has changed: its tag is {0} now")]
     OtherGeneration(String),
@@ -290,7 +287,7 @@ impl Reload {
             self.metrics.failed(cause, at.as_second());
             error!(%error, source = cause.label(), "the configuration was not reloaded, nothing changes");
             let faults = error.to_string().lines().map(str::to_owned).collect();
-            state.last_failure = Some(Failure { cause, at, faults });
+            state.last_failure = Some(FailedChange { cause, at, faults });
         }
         made
     }
@@ -330,9 +327,7 @@ impl Reload {
         for change in changes {
             change();
         }
-        for warning in &warnings {
-            warn!(%warning, "configuration warning");
-        }
+        config::log_warnings(&warnings);
         if !changed.is_empty() {
             state.generation += 1;
             (state.cause, state.since) = (cause, jiff::Timestamp::now());
@@ -383,38 +378,6 @@ impl State {
     }
 }
 
-/// What is kept of a change.
-enum Persist {
-    /// Nothing: it comes from the files, or no file is named.
-    Nothing,
-    /// Nothing, and the change is not made either.
-    DryRun,
-    /// The document, in this file.
-    Write(PathBuf, serde_json::Value),
-    /// This file is removed.
-    Remove(PathBuf),
-}
-
-impl Persist {
-    fn make(self) -> Result<(), ReloadError> {
-        let (path, made) = match self {
-            Self::Nothing | Self::DryRun => return Ok(()),
-            Self::Write(path, document) => {
-                let made = write(&path, &document.to_string());
-                (path, made)
-            }
-            Self::Remove(path) => {
-                let made = match fs::remove_file(&path) {
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-                    made => made,
-                };
-                (path, made)
-            }
-        };
-        made.map_err(|error| ReloadError::Persist { path, error })
-    }
-}
-
 impl Cause {
     /// Its name: the label `source` of `config_reloads_total`, and in the log.
     #[must_use]
@@ -437,19 +400,6 @@ fn prepare(prepared: impl Iterator<Item = Result<Change, PrepareError>>) -> (Vec
         }
     }
     (changes, faults)
-}
-
-/// Writes a file that only this user may read, as a whole or not at all.
-fn write(path: &Path, text: &str) -> io::Result<()> {
-    use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    let mut options = fs::OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&beside, path)
 }
 
 fn lines(faults: &[PrepareError]) -> String {

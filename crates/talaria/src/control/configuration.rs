@@ -12,7 +12,7 @@ use talaria_protocol::answer::JSON;
 
 use super::request::{self, ControlError};
 use crate::config::yaml;
-use crate::reload::{Changed, Edit, Failure, Reload, ReloadError, Shown, WaitingKey};
+use crate::reload::{Changed, Edit, FailedChange, Reload, ReloadError, Shown, WaitingKey};
 use crate::server::{Body, reply};
 
 /// The answer to a request whose tag is not that of the configuration in effect.
@@ -32,7 +32,7 @@ pub(super) fn show_state(reload: &Reload) -> Response<Body> {
         "source": cause.label(),
         "since": since.to_string(),
         "waitingForRestart": waiting.iter().map(waiting_key).collect::<Vec<_>>(),
-        "lastFailure": last_failure.as_ref().map(failure),
+        "lastFailedChange": last_failure.as_ref().map(failure),
     });
     tagged(reply::with_body(StatusCode::OK, JSON, state.to_string()), &tag)
 }
@@ -78,7 +78,7 @@ async fn edit(reload: &Arc<Reload>, head: &Parts, edit: Edit) -> Result<Response
             tagged(reply::with_body(StatusCode::OK, JSON, answer), &reload.shown().tag)
         }
         Err(error @ ReloadError::OtherGeneration(_)) => reply::json_error(OTHER_TAG, &error.to_string()),
-        Err(error @ ReloadError::Persist { .. }) => {
+        Err(error @ ReloadError::Persist(_)) => {
             reply::json_error(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string())
         }
         Err(error @ ReloadError::Stopping) => {
@@ -104,7 +104,7 @@ fn waiting_key(WaitingKey { key, reason }: &WaitingKey) -> Value {
     json!({"key": key, "reason": reason})
 }
 
-fn failure(Failure { cause, at, faults }: &Failure) -> Value {
+fn failure(FailedChange { cause, at, faults }: &FailedChange) -> Value {
     json!({"source": cause.label(), "time": at.to_string(), "faults": faults})
 }
 

@@ -20,7 +20,7 @@ use crate::live::{Change, Live, PrepareError, Setting};
 /// one.
 const MAX_RETIRING: usize = 8;
 
-/// How often it is looked whether somebody still uses a sink that was replaced.
+/// How often a sink that was replaced checks whether a message is still on its way into it.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// The HTTP sink.

@@ -64,6 +64,7 @@ pub(super) fn of(bound: &BoundGateway) -> Vec<Part> {
         }),
         Part::new("device.outbound", Arc::clone(&gateway.dispatcher), |config| Some(config.event.clone())),
         Part::new("kafka", publisher, kafka),
+        Part::new("", Arc::clone(&gateway.discovery), |config| Some(config.discovery.clone())),
     ];
     parts.extend(servers.map(|(name, running, settings)| server(name, running, settings)));
     parts

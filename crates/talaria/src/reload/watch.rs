@@ -1,6 +1,6 @@
 //! Notices that the configuration file has changed.
 //!
-//! The file is looked at a few times a second rather than with the notifications of the file system: this also notices a
+//! The file's metadata are read a few times a second rather than with the notifications of the file system: this also notices a
 //! symbolic link that leads elsewhere, as Kubernetes changes mounted files, and works on every file system. A file counts as
 //! changed when it has been the same for two looks, so that one that is still being written is not read.
 
@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-/// How often the file is looked at.
+/// How often the file's metadata are read.
 pub(super) const PERIOD: Duration = Duration::from_millis(250);
 
 /// What is seen of a file without reading it: another one has another device, inode, length or time.

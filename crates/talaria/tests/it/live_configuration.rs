@@ -71,7 +71,7 @@ async fn an_operator_reads_the_configuration_changes_it_and_sends_it_back() {
     let put = ask(control, "PUT config", &headers, &shown.to_string()).await;
     assert_eq!((put.status, &put.json()["generation"]), (200, &json!(2)), "{}", put.text());
     let again = ask(control, "PUT config", &headers, &shown.to_string()).await;
-    assert_eq!(again.status, 412, "somebody has changed it since: {}", again.text());
+    assert_eq!(again.status, 412, "it has changed since: {}", again.text());
 
     let authorized = "GET /api/v2/devices HTTP/1.1\r\nHost: h\r\nAuthorization: Basic dXNlcjpwYXNz\r\n\r\n";
     assert_eq!(request(gateway.primary(), authorized).await.status, 200, "the mask stood for the secret");

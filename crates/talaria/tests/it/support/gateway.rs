@@ -108,7 +108,7 @@ impl Gateway {
         Self::start(server, device::Config::default(), config, devices)
     }
 
-    fn start(server: Config, devices: device::Config, config: &api::Config, auth: &DeviceConfig) -> Self {
+    fn start(server: Config, devices: device::Config, config: api::Config, auth: &DeviceConfig) -> Self {
         let metrics = Metrics::default();
         let (sender, events) = mpsc::unbounded_channel();
         let manager = Manager::new(devices, Arc::new(Recorder(sender)), &metrics);
