@@ -32,7 +32,7 @@ pub(super) fn show_state(reload: &Reload) -> Response<Body> {
         "source": cause.label(),
         "since": since.to_string(),
         "waitingForRestart": waiting.iter().map(waiting_key).collect::<Vec<_>>(),
-        "lastFailedChange": last_failure.as_ref().map(failure),
+        "lastFailure": last_failure.as_ref().map(failure),
     });
     tagged(reply::with_body(StatusCode::OK, JSON, state.to_string()), &tag)
 }
