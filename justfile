@@ -19,7 +19,8 @@ default:
 demo *args:
     cargo run --release --package talaria -- demo "$@"
 
-# Run all tests. Without Java and Maven, those on a real Kafka print SKIPPED; with TALARIA_REQUIRE_KAFKA=1 they fail
+# Run all tests. Without Java and Maven those on a real Kafka print SKIPPED, and without Go those with Go's clients of a fleet;
+# with TALARIA_REQUIRE_KAFKA=1 and TALARIA_REQUIRE_GO=1 they fail
 test *args:
     cargo test --workspace --all-features "$@"
 
@@ -65,7 +66,7 @@ deny:
 
 # Run all tests, with none skipped
 test-all:
-    TALARIA_REQUIRE_KAFKA=1 cargo test --workspace --all-features
+    TALARIA_REQUIRE_KAFKA=1 TALARIA_REQUIRE_GO=1 cargo test --workspace --all-features
 
 # Run all fuzz targets, which share five minutes of one core, or some of them for longer: `just fuzz 600 websocket`
 fuzz seconds="" *targets:

@@ -10,12 +10,16 @@
 //! Deliberately absent: the hash and the rules, which are in [`talaria_protocol::discovery`]. Start reading at [`Discovery`],
 //! then `coordinator.rs`.
 
+mod backoff;
 mod config;
+pub mod consul;
 mod coordinator;
 mod fixed;
 mod live;
 mod membership;
 mod metrics;
+mod presence;
+mod registrations;
 mod rehash;
 mod report;
 mod standing;
@@ -27,7 +31,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
@@ -35,9 +39,11 @@ use crate::device::Manager;
 use crate::telemetry::metrics::Metrics;
 
 pub use config::{Backend, Config};
-use coordinator::{Command, Coordinator, Wishes};
+use coordinator::{Command, Coordinator};
 pub use membership::Membership;
 use metrics::DiscoveryMetrics;
+use presence::Shared;
+pub use presence::State;
 
 /// How long a drain waits at most for its gateway to be deregistered.
 const LONGEST_WITHDRAWAL: Duration = Duration::from_secs(5);
@@ -45,34 +51,12 @@ const LONGEST_WITHDRAWAL: Duration = Duration::from_secs(5);
 /// How many commands may wait for the coordinator.
 const COMMANDS: usize = 16;
 
-/// What discovery knows at the moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// No service discovery is configured.
-    Off,
-    /// No watch has seen any instances yet.
-    Connecting,
-    /// The latest answers of all watches were good.
-    Connected,
-    /// The latest answer of a watch was an error. What was known before still counts, unless the error was final.
-    Failing,
-}
-
 /// Service discovery of one gateway. Dropping it ends its tasks without deregistering anything.
 pub struct Discovery {
     commands: mpsc::Sender<Command>,
     shared: Arc<Shared>,
     membership: Arc<Membership>,
     task: AbortHandle,
-}
-
-/// What the coordinator, the backends and the rest of the gateway share.
-#[derive(Debug)]
-struct Shared {
-    state: watch::Sender<State>,
-    wishes: watch::Sender<Wishes>,
-    /// How many registrations are in force.
-    registered: watch::Sender<usize>,
 }
 
 /// The gateway is withdrawn from its fleet as long as this exists.
@@ -85,11 +69,7 @@ impl Discovery {
     pub fn new(manager: &Arc<Manager>, metrics: &Metrics) -> Self {
         let metrics = DiscoveryMetrics::register(metrics);
         let membership = Arc::new(Membership::new(metrics.refused_device_count.clone()));
-        let shared = Arc::new(Shared {
-            state: watch::Sender::new(State::Off),
-            wishes: watch::Sender::default(),
-            registered: watch::Sender::new(0),
-        });
+        let shared = Arc::<Shared>::default();
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let coordinator =
             Coordinator::new(Arc::clone(manager), Arc::clone(&shared), Arc::clone(&membership), metrics);

@@ -28,7 +28,8 @@ pub enum Update {
 pub enum Decision {
     /// Nothing has changed.
     Nothing,
-    /// These are the first instances of a watch: devices are checked against them, and those that are connected stay.
+    /// These are the first instances of a watch, or it sees none as before: devices are checked against them, and those that
+    /// are connected stay.
     First,
     /// The devices that belong to another instance have to move.
     Rehash,
@@ -162,6 +163,7 @@ impl Fleet {
                     return Decision::Nothing;
                 }
                 let former = self.watch(key).instances.replace(instances);
+                let had_instances = former.is_some();
                 if let Err(error) = self.rebuild() {
                     self.watch(key).instances = former;
                     return Decision::Unusable(error);
@@ -173,6 +175,8 @@ impl Fleet {
                 }
                 match self.all().next() {
                     _ if !is_known && self.first == First::IsTheStart => Decision::First,
+                    // A gateway that could not register before is not listed yet.
+                    None if !had_instances && self.first == First::IsTheStart => Decision::First,
                     None => Decision::CloseForNoInstances,
                     Some(_) => Decision::Rehash,
                 }
@@ -180,11 +184,9 @@ impl Fleet {
         }
     }
 
-    /// Forgets all watches but these, whose services are no longer watched.
-    pub fn retain(&mut self, keeps: impl Fn(&str) -> bool) {
-        self.watches.retain(|key, _| keeps(key));
-        // Cannot fail: the ring gets smaller.
-        let _ = self.rebuild();
+    /// Forgets a watch that has ended. Its last update has no instances.
+    pub fn forget(&mut self, key: &str) {
+        self.watches.remove(key);
     }
 
     /// This gateway withdraws from the fleet, so that it gets no further devices. It counts as an instance all the same, so
@@ -321,8 +323,17 @@ mod tests {
         assert_eq!(moving(&fleet), 0, "no instance is known that a device could belong to");
         assert_eq!(fleet.apply("talaria", instances(&["t1", "t2"])), Decision::Rehash);
         assert_eq!(fleet.apply("talaria", Update::FailedForGood), Decision::CloseForError);
-        assert_eq!(fleet.apply("talaria", instances(&[])), Decision::CloseForNoInstances);
+        assert_eq!(fleet.apply("talaria", instances(&[])), Decision::First, "all are closed already");
         assert_eq!(fleet.apply("talaria", instances(&["t1", "t2"])), Decision::Rehash);
+    }
+
+    #[test]
+    fn an_empty_list_closes_no_device_if_there_were_no_instances_before() {
+        let mut fleet = fleet();
+        fleet.apply("talaria", Update::Failed);
+        assert_eq!(fleet.apply("talaria", instances(&[])), Decision::First);
+        assert_eq!(fleet.apply("talaria", instances(&["t1"])), Decision::Rehash);
+        assert_eq!(fleet.apply("talaria", instances(&[])), Decision::CloseForNoInstances);
     }
 
     #[test]

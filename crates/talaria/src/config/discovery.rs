@@ -1,5 +1,8 @@
 //! Reads the sections `service` and `device.rehasher` (contract §11.1).
 
+mod consul;
+mod entries;
+
 use talaria_protocol::discovery::{MAX_TOKENS, instance};
 
 use super::read::{Section, Setting as _};
@@ -36,6 +39,10 @@ pub(super) fn read(root: &Section<'_>) -> Option<Config> {
     }
     match *first {
         "fixed" => read_fixed(root, &section, &mut config),
+        "consul" => {
+            let consul = consul::read(&section.section("consul"), &mut config);
+            config.backend = consul.map_or(config.backend, |consul| Backend::Consul(Box::new(consul)));
+        }
         other => section.fault(other, "is not supported yet: the gateway would be alone without it"),
     }
     Some(config)

@@ -44,7 +44,6 @@ const FOREIGN: &[(&str, Foreign)] = &[
     ("health.options", Foreign::NoEffect),
     ("health.logInterval", Foreign::NoEffect),
     ("pprof", NO_SERVER),
-    ("service.consul", Foreign::NoEffect),
     ("service.zookeeper", Foreign::NoEffect),
     ("device.outbound.enableConsulRoundRobin", NO_ROUND_ROBIN),
     ("tracing", Foreign::Ignored("is not supported yet, nothing is traced")),
@@ -152,10 +151,7 @@ impl Check<'_> {
             Some((_, Foreign::Ignored(_))) if node.value == Value::Bool(false) => {}
             Some((name, Foreign::Ignored(problem))) => self.report.warn(name, problem, Some(&node.origin)),
             None => {
-                let problem = match self.nearest(section, key, sample) {
-                    Some(near) => format!("{UNKNOWN_KEY}; did you mean {near}?"),
-                    None => UNKNOWN_KEY.to_owned(),
-                };
+                let problem = unknown_key(self.nearest(section, key, sample).as_deref());
                 self.report.warn(path, problem, Some(&node.origin));
             }
         }
@@ -166,6 +162,14 @@ impl Check<'_> {
     fn nearest(&self, section: &str, key: &str, sample: &Node) -> Option<String> {
         let names = sample.entries().iter().map(|entry| entry.key.as_str());
         elsewhere(self.root, "", key).or_else(|| closest(key, names).map(|name| join(section, name)))
+    }
+}
+
+/// What is said of an unknown key, for which this one may be meant.
+pub(super) fn unknown_key(near: Option<&str>) -> String {
+    match near {
+        Some(near) => format!("{UNKNOWN_KEY}; did you mean {near}?"),
+        None => UNKNOWN_KEY.to_owned(),
     }
 }
 

@@ -145,8 +145,32 @@ fn every_kind_of_fault_names_its_key_its_value_and_what_is_expected() {
             "talaria.yaml:1: device.rehasher.rate is -1, expected a number of devices from 0 to 1000000",
         ),
         (
-            "service: {consul: {watches: [{service: talaria}]}}",
-            "talaria.yaml:1: service.consul is not supported yet: the gateway would be alone without it",
+            "service: {consul: {client: {scheme: tcp}, watches: [{service: t}]}}",
+            r#"talaria.yaml:1: service.consul.client.scheme is "tcp", expected http or https"#,
+        ),
+        (
+            "service: {consul: {client: {address: 'unix:///x'}, watches: [{service: t}]}}",
+            r#"talaria.yaml:1: service.consul.client.address is "unix:///x", expected the host and port of a Consul agent, such as 127.0.0.1:8500"#,
+        ),
+        (
+            "service: {consul: {client: {tokenFile: /none}, watches: [{service: t}]}}",
+            "talaria.yaml:1: service.consul.client.tokenFile names /none, which was not read: No such file or directory (os error 2)",
+        ),
+        (
+            "service: {consul: {client: {address: 'c:1'}}}",
+            "service.consul has neither registrations nor watches, expected at least one of them",
+        ),
+        (
+            "service: {consul: {registrations: [{name: t, checks: [{ttl: soon}]}]}}",
+            r#"talaria.yaml:1: service.consul.registrations[0].checks[0].ttl is "soon", expected a duration such as 30s, 1m30s or 500ms (a number means nanoseconds)"#,
+        ),
+        (
+            "service: {consul: {registrations: [{address: t}]}}",
+            "talaria.yaml:1: service.consul.registrations[0].name is absent, expected the name of the service, such as talaria",
+        ),
+        (
+            "service: {consul: {registrations: [{name: t, port: 70000}]}}",
+            "talaria.yaml:1: service.consul.registrations[0].port is 70000, expected a port from 0 to 65535",
         ),
         ("\nserver: [a, b]", "talaria.yaml:2: server is a list, expected a text"),
         ("kafka: {brokers: {a: 1}}", "talaria.yaml:1: kafka.brokers is a section, expected a list of texts"),

@@ -2,6 +2,8 @@
 
 use talaria_protocol::discovery::{DEFAULT_VNODES, instance};
 
+use super::consul;
+
 /// Service discovery as it is configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -26,6 +28,8 @@ pub struct Config {
 pub enum Backend {
     /// They are written in the configuration, and nothing is registered.
     Fixed(Vec<String>),
+    /// Consul.
+    Consul(Box<consul::Config>),
 }
 
 impl Config {

@@ -5,35 +5,33 @@ use std::collections::HashMap;
 use std::fmt::Display;
 use std::future::pending;
 use std::sync::Arc;
+use std::time::Duration;
 
 use talaria_protocol::discovery::{Decision, First, Fleet, Update};
 use talaria_protocol::session::{CloseReason, Reason};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{error, info, warn};
 
 use super::config::{Backend, Config};
 use super::membership::Membership;
 use super::metrics::{AllClosed, DiscoveryMetrics};
+use super::presence::{Shared, State};
+use super::registrations::Registrations;
 use super::rehash::{Moving, Rehash};
 use super::report::{Finality, Report, Reporter, Seen, WatchName};
 use super::standing::StandingReport;
-use super::{Shared, State, fixed};
+use super::{consul, fixed};
 use crate::device::Manager;
+
+/// How long a gateway that is to be registered in another way waits at most until it is deregistered.
+const LONGEST_WITHDRAWAL: Duration = Duration::from_secs(5);
 
 /// What the rest of the gateway asks of the coordinator.
 pub(super) enum Command {
     /// Takes up another configuration, and says so when that is done.
     Apply(Option<Box<Config>>, oneshot::Sender<()>),
-}
-
-/// Why this gateway is not to be registered, apart from its gate.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Wishes {
-    /// Drains of all devices that are running.
-    pub(super) drains: usize,
-    pub(super) is_stopping: bool,
 }
 
 /// The task and what it owns.
@@ -99,7 +97,7 @@ impl Coordinator {
             tokio::select! {
                 command = commands.recv() => match command {
                     Some(Command::Apply(config, done)) => {
-                        self.apply(config.map(|config| *config));
+                        self.apply(config.map(|config| *config)).await;
                         // The caller may have gone.
                         let _ = done.send(());
                     }
@@ -114,7 +112,7 @@ impl Coordinator {
         }
     }
 
-    fn apply(&mut self, config: Option<Config>) {
+    async fn apply(&mut self, config: Option<Config>) {
         if self.config == config {
             return;
         }
@@ -128,10 +126,22 @@ impl Coordinator {
         if is_same_backend && is_same_fleet {
             self.publish();
         } else {
+            if !is_same_backend {
+                self.deregister().await;
+            }
             self.start();
         }
         self.first = First::IsAChange;
         self.set_state();
+    }
+
+    /// Withdraws what the current backend has registered, as far as that can be done in some seconds.
+    async fn deregister(&self) {
+        let Some(backend) = &self.backend else { return };
+        backend.registers.send_replace(false);
+        let mut registered = self.shared.registered.subscribe();
+        // What cannot be withdrawn ends by its checks or its session.
+        let _ = timeout(LONGEST_WITHDRAWAL, registered.wait_for(|registrations| *registrations == 0)).await;
     }
 
     /// Starts the backend of the configuration in place of the former one.
@@ -149,8 +159,12 @@ impl Coordinator {
         };
         // Until the first report, devices are checked against what was known before.
         self.fleet = Fleet::new(&config.default_scheme, config.vnodes, config.own.clone(), self.first);
-        if self.is_withdrawn {
+        if self.is_withdrawn || self.first == First::IsAChange {
             self.fleet.withdraw();
+        }
+        if !self.is_withdrawn {
+            // Devices that are connected stay until this gateway is listed again.
+            self.fleet.rejoin();
         }
         let (reporter, reports) = Reporter::channel();
         let registers = watch::Sender::new(!self.is_withdrawn);
@@ -159,12 +173,22 @@ impl Coordinator {
                 info!(?instances, "using a fixed set of instances for service discovery");
                 tokio::spawn(fixed::run(instances.clone(), reporter))
             }
+            Backend::Consul(config) => {
+                info!("using consul for service discovery");
+                let registrations = self.registrations(&registers);
+                tokio::spawn(consul::run((**config).clone(), reporter, registrations))
+            }
         };
         self.backend = Some(RunningBackend { reports, registers, task: task.abort_handle() });
     }
 
+    fn registrations(&self, wanted: &watch::Sender<bool>) -> Registrations {
+        Registrations::new(wanted.subscribe(), Arc::clone(&self.shared), self.metrics.clone())
+    }
+
     fn take(&mut self, report: Report) {
         let Report { watch: name, seen } = report;
+        let has_ended = matches!(seen, Seen::Ended);
         let Some(config) = &self.config else { return };
         let is_fleet = config.is_fleet(&name.service) || matches!(config.backend, Backend::Fixed(_));
         let watch = self.watches.entry(name.key.clone()).or_insert_with(|| Watch {
@@ -217,9 +241,18 @@ impl Coordinator {
                     }
                 }
             }
+            Seen::Ended => {
+                info!(service = name.service, watch = name.key, "what was watched is gone");
+                Update::Instances(Vec::new())
+            }
         };
         if is_fleet {
             self.update_fleet(&name, update);
+        }
+        if has_ended {
+            self.watches.remove(&name.key);
+            self.metrics.remove(&name);
+            self.fleet.forget(&name.key);
         }
         self.settle_registration();
         self.set_state();

@@ -35,6 +35,7 @@ pub(super) struct DiscoveryMetrics {
     instances: IntGaugeVec,
     last_error: IntGaugeVec,
     last_update: IntGaugeVec,
+    registered: IntGaugeVec,
     keep: IntGaugeVec,
     disconnect: IntGaugeVec,
     timestamp: IntGaugeVec,
@@ -78,6 +79,11 @@ impl DiscoveryMetrics {
                 "The last time the service discovery backend sent updated instances for a given service",
                 &labels,
             ),
+            registered: family.gauge_vec(
+                "sd_registered",
+                "whether a registration of this gateway is in force",
+                &["instance"],
+            ),
             keep: rehash("rehash_keep_device"),
             disconnect: rehash("rehash_disconnect_device"),
             timestamp: rehash("rehash_timestamp"),
@@ -117,6 +123,10 @@ impl DiscoveryMetrics {
         for gauge in [&self.instances, &self.last_error, &self.last_update] {
             let _ = gauge.remove_label_values(&labels);
         }
+    }
+
+    pub(super) fn set_registered(&self, instance: &str, is_registered: bool) {
+        self.registered.with_label_values(&[instance]).set(i64::from(is_registered));
     }
 
     pub(super) fn count_all_closed(&self, service: &str, why: AllClosed) {

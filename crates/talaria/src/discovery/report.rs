@@ -29,15 +29,15 @@ pub(super) enum Seen {
     /// All instances, in any order and form.
     Instances(Vec<String>),
     /// An error, after which it goes on by itself.
-    #[expect(dead_code, reason = "no backend that can fail is built yet")]
     Failed { error: String, finality: Finality },
+    /// What is watched is gone, such as a datacenter, and the watch has ended.
+    Ended,
 }
 
 /// What an error means for what was seen before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Finality {
     /// It still counts.
-    #[expect(dead_code, reason = "no backend that can fail is built yet")]
     Passing,
     /// It no longer counts: the gateway is refused, and leaves its fleet until it is let in again.
     Final,

@@ -24,6 +24,8 @@ mod bench;
 mod bodies;
 mod budgets;
 mod bursts;
+mod consul;
+mod consul_stand_in;
 mod control;
 mod control_table;
 #[cfg(feature = "demo")]

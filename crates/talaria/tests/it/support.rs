@@ -5,9 +5,12 @@
 
 pub(crate) mod bad_receiver;
 pub(crate) mod certificates;
+pub(crate) mod consul;
 pub(crate) mod control;
 pub(crate) mod device;
 pub(crate) mod event;
+pub(crate) mod fleet;
+pub(crate) mod fleet_client;
 pub(crate) mod gateway;
 pub(crate) mod http;
 pub(crate) mod kafka;

@@ -2,12 +2,11 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_tungstenite::tungstenite;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
@@ -24,7 +23,7 @@ pub(crate) struct Device {
 #[derive(Default)]
 struct Seen {
     messages: Mutex<Vec<Message>>,
-    has_ended: AtomicBool,
+    has_ended: watch::Sender<bool>,
 }
 
 impl Device {
@@ -47,6 +46,18 @@ impl Device {
         }
         let handshake = Box::pin(tokio_tungstenite::connect_async(request));
         let (socket, _) = handshake.await.expect("the gateway lets the device in");
+        Self::on(socket, id)
+    }
+
+    /// Connects, if the gateway is there and lets the device in.
+    pub(crate) async fn try_connect(gateway: SocketAddr, id: &str) -> Option<Self> {
+        let mut request = format!("ws://{gateway}/api/v2/device").into_client_request().ok()?;
+        request.headers_mut().insert("X-Webpa-Device-Name", id.parse().ok()?);
+        let (socket, _) = Box::pin(tokio_tungstenite::connect_async(request)).await.ok()?;
+        Some(Self::on(socket, id))
+    }
+
+    fn on(socket: Socket, id: &str) -> Self {
         let (outgoing, queue) = mpsc::unbounded_channel();
         let seen = Arc::new(Seen::default());
         tokio::spawn(run(socket, queue, Arc::clone(&seen)));
@@ -69,7 +80,13 @@ impl Device {
 
     /// Whether the connection still stands.
     pub(crate) fn is_connected(&self) -> bool {
-        !self.seen.has_ended.load(Ordering::Acquire)
+        !*self.seen.has_ended.borrow()
+    }
+
+    /// Waits until the connection has ended.
+    pub(crate) async fn ended(&self) {
+        // The sender lives as long as this device.
+        _ = self.seen.has_ended.subscribe().wait_for(|has_ended| *has_ended).await;
     }
 
     /// Leaves, after what was sent before.
@@ -103,7 +120,7 @@ async fn run(mut socket: Socket, mut outgoing: mpsc::UnboundedReceiver<Message>,
             }
         }
     }
-    seen.has_ended.store(true, Ordering::Release);
+    seen.has_ended.send_replace(true);
 }
 
 async fn continue_until_closed(socket: &mut Socket) {

@@ -40,6 +40,12 @@ impl GatewayProcess {
         Self::start_in(sections, &[]).await
     }
 
+    /// The same with these servers in place of those on free ports.
+    pub(crate) async fn start_at(servers: &str, sections: &str) -> Self {
+        let folder = configured(&format!("{servers}{sections}"));
+        Self::spawned(command(&folder), folder).await
+    }
+
     /// The same with these variables in its environment, which is empty otherwise.
     pub(crate) async fn start_in(sections: &str, environment: &[(&str, &Path)]) -> Self {
         let folder = configured(&format!("{ON_FREE_PORTS}{sections}"));

@@ -34,6 +34,7 @@ const SLEEPING: &[(&str, &str)] = &[
     ("crates/talaria/tests/it/server.rs", "a client that sends slowly; the test ends when the server closes"),
     ("crates/talaria/tests/it/support.rs", "`eventually`, and `time_passes` in paused time"),
     ("crates/talaria/tests/it/support/bad_receiver.rs", "a slow receiver"),
+    ("crates/talaria/tests/it/support/consul.rs", "checks that are due, and a query that waits"),
     ("crates/talaria/tests/it/support/receiver.rs", "a slow receiver"),
     ("crates/talaria/tests/it/support/tokens.rs", "a slow key server"),
     ("crates/wrpkafka/src/publisher/tests.rs", "polls a thread that knows no paused clock, with a bound"),
