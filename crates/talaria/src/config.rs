@@ -53,6 +53,9 @@ use crate::server::OpenAccess;
 /// The default of `shutdownTimeout`: less than the 30 s after which Kubernetes kills a process.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(25);
 
+/// The default of `health.readyWithin`.
+const READY_WITHIN: Duration = Duration::from_secs(30);
+
 /// The key that names the file in which changes by the control server are kept.
 pub const PERSIST: &str = "config.persist";
 
@@ -98,6 +101,8 @@ pub struct Config {
     pub handshakes: crate::server::HandshakesConfig,
     /// How the configuration itself changes.
     pub reload: ReloadConfig,
+    /// How long `/ready` waits after the start for Kafka and for service discovery (`health.readyWithin`).
+    pub ready_within: Duration,
 }
 
 /// How the configuration changes while the gateway runs (`config`).
@@ -306,6 +311,8 @@ impl Config {
         root.read("flavor", &mut identity.flavor);
         let mut shutdown_timeout = SHUTDOWN_TIMEOUT;
         root.read_timeout("shutdownTimeout", &mut shutdown_timeout);
+        let mut ready_within = READY_WITHIN;
+        root.read_timeout("health.readyWithin", &mut ready_within);
         let mut config = Self {
             identity,
             shutdown_timeout,
@@ -326,6 +333,7 @@ impl Config {
             subprotocols: device::read_subprotocols(&root.section("device.manager.upgrader")),
             handshakes: device::read_handshakes(&root.section("device.manager.handshakes")),
             reload: ReloadConfig::read(&root.section("config")),
+            ready_within,
         };
         device::read_expiry(&root.section("device.manager"), &mut config.device, &config.device_auth);
         let is_open = config.api.auth.keys.is_none() && config.api.auth.tokens.is_none();

@@ -89,6 +89,12 @@ impl Discovery {
         *self.shared.state.borrow()
     }
 
+    /// Whether a drain has withdrawn the gateway from its fleet.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.shared.wishes.borrow().drains > 0
+    }
+
     /// Takes up another configuration; without one, discovery is off. Returns when it is in force, which does not mean that
     /// anything has answered yet. Only what has changed is started anew.
     pub async fn apply(&self, config: Option<Config>) {

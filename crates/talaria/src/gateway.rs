@@ -12,6 +12,7 @@
 //! Deliberately absent: log, signals and exit code, which belong to the [`process`](crate::process).
 
 mod parts;
+mod readiness;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 use wrpkafka::Publisher;
@@ -30,7 +32,7 @@ use crate::control::{Control, ControlMetrics, Drainer};
 use crate::device::{Manager, Registry};
 use crate::discovery::Discovery;
 use crate::event::{Dispatcher, Undelivered};
-use crate::observe::{HealthPage, MetricsPage};
+use crate::observe::{HealthPage, MetricsPage, Readiness};
 use crate::primary::{DeviceConnector, Primary, Subprotocols};
 use crate::reload::part::Part;
 use crate::reload::{Reload, ReloadMetrics};
@@ -39,6 +41,8 @@ use crate::server::{
 };
 use crate::telemetry::health::Health;
 use crate::telemetry::metrics::Metrics;
+
+use readiness::Phase;
 
 /// How long the current requests may take during a stop once all devices are gone.
 const LAST_REQUESTS: Duration = Duration::from_secs(1);
@@ -287,7 +291,17 @@ impl BoundGateway {
             gateway.publisher.start()?;
         }
         let control = control.map(|server| ControlServer::start(server, &gateway, reload));
-        let health = health.map(|server| server.start(HealthPage(gateway.health)));
+        let phase = Phase::default();
+        let parts = readiness::Parts {
+            discovery: Arc::clone(&gateway.discovery),
+            publisher: gateway.publisher.clone(),
+            manager: Arc::clone(&gateway.manager),
+            dispatcher: Arc::clone(&gateway.dispatcher),
+            waits_until: Instant::now() + gateway.config.ready_within,
+        };
+        let readiness = Arc::new(readiness::of(parts, &phase));
+        let _checking = Checking::start(&readiness);
+        let health = health.map(|server| server.start(HealthPage::new(gateway.health, readiness)));
         let metric = metric.map(|server| server.start(MetricsPage(gateway.metrics)));
         let convey_keys = gateway.config.convey_keys;
         let devices = DeviceConnector::new(Arc::clone(&gateway.manager), gateway.device_auth, convey_keys)
@@ -302,9 +316,11 @@ impl BoundGateway {
 
         // Devices are served before others learn of this gateway.
         gateway.discovery.apply(gateway.config.discovery).await;
+        phase.serves();
 
         stop.await;
 
+        phase.stops();
         let deadline = Instant::now() + **gateway.shutdown_timeout.0.load();
         if let Some(control) = control {
             control.stop().await;
@@ -315,6 +331,22 @@ impl BoundGateway {
         tokio::join!(primary.stop(last), stop_optional(health, last), stop_optional(metric, last));
         unfinished.log();
         Ok(unfinished)
+    }
+}
+
+/// The task that checks whether the sinks lose events. Dropping this ends it.
+struct Checking(AbortHandle);
+
+impl Checking {
+    fn start(readiness: &Arc<Readiness>) -> Self {
+        let readiness = Arc::clone(readiness);
+        Self(tokio::spawn(async move { readiness.run().await }).abort_handle())
+    }
+}
+
+impl Drop for Checking {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

@@ -1,6 +1,8 @@
-//! The pages of the health server and of the metric server: one path each, for any method (contract §10.1, §10.2).
+//! The pages of the health server and of the metric server, for any method (contract §10.1, §10.2).
 //!
 //! The numbers come from [`telemetry`](crate::telemetry); this module only serves them.
+
+mod readiness;
 
 use std::sync::Arc;
 
@@ -13,18 +15,41 @@ use crate::server::{Body, Handler, reply};
 use crate::telemetry::health::Health;
 use crate::telemetry::metrics::{CONTENT_TYPE, Metrics, PageEncoding};
 
-/// `GET /health` of the health server.
+pub use readiness::{Readiness, Reason};
+
+/// The answer of `/live`.
+const LIVE: &str = r#"{"live":true}"#;
+
+/// `GET /health`, `/live` and `/ready` of the health server.
 #[derive(Clone, Debug)]
-pub struct HealthPage(pub Arc<Health>);
+pub struct HealthPage {
+    health: Arc<Health>,
+    readiness: Arc<Readiness>,
+}
 
 /// `GET /metrics` of the metric server.
 #[derive(Clone, Debug)]
 pub struct MetricsPage(pub Arc<Metrics>);
 
+impl HealthPage {
+    /// The pages of a gateway with these counters, which is ready when the checks say so.
+    #[must_use]
+    pub fn new(health: Arc<Health>, readiness: Arc<Readiness>) -> Self {
+        Self { health, readiness }
+    }
+}
+
 impl Handler for HealthPage {
     async fn handle(&self, request: Request<Incoming>) -> Response<Body> {
         match request.uri().path() {
-            "/health" => reply::with_body(StatusCode::OK, JSON, self.0.to_json()),
+            "/health" => reply::with_body(StatusCode::OK, JSON, self.health.to_json()),
+            "/live" => reply::with_body(StatusCode::OK, JSON, LIVE),
+            "/ready" => {
+                let reasons = self.readiness.reasons();
+                let status =
+                    if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+                reply::with_body(status, JSON, Readiness::to_json(&reasons))
+            }
             _ => reply::not_found(),
         }
     }

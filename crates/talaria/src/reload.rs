@@ -153,7 +153,7 @@ pub enum ReloadError {
     #[error("the configuration has changed: its tag is {0} now")]
     OtherGeneration(String),
     /// The process stops.
-    #[error("the gateway stops")]
+    #[error("the process ends")]
     Stopping,
 }
 

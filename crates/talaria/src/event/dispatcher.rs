@@ -86,7 +86,7 @@ impl Dispatcher {
     }
 
     /// What was lost since the start.
-    fn lost(&self) -> Undelivered {
+    pub fn lost(&self) -> Undelivered {
         Undelivered { http: self.http.load().lost(), kafka: self.kafka.lost(), acks: self.acks.unsent() }
     }
 

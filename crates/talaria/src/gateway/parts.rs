@@ -20,6 +20,7 @@ const GATEWAY: &[(&str, &str)] = &[
     ("touchstone", "the names of metrics do not change while they are read"),
     ("device.manager.handshakes", "their pace is set at the start"),
     ("config", "it says where changes come from"),
+    ("health.readyWithin", "only the start waits"),
 ];
 
 /// Said of the settings of a server that does not run.

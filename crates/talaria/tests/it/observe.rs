@@ -1,7 +1,9 @@
 //! The health and the metric servers (contract §10.1, §10.2).
 
 use std::io::Read as _;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use flate2::read::GzDecoder;
 use talaria::device::DeviceMetrics;
@@ -10,8 +12,13 @@ use talaria::server::{ConnectionMetrics, Handler, Server};
 use talaria::telemetry::health::Health;
 use talaria::telemetry::metrics::Metrics;
 
+use crate::support::eventually;
 use crate::support::gateway::{any_port, identity};
 use crate::support::http::{Response, request};
+use crate::support::process::GatewayProcess;
+
+/// Reached only by a test that fails.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 async fn ask(handler: impl Handler, line: &str) -> Response {
     ask_with(handler, line, "").await
@@ -25,7 +32,8 @@ async fn ask_with(handler: impl Handler, line: &str, headers: &str) -> Response 
 }
 
 fn health(devices: &DeviceMetrics) -> HealthPage {
-    HealthPage(Arc::new(Health::new(devices.health_sources(Arc::default()))))
+    let health = Health::new(devices.health_sources(Arc::default()));
+    HealthPage::new(Arc::new(health), Arc::default())
 }
 
 #[tokio::test]
@@ -72,9 +80,62 @@ async fn metrics_are_gzipped_for_a_client_that_accepts_it() {
 }
 
 #[tokio::test]
-async fn each_server_has_its_one_path() {
+async fn each_server_has_its_own_paths() {
     let metrics = Arc::new(Metrics::default());
     let devices = DeviceMetrics::register(&metrics);
     assert_eq!(ask(health(&devices), "GET /metrics").await.status, 404);
     assert_eq!(ask(MetricsPage(metrics), "GET /health").await.status, 404);
+}
+
+/// What `/ready` answers: its status and its reasons.
+async fn ready(gateway: &GatewayProcess) -> (u16, Vec<String>) {
+    let line = "GET /ready HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n";
+    let response = request(gateway.health_address(), line).await;
+    let answer = response.json();
+    assert_eq!(answer["ready"], response.status == 200, "{answer}");
+    let reasons = answer["reasons"].as_array().unwrap();
+    (response.status, reasons.iter().map(|reason| reason.as_str().unwrap().to_owned()).collect())
+}
+
+/// contract §10.1
+#[tokio::test(flavor = "multi_thread")]
+async fn ready_waits_for_kafka_for_a_set_time_and_live_does_not() {
+    let kafka = "kafka: {enabled: true, brokers: ['127.0.0.1:9']}\nshutdownTimeout: 0s\n";
+    let gateway = GatewayProcess::start(kafka).await;
+    assert_eq!(
+        ready(&gateway).await,
+        (503, vec!["no kafka broker has been reached since the start".to_owned()])
+    );
+    let live = request(gateway.health_address(), "GET /live HTTP/1.1\r\nHost: t\r\n\r\n").await;
+    assert_eq!((live.status, live.text()), (200, r#"{"live":true}"#));
+    drop(gateway);
+    let gateway = GatewayProcess::start_in(kafka, &[("TALARIA_HEALTH_READYWITHIN", Path::new("1ms"))]).await;
+    eventually("the gateway is ready without Kafka", PATIENCE, async || ready(&gateway).await.0 == 200).await;
+}
+
+/// contract §10.1
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_gate_and_a_stop_make_the_gateway_unready() {
+    // The online event of a device waits for Kafka, so the stop takes all of its time.
+    let sections = "control: {address: '127.0.0.1:0'}\nshutdownTimeout: 60s\n\
+                    kafka: {enabled: true, brokers: ['127.0.0.1:9']}\n";
+    let environment = [("TALARIA_HEALTH_READYWITHIN", Path::new("1ms"))];
+    let mut gateway = GatewayProcess::start_in(sections, &environment).await;
+    eventually("the gateway is ready", PATIENCE, async || ready(&gateway).await == (200, Vec::new())).await;
+    for (open, expected) in
+        [("false", (503, vec!["the gate is closed".to_owned()])), ("true", (200, Vec::new()))]
+    {
+        let line = format!(
+            "PUT /api/v3/device/gate?open={open} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
+        );
+        request(gateway.control(), line).await;
+        assert_eq!(ready(&gateway).await, expected);
+    }
+    let _device = gateway.device("mac:000000000001").await;
+    gateway.signal("-TERM");
+    gateway.logged("exiting due to signal").await;
+    eventually("the gateway says that it stops", PATIENCE, async || {
+        ready(&gateway).await == (503, vec!["the gateway stops".to_owned()])
+    })
+    .await;
 }

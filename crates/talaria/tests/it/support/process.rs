@@ -119,6 +119,11 @@ impl GatewayProcess {
         serde_json::from_str(&get(self.health, "/health").await.expect("the health server answers")).unwrap()
     }
 
+    /// Where `/health`, `/live` and `/ready` are.
+    pub(crate) fn health_address(&self) -> SocketAddr {
+        self.health
+    }
+
     /// The text of `GET /metrics`.
     pub(crate) async fn metrics(&self) -> String {
         get(self.metric, "/metrics").await.expect("the metric server answers")
