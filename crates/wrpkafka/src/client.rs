@@ -48,6 +48,9 @@ pub(crate) trait Client: Send + Sync {
     /// Asks the brokers whether a topic exists, for at most this long. None if they do not answer.
     fn look_up(&self, topic: &str, within: Duration) -> Option<TopicAnswer>;
 
+    /// Asks the brokers for the largest batch that a topic takes, in bytes, for at most this long. None if they do not say.
+    fn largest_batch(&self, topic: &str, within: Duration) -> Option<usize>;
+
     /// Gives up every record: each comes back as [`DeliveryError::NotSent`] or [`DeliveryError::MaybeWritten`].
     fn purge(&self);
 }

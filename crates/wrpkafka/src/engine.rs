@@ -44,7 +44,7 @@ use self::instance::ClientInstance;
 use crate::client::events::Certainty;
 use crate::config::Config;
 use crate::connection_failure::ConnectionFailure;
-use crate::dead_letter::DeadLetterOutcome;
+use crate::dead_letter::{DeadLetterOutcome, DeadLetterReason};
 use crate::delivery::{DeliveryContext, Record, RecordRef};
 use crate::error::PublishError;
 use crate::routing::{MAX_TOPICS, RouteTable, Target};
@@ -277,9 +277,31 @@ impl Engine {
         }
     }
 
-    /// Bounds records by another configuration.
+    /// Bounds records and batches by another configuration.
     pub(crate) fn limit_records(&self, config: &Config) {
         self.limits.record_bytes.store(record_bytes(config), Ordering::Relaxed);
+        self.backlog.set_batch_bytes(batch_bytes(config));
+    }
+
+    /// Notes the largest batch that a topic takes. Its records leave in batches of that size.
+    fn topic_takes(&self, topic: &str, bytes: usize) {
+        if let Some(of_client) = self.backlog.set_largest_batch(topic, bytes) {
+            tracing::info!(
+                topic,
+                maxMessageBytes = bytes,
+                batchMaxBytes = of_client,
+                "kafka topic takes smaller batches than others, its records leave in batches of that size"
+            );
+        }
+    }
+
+    /// The topics that have refused a batch, because it was too large.
+    fn topics_with_small_batches(&self) -> Vec<Arc<str>> {
+        let is_too_large =
+            |error: &PublishError| error.dead_letter_reason() == Some(DeadLetterReason::TooLarge);
+        let usage = self.usage_by_lane().into_iter();
+        let refused = usage.filter(|lane| lane.outage.as_ref().is_some_and(|(error, _)| is_too_large(error)));
+        refused.map(|lane| lane.topic.into()).collect()
     }
 
     /// How full the client and the backlog are.
@@ -336,7 +358,11 @@ impl Engine {
 
 /// The largest record that a client with this configuration accepts, in bytes.
 fn record_bytes(config: &Config) -> usize {
+    batch_bytes(config).min(usize::try_from(config.max_buffered_bytes).unwrap_or(usize::MAX))
+}
+
+/// The largest batch of such a client, in bytes.
+fn batch_bytes(config: &Config) -> usize {
     let batch = config.dynamic.batch_max_bytes;
-    let record = if batch == 0 { DEFAULT_RECORD_BYTES } else { batch };
-    usize::try_from(record.min(config.max_buffered_bytes)).unwrap_or(usize::MAX)
+    usize::try_from(if batch == 0 { DEFAULT_RECORD_BYTES } else { batch }).unwrap_or(usize::MAX)
 }

@@ -65,6 +65,8 @@ pub struct TopicUsage {
     pub waiting: [Usage; 4],
     /// For how long the oldest record that waits has been there.
     pub oldest_waiting: Option<Duration>,
+    /// The largest batch that the topic takes (`max.message.bytes`), if the brokers have said so.
+    pub largest_batch: Option<usize>,
     /// Why the topic cannot be written to, if that is so.
     pub outage: Option<TopicOutage>,
 }

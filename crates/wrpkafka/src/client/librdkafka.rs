@@ -5,6 +5,7 @@
 //! engine bounds what it holds (`properties.rs`). Start at [`connect`].
 
 mod statistics;
+mod topic_limit;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
@@ -105,6 +106,12 @@ impl Client for Librdkafka {
             None => TopicAnswer::Exists,
             Some(error) => TopicAnswer::Failed(broker_error(error.into())),
         })
+    }
+
+    #[expect(unsafe_code, reason = "the question needs librdkafka's own handle")]
+    fn largest_batch(&self, topic: &str, within: Duration) -> Option<usize> {
+        // SAFETY: the client lives as long as the producer, which is borrowed here.
+        unsafe { topic_limit::largest_batch(self.producer.client().native_ptr(), topic, within) }
     }
 
     fn purge_queue(&self) {

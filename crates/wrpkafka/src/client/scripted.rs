@@ -33,6 +33,8 @@ struct State {
     broken: usize,
     /// What is said of every topic; nothing if the brokers do not answer.
     topics: Option<TopicAnswer>,
+    /// The largest batch that every topic takes.
+    largest_batch: Option<usize>,
     looked_up: Vec<String>,
     events: Option<Sender<Event>>,
     /// The other end: the client that is polled gets the event.
@@ -115,6 +117,11 @@ impl Script {
     }
 
     /// The topics that were asked for, in order.
+    /// Every topic takes batches of so many bytes at most.
+    pub(crate) fn take_batches_of(&self, bytes: usize) {
+        self.0.lock().largest_batch = Some(bytes);
+    }
+
     pub(crate) fn looked_up(&self) -> Vec<String> {
         self.0.lock().looked_up.clone()
     }
@@ -212,6 +219,10 @@ impl Client for Scripted {
 
     fn outstanding(&self) -> usize {
         self.script.0.lock().held.iter().filter(|(client, ..)| *client == self.number).count()
+    }
+
+    fn largest_batch(&self, _topic: &str, _within: Duration) -> Option<usize> {
+        self.script.0.lock().largest_batch
     }
 
     fn look_up(&self, topic: &str, _within: Duration) -> Option<TopicAnswer> {

@@ -90,12 +90,13 @@ mod queue;
 mod share;
 mod submit;
 mod unreported;
+mod window;
 
 #[cfg(test)]
 mod model;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 pub(crate) use outlet::{Framing, Outlet, Readiness};
@@ -126,6 +127,10 @@ pub(crate) struct Backlog<P: Primitives> {
     lanes: Box<[LaneRoom<P::Word>]>,
     /// Whether several topics have lanes, so that each may hold its share only. Guards nothing.
     is_shared: AtomicBool,
+    /// The largest batch of the client, in bytes. Guards nothing.
+    batch_bytes: AtomicUsize,
+    /// Whether a topic takes only smaller ones. Guards nothing.
+    has_windows: AtomicBool,
     client: P::Slot,
     locked: P::Lock,
     room_made: P::Event,
@@ -188,6 +193,7 @@ pub(crate) struct LaneUsage {
     pub(crate) waiting: [(u64, u64); LEVELS],
     /// When the oldest record that waits was submitted.
     pub(crate) oldest: Option<Instant>,
+    pub(crate) largest_batch: Option<usize>,
     /// Why the topic cannot be written to, and since when.
     pub(crate) outage: Option<(PublishError, Instant)>,
 }
@@ -201,6 +207,7 @@ impl LaneUsage {
             topic: self.topic.into(),
             in_client: usage(self.in_client),
             waiting: self.waiting.map(usage),
+            largest_batch: self.largest_batch,
             oldest_waiting: self.oldest.map(|oldest| now.saturating_duration_since(oldest)),
             outage: self.outage.map(|(error, since)| {
                 let lasted = now.saturating_duration_since(since);
@@ -218,6 +225,8 @@ impl<P: Primitives> Backlog<P> {
             capacity: Capacity::new(layout),
             lanes: (0..bounds.lanes).map(|_| LaneRoom::new(layout)).collect(),
             is_shared: AtomicBool::new(false),
+            batch_bytes: AtomicUsize::new(0),
+            has_windows: AtomicBool::new(false),
             client: P::Slot::empty(),
             locked: P::Lock::new(Lanes::new(bounds.waiting, bounds.low_retries, seed)),
             room_made: P::Event::new(),
@@ -237,6 +246,8 @@ impl<P: Primitives> Backlog<P> {
                 target.assign_lane(|| locked.assign(&target.topic, self.lanes.len()));
                 self.publish_flow(locked, target.lane());
             }
+            // A lane may have had another topic before.
+            self.publish_windows(locked);
             self.is_shared.store(locked.is_shared(), Ordering::Relaxed);
         });
     }
@@ -356,6 +367,7 @@ impl<P: Primitives> Backlog<P> {
                 in_client: self.lane(id).used(),
                 waiting: lane.queue.used_by_level(),
                 oldest: lane.queue.oldest().map(|context| context.submitted).min(),
+                largest_batch: lane.largest_batch,
                 outage: lane.outage().map(|outage| (outage.error.clone(), outage.since)),
             };
             locked.iter().map(usage).collect()

@@ -134,6 +134,7 @@ impl Worker {
             // First: a client that has given back its queue counts as failed, too.
             if self.engine.clients.take_refused_batch() {
                 self.replace_after_refused_batch();
+                self.topics.add(self.engine.topics_with_small_batches());
             } else if has_failed {
                 self.replace_failed();
             } else {
@@ -143,7 +144,11 @@ impl Worker {
         if self.replacement.is_some() {
             self.continue_replacement();
         } else if let Some(instance) = self.current() {
-            let is_awaited = self.probed.is_some_and(|sent| sent.elapsed() < TICK);
+            let waits_for_window = self.engine.backlog.waits_for_window();
+            let is_awaited = waits_for_window || self.probed.is_some_and(|sent| sent.elapsed() < TICK);
+            if waits_for_window {
+                instance.client.flush(SHORT_TICK);
+            }
             instance.client.poll(if is_awaited { tick.min(SHORT_TICK) } else { tick });
             self.watch(&instance);
             self.topics.go_on(&self.engine, &instance.client, instance.number);

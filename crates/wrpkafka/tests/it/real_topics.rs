@@ -183,3 +183,46 @@ async fn a_topic_that_takes_only_small_batches_gets_all_records_in_order_but_the
     );
     publisher.stop(PATIENCE).await;
 }
+
+/// contract §8.18
+#[tokio::test]
+async fn a_topic_that_takes_only_small_batches_refuses_none_once_its_limit_is_known() {
+    const BURST: usize = 400;
+    let _alone = real_kafka().await;
+    let topics: Vec<(String, u32)> = (0..4).map(|number| (format!("small{number}"), 1)).collect();
+    let names: Vec<&str> = topics.iter().map(|(name, _)| name.as_str()).collect();
+    let setup = Setup {
+        topics: topics.clone(),
+        properties: "message.max.bytes=20000\n".to_owned(),
+        ..Setup::default()
+    };
+    let Some(kafka) = setup.start() else { return };
+    for name in &names {
+        let mut config = Config { brokers: vec![kafka.bootstrap().to_owned()], ..Config::default() };
+        let route = Route { pattern: "*".to_owned(), topic: (*name).to_owned(), ..Route::default() };
+        config.dynamic.topic_map = vec![route];
+        let publisher = started(config);
+        eventually("the largest batch is known", PATIENCE, || {
+            publisher.topics().iter().any(|usage| usage.largest_batch == Some(20_000))
+        });
+        let begun = Instant::now();
+        // A broker that does not know the client would take what is on its way behind a batch that it refuses.
+        let qos = |number| if number % 2 == 0 { 80 } else { 10 };
+        let results: Vec<_> = (0..BURST)
+            .map(|number| {
+                let mut event = event("x", &format!("mac:{name}"), number, qos(number));
+                event.content_type = "x".repeat(100).as_str().into();
+                submit(&publisher, &event)
+            })
+            .collect();
+        for (number, outcome) in results.iter().enumerate() {
+            assert_eq!(result(outcome), Ok(Outcome::Accepted), "{number}");
+        }
+        println!("{BURST} records of one key took {:?}", begun.elapsed());
+        assert_eq!(publisher.refused_in_batches(), 0);
+        assert_eq!(publisher.stop(PATIENCE).await.undelivered, 0);
+    }
+    let counts = kafka.count(&names);
+    let expected = (BURST * names.len()) as u64;
+    assert_eq!((counts.distinct, counts.duplicates, counts.disordered), (expected, 0, 0), "{counts:?}");
+}

@@ -113,6 +113,7 @@ mod tests {
             topic: topic.to_owned(),
             in_client: count(1),
             waiting: [count(0), count(waiting), count(0), count(0)],
+            largest_batch: None,
             oldest_waiting: (waiting > 0).then_some(Duration::from_secs(waiting)),
             outage: None,
         }

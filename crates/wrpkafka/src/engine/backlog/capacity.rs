@@ -92,6 +92,11 @@ impl<A: AtomicWord> Capacity<A> {
         self.value.fetch_and(!FLAGS | kept, Relaxed);
     }
 
+    /// Whether a lane has records that wait for room.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.value.load(Relaxed) & WANTED != 0
+    }
+
     /// Whether a lane has records that wait.
     pub(super) fn has_waiting(&self) -> bool {
         self.value.load(Relaxed) & WAITING != 0

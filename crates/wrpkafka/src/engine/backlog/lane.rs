@@ -15,6 +15,8 @@ pub(super) struct Lane {
     /// Also held by the targets that use the lane.
     pub(super) owner: Arc<()>,
     pub(super) queue: WaitingQueue,
+    /// The largest batch that the topic takes, if it is known.
+    pub(super) largest_batch: Option<usize>,
     pub(super) state: LaneState,
     /// The word's flow, which changes only with the lock held. None: not told to the word yet.
     pub(super) flow: Option<Flow>,
@@ -41,6 +43,7 @@ impl Lane {
             topic: topic.into(),
             owner: Arc::new(()),
             queue: WaitingQueue::new(seed),
+            largest_batch: None,
             state: LaneState::Idle,
             flow: None,
             left: TURN,

@@ -137,6 +137,12 @@ impl Lanes {
         (0..self.lanes.len()).filter_map(LaneId::new)
     }
 
+    /// Notes the largest batch that a topic takes. Returns whether that is news, if the topic has a lane.
+    pub(super) fn set_largest_batch(&mut self, topic: &str, bytes: usize) -> Option<bool> {
+        let lane = self.lanes.iter_mut().flatten().find(|lane| *lane.topic == *topic)?;
+        Some(lane.largest_batch.replace(bytes) != Some(bytes))
+    }
+
     fn get_mut(&mut self, id: LaneId) -> Option<&mut Lane> {
         self.lanes.get_mut(id.number())?.as_mut()
     }

@@ -6,8 +6,8 @@
 //! record that was sent like this is delivered. Records of low level are given up when the lane has been tried
 //! `maxRecordRetries` times again.
 //!
-//! The records of a batch that was too large wait in the same way, and the lane goes on only when none of them is left: in
-//! another batch they would be refused again. What is refused alone is refused for good.
+//! The records of a batch that was too large wait in the same way. Until it is known how large a batch may be, the lane goes on
+//! only when none of them is left: in another batch they would be refused again. What is refused alone is refused for good.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -91,8 +91,8 @@ impl<P: Primitives> Backlog<P> {
             if !locked.take_probe(id, sequence) || written == Written::Unknown {
                 return false;
             }
-            // Others may wait in front of them: devices take turns.
-            if locked.has_alone(id) {
+            // Others may wait in front of them: devices take turns. With a window no batch is too large any more.
+            if locked.has_alone(id) && !self.lane(id).has_window() {
                 locked.try_now(id, Instant::now());
                 return false;
             }

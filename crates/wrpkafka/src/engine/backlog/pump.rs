@@ -125,7 +125,7 @@ impl<P: Primitives> Backlog<P> {
             if locked.take_spent(id) {
                 return Turn::Over;
             }
-            if !lane.has_share(self.share()) {
+            if !lane.has_share(bytes, self.share()) {
                 return Turn::ShareTaken;
             }
             if !self.capacity.reserve(bytes) {

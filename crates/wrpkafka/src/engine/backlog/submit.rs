@@ -41,8 +41,11 @@ impl<P: Primitives> Backlog<P> {
             Err(NotSent::MustWait(context, flow)) => (context, flow),
         };
         if context.level == QosLevel::Low {
-            let may_wait = context.frame == Frame::Open || !matches!(flow, Flow::Open | Flow::Queued);
             let (id, now) = (context.target.lane(), context.submitted);
+            // A lane with a window has records that wait also where there is room.
+            let may_wait = context.frame == Frame::Open
+                || !matches!(flow, Flow::Open | Flow::Queued)
+                || self.lane(id).has_window();
             let refused = match flow {
                 Flow::Failing => self.locked.with(|locked| locked.refuses_low(id, now)),
                 _ => (!may_wait).then_some(PublishError::BufferFull),
@@ -127,7 +130,7 @@ impl<P: Primitives> Backlog<P> {
         // The client first, then the lane: point 4 of the protocol.
         let sent = self.client.with(|client| {
             let share = self.share();
-            if let Err(flow) = lane.admits(share) {
+            if let Err(flow) = lane.admits(bytes, share) {
                 return Err((NotSent::MustWait(context, flow), false));
             }
             if !self.capacity.reserve(bytes) {

@@ -1,5 +1,5 @@
 //! Whether the topics of the routes exist, asked at the start and when routes change: a topic that is misspelled is named
-//! before a record meets it (contract §8.18).
+//! before a record meets it, and one that takes smaller batches than others gets none that it would refuse (contract §8.18).
 //!
 //! The brokers are asked on a thread of its own, since the client's thread must not wait. What they do not answer is asked
 //! again when they are reached.
@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::client::{Client, TopicAnswer};
 use crate::engine::Engine;
@@ -59,18 +59,32 @@ fn ask(
     number: u64,
     mut topics: BTreeSet<Arc<str>>,
 ) -> BTreeSet<Arc<str>> {
+    let mut existing = Vec::new();
     while let Some(topic) = topics.pop_first() {
         match client.look_up(&topic, TIMEOUT) {
-            Some(TopicAnswer::Exists) => {}
+            Some(TopicAnswer::Exists) => existing.push(topic),
             Some(TopicAnswer::Failed(error)) => {
                 tracing::warn!(%topic, %error, "kafka topic of a route cannot be written to");
             }
             None => {
                 topics.insert(topic);
-                return topics;
+                break;
             }
         }
         engine.reached(number);
     }
+    ask_for_limits(engine, client, &existing);
     topics
+}
+
+/// Asks how large the batches of these topics may be. A broker need not say it: then it is asked again when one was refused.
+fn ask_for_limits(engine: &Engine, client: &dyn Client, topics: &[Arc<str>]) {
+    for topic in topics {
+        let begun = Instant::now();
+        match client.largest_batch(topic, TIMEOUT) {
+            Some(bytes) => engine.topic_takes(topic, bytes),
+            None if begun.elapsed() >= TIMEOUT => return,
+            None => tracing::debug!(%topic, "the largest batch of a kafka topic is not known"),
+        }
+    }
 }

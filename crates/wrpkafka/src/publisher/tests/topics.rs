@@ -195,3 +195,41 @@ fn records_of_a_batch_that_was_too_large_go_again_one_by_one_and_only_one_that_i
     assert_eq!(script.keys(), ["1", "2", "3", "1", "2", "3", "4"]);
     assert_eq!(publisher.refused_in_batches(), 3);
 }
+
+#[test]
+fn of_a_topic_with_small_batches_no_more_than_one_is_on_its_way_and_all_levels_wait_for_it() {
+    const RECORDS: usize = 20;
+    let script = Script::default();
+    script.answer_for_topics(TopicAnswer::Exists);
+    script.take_batches_of(1000);
+    let publisher = Publisher::with_client(config(100), script.connect()).unwrap();
+    publisher.start().unwrap();
+    let is_known = || publisher.topics().iter().any(|usage| usage.largest_batch == Some(1000));
+    eventually("the largest batch is known", is_known);
+    let fates: Vec<_> = (0..RECORDS)
+        .map(|number| submit(&publisher, &format!("{number:02}"), if number % 2 == 0 { 75 } else { 0 }).1)
+        .collect();
+    let most = script.held();
+    assert!((2..10).contains(&most), "{most}");
+    for fates in &fates {
+        script.deliver(1, Ok(()));
+        assert_eq!(fate(fates), Ok(Outcome::Accepted));
+        assert!(script.held() <= most, "{}", script.held());
+    }
+    assert_eq!(script.keys(), (0..RECORDS).map(|number| format!("{number:02}")).collect::<Vec<_>>());
+}
+
+#[test]
+fn once_it_is_known_how_large_batches_may_be_the_records_of_a_refused_one_go_together_again() {
+    let (publisher, script, _) = listened(config(100));
+    let fates: Vec<_> = (0..9).map(|number| submit(&publisher, &number.to_string(), 25).1).collect();
+    script.answer_for_topics(TopicAnswer::Exists);
+    script.take_batches_of(100_000);
+    script.deliver(9, Err(DeliveryError::BatchTooLarge(error("MessageSizeTooLarge"))));
+    let is_known = || publisher.topics().iter().any(|usage| usage.largest_batch == Some(100_000));
+    eventually("the largest batch is known", || is_known() && script.held() == 1);
+    script.deliver(1, Ok(()));
+    eventually("the others go together", || script.held() == 8);
+    script.deliver(8, Ok(()));
+    assert!(fates.iter().all(|fates| fate(fates) == Ok(Outcome::Accepted)));
+}
