@@ -114,8 +114,8 @@ impl<T: Ranked> FairQueue<T> {
         self.contended().shed()
     }
 
-    /// Whether the device holds at least an equal part of what is free of the room: with all that send, it could fill it. Where
-    /// that is not known, it does.
+    /// Whether the device holds at least an equal part of what is free of the room, so that with all that send it could fill it, and
+    /// not much less than an equal part of what is held. Where that is not known, it does.
     pub(super) fn holds_much(&self, owner: Owner, free: usize) -> bool {
         self.contended.as_ref().is_none_or(|contended| contended.holds_much(owner, free))
     }

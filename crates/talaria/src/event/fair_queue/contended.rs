@@ -141,11 +141,13 @@ impl<T: Ranked> Contended<T> {
         self.take_lowest(partner, device)
     }
 
-    /// Whether the device holds at least an equal part of what is free of the room.
+    /// Whether the device holds at least an equal part of what is free of the room, and at least half of an equal part of what
+    /// is held: who holds next to nothing does not wait for those who hold it all.
     pub(super) fn holds_much(&self, owner: Owner, free: usize) -> bool {
         let partner = self.partners.get(&owner.partner);
         let held = partner.map(|partner| partner.holding_of(owner.device)).unwrap_or_default();
-        held.size.saturating_mul(self.devices) >= free
+        let of_all = held.size.saturating_mul(self.devices);
+        of_all >= free && of_all.saturating_mul(2) >= self.size
     }
 
     /// Takes all events, oldest first.

@@ -192,7 +192,16 @@ fn a_device_that_holds_less_than_its_part_of_what_is_free_does_not_hold_much() {
     // Fifty devices: a part is five events.
     let free = 250 * (65_536 + 300);
     assert!(queue.holds_much(loud, free) && !queue.holds_much(quiet, free));
-    assert!(queue.holds_much(quiet, free / 5), "nearly nothing is left");
+    assert!(!queue.holds_much(quiet, 0), "it holds next to nothing");
+}
+
+#[test]
+fn in_a_burst_of_all_devices_each_of_them_holds_much_when_nearly_nothing_is_left() {
+    let mut queue = queue(Order::None);
+    (0..500).for_each(|number| queue.push_back(event(Low, number % 50, number)));
+    for device in 0..50 {
+        assert!(queue.holds_much(Owner { partner: 1, device }, 65_536), "{device}");
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
