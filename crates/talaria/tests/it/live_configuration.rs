@@ -169,6 +169,31 @@ async fn receivers_change_under_load_and_no_event_is_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_that_hangs_bounds_the_changes_whose_events_are_left() {
+    // It accepts connections, in its backlog, and never answers.
+    let hangs = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", hangs.local_addr().unwrap());
+    let (gateway, control) = start(&format!(
+        "shutdownTimeout: 0s\ndevice: {{outbound: {{eventEndpoints: {{default: '{url}'}}}}}}\n"
+    ))
+    .await;
+    let device = Device::connect(gateway.primary(), "mac:112233445566").await;
+    for change in 0..9_u16 {
+        device.send(event(device.id(), change.into(), 0));
+        let expected = f64::from(change + 1);
+        let counted = async || {
+            gateway.metric("total_outbound_events", &[r#"scheme="event""#, r#"outcome="success""#]).await
+        };
+        // With its online event.
+        eventually("the event is queued", PATIENCE, async || counted().await == expected + 1.0).await;
+        let change = json!({"device": {"outbound": {"retries": change}}});
+        let answer = patch(control, &change).await;
+        let status = if expected > 8.0 { 400 } else { 200 };
+        assert_eq!(answer.status, status, "{expected}: {}", answer.text());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn credentials_levels_and_limits_change_at_once() {
     let (mut gateway, control) = start("").await;
     let get = |key: &str| {
