@@ -1,4 +1,4 @@
-# Functions that scripts/kafka and scripts/registry share: downloading jars from Maven Central, compiling Java tools, starting and
+# Functions that scripts/kafka, scripts/registry and scripts/zookeeper share: downloading jars from Maven Central, compiling Java tools, starting and
 # ending JVMs. Both scripts read this file with `source`.
 #
 # They first set TOOL (the name of the script), PARTS (its folder with a pom.xml and Java tools) and HOME_DIR (the folder of jars,

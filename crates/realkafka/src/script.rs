@@ -1,4 +1,4 @@
-//! Running `scripts/kafka` and `scripts/registry`, which do the work of this crate.
+//! Running the scripts of `scripts/`, which do the work of this crate.
 
 use std::io::Write as _;
 use std::path::Path;

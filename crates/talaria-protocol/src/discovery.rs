@@ -10,6 +10,7 @@ pub mod fleet;
 pub mod instance;
 mod murmur3;
 mod ring;
+pub mod zookeeper;
 
 pub use fleet::{Decision, First, Fleet, Standing, Update};
 pub use instance::InstanceError;

@@ -23,6 +23,7 @@ mod registrations;
 mod rehash;
 mod report;
 mod standing;
+pub mod zookeeper;
 
 #[cfg(test)]
 mod tests;

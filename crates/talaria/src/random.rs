@@ -5,8 +5,13 @@ use std::hash::{BuildHasher as _, RandomState};
 /// A random number from 0 to 1.
 #[expect(clippy::cast_precision_loss, reason = "a random number needs no more than 52 bits")]
 pub(crate) fn fraction() -> f64 {
+    number() as f64 / u64::MAX as f64
+}
+
+/// A random number of 64 bits.
+pub(crate) fn number() -> u64 {
     // Every `RandomState` has other keys.
-    RandomState::new().hash_one(0) as f64 / u64::MAX as f64
+    RandomState::new().hash_one(0)
 }
 
 #[cfg(test)]

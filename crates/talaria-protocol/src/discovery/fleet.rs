@@ -175,6 +175,8 @@ impl Fleet {
                 }
                 match self.all().next() {
                     _ if !is_known && self.first == First::IsTheStart => Decision::First,
+                    // This gateway has withdrawn, and counts.
+                    None if self.view.ring.is_some() => Decision::Rehash,
                     // A gateway that could not register before is not listed yet.
                     None if !had_instances && self.first == First::IsTheStart => Decision::First,
                     None => Decision::CloseForNoInstances,
@@ -369,6 +371,7 @@ mod tests {
         fleet.withdraw();
         assert_eq!(fleet.apply("talaria", instances(&["t2"])), Decision::Rehash);
         assert_eq!(moving(&fleet), moved);
+        assert_eq!(fleet.apply("talaria", instances(&[])), Decision::Rehash, "it counts as an instance");
         fleet.rejoin();
         assert_eq!(fleet.apply("talaria", instances(&["t2", "t3"])), Decision::Rehash);
         assert!(moving(&fleet) < 1000, "it is not registered yet");

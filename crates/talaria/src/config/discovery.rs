@@ -2,6 +2,7 @@
 
 mod consul;
 mod entries;
+mod zookeeper;
 
 use talaria_protocol::discovery::{MAX_TOKENS, instance};
 
@@ -43,7 +44,10 @@ pub(super) fn read(root: &Section<'_>) -> Option<Config> {
             let consul = consul::read(&section.section("consul"), &mut config);
             config.backend = consul.map_or(config.backend, |consul| Backend::Consul(Box::new(consul)));
         }
-        other => section.fault(other, "is not supported yet: the gateway would be alone without it"),
+        _ => {
+            let zookeeper = zookeeper::read(&section.section("zookeeper"), &mut config);
+            config.backend = Backend::ZooKeeper(Box::new(zookeeper));
+        }
     }
     Some(config)
 }

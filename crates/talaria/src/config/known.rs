@@ -44,7 +44,6 @@ const FOREIGN: &[(&str, Foreign)] = &[
     ("health.options", Foreign::NoEffect),
     ("health.logInterval", Foreign::NoEffect),
     ("pprof", NO_SERVER),
-    ("service.zookeeper", Foreign::NoEffect),
     ("device.outbound.enableConsulRoundRobin", NO_ROUND_ROBIN),
     ("tracing", Foreign::Ignored("is not supported yet, nothing is traced")),
     ("device.manager.upgrader", Foreign::NoEffect),

@@ -145,6 +145,18 @@ fn every_kind_of_fault_names_its_key_its_value_and_what_is_expected() {
             "talaria.yaml:1: device.rehasher.rate is -1, expected a number of devices from 0 to 1000000",
         ),
         (
+            "service: {zookeeper: {client: {connection: 'a:x'}, watches: [/t]}}",
+            r#"talaria.yaml:1: service.zookeeper.client.connection has "a:x", expected host:port of one or more servers, separated by commas"#,
+        ),
+        (
+            "service: {zookeeper: {client: {sessionTimeout: 10ms}, watches: [/t]}}",
+            r#"talaria.yaml:1: service.zookeeper.client.sessionTimeout is "10ms", expected a duration from 1s to 10m"#,
+        ),
+        (
+            "service: {zookeeper: {watches: [talaria]}}",
+            r#"talaria.yaml:1: service.zookeeper.watches[0] is "talaria", expected a path such as /xmidt/test"#,
+        ),
+        (
             "service: {consul: {client: {scheme: tcp}, watches: [{service: t}]}}",
             r#"talaria.yaml:1: service.consul.client.scheme is "tcp", expected http or https"#,
         ),

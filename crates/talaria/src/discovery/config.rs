@@ -2,7 +2,7 @@
 
 use talaria_protocol::discovery::{DEFAULT_VNODES, instance};
 
-use super::consul;
+use super::{consul, zookeeper};
 
 /// Service discovery as it is configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub enum Backend {
     Fixed(Vec<String>),
     /// Consul.
     Consul(Box<consul::Config>),
+    /// ZooKeeper.
+    ZooKeeper(Box<zookeeper::Config>),
 }
 
 impl Config {

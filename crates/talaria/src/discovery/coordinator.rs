@@ -22,7 +22,7 @@ use super::registrations::Registrations;
 use super::rehash::{Moving, Rehash};
 use super::report::{Finality, Report, Reporter, Seen, WatchName};
 use super::standing::StandingReport;
-use super::{consul, fixed};
+use super::{consul, fixed, zookeeper};
 use crate::device::Manager;
 
 /// How long a gateway that is to be registered in another way waits at most until it is deregistered.
@@ -159,7 +159,8 @@ impl Coordinator {
         };
         // Until the first report, devices are checked against what was known before.
         self.fleet = Fleet::new(&config.default_scheme, config.vnodes, config.own.clone(), self.first);
-        if self.is_withdrawn || self.first == First::IsAChange {
+        let is_registered = !matches!(config.backend, Backend::Fixed(_));
+        if is_registered && (self.is_withdrawn || self.first == First::IsAChange) {
             self.fleet.withdraw();
         }
         if !self.is_withdrawn {
@@ -177,6 +178,11 @@ impl Coordinator {
                 info!("using consul for service discovery");
                 let registrations = self.registrations(&registers);
                 tokio::spawn(consul::run((**config).clone(), reporter, registrations))
+            }
+            Backend::ZooKeeper(config) => {
+                info!("using zookeeper for service discovery");
+                let registrations = self.registrations(&registers);
+                tokio::spawn(zookeeper::run((**config).clone(), reporter, registrations))
             }
         };
         self.backend = Some(RunningBackend { reports, registers, task: task.abort_handle() });

@@ -58,6 +58,13 @@ func main() {
 		instancer, err := sdzk.NewInstancer(client, argument(0), log.NewNopLogger())
 		check(err)
 		instances(instancer, argument(1))
+	case "register-zookeeper":
+		client, err := sdzk.NewClient(strings.Split(address, ","), log.NewNopLogger())
+		check(err)
+		service := sdzk.Service{Path: argument(0), Name: argument(1), Data: []byte(argument(2))}
+		check(client.Register(&service))
+		time.Sleep(3 * time.Second)
+		client.Stop()
 	default:
 		fail(fmt.Errorf("unknown command %s", command))
 	}

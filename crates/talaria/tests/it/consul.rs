@@ -7,15 +7,12 @@ use serde_json::json;
 use crate::support::consul::{Consul, Mood};
 use crate::support::device::Device;
 use crate::support::eventually;
-use crate::support::fleet::{Devices, Place, moving};
+use crate::support::fleet::{self, Place, moving};
 use crate::support::fleet_client::FleetClient;
 use crate::support::process::GatewayProcess;
 
 /// Reached only by a test that fails.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Devices of the fleet, unless `TALARIA_FLEET_DEVICES` says otherwise.
-const DEVICES: usize = 60;
 
 /// What a gateway at this place registers and watches.
 fn service(place: &Place, consul: &Consul, more: &str) -> String {
@@ -33,30 +30,16 @@ fn service(place: &Place, consul: &Consul, more: &str) -> String {
     )
 }
 
-/// Waits until the gateway knows so many instances.
 async fn knows(gateway: &GatewayProcess, instances: usize) {
-    eventually("the gateway knows the fleet", PATIENCE, async || {
-        gateway.metric("talaria_talaria_sd_instance_count", &["talaria"]).await as usize == instances
-    })
-    .await;
-}
-
-async fn moved(gateway: &GatewayProcess) -> usize {
-    gateway.metric("talaria_talaria_rehash_disconnect_device", &["talaria"]).await as usize
+    fleet::knows(gateway, "talaria", instances).await;
 }
 
 fn instances(places: &[Place]) -> Vec<String> {
     places.iter().map(Place::instance).collect()
 }
 
-#[expect(clippy::disallowed_methods, reason = "the variable is for the tests, not a setting")]
-fn device_count() -> usize {
-    std::env::var("TALARIA_FLEET_DEVICES").map_or(DEVICES, |count| count.parse().unwrap())
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_of_three_gateways_leaves_and_comes_back_and_only_its_devices_move() {
-    let count = device_count();
     let consul = Consul::start().await;
     let places = [Place::of(1), Place::of(2), Place::of(3)];
     let mut gateways = Vec::new();
@@ -66,46 +49,12 @@ async fn one_of_three_gateways_leaves_and_comes_back_and_only_its_devices_move()
     for gateway in &gateways {
         knows(gateway, 3).await;
     }
-    let (all, two) = (instances(&places), instances(&places[..2]));
-    let devices = Devices::connect(count, all.clone()).await;
-    devices.reach_each().await;
-    let before = devices.connects();
-
-    devices.know(two.clone());
-    let leaving = gateways.pop().unwrap();
-    assert!(leaving.terminate().await.success());
-    assert_eq!(consul.ids(), ["talaria-127.0.0.1", "talaria-127.0.0.2"], "it has deregistered");
-    devices.settled(count).await;
-    devices.reach_each().await;
-    let leavers = moving(before.keys().cloned(), &all, &two);
-    let after = devices.connects();
-    let reconnected: Vec<String> = after.keys().filter(|id| after[*id] != before[*id]).cloned().collect();
-    assert_eq!(reconnected, leavers);
-    for gateway in &gateways {
-        assert_eq!(moved(gateway).await, 0, "its devices stay");
-    }
-
-    gateways.push(places[2].start(&service(&places[2], &consul, "")).await);
-    knows(&gateways[2], 3).await;
-    devices.know(all);
-    devices.settled(count).await;
-    devices.reach_each().await;
-    eventually("the moves are counted", PATIENCE, async || {
-        moved(&gateways[0]).await + moved(&gateways[1]).await == leavers.len()
+    let configurations = places.each_ref().map(|place| service(place, &consul, ""));
+    let ids = || (consul.ids() == ["talaria-127.0.0.1", "talaria-127.0.0.2"]).then_some(());
+    fleet::one_leaves_and_comes_back(&places, &configurations, gateways, "talaria", async || {
+        ids().expect("it has deregistered");
     })
     .await;
-    for gateway in &gateways[..2] {
-        let milliseconds = gateway.metric("talaria_talaria_rehash_duration_ms", &["talaria"]).await;
-        let expected = moved(gateway).await as f64 * 20.0;
-        assert!(
-            (expected - 60.0..expected + 1000.0).contains(&milliseconds),
-            "{milliseconds} ms, expected {expected}"
-        );
-    }
-    let returned = devices.connects();
-    let reconnected: Vec<String> =
-        returned.keys().filter(|id| returned[*id] != after[*id]).cloned().collect();
-    assert_eq!(reconnected, leavers);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

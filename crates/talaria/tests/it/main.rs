@@ -59,3 +59,4 @@ mod tls;
 mod tls_devices;
 mod tls_gateway;
 mod vectors_device;
+mod zookeeper;

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::super::read::{Section, Setting as _};
-use super::entries::{read_token, sections};
+use super::entries::{check_complete, read_token, sections, warn_of_nothing_to_do};
 use crate::discovery::Config as Discovery;
 use crate::discovery::consul::{self, BasicAuth, ClientConfig, Config, TlsConfig, Watch};
 
@@ -27,9 +27,7 @@ pub(super) fn read(section: &Section<'_>, discovery: &mut Discovery) -> Option<C
         .filter_map(|section| registration::read(section, discovery, keeps_ids))
         .collect::<Vec<_>>();
     let watches: Vec<Watch> = sections(section, "watches").iter().filter_map(watch::read).collect();
-    if section.is_empty("registrations") && section.is_empty("watches") {
-        section.fault("", "has neither registrations nor watches, expected at least one of them");
-    }
+    check_complete(section);
     for (at, registration) in registrations.iter().enumerate() {
         if registrations[..at].iter().any(|other| other.id == registration.id) {
             section.fault(
@@ -44,25 +42,6 @@ pub(super) fn read(section: &Section<'_>, discovery: &mut Discovery) -> Option<C
     }
     warn_of_nothing_to_do(section, discovery, watches.iter().map(|watch| watch.service.as_str()));
     Some(Config { client: client?, registrations, watches, datacenter_interval })
-}
-
-/// Warns if no device can be refused or moved.
-pub(super) fn warn_of_nothing_to_do<'a>(
-    section: &Section<'_>,
-    discovery: &Discovery,
-    mut watched: impl Iterator<Item = &'a str>,
-) {
-    if !watched.any(|service| discovery.is_fleet(service)) {
-        section.warn(
-            "watches",
-            format!(
-                "has none of device.rehasher.services ({}): no device is refused or moved",
-                discovery.services.join(", ")
-            ),
-        );
-    } else if discovery.own.is_empty() {
-        section.warn("registrations", "does not say which instance this gateway is: no device is refused or moved; expected an address, or service.instance");
-    }
 }
 
 fn read_client(section: &Section<'_>) -> Option<ClientConfig> {

@@ -3,6 +3,7 @@
 
 use super::super::known;
 use super::super::read::Section;
+use crate::discovery::Config as Discovery;
 use crate::discovery::consul::Token;
 
 /// As many entries of a list are read.
@@ -11,11 +12,30 @@ const MOST: usize = 64;
 /// The items of a list, up to a bound.
 pub(super) fn sections<'t>(section: &Section<'t>, key: &str) -> Vec<Section<'t>> {
     let mut items = section.sections(key);
-    if items.len() > MOST {
-        section.fault(key, format!("has {} items, expected at most {MOST}", items.len()));
+    if !are_few(section, key, items.len()) {
         items.clear();
     }
     items
+}
+
+/// Whether a list has no more entries than are read; a fault otherwise.
+pub(super) fn are_few(section: &Section<'_>, key: &str, items: usize) -> bool {
+    if items > MOST {
+        section.fault(key, format!("has {items} items, expected at most {MOST}"));
+    }
+    items <= MOST
+}
+
+/// Whether there is anything to do; a fault otherwise.
+pub(super) fn check_complete(section: &Section<'_>) {
+    if section.is_empty("registrations") && section.is_empty("watches") {
+        section.fault("", "has neither registrations nor watches, expected at least one of them");
+    }
+}
+
+/// A fault of the address of a registration.
+pub(super) fn bad_address(section: &Section<'_>, address: &str) {
+    section.fault("address", format!("is {address:?}, expected a host such as talaria-1.example.com"));
 }
 
 /// Reads a token, or the name of its file.
@@ -47,5 +67,24 @@ pub(super) fn warn_of_others<'a>(section: &Section<'_>, known: impl IntoIterator
             continue;
         }
         section.warn(key, known::unknown_key(known::closest(key, names.iter().copied())));
+    }
+}
+
+/// Warns if no device can be refused or moved.
+pub(super) fn warn_of_nothing_to_do<'a>(
+    section: &Section<'_>,
+    discovery: &Discovery,
+    mut watched: impl Iterator<Item = &'a str>,
+) {
+    if !watched.any(|service| discovery.is_fleet(service)) {
+        section.warn(
+            "watches",
+            format!(
+                "has none of device.rehasher.services ({}): no device is refused or moved",
+                discovery.services.join(", ")
+            ),
+        );
+    } else if discovery.own.is_empty() {
+        section.warn("registrations", "does not say which instance this gateway is: no device is refused or moved; expected an address, or service.instance");
     }
 }

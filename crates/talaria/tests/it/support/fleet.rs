@@ -18,7 +18,10 @@ use super::http::request;
 use super::process::GatewayProcess;
 
 /// Reached only by a test that fails.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Devices of the fleet, unless `TALARIA_FLEET_DEVICES` says otherwise.
+const DEVICES: usize = 60;
 
 /// Where a gateway of the fleet is.
 #[derive(Clone, Debug)]
@@ -172,4 +175,79 @@ async fn send(gateway: SocketAddr, id: &str) -> u16 {
         body.len()
     );
     request(gateway, [head.as_bytes(), &body].concat()).await.status
+}
+
+/// Of three gateways, all of which know the fleet, the last one leaves and comes back: its devices move and no others, at a
+/// rate of 50 a second, as the metrics say, and each is reached by the REST API of the gateway that discovery names. `service`
+/// is what is watched; `has_left` looks whether the last one is registered no longer.
+pub(crate) async fn one_leaves_and_comes_back(
+    places: &[Place; 3],
+    configurations: &[String; 3],
+    mut gateways: Vec<GatewayProcess>,
+    service: &str,
+    has_left: impl AsyncFn(),
+) {
+    let count = device_count();
+    let (all, two) = (instances(places), instances(&places[..2]));
+    let devices = Devices::connect(count, all.clone()).await;
+    devices.reach_each().await;
+    let before = devices.connects();
+
+    devices.know(two.clone());
+    let leaving = gateways.pop().unwrap();
+    assert!(leaving.terminate().await.success());
+    has_left().await;
+    devices.settled(count).await;
+    devices.reach_each().await;
+    let leavers = moving(before.keys().cloned(), &all, &two);
+    let after = devices.connects();
+    let reconnected: Vec<String> = after.keys().filter(|id| after[*id] != before[*id]).cloned().collect();
+    assert_eq!(reconnected, leavers);
+    for gateway in &gateways {
+        assert_eq!(moved(gateway, service).await, 0, "its devices stay");
+    }
+
+    gateways.push(places[2].start(&configurations[2]).await);
+    knows(&gateways[2], service, 3).await;
+    devices.know(all);
+    devices.settled(count).await;
+    devices.reach_each().await;
+    eventually("the moves are counted", PATIENCE, async || {
+        moved(&gateways[0], service).await + moved(&gateways[1], service).await == leavers.len()
+    })
+    .await;
+    for gateway in &gateways[..2] {
+        let milliseconds = gateway.metric("talaria_talaria_rehash_duration_ms", &[service]).await;
+        let expected = moved(gateway, service).await as f64 * 20.0;
+        assert!(
+            (expected - 60.0..expected + 1000.0).contains(&milliseconds),
+            "{milliseconds} ms, expected {expected}"
+        );
+    }
+    let returned = devices.connects();
+    let reconnected: Vec<String> =
+        returned.keys().filter(|id| returned[*id] != after[*id]).cloned().collect();
+    assert_eq!(reconnected, leavers);
+}
+
+/// Waits until the gateway knows so many instances.
+pub(crate) async fn knows(gateway: &GatewayProcess, service: &str, instances: usize) {
+    eventually("the gateway knows the fleet", PATIENCE, async || {
+        gateway.metric("talaria_talaria_sd_instance_count", &[service]).await as usize == instances
+    })
+    .await;
+}
+
+/// How many devices its latest rehash has moved.
+async fn moved(gateway: &GatewayProcess, service: &str) -> usize {
+    gateway.metric("talaria_talaria_rehash_disconnect_device", &[service]).await as usize
+}
+
+fn instances(places: &[Place]) -> Vec<String> {
+    places.iter().map(Place::instance).collect()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the variable is for the tests, not a setting")]
+fn device_count() -> usize {
+    std::env::var("TALARIA_FLEET_DEVICES").map_or(DEVICES, |count| count.parse().unwrap())
 }

@@ -12,7 +12,7 @@ use talaria_protocol::go::duration;
 
 use super::super::super::read::{Section, Setting as _};
 use super::super::super::tree::Value;
-use super::super::entries::{sections, warn_of_others};
+use super::super::entries::{bad_address, sections, warn_of_others};
 use crate::discovery::Config as Discovery;
 use crate::discovery::consul::{Heartbeat, Registration};
 
@@ -113,8 +113,7 @@ pub(super) fn read(section: &Section<'_>, discovery: &Discovery, keeps_ids: bool
         _ if address.is_empty() => None,
         Ok(instance) => Some(instance),
         Err(_) => {
-            section
-                .fault("address", format!("is {address:?}, expected a host such as talaria-1.example.com"));
+            bad_address(section, &address);
             None
         }
     };
