@@ -86,6 +86,16 @@ impl<A: AtomicWord> LaneRoom<A> {
         self.window.load(Relaxed) != usize::MAX
     }
 
+    /// Whether half of the window is free. If each record that leaves the client made room for the next one, each would be
+    /// a batch by itself.
+    pub(super) fn window_is_half_empty(&self) -> bool {
+        if !self.has_window() {
+            return true;
+        }
+        let (records, held) = self.used();
+        records == 0 || self.fits(2 * records, 2 * held)
+    }
+
     fn allows(&self, word: u64, bytes: usize, share: Share) -> bool {
         let (records, held) = self.layout.counts(word);
         share.allows(records, held) && (records == 0 || self.fits(records + 1, held + bytes as u64))
@@ -156,6 +166,7 @@ mod tests {
         assert_eq!(lane.add_if_open(500, Share::WHOLE), Ok(()));
         assert!(lane.has_share(272, Share::WHOLE) && !lane.has_share(273, Share::WHOLE));
         assert_eq!(lane.admits(273, Share::WHOLE), Err(Flow::Open));
+        assert!(!lane.window_is_half_empty(), "two times 564 bytes");
         lane.set_window(None);
         assert_eq!(lane.add_if_open(5000, Share::WHOLE), Ok(()));
     }

@@ -110,6 +110,9 @@ impl<P: Primitives> Backlog<P> {
         room_made: &mut bool,
     ) -> Turn {
         let lane = self.lane(id);
+        if !lane.window_is_half_empty() {
+            return Turn::ShareTaken;
+        }
         loop {
             let Some(first) = locked.first_mut(id) else { return Turn::Left(LaneState::Idle) };
             match self.framing.complete(first) {
