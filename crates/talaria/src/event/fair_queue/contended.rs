@@ -91,6 +91,7 @@ impl<T: Ranked> Contended<T> {
             self.can_leave += 1;
         }
         if !had_turns && !partner.turns.is_empty() {
+            partner.begin_turn();
             self.turns.push_back(owner.partner);
         }
     }
@@ -117,6 +118,7 @@ impl<T: Ranked> Contended<T> {
         let had_turns = !partner.turns.is_empty();
         self.can_leave += partner.release(owner.device);
         if !had_turns && !partner.turns.is_empty() {
+            partner.begin_turn();
             self.turns.push_back(owner.partner);
         }
     }

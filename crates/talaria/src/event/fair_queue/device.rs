@@ -64,6 +64,10 @@ impl<T> DeviceEvents<T> {
     }
 
     pub(super) fn push(&mut self, sequence: u64, level: QosLevel, queued: Queued<T>) {
+        if self.count == 0 {
+            // A device with its first event has waited for its turn when it comes to the front.
+            self.left = TURN;
+        }
         self.count += 1;
         self.size += queued.sizes.room;
         self.levels[level as usize].push_back((sequence, queued));

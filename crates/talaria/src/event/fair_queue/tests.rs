@@ -70,6 +70,17 @@ fn a_device_with_one_event_does_not_wait_for_those_of_a_flood() {
 }
 
 #[test]
+fn a_device_is_served_when_it_comes_to_the_front_for_the_first_time() {
+    let mut queue = queue(Order::None);
+    (0..800).for_each(|number| queue.push_back(event(Low, number % 20, number)));
+    assert_eq!(std::iter::from_fn(|| queue.pop_front()).take(100).count(), 100);
+    queue.push_back(event(Low, 99, 800));
+    let before = std::iter::from_fn(|| queue.pop_front()).take_while(|event| event.rank.owner.device != 99);
+    let before = before.count();
+    assert!(before <= 20 * 4, "one turn of each other device: {before}");
+}
+
+#[test]
 fn when_few_are_left_they_leave_in_their_order_again() {
     let mut queue = queue(Order::None);
     (0..100).for_each(|number| queue.push_back(event(Low, number % 7, number)));
