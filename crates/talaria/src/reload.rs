@@ -10,7 +10,7 @@
 //! What an operator sets at the control server is a document in place of the file. It is gone after a restart or when the
 //! files are read again, unless `config.persist` names a file that keeps it.
 //!
-//! Start reading at [`Reload::change`].
+//! Start reading at [`Reload::again`] and [`Reload::edit`].
 
 pub mod part;
 
