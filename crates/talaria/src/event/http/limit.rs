@@ -12,6 +12,9 @@
 //! has not, the receiver takes that long, and the limit is as it was. There is a trial when the mean is higher than it was without
 //! a queue, and from time to time, since what was taken for the latency without a queue may have had one.
 //!
+//! A trial never leaves fewer than a receiver gets before it is known: while the gateway itself has too little CPU its tasks wait for
+//! their turns, which looks like a queue at the receiver, and each trial would lower the limit further.
+//!
 //! What is not used is taken back, so that a receiver that begins to hang has few requests.
 //!
 //! Deliberately absent: a clock, and when a receiver gets no request at all (`breaker.rs`). Start reading at [`Limit::answered`].
@@ -200,13 +203,14 @@ impl Limit {
 
     /// Begins the second part of a trial.
     fn lower(&mut self, cause: Cause, mean: f64) -> Phase {
-        if self.value == 1 {
+        let least = first(self.max);
+        if self.value <= least {
             self.trial_in = TRIAL_EVERY * LEAST_FOR_TRIAL;
             self.unloaded = Some(mean);
             return self.grow();
         }
         let phase = Phase::Lowered { cause, mean, value: self.value };
-        self.value = self.value * 3 / 4;
+        self.value = (self.value * 3 / 4).max(least);
         phase
     }
 

@@ -172,7 +172,8 @@ fn a_receiver_gets_few_more_requests_than_it_handles_at_the_same_time() {
         let seen = receiver.run(10.0);
         let unloaded = servers as f64 / service;
         assert!(seen.throughput > 0.95 * unloaded, "{servers}: {seen:?}");
-        assert!(seen.active < 1.4 * servers as f64 + 2.0, "{servers}: {seen:?}");
+        let most = (1.4 * servers as f64 + 2.0).max(1.3 * first(94) as f64);
+        assert!(seen.active < most, "{servers}: {seen:?}");
     }
 }
 
