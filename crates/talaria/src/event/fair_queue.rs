@@ -60,7 +60,7 @@ impl<T: Ranked> FairQueue<T> {
         Self { fairness, fifo: VecDeque::new(), contended }
     }
 
-    #[cfg(test)]
+    /// How many events wait.
     pub(super) fn len(&self) -> usize {
         self.contended.as_ref().map_or(self.fifo.len(), |contended| contended.len())
     }

@@ -36,6 +36,9 @@ const STALLED: (Duration, Duration) = (Duration::from_secs(1), Duration::from_se
 /// After so long, or ten times of what answers take, a request is given up, so that its event may have another attempt.
 const LONG: Duration = Duration::from_secs(30);
 
+/// A queue that takes longer than this makes no room for a device that waits for some of a second.
+const SOON: Duration = Duration::from_secs(3);
+
 /// After so many ticks a request that tries the receiver is set aside, so that another one may.
 const TRIAL_TICKS: u32 = 2;
 
@@ -147,10 +150,15 @@ impl Receiver {
         }
     }
 
-    /// Whether events leave its queue, so that a device which waits for room gets some. One that hangs must not slow down the
-    /// devices, whose other events go elsewhere.
-    pub(super) const fn makes_room(&self) -> bool {
-        matches!(self.breaker.state(), State::Closed { .. }) && self.silent_ticks == 0
+    /// Whether events leave its queue so quickly that a device which waits for room gets some. One that hangs or takes its time
+    /// must not slow down the devices, whose other events go elsewhere.
+    pub(super) fn makes_room(&self) -> bool {
+        let waiting = u32::try_from(self.fresh.len()).unwrap_or(u32::MAX);
+        let at_once = u32::try_from(self.limit.value()).unwrap_or(u32::MAX).max(1);
+        let is_quick = |usual: Duration| usual.saturating_mul(waiting) / at_once <= SOON;
+        matches!(self.breaker.state(), State::Closed { .. })
+            && self.silent_ticks == 0
+            && self.usual.is_none_or(is_quick)
     }
 
     /// Takes the next event.

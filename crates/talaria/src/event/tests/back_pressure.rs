@@ -75,3 +75,14 @@ async fn no_device_waits_for_a_receiver_that_hangs() {
     (0..20).for_each(|_| send(&gateway, &device, "event:iot/x", 0));
     assert!(!device.room().is_waiting());
 }
+
+#[tokio::test(start_paused = true)]
+async fn no_device_waits_for_a_receiver_that_is_known_to_take_too_long_for_what_waits() {
+    let receiver = Receiver::answering(Answer::After(Duration::from_secs(3)));
+    let gateway = Gateway::start(&queue(8), Publisher::disabled(), &receiver);
+    let device = device("uuid:loud", &Value::Null);
+    (0..2).for_each(|_| send(&gateway, &device, "event:iot/x", 0));
+    receiver.received(2).await;
+    (0..20).for_each(|_| send(&gateway, &device, "event:iot/x", 0));
+    assert!(!device.room().is_waiting());
+}
