@@ -71,23 +71,22 @@ async fn a_session_that_is_lost_is_replaced_and_the_devices_stay() {
     let gateway = place.start(&service(&place, &zookeeper, "1s")).await;
     fleet::knows(&gateway, PATH, 1).await;
     let device = Device::connect(gateway.primary(), "mac:112233445566").await;
-    // A crash: the session is found again.
+    let count = |text: &str| gateway.log_lines(text).len();
+    let answers = "service discovery answers again";
+    // A crash: the session is found again, or has ended if the start took longer than that.
     zookeeper.kill();
     zookeeper.restart();
-    eventually("it is connected again", PATIENCE, async || {
-        gateway.log_lines("connected to zookeeper").len() > 1
-    })
-    .await;
+    eventually("it is connected again", PATIENCE, async || count(answers) == 1).await;
     fleet::knows(&gateway, PATH, 1).await;
     // It comes back without anything: the session is unknown.
+    let text = "the session at zookeeper has ended, registering in a new one";
+    let (ended, registered) = (count(text), count("registered at zookeeper"));
     zookeeper.kill();
     zookeeper.restart_empty();
-    let text = "the session at zookeeper has ended, registering in a new one";
-    eventually("another session", PATIENCE, async || gateway.log_line(text).is_some()).await;
-    eventually("it is registered again", PATIENCE, async || {
-        gateway.log_lines("registered at zookeeper").len() > 1
-    })
-    .await;
+    eventually("another session", PATIENCE, async || count(text) > ended).await;
+    eventually("it is registered again", PATIENCE, async || count("registered at zookeeper") > registered)
+        .await;
+    eventually("its instances are known again", PATIENCE, async || count(answers) == 2).await;
     fleet::knows(&gateway, PATH, 1).await;
     // It says nothing for longer than a session.
     zookeeper.pause();
