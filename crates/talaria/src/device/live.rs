@@ -13,6 +13,7 @@ impl Live<Config> for Manager {
             "refusal",
             "what ids and addresses have done so far was counted by the rules of the start",
         ),
+        Setting::at_start("disconnectCpuPercent", "the ends that are under way have taken of the share"),
     ];
 
     fn prepare(self: &Arc<Self>, settings: &Config) -> Result<Change, PrepareError> {
