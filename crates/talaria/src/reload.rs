@@ -39,17 +39,20 @@ use watch::Watch;
 /// The configuration of a running gateway.
 pub struct Reload {
     parts: Vec<Part>,
+    /// Where the configuration at the start was read from.
+    sources: Sources,
+    /// The configuration of the start, whose values hold for the keys that are taken up at a start.
+    started: Node,
+    /// Held by the change that is being made, which may wait for a key server, so only on threads that may block.
+    changing: Mutex<()>,
     state: Mutex<State>,
     metrics: ReloadMetrics,
     /// Part of the tag of a generation, so that one of an earlier process does not match.
     started_at: i64,
 }
 
+/// What the last change has made. It is locked for moments only.
 struct State {
-    /// Where the configuration at the start was read from.
-    sources: Sources,
-    /// The configuration of the start, whose values hold for the keys that are taken up at a start.
-    started: Node,
     /// The configuration that was read last.
     read: Node,
     /// The layer of it between the defaults and the environment.
@@ -163,9 +166,7 @@ impl Reload {
     pub fn new(loaded: Loaded, parts: Vec<Part>, metrics: ReloadMetrics) -> Arc<Self> {
         let now = jiff::Timestamp::now();
         let state = State {
-            sources: loaded.sources,
-            started: loaded.tree.clone(),
-            read: loaded.tree,
+            read: loaded.tree.clone(),
             document: loaded.document,
             generation: 1,
             cause: Cause::Start,
@@ -173,7 +174,15 @@ impl Reload {
             waiting: Vec::new(),
             last_failure: None,
         };
-        Arc::new(Self { parts, state: Mutex::new(state), metrics, started_at: now.as_second() })
+        Arc::new(Self {
+            parts,
+            sources: loaded.sources,
+            started: loaded.tree,
+            changing: Mutex::default(),
+            state: Mutex::new(state),
+            metrics,
+            started_at: now.as_second(),
+        })
     }
 
     /// The configuration as it is now.
@@ -198,9 +207,8 @@ impl Reload {
     pub async fn again(self: &Arc<Self>, cause: Cause) -> Result<Changed, ReloadError> {
         let reload = Arc::clone(self);
         let changed = tokio::task::spawn_blocking(move || {
-            let mut state = reload.state.lock();
-            let sources = state.sources.clone();
-            reload.change(&mut state, &sources, cause, Persist::Nothing)
+            let _changing = reload.changing.lock();
+            reload.change(&reload.sources, cause, Persist::Nothing)
         });
         // The gateway's own tasks keep running meanwhile.
         changed.await.unwrap_or(Err(ReloadError::Stopping))
@@ -219,33 +227,10 @@ impl Reload {
     ) -> Result<Changed, ReloadError> {
         let reload = Arc::clone(self);
         let changed = tokio::task::spawn_blocking(move || {
-            let mut state = reload.state.lock();
-            let now = reload.tag(state.generation);
-            if tag.is_some_and(|tag| tag != now) {
-                return Err(ReloadError::OtherGeneration(now));
-            }
-            let persist = state.persist_path();
-            let (sources, persist) = match edit {
-                Edit::Reset => {
-                    let sources = Sources { persisted: false, ..state.sources.clone() };
-                    (sources, persist.map_or(Persist::Nothing, Persist::Remove))
-                }
-                Edit::Replace(mut document) => {
-                    document::restore_secrets(&mut document, &state.read);
-                    state.with(document, persist)
-                }
-                Edit::Patch(mut patch) => {
-                    document::restore_secrets(&mut patch, &state.read);
-                    let mut document = state.document.clone().unwrap_or_else(|| Node {
-                        value: Value::Map(Vec::new()),
-                        origin: patch.origin.clone(),
-                    });
-                    document::merge_patch(&mut document, patch);
-                    state.with(document, persist)
-                }
-            };
+            let _changing = reload.changing.lock();
+            let (sources, persist) = reload.edited(edit, tag)?;
             let persist = if dry_run { Persist::DryRun } else { persist };
-            reload.change(&mut state, &sources, Cause::Control, persist)
+            reload.change(&sources, Cause::Control, persist)
         });
         changed.await.unwrap_or(Err(ReloadError::Stopping))
     }
@@ -266,20 +251,51 @@ impl Reload {
 
     /// The configuration file, if there is one.
     fn file(&self) -> Option<PathBuf> {
+        config::file::find(self.sources.file.as_ref()?, &self.sources.directories).ok()
+    }
+
+    /// The sources after an edit, if the configuration still has this tag, and what is kept of it.
+    fn edited(&self, edit: Edit, tag: Option<String>) -> Result<(Sources, Persist), ReloadError> {
         let state = self.state.lock();
-        config::file::find(state.sources.file.as_ref()?, &state.sources.directories).ok()
+        let now = self.tag(state.generation);
+        if tag.is_some_and(|tag| tag != now) {
+            return Err(ReloadError::OtherGeneration(now));
+        }
+        let persist = self.persist_path();
+        let document = match edit {
+            Edit::Reset => {
+                let sources = Sources { persisted: false, ..self.sources.clone() };
+                return Ok((sources, persist.map_or(Persist::Nothing, Persist::Remove)));
+            }
+            Edit::Replace(mut document) => {
+                document::restore_secrets(&mut document, &state.read);
+                document
+            }
+            Edit::Patch(mut patch) => {
+                document::restore_secrets(&mut patch, &state.read);
+                let empty = || Node { value: Value::Map(Vec::new()), origin: patch.origin.clone() };
+                let mut document = state.document.clone().unwrap_or_else(empty);
+                document::merge_patch(&mut document, patch);
+                document
+            }
+        };
+        let persist = persist
+            .map_or(Persist::Nothing, |path| Persist::Write(path, document::to_json_with_secrets(&document)));
+        Ok((Sources { document: Some(Arc::new(document)), ..self.sources.clone() }, persist))
+    }
+
+    /// Where the document is kept that an operator sets: as the start has it, since it is found there at the next one.
+    fn persist_path(&self) -> Option<PathBuf> {
+        match &self.started.at(config::PERSIST.split('.'))?.value {
+            Value::Text(path) if !path.is_empty() => Some(path.into()),
+            _ => None,
+        }
     }
 
     /// Makes a change: reads the sources, lets every part that is concerned prepare, keeps the document, and lets all make it.
-    fn change(
-        &self,
-        state: &mut State,
-        sources: &Sources,
-        cause: Cause,
-        persist: Persist,
-    ) -> Result<Changed, ReloadError> {
+    fn change(&self, sources: &Sources, cause: Cause, persist: Persist) -> Result<Changed, ReloadError> {
         let is_dry_run = matches!(persist, Persist::DryRun);
-        let made = self.try_change(state, sources, cause, persist);
+        let made = self.try_change(sources, cause, persist);
         if let Err(error) = &made
             && !is_dry_run
         {
@@ -287,31 +303,25 @@ impl Reload {
             self.metrics.failed(cause, at.as_second());
             error!(%error, source = cause.label(), "the configuration was not reloaded, nothing changes");
             let faults = error.to_string().lines().map(str::to_owned).collect();
-            state.last_failure = Some(FailedChange { cause, at, faults });
+            self.state.lock().last_failure = Some(FailedChange { cause, at, faults });
         }
         made
     }
 
-    fn try_change(
-        &self,
-        state: &mut State,
-        sources: &Sources,
-        cause: Cause,
-        persist: Persist,
-    ) -> Result<Changed, ReloadError> {
+    fn try_change(&self, sources: &Sources, cause: Cause, persist: Persist) -> Result<Changed, ReloadError> {
         let loaded = config::load(sources)?;
-        let waiting: Vec<WaitingKey> = self.waiting(&state.started, &loaded.tree);
+        let waiting: Vec<WaitingKey> = self.waiting(&loaded.tree);
         // The values of the start hold for the keys that wait for the next one.
         let mut effective = loaded.tree.clone();
         for WaitingKey { key, .. } in &waiting {
             let path: Vec<&str> = key.split('.').collect();
-            match state.started.at(path.iter().copied()) {
+            match self.started.at(path.iter().copied()) {
                 Some(node) => effective.set(&path, node.clone()),
                 None => drop(effective.remove(&path)),
             }
         }
         let config = config::typed(&effective)?;
-        let changed = state.read.changed(&loaded.tree);
+        let changed = self.state.lock().read.changed(&loaded.tree);
         let is_live = |key: &String| takes_effect(&self.parts, key) == TakesEffect::Live;
         let live: Vec<String> = changed.iter().filter(|key| is_live(key)).cloned().collect();
         let concerned = self.parts.iter().filter(|part| part.is_concerned(&live));
@@ -321,13 +331,15 @@ impl Reload {
         }
         let warnings = loaded.warnings;
         if matches!(persist, Persist::DryRun) {
-            return Ok(Changed { generation: state.generation, live, waiting, warnings });
+            let generation = self.state.lock().generation;
+            return Ok(Changed { generation, live, waiting, warnings });
         }
         persist.make()?;
         for change in changes {
             change();
         }
         config::log_warnings(&warnings);
+        let mut state = self.state.lock();
         if !changed.is_empty() {
             state.generation += 1;
             (state.cause, state.since) = (cause, jiff::Timestamp::now());
@@ -335,10 +347,11 @@ impl Reload {
         state.read = loaded.tree;
         state.document = loaded.document;
         state.waiting.clone_from(&waiting);
-        self.metrics.succeeded(cause);
-        self.metrics.generation.set(i64::try_from(state.generation).unwrap_or(i64::MAX));
-        self.metrics.waiting.set(i64::try_from(waiting.len()).unwrap_or(i64::MAX));
         let generation = state.generation;
+        drop(state);
+        self.metrics.succeeded(cause);
+        self.metrics.generation.set(i64::try_from(generation).unwrap_or(i64::MAX));
+        self.metrics.waiting.set(i64::try_from(waiting.len()).unwrap_or(i64::MAX));
         info!(generation, source = cause.label(), keys = ?live, "configuration reloaded");
         if !waiting.is_empty() {
             let keys: Vec<&str> = waiting.iter().map(|waiting| waiting.key.as_str()).collect();
@@ -347,8 +360,8 @@ impl Reload {
         Ok(Changed { generation, live, waiting, warnings })
     }
 
-    fn waiting(&self, started: &Node, read: &Node) -> Vec<WaitingKey> {
-        let keys = started.changed(read).into_iter();
+    fn waiting(&self, read: &Node) -> Vec<WaitingKey> {
+        let keys = self.started.changed(read).into_iter();
         keys.filter_map(|key| match takes_effect(&self.parts, &key) {
             TakesEffect::Live => None,
             TakesEffect::AtStart(reason) => Some(WaitingKey { key, reason }),
@@ -358,23 +371,6 @@ impl Reload {
 
     fn tag(&self, generation: u64) -> String {
         format!("{:x}-{generation}", self.started_at)
-    }
-}
-
-impl State {
-    /// Where the document is kept that an operator sets: as the start has it, since it is found there at the next one.
-    fn persist_path(&self) -> Option<PathBuf> {
-        match &self.started.at(config::PERSIST.split('.'))?.value {
-            Value::Text(path) if !path.is_empty() => Some(path.into()),
-            _ => None,
-        }
-    }
-
-    /// The sources with this document in place of the file, and how it is kept.
-    fn with(&self, document: Node, persist: Option<PathBuf>) -> (Sources, Persist) {
-        let persist = persist
-            .map_or(Persist::Nothing, |path| Persist::Write(path, document::to_json_with_secrets(&document)));
-        (Sources { document: Some(Arc::new(document)), ..self.sources.clone() }, persist)
     }
 }
 

@@ -194,6 +194,23 @@ async fn a_receiver_that_hangs_bounds_the_changes_whose_events_are_left() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nothing_waits_for_a_change_that_waits_for_a_key_server() {
+    let (gateway, control) = start("").await;
+    let hangs = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let uri = format!("http://{}/keys", hangs.local_addr().unwrap());
+    let change = json!({"jwtValidator": {"Config": {"Resolve": {"Timeout": "1m"}, "Refresh": {"Sources": [{"uri": uri}]}}}});
+    let changing = tokio::spawn(async move { patch(control, &change).await.status });
+    let asked = hangs.accept().await.unwrap();
+    // More than the threads of the runtime.
+    for _ in 0..16 {
+        configuration(control).await;
+    }
+    assert!(gateway.is_healthy().await && !changing.is_finished());
+    drop((asked, hangs));
+    assert_eq!(changing.await.unwrap(), 400);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn credentials_levels_and_limits_change_at_once() {
     let (mut gateway, control) = start("").await;
     let get = |key: &str| {
