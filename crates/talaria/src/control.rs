@@ -28,7 +28,7 @@ use hyper::body::Incoming;
 
 use crate::api_version::ApiVersion;
 use crate::device::Manager;
-use crate::reload::Reload;
+use crate::reload::{Edit, Reload};
 use crate::server::{Body, Handler, reply};
 
 pub use drain::Drainer;
@@ -96,8 +96,12 @@ impl Control {
             (Route::WrongDrainMethod, _) => Ok(reply::method_not_allowed(DRAIN_METHODS)),
             (Route::ShowConfiguration, Some(reload)) => Ok(configuration::show(reload)),
             (Route::ShowConfigurationState, Some(reload)) => Ok(configuration::show_state(reload)),
-            (Route::ReplaceConfiguration, Some(reload)) => configuration::replace(reload, request).await,
-            (Route::PatchConfiguration, Some(reload)) => configuration::patch(reload, request).await,
+            (Route::ReplaceConfiguration, Some(reload)) => {
+                configuration::change(reload, request, Edit::Replace).await
+            }
+            (Route::PatchConfiguration, Some(reload)) => {
+                configuration::change(reload, request, Edit::Patch).await
+            }
             (Route::ResetConfiguration, Some(reload)) => configuration::reset(reload, request).await,
             (Route::Unknown, _) | (_, None) => Ok(reply::not_found()),
         }

@@ -93,6 +93,8 @@ pub enum Edit {
 pub struct Changed {
     /// The generation of the configuration in effect.
     pub generation: u64,
+    /// Its tag.
+    pub tag: String,
     /// The keys that have other values now and have been taken up.
     pub live: Vec<String>,
     /// The keys that have other values than at the start, and take effect at the next one.
@@ -121,11 +123,9 @@ pub struct FailedChange {
     pub faults: Vec<String>,
 }
 
-/// The configuration as an operator sees it.
+/// Which configuration is in effect, and what became of the last changes.
 #[derive(Debug)]
 pub struct Shown {
-    /// The whole configuration as JSON, with its secrets masked.
-    pub document: serde_json::Value,
     /// The tag of the generation.
     pub tag: String,
     /// The number of the configuration in effect; 1 is that of the start.
@@ -185,12 +185,18 @@ impl Reload {
         })
     }
 
-    /// The configuration as it is now.
+    /// The whole configuration as JSON, with its secrets masked, and the tag of its generation.
+    #[must_use]
+    pub fn document(&self) -> (serde_json::Value, String) {
+        let state = self.state.lock();
+        (document::to_masked_json(&state.read), self.tag(state.generation))
+    }
+
+    /// Which configuration is in effect now.
     #[must_use]
     pub fn shown(&self) -> Shown {
         let state = self.state.lock();
         Shown {
-            document: document::to_masked_json(&state.read),
             tag: self.tag(state.generation),
             generation: state.generation,
             cause: state.cause,
@@ -324,15 +330,16 @@ impl Reload {
         let changed = self.state.lock().read.changed(&loaded.tree);
         let is_live = |key: &String| takes_effect(&self.parts, key) == TakesEffect::Live;
         let live: Vec<String> = changed.iter().filter(|key| is_live(key)).cloned().collect();
-        let concerned = self.parts.iter().filter(|part| part.is_concerned(&live));
-        let (changes, faults) = prepare(concerned.map(|part| part.prepare(&config)));
+        let concerned = self.parts.iter().filter_map(|part| part.concerned(&live));
+        let (changes, faults) = prepare(concerned.map(|part| part(&config)));
         if !faults.is_empty() {
             return Err(ReloadError::Prepare(faults));
         }
         let warnings = loaded.warnings;
         if matches!(persist, Persist::DryRun) {
             let generation = self.state.lock().generation;
-            return Ok(Changed { generation, live, waiting, warnings });
+            let tag = self.tag(generation);
+            return Ok(Changed { generation, tag, live, waiting, warnings });
         }
         persist.make()?;
         for change in changes {
@@ -357,7 +364,7 @@ impl Reload {
             let keys: Vec<&str> = waiting.iter().map(|waiting| waiting.key.as_str()).collect();
             warn!(?keys, "these keys have changed and take effect at the next start");
         }
-        Ok(Changed { generation, live, waiting, warnings })
+        Ok(Changed { generation, tag: self.tag(generation), live, waiting, warnings })
     }
 
     fn waiting(&self, read: &Node) -> Vec<WaitingKey> {

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use talaria_protocol::answer::JSON;
 
 use super::request::{self, ControlError};
+use crate::config::tree::Node;
 use crate::config::yaml;
 use crate::reload::{Changed, Edit, FailedChange, Reload, ReloadError, Shown, WaitingKey};
 use crate::server::{Body, reply};
@@ -20,13 +21,13 @@ const OTHER_TAG: StatusCode = StatusCode::PRECONDITION_FAILED;
 
 /// `GET /config`: the whole configuration, as it can be sent back.
 pub(super) fn show(reload: &Reload) -> Response<Body> {
-    let Shown { document, tag, .. } = reload.shown();
+    let (document, tag) = reload.document();
     tagged(reply::with_body(StatusCode::OK, JSON, document.to_string()), &tag)
 }
 
 /// `GET /config/state`: which configuration is in effect, and what became of the last changes.
 pub(super) fn show_state(reload: &Reload) -> Response<Body> {
-    let Shown { tag, generation, cause, since, waiting, last_failure, .. } = reload.shown();
+    let Shown { tag, generation, cause, since, waiting, last_failure } = reload.shown();
     let state = json!({
         "generation": generation,
         "source": cause.label(),
@@ -37,26 +38,15 @@ pub(super) fn show_state(reload: &Reload) -> Response<Body> {
     tagged(reply::with_body(StatusCode::OK, JSON, state.to_string()), &tag)
 }
 
-/// `PUT /config`: another configuration.
-pub(super) async fn replace(
+/// `PUT /config`, another configuration, or `PATCH /config`, a merge patch (RFC 7396): `make` makes the edit of the body.
+pub(super) async fn change(
     reload: &Arc<Reload>,
     request: Request<Incoming>,
+    make: fn(Node) -> Edit,
 ) -> Result<Response<Body>, ControlError> {
     let (head, body) = request::read_text(request).await?;
     match yaml::control(&body) {
-        Ok(document) => edit(reload, &head, Edit::Replace(document)).await,
-        Err(error) => Ok(faulty(&[error.to_string()])),
-    }
-}
-
-/// `PATCH /config`: a merge patch (RFC 7396).
-pub(super) async fn patch(
-    reload: &Arc<Reload>,
-    request: Request<Incoming>,
-) -> Result<Response<Body>, ControlError> {
-    let (head, body) = request::read_text(request).await?;
-    match yaml::control(&body) {
-        Ok(patch) => edit(reload, &head, Edit::Patch(patch)).await,
+        Ok(document) => edit(reload, &head, make(document)).await,
         Err(error) => Ok(faulty(&[error.to_string()])),
     }
 }
@@ -75,7 +65,7 @@ async fn edit(reload: &Arc<Reload>, head: &Parts, edit: Edit) -> Result<Response
     Ok(match reload.edit(edit, tag(head)?, dry_run).await {
         Ok(changed) => {
             let answer = changed_json(&changed, dry_run).to_string();
-            tagged(reply::with_body(StatusCode::OK, JSON, answer), &reload.shown().tag)
+            tagged(reply::with_body(StatusCode::OK, JSON, answer), &changed.tag)
         }
         Err(error @ ReloadError::OtherGeneration(_)) => reply::json_error(OTHER_TAG, &error.to_string()),
         Err(error @ ReloadError::Persist(_)) => {

@@ -379,7 +379,7 @@ impl Drop for RunningBackend {
     }
 }
 
-/// The next report of a backend. Without one, or when its watches have ended, there is none.
+/// Waits for the next report of the backend; for ever if no backend runs or all its watches have ended.
 async fn next_report(backend: &mut Option<RunningBackend>) -> Report {
     if let Some(backend) = backend
         && let Some(report) = backend.reports.recv().await

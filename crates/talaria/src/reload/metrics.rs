@@ -1,4 +1,4 @@
-//! The metrics of changes of the configuration (contract §10.11).
+//! The metrics of changes of the configuration (contract §10.17).
 
 use prometheus::{IntCounter, IntCounterVec, IntGauge};
 

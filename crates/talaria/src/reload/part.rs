@@ -13,7 +13,7 @@ pub struct Part {
 }
 
 /// Prepares the part's change to a configuration.
-type Prepare = dyn Fn(&Config) -> Result<Change, PrepareError> + Send + Sync;
+pub(super) type Prepare = dyn Fn(&Config) -> Result<Change, PrepareError> + Send + Sync;
 
 /// A key or a section of the configuration that belongs to a component.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,13 +58,10 @@ impl Part {
         &self.keys
     }
 
-    /// Whether it has to look at a configuration in which these of its keys have changed.
-    pub(super) fn is_concerned(&self, live: &[String]) -> bool {
-        self.prepare.is_some() && (self.reads_files || live.iter().any(|path| self.owns(path)))
-    }
-
-    pub(super) fn prepare(&self, config: &Config) -> Result<Change, PrepareError> {
-        self.prepare.as_ref().map_or_else(|| Ok(Box::new(|| {}) as Change), |prepare| prepare(config))
+    /// How it prepares a change in which these keys are taken up; none if that is not its matter.
+    pub(super) fn concerned(&self, live: &[String]) -> Option<&Prepare> {
+        let is_concerned = self.reads_files || live.iter().any(|path| self.owns(path));
+        self.prepare.as_deref().filter(|_| is_concerned)
     }
 
     /// Whether the value at this path is its matter.

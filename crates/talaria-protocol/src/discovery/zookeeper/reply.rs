@@ -63,7 +63,7 @@ impl ConnectReply {
     /// Reads the answer to the first frame.
     ///
     /// # Errors
-    /// If it is none.
+    /// If the frame is too short for one.
     pub fn read(frame: &[u8]) -> Result<Self, ZooKeeperError> {
         let mut input = Input(frame);
         input.int()?;
@@ -81,7 +81,7 @@ impl Frame {
     /// Reads any later frame.
     ///
     /// # Errors
-    /// If it is none.
+    /// If the frame is too short for one.
     pub fn read(frame: &[u8]) -> Result<Self, ZooKeeperError> {
         let mut input = Input(frame);
         let xid = input.int()?;
