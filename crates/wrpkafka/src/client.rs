@@ -92,6 +92,9 @@ pub(crate) enum DeliveryError {
 pub(crate) enum BuildError {
     #[error(transparent)]
     File(#[from] FileError),
+    /// Access tokens cannot be fetched: a file that cannot be used, with its key.
+    #[error("{0}")]
+    Tokens(String),
     /// The client library rejects a setting, for instance a key that does not belong to its certificate. Its own text.
     #[error("kafka client settings rejected: {0}")]
     Settings(String),
@@ -101,7 +104,7 @@ impl From<BuildError> for StartError {
     fn from(error: BuildError) -> Self {
         match error {
             BuildError::File(error) => Self::File(error),
-            BuildError::Settings(text) => Self::Client(text),
+            BuildError::Tokens(text) | BuildError::Settings(text) => Self::Client(text),
         }
     }
 }

@@ -20,7 +20,7 @@ pub use fault::{ConfigError, Fault};
 pub use filter::{Filter, Number, Relation, Rule, Test};
 pub use registry::{SchemaFormat, SchemaRegistry, SubjectStrategy, WhenDown};
 pub use route::{HashKey, Route, ShardStrategy};
-pub use security::{Sasl, SaslMechanism, Secret, Tls};
+pub use security::{OAuth2, Sasl, SaslMechanism, Secret, Tls};
 
 /// The topic of a publisher whose configuration has no routes (contract §14.1).
 pub(crate) const DEFAULT_TOPIC: &str = "wrp-events";

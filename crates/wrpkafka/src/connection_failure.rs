@@ -10,6 +10,10 @@ use std::fmt;
 pub enum ConnectionFailure {
     /// The broker does not know the user, or the password is wrong.
     Credentials,
+    /// No token server gives an access token for the broker.
+    NoToken,
+    /// The broker does not accept the access token.
+    Token,
     /// The broker does not offer the configured SASL mechanism.
     Mechanism,
     /// The broker's certificate was not signed by a trusted authority.
@@ -32,8 +36,10 @@ pub enum ConnectionFailure {
 
 impl ConnectionFailure {
     /// Every cause, in the order of the enum.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Credentials,
+        Self::NoToken,
+        Self::Token,
         Self::Mechanism,
         Self::UntrustedCertificate,
         Self::HostName,
@@ -50,6 +56,12 @@ impl ConnectionFailure {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Credentials => "wrong credentials: the broker refuses sasl.username or the password",
+            Self::NoToken => {
+                "there is no access token for the broker: see sasl.oauth2 and whether the token server answers"
+            }
+            Self::Token => {
+                "the broker refuses the access token: see sasl.oauth2 and what the broker's listener expects of a token"
+            }
             Self::Mechanism => {
                 "the broker does not offer this mechanism: see sasl.mechanism and the broker's listener"
             }
@@ -80,7 +92,7 @@ impl ConnectionFailure {
         }
     }
 
-    /// Whether a broker answered, but did not accept the connection.
+    /// Whether no broker can have let the client in: brokers answer, but do not accept it, or it has no token to show.
     pub(crate) fn is_rejection(self) -> bool {
         !matches!(self, Self::Unreachable | Self::Unacknowledged)
     }

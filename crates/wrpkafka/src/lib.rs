@@ -11,7 +11,8 @@
 //! - `routing`: the records that a message becomes: patterns, topics, keys, headers, filters.
 //! - `compile`: a configuration becomes a route table, or all its faults are reported at once.
 //! - `delivery`: a record, its context, and the receipt of its message.
-//! - `client`: librdkafka behind a small interface. `registry`: the thread that asks for schema ids.
+//! - `client`: librdkafka behind a small interface. `registry`: the thread that asks for schema ids. `token`: the thread that
+//!   fetches a client's access tokens.
 //! - `engine`: brings records into the client, or lets them wait, and reports their results. It knows no librdkafka.
 //! - `publisher`: the public interface, which plans and encodes messages.
 //!
@@ -38,6 +39,8 @@ mod error;
 #[cfg(feature = "client")]
 mod files;
 #[cfg(feature = "client")]
+mod http_agent;
+#[cfg(feature = "client")]
 mod listener;
 #[cfg(feature = "mock")]
 pub mod mock;
@@ -57,6 +60,8 @@ mod stats;
 #[cfg(test)]
 #[cfg(feature = "client")]
 mod test_folder;
+#[cfg(feature = "client")]
+mod token;
 
 pub use config::{Config, ConfigError, DynamicConfig, Fault, Route};
 #[cfg(feature = "client")]

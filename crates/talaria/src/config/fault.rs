@@ -8,6 +8,9 @@ use super::tree::{Node, Origin, Value};
 /// The warning about a key that no component reads.
 pub(super) const UNKNOWN_KEY: &str = "is not a known key and is ignored";
 
+/// The warning about a token server whose URL is not of https.
+pub(super) const READABLE_TOKENS: &str = "is not https: the secret and the tokens can be read on their way";
+
 /// A problem that keeps the gateway from starting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {

@@ -10,6 +10,7 @@ pub(super) use filter::convey_keys;
 use std::fmt::Display;
 use std::str::FromStr;
 
+use super::fault::READABLE_TOKENS;
 use super::read::{Section, Setting as _};
 use super::tree::Value;
 
@@ -49,6 +50,7 @@ pub(super) fn read(section: &Section<'_>) -> Option<wrpkafka::Config> {
     section.read("sasl.password", &mut password);
     config.sasl.password = password.into();
     section.read("sasl.passwordFile", &mut config.sasl.password_file);
+    read_oauth2(&section.section("sasl.oauth2"), &mut config.sasl.oauth2);
 
     read_schema_registry(&section.section("schemaRegistry"), &mut config.schema_registry);
     section.read("deadLetter.topic", &mut config.dead_letter.topic);
@@ -102,6 +104,26 @@ fn drop_schemes(section: &Section<'_>, brokers: &mut [String]) {
             format!("is {broker:?}, whose scheme is dropped; expected host:port"),
         );
         *broker = address;
+    }
+}
+
+fn read_oauth2(section: &Section<'_>, oauth2: &mut wrpkafka::config::OAuth2) {
+    let mut secret = String::new();
+    section.read("tokenURL", &mut oauth2.token_url);
+    section.read("clientID", &mut oauth2.client_id);
+    section.read("clientSecret", &mut secret);
+    section.read("clientSecretFile", &mut oauth2.client_secret_file);
+    section.read("scopes", &mut oauth2.scopes);
+    section.read("audience", &mut oauth2.audience);
+    section.read("caFile", &mut oauth2.ca_file);
+    for (name, value) in section.section("extensions").entries() {
+        let mut text = String::new();
+        value.read("", &mut text);
+        oauth2.extensions.push((name.to_owned(), text));
+    }
+    oauth2.client_secret = secret.into();
+    if oauth2.token_url.starts_with("http:") {
+        section.warn("tokenURL", READABLE_TOKENS);
     }
 }
 

@@ -12,11 +12,12 @@ pub(super) const ALIASES: [(&str, &str); 2] = [
     ("kafka.allow_auto_topic_creation", "kafka.allowAutoTopicCreation"),
 ];
 
-/// Sections whose keys are chosen by the user: event types, partners and header names.
-pub(super) const OPEN: [&str; 3] = [
+/// Sections whose keys are chosen by the user: event types, partners, names of headers and extensions.
+pub(super) const OPEN: [&str; 4] = [
     "device.outbound.eventEndpoints",
     "device.outbound.partnerWeights",
     "kafka.initialDynamicConfig.headers",
+    "kafka.sasl.oauth2.extensions",
 ];
 
 /// The similarity, from 0 to 1, from which on a known key is suggested for an unknown one.

@@ -12,7 +12,7 @@ use super::tree::{Node, Value};
 pub const MASK: &str = "********";
 
 /// Keys whose values are secrets.
-const SECRET_KEYS: [&str; 5] = ["authkey", "authorization", "password", "token", "secret"];
+const SECRET_KEYS: [&str; 6] = ["authkey", "authorization", "clientsecret", "password", "token", "secret"];
 
 /// Whether the value at this path is a secret.
 pub(super) fn is_secret(key: &str) -> bool {

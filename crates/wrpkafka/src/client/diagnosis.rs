@@ -19,6 +19,8 @@ pub(super) fn diagnose(text: &str) -> Option<(ConnectionFailure, Certainty)> {
         } else {
             (ConnectionFailure::Protocol, Known)
         }
+    } else if has("invalid_token") || has("OAUTHBEARER authentication failed") {
+        (ConnectionFailure::Token, Known)
     } else if has("SASL authentication error")
         || has("SASL authentication: ")
         || has("SASL authentication failed")
@@ -112,6 +114,10 @@ mod tests {
             (
                 "sasl_plaintext://h:1/bootstrap: SASL authentication error: Authentication failed: Invalid username or password (after 309ms in state AUTH_REQ)",
                 Some((ConnectionFailure::Credentials, Known)),
+            ),
+            (
+                r#"sasl_plaintext://h:1/bootstrap: SASL authentication error: {"status":"invalid_token"} (after 423ms in state AUTH_REQ)"#,
+                Some((ConnectionFailure::Token, Known)),
             ),
             (
                 "sasl_plaintext://h:1/bootstrap: SASL PLAIN mechanism handshake failed: Broker: Unsupported SASL mechanism: broker's supported mechanisms: SCRAM-SHA-512 (after 3ms in state AUTH_HANDSHAKE)",

@@ -4,6 +4,7 @@
 //! and log lines, from which the cause of a failed connection is derived (`diagnosis.rs`). Its own limits are off, since the
 //! engine bounds what it holds (`properties.rs`). Start at [`connect`].
 
+mod access_token;
 mod statistics;
 mod topic_limit;
 
@@ -28,32 +29,45 @@ use rdkafka::statistics::Statistics;
 use self::statistics::report;
 use super::events::{Certainty, ClientError, ClientEvents, Next};
 use super::{BuildError, Client, DeliveryError, SendError, TopicAnswer, diagnosis, probe, properties};
-use crate::config::{Config, Tls};
+use crate::config::{Config, SaslMechanism, Tls};
 use crate::connection_failure::ConnectionFailure;
 use crate::delivery::{DeliveryContext, Record, RecordRef};
 use crate::error::PublishError;
 use crate::files;
 use crate::routing::{HeaderBlock, Headers};
+use crate::token::{News, Tokens};
 
 /// Creates a client for a checked configuration. It connects in the background.
 pub(crate) fn connect(config: &Config, events: Arc<dyn ClientEvents>) -> Result<Box<dyn Client>, BuildError> {
     let config = files::resolve(config)?;
-    let client = create(&properties::client_config(&config), &config.tls, events)?;
+    let tokens = match config.sasl.mechanism {
+        Some(SaslMechanism::OAuthBearer) => {
+            Some(Tokens::start(&config.sasl.oauth2).map_err(BuildError::Tokens)?)
+        }
+        _ => None,
+    };
+    let client = create(&properties::client_config(&config), &config.tls, tokens, events)?;
     Ok(Box::new(client))
 }
 
-fn create(config: &ClientConfig, tls: &Tls, events: Arc<dyn ClientEvents>) -> Result<Librdkafka, BuildError> {
+fn create(
+    config: &ClientConfig,
+    tls: &Tls,
+    tokens: Option<Tokens>,
+    events: Arc<dyn ClientEvents>,
+) -> Result<Librdkafka, BuildError> {
     let context = Context {
         events,
         ca_file: tls.ca_file.clone(),
         last_error: Mutex::new(None),
         is_probing: Arc::new(AtomicBool::new(false)),
+        is_token_refused: AtomicBool::new(false),
         producer: AtomicPtr::default(),
     };
     match config.create_with_context::<_, BaseProducer<Context>>(context) {
         Ok(producer) => {
             producer.client().context().producer.store(producer.client().native_ptr(), Ordering::Relaxed);
-            Ok(Librdkafka { producer })
+            Ok(Librdkafka { producer, tokens })
         }
         // librdkafka's text names the property and the file, and never a password.
         Err(error) => Err(BuildError::Settings(error.to_string())),
@@ -62,6 +76,8 @@ fn create(config: &ClientConfig, tls: &Tls, events: Arc<dyn ClientEvents>) -> Re
 
 struct Librdkafka {
     producer: BaseProducer<Context>,
+    /// For OAUTHBEARER.
+    tokens: Option<Tokens>,
 }
 
 impl Client for Librdkafka {
@@ -84,6 +100,9 @@ impl Client for Librdkafka {
     }
 
     fn poll(&self, timeout: Duration) {
+        if let Some(tokens) = &self.tokens {
+            self.follow(tokens);
+        }
         self.producer.poll(timeout);
     }
 
@@ -120,6 +139,25 @@ impl Client for Librdkafka {
 
     fn purge(&self) {
         self.producer.purge(PurgeConfig::default().queue().inflight());
+    }
+}
+
+impl Librdkafka {
+    /// Shows brokers the newest access token, and has another one fetched if they refuse it.
+    fn follow(&self, tokens: &Tokens) {
+        let client = self.producer.client();
+        let context = client.context();
+        if context.is_token_refused.swap(false, Ordering::Relaxed) {
+            tokens.refused();
+        }
+        let missing = match tokens.news() {
+            None => return,
+            Some(News::Token(token)) => access_token::set(client, &token).err(),
+            Some(News::Missing(reason)) => Some(reason),
+        };
+        if let Some(reason) = missing {
+            context.events.on_connection_failure(ConnectionFailure::NoToken, Certainty::Known, &reason);
+        }
     }
 }
 
@@ -178,6 +216,8 @@ struct Context {
     last_error: Mutex<Option<String>>,
     /// Whether a thread probes a certificate: one at a time.
     is_probing: Arc<AtomicBool>,
+    /// Whether a broker has refused the access token.
+    is_token_refused: AtomicBool,
     /// The producer that calls back; null once it has been told to give back its queue, which it does once.
     producer: AtomicPtr<rd_kafka_t>,
 }
@@ -197,6 +237,9 @@ impl Context {
     /// Reports the cause of a connection that failed or ended.
     fn connection_failed(&self, text: &str) {
         let Some((failure, certainty)) = diagnosis::diagnose(text) else { return };
+        if failure == ConnectionFailure::Token {
+            self.is_token_refused.store(true, Ordering::Relaxed);
+        }
         match diagnosis::address(text) {
             Some(address) if failure == ConnectionFailure::UntrustedCertificate => {
                 self.probe_certificate(address, text);

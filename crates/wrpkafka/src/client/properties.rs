@@ -5,7 +5,7 @@ use std::time::Duration;
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
-use crate::config::{Acks, Compression, Config, DynamicConfig, Sasl, Tls};
+use crate::config::{Acks, Compression, Config, DynamicConfig, Sasl, SaslMechanism, Tls};
 
 /// librdkafka's limit for one response. The broker gets the whole timeout.
 const MAX_SOCKET_TIMEOUT: Duration = Duration::from_secs(300);
@@ -84,10 +84,11 @@ fn security(client: &mut ClientConfig, tls: &Tls, sasl: &Sasl) {
         }
     }
     if let Some(mechanism) = sasl.mechanism {
-        client
-            .set("sasl.mechanism", mechanism.as_str())
-            .set("sasl.username", &sasl.username)
-            .set("sasl.password", sasl.password.reveal());
+        client.set("sasl.mechanism", mechanism.as_str());
+        // Tokens are handed over while the client runs.
+        if mechanism != SaslMechanism::OAuthBearer {
+            client.set("sasl.username", &sasl.username).set("sasl.password", sasl.password.reveal());
+        }
     }
 }
 
@@ -100,7 +101,6 @@ fn millis(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::SaslMechanism;
 
     fn config() -> Config {
         Config { brokers: vec!["a:1".to_owned(), " b:2 ".to_owned()], ..Config::default() }

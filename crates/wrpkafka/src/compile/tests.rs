@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::config::{Config, ConfigError, DynamicConfig, Route, SaslMechanism, Secret, UnknownNameError};
+use crate::config::{
+    Config, ConfigError, DynamicConfig, OAuth2, Route, Sasl, SaslMechanism, Secret, UnknownNameError,
+};
 
 fn minimal() -> Config {
     Config { brokers: vec!["localhost:9092".to_owned()], ..Config::default() }
@@ -103,6 +105,77 @@ fn a_password_comes_from_one_place() {
     assert_eq!(keys(&config), [""; 0]);
     config.sasl.password = Secret::from("hunter2");
     assert_eq!(keys(&config), ["sasl.passwordFile"]);
+}
+
+#[test]
+fn access_tokens_need_a_server_a_client_and_its_secret() {
+    let mut config = minimal();
+    config.sasl.mechanism = Some(SaslMechanism::OAuthBearer);
+    config.sasl.username = "me".to_owned();
+    config.sasl.password_file = "password".to_owned();
+    assert_eq!(
+        keys(&config),
+        [
+            "sasl.username",
+            "sasl.passwordFile",
+            "sasl.oauth2.tokenURL",
+            "sasl.oauth2.clientID",
+            "sasl.oauth2.clientSecretFile"
+        ]
+    );
+    let oauth2 = OAuth2 {
+        token_url: "https://auth.example.com/token".to_owned(),
+        client_id: "gateway".to_owned(),
+        client_secret: Secret::from("hunter2"),
+        ..OAuth2::default()
+    };
+    config.sasl = Sasl { mechanism: Some(SaslMechanism::OAuthBearer), oauth2, ..Sasl::default() };
+    assert_eq!(keys(&config), [""; 0]);
+    config.sasl.mechanism = Some(SaslMechanism::Plain);
+    config.sasl.username = "me".to_owned();
+    assert_eq!(keys(&config), ["sasl.oauth2"]);
+    config.sasl.mechanism = None;
+    config.sasl.username.clear();
+    assert_eq!(keys(&config), ["sasl.mechanism"]);
+}
+
+#[test]
+fn a_token_server_is_a_url_and_an_extension_has_a_name() {
+    for (url, is_right) in [
+        ("http://127.0.0.1:8080/token", true),
+        ("https://[::1]/oauth2/v2.0/token?tenant=a", true),
+        ("", false),
+        ("auth.example.com/token", false),
+        ("ftp://auth.example.com/token", false),
+        ("https://user:secret@auth.example.com/token", false),
+        ("https:///token", false),
+    ] {
+        assert_eq!(keys(&with_tokens(url, &[])).is_empty(), is_right, "{url}");
+    }
+    for (name, value, is_right) in [
+        ("logicalCluster", "lkc-1", true),
+        ("", "a", false),
+        ("auth", "a", false),
+        ("with space", "a", false),
+        ("a", "b\u{1}c", false),
+        ("a", "ü", false),
+    ] {
+        let config = with_tokens("https://auth.example.com", &[(name, value)]);
+        assert_eq!(keys(&config).is_empty(), is_right, "{name} {value}");
+    }
+}
+
+fn with_tokens(url: &str, extensions: &[(&str, &str)]) -> Config {
+    let mut config = minimal();
+    config.sasl.mechanism = Some(SaslMechanism::OAuthBearer);
+    config.sasl.oauth2 = OAuth2 {
+        token_url: url.to_owned(),
+        client_id: "gateway".to_owned(),
+        client_secret_file: "secret".to_owned(),
+        extensions: extensions.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        ..OAuth2::default()
+    };
+    config
 }
 
 #[test]

@@ -31,6 +31,29 @@ pub struct Sasl {
     /// A file that holds the password instead, without the line break at its end; empty: none. The file is checked for
     /// changes as certificates are.
     pub password_file: String,
+    /// Whom to ask for access tokens (`oauth2`), for [`SaslMechanism::OAuthBearer`].
+    pub oauth2: OAuth2,
+}
+
+/// A token server, and what it gives tokens for: the client credentials of OAuth 2.0 (RFC 6749 §4.4).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OAuth2 {
+    /// The URL that is asked for tokens, of http or https.
+    pub token_url: String,
+    /// The client's id.
+    pub client_id: String,
+    /// The client's secret.
+    pub client_secret: Secret,
+    /// A file that holds the secret instead, without the line break at its end; empty: none. It is read for each request.
+    pub client_secret_file: String,
+    /// What the token must allow; may be empty.
+    pub scopes: Vec<String>,
+    /// Whom the token must be for; empty: the token server decides.
+    pub audience: String,
+    /// What is sent to the broker beside the token (RFC 7628 §3.1), for instance `logicalCluster` by Confluent Cloud.
+    pub extensions: Vec<(String, String)>,
+    /// The authorities (PEM) that the token server's certificate is checked against; empty: the system's.
+    pub ca_file: String,
 }
 
 /// How the client proves its user's identity.
@@ -42,9 +65,18 @@ pub enum SaslMechanism {
     ScramSha256,
     /// As SCRAM-SHA-256, with SHA-512.
     ScramSha512,
+    /// An access token (RFC 7628), which is fetched from a token server: [`OAuth2`].
+    OAuthBearer,
 }
 
-choices!(SaslMechanism, exact, Plain = "PLAIN", ScramSha256 = "SCRAM-SHA-256", ScramSha512 = "SCRAM-SHA-512");
+choices!(
+    SaslMechanism,
+    exact,
+    Plain = "PLAIN",
+    ScramSha256 = "SCRAM-SHA-256",
+    ScramSha512 = "SCRAM-SHA-512",
+    OAuthBearer = "OAUTHBEARER"
+);
 
 /// A text that is never shown: its [`fmt::Debug`] prints stars.
 #[derive(Clone, Default, PartialEq, Eq)]

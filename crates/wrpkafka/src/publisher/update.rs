@@ -191,6 +191,7 @@ fn fault(error: BuildError) -> ConfigError {
         BuildError::File(FileError { key, path, error }) => {
             Fault { key: key.to_owned(), problem: format!("cannot read `{path}`: {error}") }
         }
+        BuildError::Tokens(text) => Fault { key: "sasl.oauth2".to_owned(), problem: text },
         BuildError::Settings(text) => Fault { key: "tls".to_owned(), problem: text },
     };
     ConfigError(vec![fault])

@@ -1,15 +1,13 @@
 //! The part of the registry's API that a producer needs (Confluent Schema Registry, `POST /subjects/…`).
 
-use std::sync::Arc;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use ureq::Agent;
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
 
 use crate::config::SchemaRegistry;
 use crate::files;
+use crate::http_agent;
 use crate::schema::Schema;
 
 /// The media type of the API's bodies.
@@ -45,22 +43,9 @@ impl Registry {
     /// # Errors
     /// A file that cannot be used, with its key.
     pub(crate) fn open(config: &SchemaRegistry) -> Result<Self, String> {
-        let mut tls = TlsConfig::builder()
-            .provider(TlsProvider::Rustls)
-            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
-        if config.urls.iter().any(|url| url.starts_with("https://")) {
-            tls = tls.root_certs(authorities(&config.ca_file)?);
-        }
-        let agent = Agent::config_builder()
-            .tls_config(tls.build())
-            .timeout_global(Some(config.timeout))
-            .http_status_as_error(false)
-            // The credentials must not reach another server.
-            .max_redirects(0)
-            .proxy(None)
-            .user_agent(concat!("wrpkafka/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .new_agent();
+        let is_https = config.urls.iter().any(|url| url.starts_with("https://"));
+        let ca_file = is_https.then_some(("schemaRegistry.caFile", &*config.ca_file));
+        let agent = http_agent::open(ca_file, config.timeout)?;
         let urls = config.urls.iter().map(|url| url.trim_end_matches('/').to_owned()).collect();
         let authorization = authorization(config)?;
         Ok(Self { agent, urls, look_up: !config.auto_register, authorization })
@@ -79,7 +64,7 @@ impl Registry {
     }
 
     fn ask(&self, url: &str, subject: &str, schema: Schema) -> Result<u32, LookupError> {
-        let mut path = format!("{url}/subjects/{}", percent_encoded(subject));
+        let mut path = format!("{url}/subjects/{}", http_agent::percent_encoded(subject));
         if !self.look_up {
             path.push_str("/versions");
         }
@@ -110,28 +95,6 @@ impl Registry {
     }
 }
 
-/// The authorities that the registry's certificate is checked against.
-fn authorities(ca_file: &str) -> Result<RootCerts, String> {
-    let certificates: Vec<Certificate<'static>> = if ca_file.is_empty() {
-        // System certificates that cannot be read are skipped.
-        let system = rustls_native_certs::load_native_certs().certs;
-        system.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect()
-    } else {
-        let key = "schemaRegistry.caFile";
-        let pem = files::read_for(key, ca_file).map_err(|error| error.to_string())?;
-        let items = parse_pem(&pem).filter_map(|item| match item {
-            Ok(PemItem::Certificate(certificate)) => Some(certificate),
-            _ => None,
-        });
-        let certificates: Vec<_> = items.collect();
-        if certificates.is_empty() {
-            return Err(format!("{key}: `{ca_file}` has no certificate in PEM"));
-        }
-        certificates
-    };
-    Ok(RootCerts::new_with_certs(&certificates))
-}
-
 /// The header of basic authentication (RFC 7617).
 fn authorization(config: &SchemaRegistry) -> Result<Option<String>, String> {
     if config.username.is_empty() {
@@ -155,19 +118,6 @@ fn authorization(config: &SchemaRegistry) -> Result<Option<String>, String> {
     Ok(Some(format!("Basic {}", STANDARD.encode(credentials))))
 }
 
-/// Percent-encodes one segment of a path (RFC 3986 §2.1).
-fn percent_encoded(segment: &str) -> String {
-    let mut out = String::with_capacity(segment.len());
-    for byte in segment.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
-}
-
 /// The registry's text about an error.
 fn reason(answer: &Value, text: &str) -> String {
     short(answer["message"].as_str().unwrap_or(text))
@@ -182,12 +132,6 @@ fn short(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_subject_is_one_segment_of_the_path() {
-        assert_eq!(percent_encoded("wrp-events-value"), "wrp-events-value");
-        assert_eq!(percent_encoded("a/b?ü"), "a%2Fb%3F%C3%BC");
-    }
 
     #[test]
     fn a_file_that_cannot_be_used_is_named_with_its_key() {

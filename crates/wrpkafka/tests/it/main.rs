@@ -24,6 +24,7 @@ mod mock_cluster;
 mod real_cluster;
 mod real_registry;
 mod real_security;
+mod real_tokens;
 mod real_topics;
 mod schema_registry;
 mod support;

@@ -7,6 +7,7 @@ pub(crate) mod certificates;
 pub(crate) mod events;
 pub(crate) mod log;
 pub(crate) mod secured;
+pub(crate) mod token_server;
 
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};

@@ -146,3 +146,24 @@ fn text(value: &Json) -> String {
 fn texts(value: &Json) -> Vec<String> {
     value.as_array().into_iter().flatten().map(text).collect()
 }
+
+/// Contract §8.19
+#[test]
+fn a_token_server_is_read_whole_and_a_wrong_one_is_named_with_all_its_faults() {
+    let text = "kafka: {enabled: true, brokers: [a], sasl: {mechanism: OAUTHBEARER, oauth2: {tokenURL: \"https://t/x\", \
+                clientID: gateway, clientSecret: hunter2, scopes: a b, audience: kafka, \
+                extensions: {logicalCluster: lkc-1}}}}";
+    let loaded = load_text(text, &[]).unwrap();
+    let oauth2 = loaded.config.kafka.unwrap().sasl.oauth2;
+    assert_eq!((&*oauth2.token_url, &*oauth2.client_id), ("https://t/x", "gateway"));
+    assert_eq!((oauth2.client_secret.reveal(), &*oauth2.audience), ("hunter2", "kafka"));
+    assert_eq!(oauth2.extensions, [("logicalCluster".to_owned(), "lkc-1".to_owned())]);
+    let warned: Vec<_> = loaded.warnings.iter().filter(|warning| warning.key.starts_with("kafka")).collect();
+    assert!(warned.is_empty(), "{warned:?}");
+
+    let text = "kafka: {enabled: true, brokers: [a], sasl: {mechanism: OAUTHBEARER, username: me, oauth2: {tokenURL: t}}}";
+    let faults = load_text(text, &[]).unwrap_err().to_string();
+    for key in ["username", "oauth2.tokenURL", "oauth2.clientID", "oauth2.clientSecretFile"] {
+        assert!(faults.contains(&format!("kafka.sasl.{key} ")), "{key}: {faults}");
+    }
+}

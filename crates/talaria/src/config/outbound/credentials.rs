@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::super::fault::UNKNOWN_KEY;
+use super::super::fault::{READABLE_TOKENS, UNKNOWN_KEY};
 use super::super::read::{Section, Setting as _};
 use crate::event::credentials::check_files;
 use crate::event::{
@@ -121,7 +121,7 @@ fn read_oauth2(section: &Section<'_>) -> Option<OAuth2Config> {
     let config =
         OAuth2Config { token_url: token_url?, client_id, client_secret_file: client_secret_file?, scopes };
     if !config.token_url.starts_with("https:") {
-        section.warn("tokenURL", "is not https: the secret and the tokens can be read on their way");
+        section.warn("tokenURL", READABLE_TOKENS);
     }
     Some(config)
 }

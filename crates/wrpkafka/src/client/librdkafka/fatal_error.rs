@@ -18,7 +18,7 @@ pub(crate) struct ClientHandle(usize);
 pub(crate) fn connect(handles: Sender<ClientHandle>) -> Connect {
     let handles = Mutex::new(handles);
     Box::new(move |config, events| {
-        let client = create(&properties::client_config(config), &config.tls, Arc::clone(&events))?;
+        let client = create(&properties::client_config(config), &config.tls, None, Arc::clone(&events))?;
         // The test may have ended.
         let _ = handles.lock().send(ClientHandle(client.producer.client().native_ptr() as usize));
         Ok(Box::new(client) as Box<dyn Client>)

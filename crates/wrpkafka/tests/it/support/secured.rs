@@ -98,6 +98,10 @@ impl Secured {
                 );
             }
         }
+        properties += "listener.name.tokens.sasl.enabled.mechanisms=OAUTHBEARER\n\
+             listener.name.tokens.oauthbearer.connections.max.reauth.ms=3600000\n\
+             listener.name.tokens.oauthbearer.sasl.jaas.config=\
+             org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;\n";
         let kafka = Setup {
             topics: vec![(TOPIC.to_owned(), 4)],
             listeners: vec![
@@ -109,6 +113,7 @@ impl Secured {
                 ("SASL_PLAINTEXT", "SASL_PLAINTEXT"),
                 ("SASL_SSL", "SASL_SSL"),
                 ("ONLY_SCRAM", "SASL_PLAINTEXT"),
+                ("TOKENS", "SASL_PLAINTEXT"),
             ],
             properties,
             users: vec![(USER, PASSWORD)],
