@@ -9,7 +9,7 @@ export PATH := justfile_directory() / ".tools/bin:" + env("PATH")
 deny_warnings := "-D warnings"
 
 # The recipes that CI runs, in this order. The tests are last, so that their summaries are at the end of its output.
-ci_recipes := "fmt-check deny lint doc fuzz smoke alerts test-all"
+ci_recipes := "fmt-check deny lint doc fuzz smoke alerts unit test-all"
 
 [private]
 default:
@@ -48,7 +48,7 @@ fmt-check:
 
 # Run clippy on all code, and check the syntax of the scripts
 lint:
-    for script in scripts/alerts scripts/autobahn scripts/deny scripts/fuzz scripts/kafka scripts/registry scripts/jvm.sh scripts/prepare scripts/check-tls .ci/run; do bash -n "$script"; done
+    for script in scripts/alerts scripts/image scripts/unit scripts/autobahn scripts/deny scripts/fuzz scripts/kafka scripts/registry scripts/jvm.sh scripts/prepare scripts/check-tls .ci/run; do bash -n "$script"; done
     cargo clippy --workspace --all-targets --all-features -- {{ deny_warnings }}
     cargo clippy --manifest-path fuzz/Cargo.toml --locked --bins --examples -- {{ deny_warnings }}
 
@@ -91,6 +91,15 @@ smoke:
 # Check the alerts and the dashboard in deploy/, also with the metrics of a run with faults: `just alerts [binary]`
 alerts *args:
     scripts/alerts "$@"
+
+# Check what deploy/ has for systemd: the unit and what it exposes, the user, the directories, the kernel settings; needs root
+unit:
+    scripts/unit
+    cargo run --package talaria -- config --check --file deploy/config/talaria.yaml
+
+# Run the files of the image that the Dockerfile describes, without a container engine: `just image [binary]`; needs root
+image *args:
+    scripts/image "$@"
 
 # Run a real Apache Kafka: `just kafka start --topic wrp-events:12`, `just kafka read wrp-events`, `just kafka stop`
 kafka *args:
