@@ -4,6 +4,8 @@ FROM rust:1.95-bookworm AS build
 RUN apt-get update && apt-get install -y --no-install-recommends cmake && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
+# What `talaria --version` says: --build-arg BUILD_COMMIT=$(git rev-parse --short HEAD) --build-arg BUILD_TIME=$(date -u +%FT%TZ)
+ARG BUILD_COMMIT BUILD_TIME
 # --no-default-features: without `talaria demo` and all that only the demo needs.
 RUN cargo build --release --locked --package talaria --no-default-features && strip -o /talaria target/release/talaria
 

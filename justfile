@@ -48,7 +48,7 @@ fmt-check:
 
 # Run clippy on all code, and check the syntax of the scripts
 lint:
-    for script in scripts/alerts scripts/image scripts/unit scripts/autobahn scripts/deny scripts/fuzz scripts/kafka scripts/registry scripts/jvm.sh scripts/prepare scripts/check-tls .ci/run; do bash -n "$script"; done
+    for script in scripts/alerts scripts/chart scripts/image scripts/package scripts/package.d/boot scripts/unit scripts/autobahn scripts/deny scripts/fuzz scripts/kafka scripts/registry scripts/jvm.sh scripts/prepare scripts/check-tls .ci/run; do bash -n "$script"; done
     cargo clippy --workspace --all-targets --all-features -- {{ deny_warnings }}
     cargo clippy --manifest-path fuzz/Cargo.toml --locked --bins --examples -- {{ deny_warnings }}
 
@@ -100,6 +100,15 @@ unit:
 # Run the files of the image that the Dockerfile describes, without a container engine: `just image [binary]`; needs root
 image *args:
     scripts/image "$@"
+
+# Test the Debian package from its installation to its purge, in a Debian with systemd: `just package [binary [talaria-sim]]`; needs
+# root, cargo-deb and debootstrap
+package *args:
+    scripts/package "$@"
+
+# Check the Helm chart: `just chart [--update]`; needs helm, which `just chart --install` compiles in some minutes
+chart *args:
+    scripts/chart "$@"
 
 # Run a real Apache Kafka: `just kafka start --topic wrp-events:12`, `just kafka read wrp-events`, `just kafka stop`
 kafka *args:
