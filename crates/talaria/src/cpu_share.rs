@@ -1,7 +1,11 @@
 //! A share of the CPU for work that comes in bursts, so that everything else always has the rest (contract §2.20).
 //!
-//! The share is a balance of CPU time: it grows with the clock, what is unused is kept for a short burst, and each piece of work
+//! The share is a balance of CPU time: it grows with the clock, what is unused is kept for a moment, and each piece of work
 //! takes from it. Work may begin while the balance is positive.
+//!
+//! The share is configured as a part of all cores, but a neighbour may use them, and what the work causes elsewhere is not part of its
+//! cost. So the share also follows what is left: while the tasks of the runtime run late it is lowered down to a fifth, and
+//! it rises again while they do not ([`CpuShare::adapt`]).
 //!
 //! Deliberately absent: what the work is, what it costs, and the line of what waits (`server/handshakes.rs`, `device/ends.rs`).
 
@@ -9,11 +13,27 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How much of the unused time is kept for a burst.
-const BURST: Duration = Duration::from_millis(20);
+use crate::lateness::{self, LATE};
 
 /// How often those that wait for the share are looked at.
-pub(crate) const TICK: Duration = Duration::from_millis(2);
+const TICK: Duration = Duration::from_millis(2);
+
+/// How much of the unused time is kept: no more than what begins in one tick and the next, since all of it runs before the tasks of
+/// others, and since time that passes while the runtime is late is not unused.
+const BURST: Duration = Duration::from_millis(4);
+
+/// The part (one of this many) of the configured share that is left at least.
+const LEAST: i64 = 5;
+
+/// The part of the share by which it is lowered for each [`LATE`] that the runtime is late, and the most of these at once.
+const LOWERED_BY: i64 = 8;
+const MOST_LOWERED: i64 = 4;
+
+/// The part of the configured share by which it rises in a tick that is not late.
+const RAISED_BY: i64 = 250;
+
+/// After so long without work nothing is known about the runtime.
+const FORGOTTEN: Duration = Duration::from_secs(1);
 
 /// Times are in nanoseconds of CPU.
 #[derive(Debug)]
@@ -22,6 +42,7 @@ pub(crate) struct CpuShare {
     balance: i64,
     updated: Instant,
     each_second: i64,
+    configured: i64,
 }
 
 /// How many threads can compute at the same time.
@@ -29,11 +50,25 @@ pub(crate) fn cores() -> u32 {
     std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32)
 }
 
+/// Waits for the next tick. Returns how late it comes.
+pub(crate) async fn tick() -> Duration {
+    lateness::sleep(TICK).await
+}
+
+/// The CPU time that this thread has used. Unlike the clock it does not count while another thread has the CPU.
+#[expect(unsafe_code, reason = "the standard library has no call for the CPU time of a thread")]
+pub(crate) fn thread_time() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer refers to a live timespec that nothing else uses, which is all that clock_gettime requires.
+    let failed = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) } != 0;
+    if failed { Duration::ZERO } else { Duration::new(time.tv_sec as u64, time.tv_nsec as u32) }
+}
+
 impl CpuShare {
     /// So much of so many cores, from 1 to 100 percent.
     pub(crate) fn new(cores: u32, percent: u32) -> Self {
         let each_second = i64::from(cores) * i64::from(percent) * 10_000_000;
-        Self { balance: burst(each_second), updated: Instant::now(), each_second }
+        Self { balance: burst(each_second), updated: Instant::now(), each_second, configured: each_second }
     }
 
     /// Nanoseconds of CPU.
@@ -43,10 +78,26 @@ impl CpuShare {
 
     /// Adds what was earned since the last time.
     pub(crate) fn earn(&mut self, now: Instant) {
-        let elapsed = now.saturating_duration_since(self.updated).min(Duration::from_secs(60));
+        let elapsed = now.saturating_duration_since(self.updated);
         self.updated = now;
-        let earned = (self.each_second / 1_000_000).saturating_mul(elapsed.as_nanos() as i64 / 1000);
+        if elapsed >= FORGOTTEN {
+            self.each_second = self.configured;
+        }
+        let earned =
+            (self.each_second / 1_000_000).saturating_mul(elapsed.min(BURST).as_nanos() as i64 / 1000);
         self.balance = self.balance.saturating_add(earned).min(burst(self.each_second));
+    }
+
+    /// Follows the runtime, whose [`tick`] was so late.
+    pub(crate) fn adapt(&mut self, late: Duration) {
+        let times =
+            i64::try_from(late.as_nanos() / LATE.as_nanos()).unwrap_or(MOST_LOWERED).min(MOST_LOWERED);
+        let each_second = if times == 0 {
+            self.each_second + self.configured / RAISED_BY
+        } else {
+            self.each_second - self.each_second / LOWERED_BY * times
+        };
+        self.each_second = each_second.clamp(self.configured / LEAST, self.configured);
     }
 
     /// Whether more work may begin.
@@ -74,16 +125,70 @@ pub(crate) fn nanoseconds(time: Duration) -> i64 {
 mod tests {
     use super::*;
 
+    const MILLISECOND: Duration = Duration::from_millis(1);
+
+    fn is_left_after(share: &mut CpuShare, spent: Duration) -> bool {
+        share.spend(nanoseconds(spent));
+        share.is_left()
+    }
+
     #[tokio::test(start_paused = true)]
-    async fn what_is_unused_is_kept_for_a_short_burst_only() {
+    async fn what_is_unused_is_kept_for_a_moment_only() {
         let start = Instant::now();
-        let mut share = CpuShare::new(2, 25);
+        let mut share = CpuShare::new(2, 50);
         share.earn(start + Duration::from_secs(30));
-        share.spend(nanoseconds(Duration::from_millis(9)));
+        assert!(is_left_after(&mut share, 3 * MILLISECOND));
+        assert!(!is_left_after(&mut share, 2 * MILLISECOND), "4 ms of one core");
+        share.earn(start + Duration::from_secs(30) + 2 * MILLISECOND);
         assert!(share.is_left());
-        share.spend(nanoseconds(Duration::from_millis(2)));
-        assert!(!share.is_left(), "20 ms of half a core");
-        share.earn(start + Duration::from_secs(30) + Duration::from_millis(3));
-        assert!(share.is_left());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_in_which_the_runtime_was_late_is_not_unused() {
+        let start = Instant::now();
+        let mut share = CpuShare::new(2, 50);
+        assert!(!is_left_after(&mut share, 24 * MILLISECOND));
+        share.earn(start + 20 * MILLISECOND);
+        assert!(!share.is_left(), "of 20 ms it earns 4");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_runtime_that_is_late_lowers_the_share_to_a_fifth_and_one_that_is_not_raises_it_again() {
+        let mut share = CpuShare::new(2, 50);
+        let full = share.each_second();
+        share.adapt(2 * MILLISECOND);
+        assert_eq!(share.each_second(), full, "timers are never exact");
+        share.adapt(3 * MILLISECOND);
+        assert_eq!(share.each_second(), full / 8 * 7);
+        share.adapt(Duration::from_secs(1));
+        assert_eq!(share.each_second(), full / 16 * 7, "by half at most");
+        (0..20).for_each(|_| share.adapt(5 * MILLISECOND));
+        assert_eq!(share.each_second(), full / 5);
+        (0..100).for_each(|_| share.adapt(MILLISECOND));
+        assert_eq!(share.each_second(), full / 5 * 3);
+        (0..200).for_each(|_| share.adapt(MILLISECOND));
+        assert_eq!(share.each_second(), full);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_pause_the_share_is_what_is_configured() {
+        let start = Instant::now();
+        let mut share = CpuShare::new(2, 50);
+        let full = share.each_second();
+        (0..20).for_each(|_| share.adapt(5 * MILLISECOND));
+        share.earn(start + Duration::from_millis(900));
+        assert_eq!(share.each_second(), full / 5);
+        share.earn(start + Duration::from_secs(3));
+        assert_eq!(share.each_second(), full);
+    }
+
+    #[test]
+    fn the_time_of_a_thread_goes_on_while_it_computes() {
+        let start = thread_time();
+        let mut number = 1_u64;
+        while thread_time() - start < MILLISECOND {
+            number = std::hint::black_box(number.wrapping_mul(3));
+        }
+        assert!(start > Duration::ZERO);
     }
 }

@@ -19,6 +19,7 @@ pub mod device;
 pub mod discovery;
 pub mod event;
 pub mod gateway;
+mod lateness;
 pub mod live;
 pub mod long_work;
 pub mod observe;

@@ -13,11 +13,11 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use prometheus::IntGauge;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::connected::Device;
 use super::outbox::Signal;
-use crate::cpu_share::{CpuShare, TICK, cores, nanoseconds};
+use crate::cpu_share::{CpuShare, cores, nanoseconds, thread_time, tick};
 
 /// What an end is taken to cost before one was measured.
 const FIRST_GUESS: Duration = Duration::from_micros(50);
@@ -37,7 +37,7 @@ struct State {
     /// What an end took lately, in nanoseconds of CPU.
     cost: i64,
     line: VecDeque<Arc<Device>>,
-    /// Whether a task lets those in line end.
+    /// Whether a task lets those in line end, and looks how late the runtime is.
     is_driven: bool,
     /// Whether nothing waits any more, because the gateway stops.
     is_lifted: bool,
@@ -48,8 +48,8 @@ struct State {
 pub(super) struct RunningEnd {
     ends: Arc<Ends>,
     spent: Duration,
-    /// Since when it computes.
-    since: Option<Instant>,
+    /// The CPU time of its thread when it began to compute.
+    since: Option<Duration>,
 }
 
 impl Ends {
@@ -69,22 +69,21 @@ impl Ends {
     pub(super) fn begin(self: &Arc<Self>, device: &Arc<Device>) -> bool {
         let mut state = self.state.lock();
         state.share.earn(Instant::now());
+        if !std::mem::replace(&mut state.is_driven, true) {
+            tokio::spawn(Arc::clone(self).drive());
+        }
         if state.is_lifted || state.line.is_empty() && state.share.is_left() {
             state.take();
             return true;
         }
         state.line.push_back(Arc::clone(device));
         self.waiting.set(state.line.len() as i64);
-        if !state.is_driven {
-            state.is_driven = true;
-            tokio::spawn(Arc::clone(self).drive());
-        }
         false
     }
 
     /// The end begins to compute.
     pub(super) fn run(self: &Arc<Self>) -> RunningEnd {
-        RunningEnd { ends: Arc::clone(self), spent: Duration::ZERO, since: Some(Instant::now()) }
+        RunningEnd { ends: Arc::clone(self), spent: Duration::ZERO, since: Some(thread_time()) }
     }
 
     /// Nothing waits any more, from now on: the gateway stops, and paces the ends in its own way.
@@ -98,22 +97,22 @@ impl Ends {
         line.iter().for_each(|device| device.outbox().signal(Signal::MayEnd));
     }
 
-    /// Lets those in line end until none is left. There is one such task at a time, and only while there is a line.
+    /// Lets those in line end until none is left. There is one such task at a time, and only while sessions end.
     async fn drive(self: Arc<Self>) {
         loop {
+            let late = tick().await;
             let (admitted, is_last) = {
                 let mut state = self.state.lock();
+                state.share.adapt(late);
                 let admitted = state.admit(Instant::now());
                 self.waiting.set(state.line.len() as i64);
                 state.is_driven = !state.line.is_empty();
                 (admitted, state.line.is_empty())
             };
             admitted.iter().for_each(|device| device.outbox().signal(Signal::MayEnd));
-            drop(admitted);
             if is_last {
                 return;
             }
-            sleep(TICK).await;
         }
     }
 
@@ -127,13 +126,13 @@ impl Ends {
 impl RunningEnd {
     /// It computes again.
     pub(super) fn resume(&mut self) {
-        self.since.get_or_insert_with(Instant::now);
+        self.since.get_or_insert_with(thread_time);
     }
 
     /// It waits for its device.
     pub(super) fn pause(&mut self) {
         if let Some(since) = self.since.take() {
-            self.spent += since.elapsed();
+            self.spent += thread_time().saturating_sub(since);
         }
     }
 }
@@ -190,18 +189,18 @@ mod tests {
             let id = format!("serial:{number}").parse().unwrap();
             Device::new(Identity::new(id, session_id::random()), &Config::default())
         };
-        let devices: Vec<_> = (0..105).map(device).collect();
+        let devices: Vec<_> = (0..101).map(device).collect();
         let at_once = devices.iter().filter(|device| ends.begin(device)).count();
-        assert_eq!(at_once, 5, "20 ms of a quarter of a core");
+        assert_eq!(at_once, 1, "4 ms of a quarter of a core");
         assert_eq!(ends.waiting.get(), 100);
         let may_end = || devices.iter().filter(|device| device.outbox().take_signals().has(Signal::MayEnd));
-        sleep(Duration::from_millis(200)).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
         let first: Vec<_> = may_end().map(|device| device.id().clone()).collect();
         assert!((49..=51).contains(&first.len()), "{}", first.len());
         let expected: Vec<_> =
-            devices[5..].iter().map(|device| device.id().clone()).take(first.len()).collect();
+            devices[1..].iter().map(|device| device.id().clone()).take(first.len()).collect();
         assert_eq!(first, expected);
-        sleep(Duration::from_millis(210)).await;
+        tokio::time::sleep(Duration::from_millis(210)).await;
         assert_eq!(first.len() + may_end().count(), 100);
         assert_eq!(ends.waiting.get(), 0);
         assert!(!ends.state.lock().is_driven);

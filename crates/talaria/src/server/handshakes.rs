@@ -5,8 +5,10 @@
 //! first have waited half as long as a client may wait, the newest go first: the oldest are likely to give up anyway, and
 //! a handshake that its client gives up is wasted. Those that have waited too long are refused.
 //!
-//! What counts is the time that handshakes compute, measured around each of their turns on a thread. A client that is slow
+//! What counts is the CPU time that handshakes take, measured around each of their turns on a thread. A client that is slow
 //! to answer holds nothing. A handshake takes what its kind took lately when it begins, and the difference when it ends.
+//! While others wait for their turns because of the handshakes, or because the machine has too little CPU, the share is lowered
+//! (`cpu_share.rs`).
 //!
 //! Start reading at [`Handshakes::begin`].
 
@@ -19,9 +21,9 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use prometheus::{IntCounter, IntGauge};
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
-use crate::cpu_share::{CpuShare, TICK, cores, nanoseconds};
+use crate::cpu_share::{CpuShare, cores, nanoseconds, thread_time, tick};
 use crate::random;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::throttle::Throttle;
@@ -88,7 +90,7 @@ struct State {
     /// What a handshake of each kind took lately, in nanoseconds of CPU.
     cost: [i64; 2],
     line: VecDeque<Waiting>,
-    /// Whether a task lets those in line begin.
+    /// Whether a task lets those in line begin, and looks how late the runtime is.
     is_driven: bool,
 }
 
@@ -155,6 +157,9 @@ impl Handshakes {
             let mut state = self.state.lock();
             let now = Instant::now();
             state.share.earn(now);
+            if !std::mem::replace(&mut state.is_driven, true) {
+                tokio::spawn(Arc::clone(self).drive());
+            }
             if state.line.is_empty()
                 && let Some(taken) = state.take(kind)
             {
@@ -163,10 +168,6 @@ impl Handshakes {
             let (begin, begun) = oneshot::channel();
             state.line.push_back(Waiting { since: now, kind, begin });
             self.waiting.set(state.line.len() as i64);
-            if !state.is_driven {
-                state.is_driven = true;
-                tokio::spawn(Arc::clone(self).drive());
-            }
             (now + self.config.max_wait, begun)
         };
         match timeout_at(deadline, begun).await {
@@ -185,21 +186,20 @@ impl Handshakes {
         Handshake { all: self, kind, taken, spent: Duration::ZERO }
     }
 
-    /// Lets those in line begin until none is left. There is one such task at a time, and only while there is a line.
+    /// Lets those in line begin until none is left. There is one such task at a time, and only while handshakes begin.
     async fn drive(self: Arc<Self>) {
         loop {
-            {
-                let mut state = self.state.lock();
-                let now = Instant::now();
-                state.share.earn(now);
-                state.admit(now, self.config.max_wait);
-                self.waiting.set(state.line.len() as i64);
-                if state.line.is_empty() {
-                    state.is_driven = false;
-                    return;
-                }
+            let late = tick().await;
+            let mut state = self.state.lock();
+            let now = Instant::now();
+            state.share.adapt(late);
+            state.share.earn(now);
+            state.admit(now, self.config.max_wait);
+            self.waiting.set(state.line.len() as i64);
+            if state.line.is_empty() {
+                state.is_driven = false;
+                return;
             }
-            sleep(TICK).await;
         }
     }
 
@@ -226,13 +226,13 @@ impl Handshakes {
 }
 
 impl Handshake<'_> {
-    /// Runs a part of the handshake and counts the time that it computes.
+    /// Runs a part of the handshake and counts the CPU time that it takes.
     pub async fn run<F: Future>(&mut self, part: F) -> F::Output {
         let mut part = pin!(part);
         poll_fn(|cx| {
-            let start = Instant::now();
+            let start = thread_time();
             let polled = part.as_mut().poll(cx);
-            self.spent += start.elapsed();
+            self.spent += thread_time().saturating_sub(start);
             polled
         })
         .await
@@ -279,6 +279,8 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::sleep;
+
     use super::*;
 
     const MILLISECOND: i64 = 1_000_000;
@@ -289,8 +291,8 @@ mod tests {
         {
             let mut state = handshakes.state.lock();
             state.cost = [MILLISECOND; 2];
-            // What is kept for a burst.
-            state.share.spend(10 * MILLISECOND);
+            // What is kept for a moment.
+            state.share.spend(2 * MILLISECOND);
         }
         handshakes
     }
