@@ -9,8 +9,9 @@ use super::shares::{Arrivals, Holding, Sizes};
 /// Levels of quality of service.
 pub(super) const LEVELS: usize = 4;
 
-/// What a device may send in its turn before the next one has its own, in bytes: a few events of the usual length.
-const TURN: usize = 4096;
+/// What a device may send in its turn before the next one has its own, in bytes: an event of the usual length, so that a device with
+/// a single event waits for one event of each other one.
+pub(super) const TURN: usize = 1536;
 
 /// The events of a device that wait, and those of a device that has none but had some lately.
 pub(super) struct DeviceEvents<T> {

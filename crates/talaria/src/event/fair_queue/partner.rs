@@ -6,11 +6,8 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use wrp::QosLevel;
 
-use super::device::{DeviceEvents, LEVELS, Queued, Turn};
+use super::device::{DeviceEvents, LEVELS, Queued, TURN, Turn};
 use super::shares::{Arrivals, Crowd, Flood, Holding};
-
-/// What a partner of weight 1 may send in its turn, in bytes.
-const TURN: usize = 4096;
 
 /// How much longer the list of a partner's events may be than there are events.
 const GAPS: usize = 64;
