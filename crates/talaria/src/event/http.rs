@@ -29,6 +29,7 @@ mod lane;
 mod limit;
 mod metrics;
 mod named_events;
+mod pace;
 mod pool;
 mod post_error;
 mod queue;

@@ -110,6 +110,15 @@ impl Backlog {
         }
     }
 
+    /// The runtime was late by so much: answers may have waited for their turns.
+    pub(super) fn was_late(&mut self, late: Duration) {
+        match self {
+            Self::ByReceiver(receivers) => receivers.was_late(late),
+            // Their requests have a fixed bound.
+            Self::Named(_) => {}
+        }
+    }
+
     /// Retries wait no longer than until `now`.
     pub(super) fn hurry(&mut self, now: Instant) {
         match self {
@@ -119,20 +128,28 @@ impl Backlog {
     }
 
     /// The next event that may be posted. [`ended`](Self::ended) must be called with what is returned with it.
-    pub(super) fn take(&mut self) -> Option<(Job, Started)> {
+    pub(super) fn take(&mut self, clock: impl Fn() -> Instant) -> Option<(Job, Started)> {
         match self {
             Self::ByReceiver(receivers) => {
-                receivers.take().map(|(job, started)| (job, Started::ToReceiver(started)))
+                receivers.take(clock).map(|(job, started)| (job, Started::ToReceiver(started)))
             }
             Self::Named(named) => named.take().map(|(job, started)| (job, Started::ToNamedHost(started))),
         }
     }
 
     /// Whether there is an event that may be posted.
-    pub(super) fn can_start(&self) -> bool {
+    pub(super) fn can_start(&mut self, clock: impl Fn() -> Instant) -> bool {
         match self {
-            Self::ByReceiver(receivers) => receivers.can_start(),
+            Self::ByReceiver(receivers) => receivers.can_start(clock),
             Self::Named(named) => named.can_start(),
+        }
+    }
+
+    /// When the next event may be posted that had to wait for the pace of its receiver.
+    pub(super) fn paced_until(&self) -> Option<Instant> {
+        match self {
+            Self::ByReceiver(receivers) => receivers.paced_until(),
+            Self::Named(_) => None,
         }
     }
 

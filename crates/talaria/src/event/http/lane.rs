@@ -29,6 +29,7 @@ use crate::event::reason::{DropReason, NO_STATUS};
 use crate::event::shed::ShedReason;
 use crate::event::status_order::{Entered, StatusOrder};
 use crate::event::verdict::Verdict;
+use crate::lateness::{self, LATE};
 use crate::random;
 use crate::telemetry::keyed_throttle::KeyedThrottle;
 
@@ -80,6 +81,10 @@ pub(super) struct LaneContext {
 /// How often a lane that has been replaced looks whether it has events left.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
+/// How often a lane that is busy looks how late the runtime is, and one that is idle looks whether it is busy.
+const LATENESS_EVERY: Duration = Duration::from_millis(5);
+const IDLE: Duration = Duration::from_millis(200);
+
 /// How often lost events are logged.
 pub(super) enum Losses {
     /// Once a minute for each URL.
@@ -99,6 +104,7 @@ impl Lane {
         metrics: HttpMetrics,
         losses: Losses,
     ) -> Self {
+        let has_receivers = matches!(backlog, Backlog::ByReceiver(_));
         let queue = Queue::new(backlog, metrics.queue_size.clone());
         let workers = config.workers.max(1);
         let (retry, stop) = (RetryPolicy::new(retry), OnceLock::new());
@@ -110,6 +116,9 @@ impl Lane {
         let retries = Arc::clone(&context);
         tasks.spawn(async move { retries.queue.release().await });
         tasks.spawn(sweep(Arc::clone(&context)));
+        if has_receivers {
+            tasks.spawn(watch_lateness(Arc::clone(&context)));
+        }
         Self { context, tasks: Mutex::new(tasks) }
     }
 
@@ -321,4 +330,15 @@ async fn run_worker(context: Arc<LaneContext>, worker: usize) {
 
 async fn sweep(context: Arc<LaneContext>) {
     context.client.maintain().await;
+}
+
+/// Tells the queue when the runtime is late, so that this does not count as time that receivers take.
+async fn watch_lateness(context: Arc<LaneContext>) {
+    loop {
+        let is_busy = context.queue.was_busy();
+        let late = lateness::sleep(if is_busy { LATENESS_EVERY } else { IDLE }).await;
+        if late >= LATE {
+            context.queue.was_late(late);
+        }
+    }
 }

@@ -12,8 +12,10 @@
 //! has not, the receiver takes that long, and the limit is as it was. There is a trial when the mean is higher than it was without
 //! a queue, and from time to time, since what was taken for the latency without a queue may have had one.
 //!
-//! A trial never leaves fewer than a receiver gets before it is known: while the gateway itself has too little CPU its tasks wait for
-//! their turns, which looks like a queue at the receiver, and each trial would lower the limit further.
+//! While the gateway itself has too little CPU its tasks wait for their turns, which looks like a queue at the receiver. So a round in
+//! which the runtime was late decides nothing about the receiver: a trial ends without a result. The limit grows if it was used and
+//! the lateness is the cause of the latency, since some of its requests are answered already and only wait for their turns. A trial
+//! never leaves fewer than a receiver gets before it is known.
 //!
 //! What is not used is taken back, so that a receiver that begins to hang has few requests.
 //!
@@ -22,14 +24,23 @@
 use std::f64::consts::SQRT_2;
 use std::time::Duration;
 
-/// The mean may be longer than without a queue by a fifth of it and by this.
-const TOLERANCE: f64 = 0.001;
+/// The mean may be longer than without a queue by this part of it and by so many seconds.
+const TOLERANCE: (f64, f64) = (0.1, 0.001);
 
 /// Fewer answers say too little about latency.
 const LEAST_FOR_TRIAL: usize = 16;
 
 /// After so many times of the answers that the last trial took there is another one, so that trials cost little.
 const TRIAL_EVERY: usize = 20;
+
+/// The runtime is late if it is by this part (one of so many) of what an answer takes.
+const LATE_PART: f64 = 8.0;
+
+/// Answers are counted before and after the runtime is found to be late, so that more than one round is concerned.
+const LATE_ROUNDS: u32 = 2;
+
+/// A request waits so many times for the runtime: to be sent, and to be read.
+const LATE_TIMES: f64 = 2.0;
 
 /// A limit of so many requests or fewer is never lowered for want of use.
 const SMALL: usize = 8;
@@ -44,6 +55,9 @@ pub(super) struct Limit {
     sample: Sample,
     /// Whether the limit was used in this round.
     is_used: bool,
+    /// For so many rounds more the latency is in part the gateway's own, which was late by so many seconds.
+    late_rounds: u32,
+    late: f64,
     /// The mean without a queue at the receiver, in seconds.
     unloaded: Option<f64>,
     phase: Phase,
@@ -92,6 +106,8 @@ impl Limit {
             round: 0,
             sample: Sample::default(),
             is_used: false,
+            late_rounds: 0,
+            late: 0.0,
             unloaded: None,
             phase: Phase::Growing,
             trial_in: TRIAL_EVERY * max,
@@ -101,6 +117,11 @@ impl Limit {
 
     pub(super) const fn value(&self) -> usize {
         self.value
+    }
+
+    /// How long an answer takes without a queue at the receiver, in seconds; none before the first ones.
+    pub(super) const fn unloaded(&self) -> Option<f64> {
+        self.unloaded
     }
 
     /// Whether one more request may start when `active` run.
@@ -141,6 +162,15 @@ impl Limit {
         self.next_round(Phase::Growing);
     }
 
+    /// The runtime was late by so much.
+    pub(super) fn was_late(&mut self, late: Duration) {
+        let mean = if self.sample.answers > 0 { Some(self.sample.mean()) } else { self.unloaded };
+        if mean.is_none_or(|mean| late.as_secs_f64() * LATE_PART >= mean) {
+            self.late_rounds = LATE_ROUNDS;
+            self.late = self.late.max(late.as_secs_f64());
+        }
+    }
+
     /// Called from time to time: takes back a part of what was not used since the last time.
     pub(super) fn tick(&mut self, active: usize) {
         let least = first(self.max);
@@ -153,6 +183,7 @@ impl Limit {
     fn is_round_over(&self) -> bool {
         let answers = self.sample.answers;
         let least = match self.phase {
+            _ if self.late_rounds > 0 => return answers >= self.value,
             Phase::Growing if self.value < self.threshold => return answers >= self.value,
             Phase::Growing | Phase::Measuring(_) | Phase::Lowered { .. } => self.value.max(LEAST_FOR_TRIAL),
         };
@@ -165,6 +196,9 @@ impl Limit {
     }
 
     fn judge(&mut self) {
+        if self.late_rounds > 0 {
+            return self.end_late_round();
+        }
         let (answers, mean) = (self.sample.answers, self.sample.mean());
         let error = self.sample.standard_error();
         let unloaded = match self.unloaded {
@@ -174,7 +208,7 @@ impl Limit {
             Some(unloaded) => unloaded,
         };
         self.unloaded = Some(unloaded);
-        let is_slower = mean - error > unloaded * 1.2 + TOLERANCE && answers >= LEAST_FOR_TRIAL;
+        let is_slower = mean - error > tolerated(unloaded) && answers >= LEAST_FOR_TRIAL;
         self.trial_in = self.trial_in.saturating_sub(answers);
         let phase = match self.phase {
             Phase::Lowered { value, .. } if !self.is_used => {
@@ -188,6 +222,25 @@ impl Limit {
             Phase::Measuring(Cause::Slower) if !is_slower => Phase::Growing,
             Phase::Measuring(cause) => self.lower(cause, mean),
             Phase::Lowered { cause, mean: before, value } => self.end_trial(cause, mean, before, value),
+        };
+        self.next_round(phase);
+    }
+
+    /// Ends a round whose latency says nothing about the receiver.
+    fn end_late_round(&mut self) {
+        let rest = self.sample.mean() - LATE_TIMES * self.late;
+        let is_own = self.unloaded.is_none_or(|unloaded| rest <= tolerated(unloaded));
+        self.late_rounds -= 1;
+        if self.late_rounds == 0 {
+            self.late = 0.0;
+        }
+        let phase = match self.phase {
+            Phase::Lowered { value, .. } => {
+                self.value = value;
+                Phase::Growing
+            }
+            Phase::Growing | Phase::Measuring(_) if self.is_used && is_own => self.grow(),
+            Phase::Growing | Phase::Measuring(_) => Phase::Growing,
         };
         self.next_round(phase);
     }
@@ -262,6 +315,11 @@ impl Sample {
     fn is_precise(&self) -> bool {
         self.standard_error() * 2.0 * SQRT_2 <= self.mean() / 8.0
     }
+}
+
+/// What answers may take that take `unloaded` without a queue.
+fn tolerated(unloaded: f64) -> f64 {
+    unloaded * (1.0 + TOLERANCE.0) + TOLERANCE.1
 }
 
 /// What a receiver gets before it is known, and at least as long as it refuses nothing.

@@ -44,6 +44,8 @@ struct State {
     /// Whether a worker was woken and has not arrived yet.
     is_wake_pending: bool,
     busy: usize,
+    /// Whether a job was taken since [`Queue::was_busy`] was called.
+    was_busy: bool,
     phase: Phase,
     /// When the backlog has to be looked at again.
     next_release: Option<Instant>,
@@ -61,6 +63,13 @@ enum Phase {
 struct Idle {
     worker: usize,
     waker: Waker,
+}
+
+/// What goes on because something has changed.
+struct Woken {
+    worker: Option<Waker>,
+    /// Whether something is due earlier than was known.
+    is_due_earlier: bool,
 }
 
 /// A worker's slot at the queue.
@@ -105,9 +114,9 @@ impl Queue {
         let displaced = i64::try_from(pushed.displaced.len()).unwrap_or(i64::MAX);
         self.depth.add(i64::from(pushed.refused.is_none()) - displaced);
         self.is_nearly_full.store(state.backlog.is_nearly_full(), Ordering::Relaxed);
-        let woken = state.worker_to_wake();
+        let woken = state.wake();
         drop(state);
-        wake(woken);
+        self.wake(woken);
         pushed
     }
 
@@ -133,9 +142,9 @@ impl Queue {
         }
         state.backlog.push_status(job);
         self.depth.inc();
-        let woken = state.worker_to_wake();
+        let woken = state.wake();
         drop(state);
-        wake(woken);
+        self.wake(woken);
         Ok(())
     }
 
@@ -158,9 +167,9 @@ impl Queue {
     pub(super) fn turn_ended(&self, target: &Arc<Target>, owner: Owner) {
         let mut state = self.state.lock();
         state.backlog.turn_ended(target, owner);
-        let woken = state.worker_to_wake();
+        let woken = state.wake();
         drop(state);
-        wake(woken);
+        self.wake(woken);
     }
 
     /// Lets retries be posted when their time has come, and looks at the receivers. Runs until the queue is closed.
@@ -173,9 +182,10 @@ impl Queue {
                 }
                 let Released { next, changes } = state.backlog.release(Instant::now());
                 state.next_release = next;
-                let woken = state.worker_to_wake();
+                let Woken { worker, .. } = state.wake();
+                let next = state.next_release;
                 drop(state);
-                wake(woken);
+                self.wake(Woken { worker, is_due_earlier: false });
                 changes.iter().for_each(ReceiverChange::emit);
                 next
             };
@@ -186,6 +196,16 @@ impl Queue {
                 None => changed.await,
             }
         }
+    }
+
+    /// Whether jobs were taken since the last call.
+    pub(super) fn was_busy(&self) -> bool {
+        std::mem::take(&mut self.state.lock().was_busy)
+    }
+
+    /// The runtime was late by so much: answers may have waited for their turns.
+    pub(super) fn was_late(&self, late: Duration) {
+        self.state.lock().backlog.was_late(late);
     }
 
     /// What waits for another attempt may be posted now.
@@ -221,6 +241,16 @@ impl Queue {
             worker.waker.wake();
         }
         left
+    }
+
+    /// Called without the lock.
+    fn wake(&self, woken: Woken) {
+        if woken.is_due_earlier {
+            self.release_changed.notify_one();
+        }
+        if let Some(worker) = woken.worker {
+            worker.wake();
+        }
     }
 
     /// Called without the lock.
@@ -274,18 +304,19 @@ impl<'a> WorkerSlot<'a> {
     fn poll_next(&mut self, cx: &Context<'_>) -> Poll<Option<(Job, Option<Duration>)>> {
         let mut state = self.queue.state.lock();
         let ended = self.leave(&mut state);
-        if let Some((job, started)) = state.backlog.take() {
+        if let Some((job, started)) = state.backlog.take(Instant::now) {
             state.busy += 1;
+            state.was_busy = true;
             let time = started.time();
             self.state = SlotState::Busy(started);
-            let woken = state.worker_to_wake();
+            let woken = state.wake();
             let freed = state.backlog.take_freed();
             if job.attempts == 0 {
                 self.queue.depth.dec();
                 self.queue.is_nearly_full.store(state.backlog.is_nearly_full(), Ordering::Relaxed);
             }
             drop(state);
-            wake(woken);
+            self.queue.wake(woken);
             freed.iter().for_each(|device| device.room_is_free());
             self.queue.emit(ended);
             return Poll::Ready(Some((job, time)));
@@ -296,7 +327,9 @@ impl<'a> WorkerSlot<'a> {
         }
         state.idle.push(Idle { worker: self.worker, waker: cx.waker().clone() });
         self.state = SlotState::Waiting;
+        let is_due_earlier = state.is_due_earlier();
         drop(state);
+        self.queue.wake(Woken { worker: None, is_due_earlier });
         self.queue.emit(ended);
         if is_drained {
             self.queue.drained.notify_waiters();
@@ -332,10 +365,10 @@ impl Drop for WorkerSlot<'_> {
         let mut state = self.queue.state.lock();
         let ended = self.leave(&mut state);
         // If this worker had been woken, another one has to take its place.
-        let woken = state.worker_to_wake();
+        let woken = state.wake();
         let is_drained = state.is_drained();
         drop(state);
-        wake(woken);
+        self.queue.wake(woken);
         self.queue.emit(ended);
         if is_drained {
             self.queue.drained.notify_waiters();
@@ -350,14 +383,20 @@ impl State {
             idle: Vec::new(),
             is_wake_pending: false,
             busy: 0,
+            was_busy: false,
             phase: Phase::default(),
             next_release: None,
         }
     }
 
-    /// The worker to wake, if one is needed.
+    /// The worker to wake, if one is needed, or the time when one is.
+    fn wake(&mut self) -> Woken {
+        let worker = self.worker_to_wake();
+        Woken { worker, is_due_earlier: self.is_due_earlier() }
+    }
+
     fn worker_to_wake(&mut self) -> Option<Waker> {
-        if self.is_wake_pending || self.idle.is_empty() || !self.backlog.can_start() {
+        if self.is_wake_pending || self.idle.is_empty() || !self.backlog.can_start(Instant::now) {
             return None;
         }
         let idle = self.idle.pop()?;
@@ -365,13 +404,17 @@ impl State {
         Some(idle.waker)
     }
 
+    /// Whether an event that waits for the pace of its receiver is due before the backlog is looked at again. Then it is.
+    fn is_due_earlier(&mut self) -> bool {
+        let Some(due) = self.backlog.paced_until() else { return false };
+        let is_earlier = self.next_release.is_none_or(|next| due < next);
+        if is_earlier {
+            self.next_release = Some(due);
+        }
+        is_earlier
+    }
+
     fn is_drained(&self) -> bool {
         self.busy == 0 && self.backlog.is_empty()
-    }
-}
-
-fn wake(worker: Option<Waker>) {
-    if let Some(waker) = worker {
-        waker.wake();
     }
 }

@@ -21,6 +21,7 @@ use super::health::{Cause, Health, Report};
 use super::job::Job;
 use super::limit::Limit;
 use super::metrics::ReceiverGauges;
+use super::pace::Pace;
 use super::retries::Retries;
 use super::waiting_devices::WaitingDevices;
 use crate::event::fair_queue::{FairQueue, Fairness};
@@ -57,6 +58,7 @@ pub(super) struct Receiver {
     /// Raised whenever requests are set aside: those of an earlier generation are.
     generation: u32,
     limit: Limit,
+    pace: Pace,
     breaker: Breaker,
     /// Whether the limit starts again from one when a request that tries the receiver closes the breaker.
     starts_again: bool,
@@ -80,6 +82,14 @@ pub(super) struct StartedRequest {
     round: u32,
     /// How long it may take, if that is known before its event's deadline.
     pub(super) time: Option<Duration>,
+}
+
+/// Whether a receiver gets one more request.
+pub(super) enum MayStart {
+    Yes,
+    At(Instant),
+    /// Not before something changes.
+    No,
 }
 
 /// What the end of a request has changed.
@@ -116,6 +126,7 @@ impl Receiver {
             aside: 0,
             generation: 0,
             limit: Limit::new(most),
+            pace: Pace::default(),
             breaker: Breaker::new(),
             starts_again: false,
             usual: None,
@@ -141,13 +152,22 @@ impl Receiver {
         self.retries.has_due() || self.fresh.can_start() || !self.status.is_empty()
     }
 
-    /// Whether it bears one more request.
-    pub(super) const fn may_start(&self) -> bool {
-        match self.breaker.state() {
+    /// Whether it bears one more request. The clock is read only if it has many.
+    pub(super) fn may_start(&self, clock: impl FnOnce() -> Instant) -> MayStart {
+        let bears = match self.breaker.state() {
             State::Closed { .. } => self.limit.allows(self.running - self.aside),
             State::Open { .. } => false,
             State::HalfOpen { is_trying } => !is_trying,
+        };
+        if !bears {
+            return MayStart::No;
         }
+        let due = if self.is_paced() { self.pace.due(clock()) } else { None };
+        due.map_or(MayStart::Yes, MayStart::At)
+    }
+
+    const fn is_paced(&self) -> bool {
+        Pace::is_needed(self.running - self.aside, self.limit.value())
     }
 
     /// Whether events leave its queue so quickly that a device which waits for room gets some. One that hangs or takes its time
@@ -181,7 +201,10 @@ impl Receiver {
     }
 
     /// A request starts.
-    pub(super) fn start(&mut self, receiver: usize) -> StartedRequest {
+    pub(super) fn start(&mut self, receiver: usize, clock: impl FnOnce() -> Instant) -> StartedRequest {
+        if let Some(unloaded) = self.limit.unloaded().filter(|_| self.is_paced()) {
+            self.pace.started(clock(), self.limit.value(), unloaded);
+        }
         self.running += 1;
         let round = self.limit.started(self.running - self.aside);
         let trial = self.breaker.started(self.usual);
@@ -239,6 +262,11 @@ impl Receiver {
         self.gauges.set_state(self.breaker.state());
         let change = change.map(|change| self.changed(change, report.cause, waiting));
         Ended { change, due: self.breaker.release(report.at) }
+    }
+
+    /// The runtime was late by so much: answers may have waited for their turns.
+    pub(super) fn was_late(&mut self, late: Duration) {
+        self.limit.was_late(late);
     }
 
     /// Lets what is due at `now` go on. Returns when something is due next.

@@ -8,6 +8,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use talaria_protocol::url::{Origin, Target};
 use tokio::time::Instant;
@@ -16,7 +17,7 @@ use super::capacity::{Capacity, Fullness};
 use super::health::Report;
 use super::job::{Job, Pushed};
 use super::metrics::HttpMetrics;
-use super::receiver::{Ended, Receiver, ReceiverChange, StartedRequest, TICK};
+use super::receiver::{Ended, MayStart, Receiver, ReceiverChange, StartedRequest, TICK};
 use super::worker_shares::WorkerShares;
 use crate::device::{Device, Owner};
 use crate::event::config::QueueLimit;
@@ -39,6 +40,8 @@ pub(super) struct Receivers {
     shares: WorkerShares,
     /// When the receivers are looked at again.
     next_tick: Option<Instant>,
+    /// When the next event may be posted that had to wait for the pace of its receiver.
+    paced_until: Option<Instant>,
     /// Devices that may be read again.
     freed: Vec<Arc<Device>>,
 }
@@ -89,6 +92,7 @@ impl Receivers {
             status: 0,
             shares,
             next_tick: None,
+            paced_until: None,
             freed: Vec::new(),
         }
     }
@@ -171,6 +175,11 @@ impl Receivers {
         self.list(at);
     }
 
+    /// The runtime was late by so much: answers may have waited for their turns.
+    pub(super) fn was_late(&mut self, late: Duration) {
+        self.receivers.iter_mut().for_each(|receiver| receiver.was_late(late));
+    }
+
     /// Retries wait no longer than until `now`.
     pub(super) fn hurry(&mut self, now: Instant) {
         self.receivers.iter_mut().for_each(|receiver| receiver.retries.hurry(now));
@@ -183,7 +192,8 @@ impl Receivers {
         if is_tick {
             self.next_tick = Some(now + TICK);
         }
-        released.next = self.next_tick;
+        self.paced_until = self.paced_until.filter(|due| *due > now);
+        released.next = self.next_tick.into_iter().chain(self.paced_until).min();
         for at in 0..self.receivers.len() {
             let waiting = self.waiting(at);
             let receiver = &mut self.receivers[at];
@@ -198,15 +208,16 @@ impl Receivers {
         released
     }
 
-    /// The next event that may be posted. [`ended`](Self::ended) must be called with what is returned with it.
-    pub(super) fn take(&mut self) -> Option<(Job, StartedRequest)> {
+    /// The next event that may be posted. [`ended`](Self::ended) must be called with what is returned with it. The clock is read
+    /// only for a receiver that has many requests.
+    pub(super) fn take(&mut self, clock: impl Fn() -> Instant) -> Option<(Job, StartedRequest)> {
         for _ in 0..self.turns.len() {
             let at = self.turns.pop_front()?;
-            let receiver = &mut self.receivers[at];
-            if receiver.has_next() && !(receiver.may_start() && self.shares.may_start(receiver.running())) {
+            if self.receivers[at].has_next() && !self.may_start(at, &clock) {
                 self.turns.push_back(at);
                 continue;
             }
+            let receiver = &mut self.receivers[at];
             let job = receiver.take();
             if receiver.has_next() {
                 self.turns.push_back(at);
@@ -215,7 +226,7 @@ impl Receivers {
             }
             let Some(job) = job else { continue };
             self.shares.start(receiver.running());
-            let started = receiver.start(at);
+            let started = receiver.start(at, &clock);
             if job.is_status() {
                 self.status -= 1;
             } else if job.attempts == 0 {
@@ -235,11 +246,16 @@ impl Receivers {
     }
 
     /// Whether there is an event that may be posted.
-    pub(super) fn can_start(&self) -> bool {
-        self.turns.iter().any(|at| {
-            let receiver = &self.receivers[*at];
-            receiver.has_next() && receiver.may_start() && self.shares.may_start(receiver.running())
+    pub(super) fn can_start(&mut self, clock: impl Fn() -> Instant) -> bool {
+        (0..self.turns.len()).any(|turn| {
+            let at = self.turns[turn];
+            self.receivers[at].has_next() && self.may_start(at, &clock)
         })
+    }
+
+    /// When the next event may be posted that had to wait for the pace of its receiver.
+    pub(super) const fn paced_until(&self) -> Option<Instant> {
+        self.paced_until
     }
 
     /// A request has ended.
@@ -261,6 +277,22 @@ impl Receivers {
             (self.fresh_capacity.emptied(), self.retry_capacity.emptied());
         self.status = 0;
         self.receivers.iter_mut().flat_map(Receiver::drain).collect()
+    }
+
+    /// Whether a receiver may have one more request.
+    fn may_start(&mut self, at: usize, clock: impl FnOnce() -> Instant) -> bool {
+        let receiver = &self.receivers[at];
+        if !self.shares.may_start(receiver.running()) {
+            return false;
+        }
+        match receiver.may_start(clock) {
+            MayStart::Yes => true,
+            MayStart::No => false,
+            MayStart::At(due) => {
+                self.paced_until = Some(self.paced_until.map_or(due, |until| until.min(due)));
+                false
+            }
+        }
     }
 
     fn of(&self, target: &Arc<Target>) -> usize {
@@ -310,8 +342,6 @@ fn address(target: &Arc<Target>) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use bytes::Bytes;
     use proptest::prelude::*;
     use wrp::QosLevel;
@@ -380,8 +410,8 @@ mod tests {
                         waiting += count(receivers.push_retry(due, event(to, bytes, 1)));
                     }
                     Step::Take => {
-                        let can_start = receivers.can_start();
-                        let taken = receivers.take();
+                        let can_start = receivers.can_start(|| now);
+                        let taken = receivers.take(|| now);
                         prop_assert_eq!(can_start, taken.is_some());
                         if let Some((_, started)) = taken {
                             running.push(started);
@@ -405,7 +435,7 @@ mod tests {
                 now += Duration::from_secs(1);
                 receivers.release(now);
                 running.drain(..).for_each(|started| drop(receivers.ended(started, &works(now))));
-                while let Some((_, started)) = receivers.take() {
+                while let Some((_, started)) = receivers.take(|| now) {
                     running.push(started);
                     waiting -= 1;
                 }

@@ -54,6 +54,56 @@ fn what_is_not_used_is_taken_back() {
     assert_eq!(limit.value(), 25);
 }
 
+#[test]
+fn a_limit_is_not_lowered_while_the_gateway_itself_is_late_and_grows_if_it_is_used() {
+    let mut limit = Limit::new(100);
+    busy(&mut limit, 2, |_| millis(1));
+    limit.refused(limit.round);
+    assert_eq!(limit.value(), 50);
+    for _ in 0..20 {
+        let before = limit.value();
+        // The more requests the longer, since all of them wait for the same CPU.
+        limit.was_late(millis(before as u64 / 2));
+        busy(&mut limit, 1, |active| millis(active as u64));
+        assert!(limit.value() > before || before == 100, "{before}, {}", limit.value());
+    }
+    assert_eq!(limit.value(), 100);
+}
+
+#[test]
+fn a_limit_does_not_grow_if_the_receiver_is_slower_than_the_gateway_is_late() {
+    let mut limit = Limit::new(100);
+    busy(&mut limit, 2, |_| millis(20));
+    limit.refused(limit.round);
+    for _ in 0..20 {
+        limit.was_late(millis(5));
+        busy(&mut limit, 1, |_| millis(40));
+    }
+    assert_eq!(limit.value(), 50);
+}
+
+#[test]
+fn a_trial_ends_without_a_result_if_the_gateway_is_late() {
+    let mut limit = Limit::new(100);
+    busy(&mut limit, 3, |_| millis(1));
+    let before = limit.value();
+    while !matches!(limit.phase, Phase::Lowered { .. }) {
+        busy(&mut limit, 1, |active| millis(active as u64 / 10));
+    }
+    assert!(limit.value() < before);
+    limit.was_late(millis(2));
+    busy(&mut limit, 1, |active| millis(active as u64 / 10));
+    assert_eq!(limit.value(), before);
+}
+
+#[test]
+fn what_the_gateway_is_late_does_not_matter_to_a_receiver_that_takes_far_longer() {
+    let mut limit = Limit::new(100);
+    busy(&mut limit, 3, |_| millis(2_000));
+    limit.was_late(millis(200));
+    assert_eq!(limit.late_rounds, 0);
+}
+
 /// A receiver that handles so many requests at the same time.
 struct Simulation<F> {
     limit: Limit,

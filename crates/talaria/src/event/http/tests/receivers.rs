@@ -1,6 +1,7 @@
 //! Configured receivers are kept apart: one that hangs or is slow costs its own events only, is tried from time to time, and gets
 //! what waits for it as soon as it works (contract §5.5).
 
+use std::collections::VecDeque;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -156,4 +157,48 @@ async fn a_slow_receiver_that_hangs_with_all_of_its_requests_is_found_when_it_is
     assert_eq!(bench.verdicts(), [DELIVERED; EVENTS]);
     let took = healed.elapsed();
     assert!(took <= Duration::from_secs(45), "{took:?}");
+}
+
+/// A receiver that handles thirty requests at a time, in their order, each in 20 ms: 1,500 a second. Returns how long each event
+/// took whose body starts with `quiet`, from its sending on, in milliseconds.
+fn of_thirty_slots() -> (Receiver, Arc<Mutex<Vec<u128>>>) {
+    let (took, start) = (Arc::<Mutex<Vec<u128>>>::default(), Instant::now());
+    let (seen, slots) = (Arc::clone(&took), Mutex::new(VecDeque::from([start; 30])));
+    let receiver = Receiver::new(move |received, _| {
+        let now = Instant::now();
+        let mut slots = slots.lock();
+        let free = slots.pop_front().unwrap_or(now).max(now);
+        let answered = free + Duration::from_millis(20);
+        slots.push_back(answered);
+        if let Some(sent) = received.body.strip_prefix(b"quiet ") {
+            let sent: u64 = std::str::from_utf8(sent).unwrap().parse().unwrap();
+            seen.lock().push((answered - start - Duration::from_millis(sent)).as_millis());
+        }
+        Answer::After(answered - now)
+    });
+    (receiver, took)
+}
+
+/// The loudest sends 2,000 events a second beside two hundred that send five each second.
+#[tokio::test(start_paused = true)]
+async fn one_loud_device_hardly_delays_those_beside_it() {
+    let p99 = async |is_loud: bool| {
+        let (receiver, took) = of_thirty_slots();
+        let bench = Bench::in_memory(&super::config("http://memory/"), [("memory", receiver)]);
+        let devices: Vec<_> = (0..200).map(|id| format!("serial:{id}")).collect();
+        for millisecond in 0..6_000 {
+            let device = &devices[millisecond * 7 % 200];
+            bench.send_as(device, "event:iot/x", &format!("quiet {millisecond}"));
+            if is_loud {
+                (0..2).for_each(|_| bench.send_as("serial:loud", "event:iot/x", "loud"));
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        bench.drained().await;
+        let mut took = took.lock().split_off(2_000);
+        took.sort_unstable();
+        took[took.len() * 99 / 100]
+    };
+    let (alone, beside) = (p99(false).await, p99(true).await);
+    assert!(2 * beside <= 3 * alone, "p99 {beside} ms, alone {alone} ms");
 }
