@@ -404,7 +404,7 @@ impl State {
         Some(idle.waker)
     }
 
-    /// Whether an event that waits for the pace of its receiver is due before the backlog is looked at again. Then it is.
+    /// Whether an event that waits for the pace of its receiver is due earlier than what was due next.
     fn is_due_earlier(&mut self) -> bool {
         let Some(due) = self.backlog.paced_until() else { return false };
         let is_earlier = self.next_release.is_none_or(|next| due < next);
