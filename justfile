@@ -68,7 +68,7 @@ deny:
 test-all:
     TALARIA_REQUIRE_KAFKA=1 TALARIA_REQUIRE_GO=1 cargo test --workspace --all-features
 
-# Run all fuzz targets, which share five minutes of one core, or some of them for longer: `just fuzz 600 websocket`
+# Run all fuzz targets, which share two and a half minutes of one core, or some of them for longer: `just fuzz 600 websocket`
 fuzz seconds="" *targets:
     scripts/fuzz "$@"
 

@@ -335,6 +335,12 @@ impl Config {
             reload: ReloadConfig::read(&root.section("config")),
             ready_within,
         };
+        if config.event.by_instances
+            && !config.discovery.as_ref().is_some_and(|service| service.watches_receivers())
+        {
+            let problem = "has no effect, because service watches no caduceus";
+            root.warn("device.outbound.enableConsulRoundRobin", problem);
+        }
         device::read_expiry(&root.section("device.manager"), &mut config.device, &config.device_auth);
         let is_open = config.api.auth.keys.is_none() && config.api.auth.tokens.is_none();
         let bodies = Arc::new(Budget::new(Store::Bodies, config.api.max_pending_bytes));

@@ -37,6 +37,7 @@ use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use crate::device::Manager;
+use crate::event::ReceiverInstances;
 use crate::telemetry::metrics::Metrics;
 
 pub use config::{Backend, Config};
@@ -65,15 +66,21 @@ pub struct Discovery {
 pub struct Withdrawal(Arc<Shared>);
 
 impl Discovery {
-    /// Discovery that is off until [`apply`](Self::apply). It spawns its task, so it needs a tokio runtime.
+    /// Discovery that is off until [`apply`](Self::apply). It writes the instances of the event receivers to `receivers`. It
+    /// spawns its task, so it needs a tokio runtime.
     #[must_use]
-    pub fn new(manager: &Arc<Manager>, metrics: &Metrics) -> Self {
+    pub fn new(manager: &Arc<Manager>, receivers: Arc<ReceiverInstances>, metrics: &Metrics) -> Self {
         let metrics = DiscoveryMetrics::register(metrics);
         let membership = Arc::new(Membership::new(metrics.refused_device_count.clone()));
         let shared = Arc::<Shared>::default();
         let (commands, receiver) = mpsc::channel(COMMANDS);
-        let coordinator =
-            Coordinator::new(Arc::clone(manager), Arc::clone(&shared), Arc::clone(&membership), metrics);
+        let coordinator = Coordinator::new(
+            Arc::clone(manager),
+            Arc::clone(&shared),
+            Arc::clone(&membership),
+            receivers,
+            metrics,
+        );
         let task = tokio::spawn(coordinator.run(receiver)).abort_handle();
         Self { commands, shared, membership, task }
     }

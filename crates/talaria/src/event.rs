@@ -37,7 +37,7 @@ pub use config::{
 pub use dispatcher::{Dispatcher, Undelivered};
 pub use fair_queue::{Order, PartnerWeights, Weight, WeightError};
 pub use finalizer::{AckPolicy, Finalizer, Settle, Share, Sink};
-pub use http::credentials;
+pub use http::{ReceiverInstances, credentials};
 pub use kafka::{DeviceKey, DeviceKeyError};
 pub use reason::{DropReason, EventOutcome, NO_STATUS, SchemeLabel};
 pub use verdict::Verdict;

@@ -162,7 +162,7 @@ impl Gateway {
         let metrics = Arc::new(Metrics::new(&config.metrics));
         let dispatcher = Arc::new(Dispatcher::start(&config.event, publisher.clone(), &metrics));
         let manager = Manager::new(config.device.clone(), Arc::clone(&dispatcher) as _, &metrics);
-        let discovery = Arc::new(Discovery::new(&manager, &metrics));
+        let discovery = Arc::new(Discovery::new(&manager, dispatcher.receiver_instances(), &metrics));
         let api_metrics = ApiMetrics::register(&metrics);
         let reload_metrics = ReloadMetrics::register(&metrics);
         let health = Health::new(manager.metrics().health_sources(Arc::clone(api_metrics.tally())));

@@ -36,8 +36,6 @@ pub(super) enum Foreign {
 }
 
 const NO_SERVER: Foreign = Foreign::Ignored("is not supported yet, this server is not started");
-const NO_ROUND_ROBIN: Foreign =
-    Foreign::Ignored("is not supported yet, the hosts of eventEndpoints are used");
 
 /// The keys and whole sections of the Go gateway that are not in the sample.
 const FOREIGN: &[(&str, Foreign)] = &[
@@ -45,7 +43,6 @@ const FOREIGN: &[(&str, Foreign)] = &[
     ("health.options", Foreign::NoEffect),
     ("health.logInterval", Foreign::NoEffect),
     ("pprof", NO_SERVER),
-    ("device.outbound.enableConsulRoundRobin", NO_ROUND_ROBIN),
     ("tracing", Foreign::Ignored("is not supported yet, nothing is traced")),
     ("device.manager.upgrader", Foreign::NoEffect),
     (

@@ -42,6 +42,7 @@ pub(super) fn read(section: &Section<'_>) -> event::Config {
     if !section.is_empty("defaultScheme") {
         section.read("defaultScheme", &mut config.default_scheme);
     }
+    section.read("enableConsulRoundRobin", &mut config.by_instances);
     section.read("allowedSchemes", &mut config.allowed_schemes);
     section.read_count("outboundQueueSize", &mut config.queue.messages);
     section.read_count("outboundQueueBytes", &mut config.queue.bytes);

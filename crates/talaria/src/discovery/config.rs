@@ -4,6 +4,9 @@ use talaria_protocol::discovery::{DEFAULT_VNODES, instance};
 
 use super::{consul, zookeeper};
 
+/// The service whose instances are the event receivers (contract §11.6).
+const RECEIVERS: &str = "caduceus";
+
 /// Service discovery as it is configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -49,6 +52,16 @@ impl Config {
         }
     }
 
+    /// Whether it watches the event receivers.
+    #[must_use]
+    pub fn watches_receivers(&self) -> bool {
+        match &self.backend {
+            Backend::Fixed(_) => false,
+            Backend::Consul(consul) => consul.watches.iter().any(|watch| is_receivers(&watch.service)),
+            Backend::ZooKeeper(zookeeper) => zookeeper.watches.iter().any(|path| is_receivers(path)),
+        }
+    }
+
     /// Whether the instances of a service are the fleet.
     ///
     /// The service of a ZooKeeper watch is the path that is watched: the last part of it is enough as a name.
@@ -57,6 +70,11 @@ impl Config {
         let name = service.rsplit('/').next().unwrap_or(service);
         self.services.iter().any(|fleet| fleet == service || fleet == name)
     }
+}
+
+/// Whether the instances of a service, or of ZooKeeper's path, are the event receivers.
+pub(super) fn is_receivers(service: &str) -> bool {
+    service.rsplit('/').next() == Some(RECEIVERS)
 }
 
 #[cfg(test)]

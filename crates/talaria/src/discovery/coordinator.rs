@@ -22,8 +22,9 @@ use super::registrations::Registrations;
 use super::rehash::{Moving, Rehash};
 use super::report::{Finality, Report, Reporter, Seen, WatchName};
 use super::standing::StandingReport;
-use super::{consul, fixed, zookeeper};
+use super::{config, consul, fixed, zookeeper};
 use crate::device::Manager;
+use crate::event::ReceiverInstances;
 
 /// How long a gateway that is to be registered in another way waits at most until it is deregistered.
 const LONGEST_WITHDRAWAL: Duration = Duration::from_secs(5);
@@ -39,6 +40,8 @@ pub(super) struct Coordinator {
     manager: Arc<Manager>,
     shared: Arc<Shared>,
     membership: Arc<Membership>,
+    /// The instances of all watches of event receivers together.
+    receivers: Arc<ReceiverInstances>,
     metrics: DiscoveryMetrics,
     config: Option<Config>,
     /// What the first instances mean that the next backend reports.
@@ -64,6 +67,8 @@ struct Watch {
     name: Arc<WatchName>,
     has_answered: bool,
     failure: Option<Finality>,
+    /// What it has seen last, of event receivers only.
+    receivers: Vec<String>,
 }
 
 impl Coordinator {
@@ -71,12 +76,14 @@ impl Coordinator {
         manager: Arc<Manager>,
         shared: Arc<Shared>,
         membership: Arc<Membership>,
+        receivers: Arc<ReceiverInstances>,
         metrics: DiscoveryMetrics,
     ) -> Self {
         Self {
             manager,
             shared,
             membership,
+            receivers,
             metrics,
             config: None,
             first: First::IsTheStart,
@@ -150,6 +157,7 @@ impl Coordinator {
         for watch in std::mem::take(&mut self.watches).into_values() {
             self.metrics.remove(&watch.name);
         }
+        self.publish_receivers();
         let Some(config) = &self.config else {
             info!("service discovery is off");
             self.fleet = Fleet::new("", 0, Vec::new(), self.first);
@@ -201,6 +209,7 @@ impl Coordinator {
             name: Arc::clone(&name),
             has_answered: false,
             failure: None,
+            receivers: Vec::new(),
         });
         let update = match seen {
             Seen::Instances(instances) => {
@@ -210,6 +219,9 @@ impl Coordinator {
                 }
                 info!(service = name.service, watch = name.key, ?instances, "service discovery update");
                 self.metrics.count_update(&name, instances.len());
+                if config::is_receivers(&name.service) {
+                    watch.receivers.clone_from(&instances);
+                }
                 Update::Instances(instances)
             }
             Seen::Failed { error, finality } => {
@@ -260,8 +272,16 @@ impl Coordinator {
             self.metrics.remove(&name);
             self.fleet.forget(&name.key);
         }
+        if config::is_receivers(&name.service) {
+            self.publish_receivers();
+        }
         self.settle_registration();
         self.set_state();
+    }
+
+    fn publish_receivers(&self) {
+        let known = self.watches.values().flat_map(|watch| &watch.receivers);
+        self.receivers.set(known.map(String::as_str));
     }
 
     fn update_fleet(&mut self, name: &WatchName, update: Update) {

@@ -49,7 +49,7 @@ impl Fixture {
         let config_of_devices =
             device::Config { close_over: Duration::from_secs(10), ..device::Config::default() };
         let manager = Manager::new(config_of_devices, Arc::clone(&gone) as _, &metrics);
-        let discovery = Discovery::new(&manager, &metrics);
+        let discovery = Discovery::new(&manager, Arc::default(), &metrics);
         discovery.apply(Some(config)).await;
         settle().await;
         let mut fixture = Self { discovery, manager, gone, metrics, clients: Vec::new() };

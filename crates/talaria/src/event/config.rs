@@ -34,6 +34,8 @@ pub struct Config {
     pub auth_key: Option<AuthKey>,
     /// `eventEndpoints`: the URLs of each event type.
     pub endpoints: Endpoints,
+    /// `enableConsulRoundRobin`: whether connections to them go to the instances that service discovery has found.
+    pub by_instances: bool,
     /// `credentials`: what single receivers are shown.
     pub credentials: Vec<CredentialsConfig>,
     /// `defaultScheme`: the scheme of a `dns:` destination without one.
@@ -82,6 +84,7 @@ impl Default for Config {
             method: Method::POST,
             auth_key: None,
             endpoints: Endpoints::default(),
+            by_instances: false,
             credentials: Vec::new(),
             default_scheme: "https".to_owned(),
             allowed_schemes: vec!["https".to_owned()],

@@ -15,7 +15,7 @@ use super::ack::{AckMetrics, Acks};
 use super::back_pressure::Room;
 use super::config::Config;
 use super::finalizer::Sink;
-use super::http::{EventSource, HttpMetrics, HttpSink};
+use super::http::{EventSource, HttpMetrics, HttpSink, ReceiverInstances};
 use super::kafka::{KafkaMetrics, KafkaSink};
 use super::live::LiveHttp;
 use super::reason::DropReason;
@@ -63,6 +63,11 @@ impl Dispatcher {
         let acks = Acks::new(&config.host, config.ack_policy, limits, AckMetrics::register(metrics));
         let http = LiveHttp::new(http);
         Self { source: config.source.as_str().into(), http, kafka, acks, lost_before: OnceLock::new() }
+    }
+
+    /// Where service discovery writes the instances of the event receivers (contract §11.6).
+    pub fn receiver_instances(&self) -> Arc<ReceiverInstances> {
+        Arc::clone(self.http.load().instances())
     }
 
     /// A stop begins, and is done at `deadline`: from now on, everything that is not delivered counts.

@@ -61,6 +61,7 @@ pub use post_error::PostError;
 
 use self::backlog::Backlog;
 use self::device_share::DeviceShares;
+pub use self::dial::ReceiverInstances;
 use self::dial::{Addresses, Dial, Network};
 use self::endpoints::{Coverage, Endpoints};
 use self::exchange::Client;
@@ -94,6 +95,8 @@ pub struct HttpSink {
     refusals: KeyedThrottle,
     /// For refusals of the URLs that devices name.
     refusals_by_device: Arc<KeyedThrottle>,
+    /// Where `endpoints` connects if the configuration says so.
+    instances: Arc<ReceiverInstances>,
 }
 
 /// Where an event comes from. Events that are dropped before they are queued count under different schemes (contract
@@ -109,27 +112,38 @@ pub enum EventSource<'a> {
 impl HttpSink {
     /// Starts the workers. Needs a tokio runtime.
     pub fn start(config: &Config, metrics: HttpMetrics) -> Self {
-        let (to_endpoints, to_named) = Self::networks(config);
-        Self::start_with(config, metrics, to_endpoints, to_named)
+        let instances = Arc::<ReceiverInstances>::default();
+        let (to_endpoints, to_named) = Self::networks(config, &instances);
+        let sink = Self::start_with(config, metrics, to_endpoints, to_named);
+        Self { instances, ..sink }
     }
 
     /// A sink with other settings that takes the place of this one: of each device its online and offline events start after
     /// those that this one has. This one delivers what it has ([`retire`](Self::retire)).
     #[must_use]
     pub fn replaced(&self, config: &Config) -> Self {
-        let (to_endpoints, to_named) = Self::networks(config);
+        let (to_endpoints, to_named) = Self::networks(config, &self.instances);
         let status = Arc::clone(&self.endpoints.context.status);
-        Self::start_after(config, self.metrics.clone(), status, to_endpoints, to_named)
+        let sink = Self::start_after(config, self.metrics.clone(), status, to_endpoints, to_named);
+        Self { instances: Arc::clone(&self.instances), ..sink }
     }
 
-    fn networks(config: &Config) -> (Arc<dyn Dial>, Arc<dyn Dial>) {
+    /// The instances of the receivers, for service discovery to set.
+    pub fn instances(&self) -> &Arc<ReceiverInstances> {
+        &self.instances
+    }
+
+    fn networks(config: &Config, instances: &Arc<ReceiverInstances>) -> (Arc<dyn Dial>, Arc<dyn Dial>) {
         let addresses = match config.dns.hosts {
             NamedHosts::None | NamedHosts::Public => Addresses::Public,
             // The operator has allowed these hosts, wherever they are.
             NamedHosts::Any | NamedHosts::Listed(_) => Addresses::All,
         };
         let named = Network::new(addresses, &config.dns.transport, &[]);
-        let endpoints = Network::new(Addresses::All, &config.transport, &config.credentials);
+        let mut endpoints = Network::new(Addresses::All, &config.transport, &config.credentials);
+        if config.by_instances {
+            endpoints = endpoints.with_instances(Arc::clone(instances));
+        }
         (Arc::new(endpoints), Arc::new(named))
     }
 
@@ -194,6 +208,7 @@ impl HttpSink {
             metrics,
             refusals: KeyedThrottle::new(),
             refusals_by_device,
+            instances: Arc::default(),
         }
     }
 

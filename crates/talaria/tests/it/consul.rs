@@ -10,6 +10,7 @@ use crate::support::eventually;
 use crate::support::fleet::{self, Place, moving};
 use crate::support::fleet_client::FleetClient;
 use crate::support::process::GatewayProcess;
+use crate::support::receiver::Receiver;
 
 /// Reached only by a test that fails.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -223,4 +224,28 @@ async fn with_cross_datacenter_the_instances_of_all_datacenters_are_the_fleet() 
         })
         .await;
     }
+}
+
+/// Contract §11.6
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_go_to_the_instances_of_the_receivers_that_consul_knows() {
+    let consul = Consul::start().await;
+    let (one, other) = (Receiver::start().await, Receiver::start().await);
+    consul.set_datacenter("dc2", &[("caduceus", &one.authority())]);
+    let place = Place::of(1);
+    let watches = "    - {service: caduceus, crossDatacenter: true}\n";
+    let outbound = "device: {outbound: {enableConsulRoundRobin: true, eventEndpoints: {default: 'http://receivers.invalid/notify'}, \
+                    transport: {idleConnTimeout: 1ms}}, rehasher: {rate: 50}}\n";
+    let service = service(&place, &consul, "").replacen("device: {rehasher: {rate: 50}}\n", outbound, 1);
+    let gateway = place.start(&(service + watches)).await;
+    fleet::knows(&gateway, "caduceus", 1).await;
+    let _device = Device::connect(gateway.primary(), "mac:112233445566").await;
+    eventually("the online event arrives at the instance", PATIENCE, async || one.count() == 1).await;
+
+    let updates = async || gateway.metric("talaria_talaria_sd_update_count", &["caduceus", "dc2"]).await;
+    let before = updates().await;
+    consul.set_datacenter("dc2", &[("caduceus", &other.authority())]);
+    eventually("the gateway has heard of it", PATIENCE, async || updates().await > before).await;
+    let _device = Device::connect(gateway.primary(), "mac:112233445567").await;
+    eventually("the next one arrives at the other instance", PATIENCE, async || other.count() == 1).await;
 }

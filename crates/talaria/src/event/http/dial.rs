@@ -5,6 +5,7 @@
 
 mod allowed;
 mod happy_eyeballs;
+mod instances;
 mod lookup;
 mod tls;
 
@@ -13,22 +14,28 @@ use std::mem::MaybeUninit;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 use socket2::SockRef;
 use talaria_protocol::url::Origin;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 pub(super) use self::allowed::Addresses;
+pub use self::instances::ReceiverInstances;
 pub(in crate::event) use self::lookup::Lookup;
 use self::lookup::{AnswerOrigin, Resolved, Resolver};
 use self::tls::Tls;
 pub(super) use self::tls::check as check_tls;
 use super::post_error::PostError;
 use crate::event::config::{CredentialsConfig, Transport};
+
+/// How long a connection to an instance that discovery has found may take before another one is tried.
+const INSTANCE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A byte stream to a receiver.
 pub(in crate::event) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {
@@ -86,6 +93,8 @@ pub(super) struct Network {
     addresses: Addresses,
     resolver: Arc<Resolver>,
     tls: Arc<Tls>,
+    /// The instances that connections go to in place of the host of the URL.
+    instances: Option<Arc<ReceiverInstances>>,
 }
 
 /// Addresses that no connection was made with yet. Unless one is, they are given up, so that the resolver is asked again.
@@ -113,36 +122,63 @@ impl Network {
             addresses,
             resolver: Resolver::new(transport.lookup_max_age),
             tls: Arc::new(Tls::new(transport.http2, credentials)),
+            instances: None,
         }
     }
 
+    /// Connects to these instances in turn, and to the host of the URL if there is none or if they do not answer.
+    pub(super) fn with_instances(self, instances: Arc<ReceiverInstances>) -> Self {
+        Self { instances: Some(instances), ..self }
+    }
+
     async fn connect(&self, origin: &Origin, lookup: &Lookup) -> Result<Box<dyn Stream>, PostError> {
-        let resolved = self.resolve(origin, lookup).await?;
-        match self.connect_to(origin, &resolved).await {
+        for instance in self.instances.iter().flat_map(|instances| instances.in_turn()) {
+            let connecting = self.connect_at(origin, &instance.host, instance.port, lookup);
+            // Why it does not answer is discovery's matter: the next one is tried.
+            if let Ok(Ok(stream)) = timeout(INSTANCE_TIMEOUT, connecting).await {
+                return Ok(stream);
+            }
+        }
+        self.connect_at(origin, &origin.host, origin.port, lookup).await
+    }
+
+    /// Connects at a host that is that of the origin, or of one of its instances.
+    async fn connect_at(
+        &self,
+        origin: &Origin,
+        host: &str,
+        port: u16,
+        lookup: &Lookup,
+    ) -> Result<Box<dyn Stream>, PostError> {
+        let resolved = self.resolve(host, lookup).await?;
+        match self.connect_to(origin, host, port, &resolved).await {
             // The host may have moved.
             Err(error) if resolved.origin == AnswerOrigin::Kept => {
-                let now = self.resolve(origin, lookup).await?;
+                let now = self.resolve(host, lookup).await?;
                 if now.addresses == resolved.addresses {
                     return Err(error);
                 }
-                self.connect_to(origin, &now).await
+                self.connect_to(origin, host, port, &now).await
             }
             connected => connected,
         }
     }
 
-    async fn resolve(&self, origin: &Origin, lookup: &Lookup) -> Result<Resolved, PostError> {
-        self.resolver.resolve(&origin.host, lookup).await.map_err(PostError::Lookup)
+    async fn resolve(&self, host: &str, lookup: &Lookup) -> Result<Resolved, PostError> {
+        self.resolver.resolve(host, lookup).await.map_err(PostError::Lookup)
     }
 
-    async fn connect_to(&self, origin: &Origin, resolved: &Resolved) -> Result<Box<dyn Stream>, PostError> {
-        let mut untried = Untried {
-            resolver: &self.resolver,
-            host: &origin.host,
-            addresses: Some(Arc::clone(&resolved.addresses)),
-        };
+    async fn connect_to(
+        &self,
+        origin: &Origin,
+        host: &str,
+        port: u16,
+        resolved: &Resolved,
+    ) -> Result<Box<dyn Stream>, PostError> {
+        let mut untried =
+            Untried { resolver: &self.resolver, host, addresses: Some(Arc::clone(&resolved.addresses)) };
         let allowed = self.addresses.allowed(&resolved.addresses)?;
-        let stream = happy_eyeballs::connect(&allowed, origin.port, TcpStream::connect);
+        let stream = happy_eyeballs::connect(&allowed, port, TcpStream::connect);
         let stream = stream.await.map_err(PostError::Connect)?;
         // A request is sent in one write, so waiting for more data to send would only cost time.
         stream.set_nodelay(true).map_err(PostError::Connect)?;

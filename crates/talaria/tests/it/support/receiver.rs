@@ -43,6 +43,11 @@ impl Receiver {
         Self { address, posted, accepting }
     }
 
+    /// `host:port`
+    pub(crate) fn authority(&self) -> String {
+        self.address.to_string()
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("http://{}/api/v4/notify", self.address)
     }

@@ -22,7 +22,12 @@ fn network(addresses: &'static [&'static str]) -> Network {
         let number = asked.fetch_add(1, Relaxed).min(addresses.len() - 1);
         Ok(vec![addresses[number].parse().unwrap()])
     });
-    Network { addresses: Addresses::All, resolver, tls: Arc::new(Tls::new(Http2Offer::Offered, &[])) }
+    Network {
+        addresses: Addresses::All,
+        resolver,
+        tls: Arc::new(Tls::new(Http2Offer::Offered, &[])),
+        instances: None,
+    }
 }
 
 async fn is_connected(network: &Network, port: u16) -> bool {
@@ -51,6 +56,34 @@ async fn a_host_that_has_moved_is_found_with_the_same_attempt() {
     assert!(is_connected(&network, port).await);
     drop(before);
     assert!(is_connected(&network, port).await);
+}
+
+#[tokio::test]
+async fn connections_go_to_the_instances_in_turn_and_to_the_host_if_none_answers() {
+    let listener = |_| TcpListener::bind("127.0.0.1:0");
+    let [host, one, other] =
+        futures_util::future::join_all([0, 1, 2].map(listener)).await.try_into().unwrap();
+    let [host, one, other] = [host, one, other].map(Result::unwrap);
+    let port = |listener: &TcpListener| listener.local_addr().unwrap().port();
+    let instances = Arc::new(ReceiverInstances::default());
+    let url = |listener: &TcpListener| format!("http://127.0.0.1:{}", port(listener));
+    instances.set([&*url(&one), &*url(&other)]);
+    let network = network(&["127.0.0.1"]).with_instances(Arc::clone(&instances));
+    for listener in [&one, &other, &one] {
+        assert!(is_connected(&network, port(&host)).await);
+        drop(listener.accept().await.unwrap());
+    }
+
+    drop(other);
+    assert!(is_connected(&network, port(&host)).await);
+    drop(one.accept().await.unwrap());
+    drop(one);
+    for _ in 0..2 {
+        assert!(is_connected(&network, port(&host)).await);
+        drop(host.accept().await.unwrap());
+    }
+    instances.set([]);
+    assert!(is_connected(&network, port(&host)).await);
 }
 
 /// An authority, and the files of what it has issued, in a folder that is removed at the end.
