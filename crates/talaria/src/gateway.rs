@@ -42,7 +42,7 @@ use crate::server::{
 use crate::telemetry::health::Health;
 use crate::telemetry::metrics::Metrics;
 
-use readiness::Phase;
+use readiness::Phases;
 
 /// How long the current requests may take during a stop once all devices are gone.
 const LAST_REQUESTS: Duration = Duration::from_secs(1);
@@ -88,6 +88,7 @@ pub struct BoundGateway {
     metric: Option<Server>,
     control: Option<Server>,
     reload: Option<Arc<Reload>>,
+    phases: Phases,
 }
 
 /// The time limit of a whole stop (`shutdownTimeout`).
@@ -215,6 +216,7 @@ impl Gateway {
             metric: bind_optional("metric", &self.config.metric)?,
             control: bind_optional("control", &self.config.control)?,
             reload: None,
+            phases: Phases::default(),
             gateway: self,
         })
     }
@@ -275,6 +277,11 @@ impl BoundGateway {
         Self { reload: Some(reload), ..self }
     }
 
+    /// Waits until the gateway serves devices and requests, and has looked for its fleet.
+    pub fn serving(&self) -> impl Future<Output = ()> + use<> {
+        self.phases.clone().serving()
+    }
+
     /// The parts whose settings may change while the gateway runs.
     #[must_use]
     pub fn parts(&self) -> Vec<Part> {
@@ -286,12 +293,11 @@ impl BoundGateway {
     /// # Errors
     /// [`StartError`], before any request is served.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<Unfinished, StartError> {
-        let Self { gateway, primary, alternate, health, metric, control, reload } = self;
+        let Self { gateway, primary, alternate, health, metric, control, reload, phases } = self;
         if gateway.publisher.is_enabled() {
             gateway.publisher.start()?;
         }
         let control = control.map(|server| ControlServer::start(server, &gateway, reload));
-        let phase = Phase::default();
         let parts = readiness::Parts {
             discovery: Arc::clone(&gateway.discovery),
             publisher: gateway.publisher.clone(),
@@ -299,7 +305,7 @@ impl BoundGateway {
             dispatcher: Arc::clone(&gateway.dispatcher),
             waits_until: Instant::now() + gateway.config.ready_within,
         };
-        let readiness = Arc::new(readiness::of(parts, &phase));
+        let readiness = Arc::new(readiness::of(parts, &phases));
         let _checking = Checking::start(&readiness);
         let health = health.map(|server| server.start(HealthPage::new(gateway.health, readiness)));
         let metric = metric.map(|server| server.start(MetricsPage(gateway.metrics)));
@@ -316,11 +322,11 @@ impl BoundGateway {
 
         // Devices are served before others learn of this gateway.
         gateway.discovery.apply(gateway.config.discovery).await;
-        phase.serves();
+        phases.serves();
 
         stop.await;
 
-        phase.stops();
+        phases.stops();
         let deadline = Instant::now() + **gateway.shutdown_timeout.0.load();
         if let Some(control) = control {
             control.stop().await;

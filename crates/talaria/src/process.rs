@@ -1,8 +1,9 @@
 //! A gateway as a process: its log, its signals, its limits and its exit code (contract §9.10, §9.11).
 //!
-//! Start reading at [`run`]; what each signal does is in `signals`. The order of a stop is not decided here but in `gateway`, and what SIGHUP changes in
+//! Start reading at [`run`]; what each signal does is in `signals`, and what systemd hears of it in `service_manager`. The order of a stop is not decided here but in `gateway`, and what SIGHUP changes in
 //! `reload`.
 
+mod service_manager;
 mod signals;
 
 use std::pin::pin;
@@ -80,6 +81,12 @@ async fn serve(loaded: Loaded, logging: &Arc<Logging>) -> Result<(), RunError> {
         }
         std::future::pending::<()>().await;
     });
+    let serves = bound.serving();
+    let mut serving = pin!(async {
+        serves.await;
+        service_manager::ready();
+        service_manager::keep_alive().await;
+    });
     let (stop, stopping) = oneshot::channel::<()>();
     let mut running = pin!(bound.run(async {
         // The sender is dropped to request the stop, so the result is always an error.
@@ -89,12 +96,15 @@ async fn serve(loaded: Loaded, logging: &Arc<Logging>) -> Result<(), RunError> {
         tokio::select! {
             ended = &mut running => return Ok(ended.map(drop)?),
             () = &mut watching => {}
+            () = &mut serving => {}
             request = signals.next() => match request {
                 Request::Reload => {
                     reopen(logging);
                     // The gateway's own tasks keep running while the configuration is read.
                     // A fault has been logged.
+                    service_manager::reloading();
                     let _ = reload.again(Cause::Signal).await;
+                    service_manager::ready();
                 }
                 Request::ReopenLogs => reopen(logging),
                 Request::Stop(signal) => {
@@ -105,9 +115,11 @@ async fn serve(loaded: Loaded, logging: &Arc<Logging>) -> Result<(), RunError> {
         }
     }
     drop(stop);
+    service_manager::stopping();
     loop {
         tokio::select! {
             ended = &mut running => return Ok(ended.map(drop)?),
+            () = &mut serving => {}
             request = signals.next() => match request {
                 Request::Stop(signal) => {
                     error!(signal, "exiting at once due to a second signal, undelivered events are lost");

@@ -1,8 +1,9 @@
 //! What decides whether the gateway is ready (contract §10.1): its parts, as [`Readiness`] asks them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 use wrpkafka::Publisher;
 
@@ -12,23 +13,35 @@ use crate::event::Dispatcher;
 use crate::observe::{Readiness, Reason};
 
 /// How far the gateway has got.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Phase {
+    #[default]
+    Starting,
+    Serving,
+    Stopping,
+}
+
+/// The phase of one gateway. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Phase(Arc<AtomicU8>);
+pub(super) struct Phases(watch::Sender<Phase>);
 
-const SERVING: u8 = 1;
-const STOPPING: u8 = 2;
-
-impl Phase {
+impl Phases {
     pub(super) fn serves(&self) {
-        self.0.store(SERVING, Ordering::Relaxed);
+        self.0.send_replace(Phase::Serving);
     }
 
     pub(super) fn stops(&self) {
-        self.0.store(STOPPING, Ordering::Relaxed);
+        self.0.send_replace(Phase::Stopping);
     }
 
-    fn is(&self, phase: u8) -> bool {
-        self.0.load(Ordering::Relaxed) == phase
+    /// Waits until the gateway serves. Never ends if it stops before.
+    pub(super) async fn serving(self) {
+        // The sender lives as long as this.
+        let _ = self.0.subscribe().wait_for(|phase| *phase == Phase::Serving).await;
+    }
+
+    fn are(&self, phase: Phase) -> bool {
+        *self.0.borrow() == phase
     }
 }
 
@@ -43,14 +56,14 @@ pub(super) struct Parts {
 }
 
 /// The checks of a gateway that starts now.
-pub(super) fn of(parts: Parts, phase: &Phase) -> Readiness {
+pub(super) fn of(parts: Parts, phases: &Phases) -> Readiness {
     let Parts { discovery, publisher, manager, dispatcher, waits_until } = parts;
-    let (starting, stopping) = (phase.clone(), phase.clone());
+    let (starting, stopping) = (phases.clone(), phases.clone());
     let was_up = AtomicBool::new(false);
     let drains = Arc::clone(&discovery);
     let (http, kafka) = (Arc::clone(&dispatcher), dispatcher);
     Readiness::default()
-        .unless(Reason::Starting, move || !starting.is(SERVING) && !starting.is(STOPPING))
+        .unless(Reason::Starting, move || starting.are(Phase::Starting))
         .unless(Reason::Discovery, move || {
             discovery.state() == State::Connecting && Instant::now() < waits_until
         })
@@ -63,7 +76,7 @@ pub(super) fn of(parts: Parts, phase: &Phase) -> Readiness {
         })
         .unless(Reason::Gate, move || !manager.gate().is_open())
         .unless(Reason::Drain, move || drains.is_draining())
-        .unless(Reason::Stopping, move || stopping.is(STOPPING))
+        .unless(Reason::Stopping, move || stopping.are(Phase::Stopping))
         .unless_losing(Reason::HttpLoses, move || http.lost().http)
         .unless_losing(Reason::KafkaLoses, move || kafka.lost().kafka)
 }

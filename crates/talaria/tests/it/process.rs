@@ -6,6 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::net::UnixDatagram;
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
@@ -121,6 +123,37 @@ async fn only_term_int_and_quit_end_the_process_and_usr1_and_hup_open_the_log_fi
     gateway.signal("-INT");
     assert!(gateway.ended().await.success());
     fs::remove_dir_all(folder).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_manager_hears_that_the_gateway_serves_reloads_stops_and_is_alive() {
+    let folder = std::env::temp_dir().join(format!("talaria-notify-{}", std::process::id()));
+    let socket = UnixDatagram::bind(&folder).unwrap();
+    let heard = async |text: &str| {
+        let listen = async {
+            let mut bytes = [0; 256];
+            loop {
+                let length = socket.recv(&mut bytes).await.unwrap();
+                let message = String::from_utf8_lossy(&bytes[..length]).into_owned();
+                if message.starts_with(text) {
+                    return message;
+                }
+            }
+        };
+        timeout(PATIENCE, listen).await.unwrap_or_else(|_| panic!("{text} was not heard"))
+    };
+    let period = Path::new("200000");
+    let environment = [("NOTIFY_SOCKET", folder.as_path()), ("WATCHDOG_USEC", period)];
+    let mut gateway = GatewayProcess::start_in("", &environment).await;
+    heard("READY=1").await;
+    heard("WATCHDOG=1").await;
+    gateway.signal("-HUP");
+    assert!(heard("RELOADING=1").await.contains("MONOTONIC_USEC="));
+    heard("READY=1").await;
+    gateway.signal("-TERM");
+    heard("STOPPING=1").await;
+    fs::remove_file(&folder).unwrap();
+    assert!(gateway.ended().await.success());
 }
 
 #[test]
