@@ -4,7 +4,7 @@
 //! takes from it. Work may begin while the balance is positive.
 //!
 //! The share is configured as a part of all cores, but a neighbour may use them, and what the work causes elsewhere is not part of its
-//! cost. So the share also follows what is left: while the tasks of the runtime run late it is lowered down to a fifth, and
+//! cost. So the share also follows what is left: while the tasks of the runtime run late it is lowered down to a quarter, and
 //! it rises again while they do not ([`CpuShare::adapt`]).
 //!
 //! Deliberately absent: what the work is, what it costs, and the line of what waits (`server/handshakes.rs`, `device/ends.rs`).
@@ -23,7 +23,7 @@ const TICK: Duration = Duration::from_millis(2);
 const BURST: Duration = Duration::from_millis(4);
 
 /// The part (one of this many) of the configured share that is left at least.
-const LEAST: i64 = 5;
+const LEAST: i64 = 4;
 
 /// The part of the share by which it is lowered for each [`LATE`] that the runtime is late, and the most of these at once.
 const LOWERED_BY: i64 = 8;
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_runtime_that_is_late_lowers_the_share_to_a_fifth_and_one_that_is_not_raises_it_again() {
+    async fn a_runtime_that_is_late_lowers_the_share_to_a_quarter_and_one_that_is_not_raises_it_again() {
         let mut share = CpuShare::new(2, 50);
         let full = share.each_second();
         share.adapt(2 * MILLISECOND);
@@ -163,9 +163,9 @@ mod tests {
         share.adapt(Duration::from_secs(1));
         assert_eq!(share.each_second(), full / 16 * 7, "by half at most");
         (0..20).for_each(|_| share.adapt(5 * MILLISECOND));
-        assert_eq!(share.each_second(), full / 5);
+        assert_eq!(share.each_second(), full / 4);
         (0..100).for_each(|_| share.adapt(MILLISECOND));
-        assert_eq!(share.each_second(), full / 5 * 3);
+        assert_eq!(share.each_second(), full / 100 * 65);
         (0..200).for_each(|_| share.adapt(MILLISECOND));
         assert_eq!(share.each_second(), full);
     }
@@ -177,7 +177,7 @@ mod tests {
         let full = share.each_second();
         (0..20).for_each(|_| share.adapt(5 * MILLISECOND));
         share.earn(start + Duration::from_millis(900));
-        assert_eq!(share.each_second(), full / 5);
+        assert_eq!(share.each_second(), full / 4);
         share.earn(start + Duration::from_secs(3));
         assert_eq!(share.each_second(), full);
     }

@@ -82,7 +82,7 @@ pub(super) struct LaneContext {
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// How often a lane that is busy looks how late the runtime is, and one that is idle looks whether it is busy.
-const LATENESS_EVERY: Duration = Duration::from_millis(5);
+const LATENESS_EVERY: Duration = Duration::from_millis(10);
 const IDLE: Duration = Duration::from_millis(200);
 
 /// How often lost events are logged.
