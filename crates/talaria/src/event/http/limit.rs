@@ -13,7 +13,7 @@
 //! a queue, and from time to time, since what was taken for the latency without a queue may have had one.
 //!
 //! While the gateway itself has too little CPU its tasks wait for their turns, which looks like a queue at the receiver. So a round in
-//! which the runtime was late decides nothing about the receiver: a trial ends without a result. The limit grows if it was used and
+//! which the runtime was late decides nothing about the receiver: a trial ends without a result. The limit is raised if it was used and
 //! the lateness is the cause of the latency, since some of its requests are answered already and only wait for their turns. A trial
 //! never leaves fewer than a receiver gets before it is known.
 //!
@@ -231,27 +231,31 @@ impl Limit {
         let rest = self.sample.mean() - LATE_TIMES * self.late;
         let is_own = self.unloaded.is_none_or(|unloaded| rest <= tolerated(unloaded));
         self.late_rounds -= 1;
-        if self.late_rounds == 0 {
-            self.late = 0.0;
-        }
+        self.late /= 2.0;
         let phase = match self.phase {
             Phase::Lowered { value, .. } => {
                 self.value = value;
                 Phase::Growing
             }
-            Phase::Growing | Phase::Measuring(_) if self.is_used && is_own => self.grow(),
             Phase::Growing | Phase::Measuring(_) => Phase::Growing,
         };
+        if self.is_used && is_own {
+            self.raise();
+        }
         self.next_round(phase);
     }
 
     fn grow(&mut self) -> Phase {
-        self.value = if self.value < self.threshold {
-            (2 * self.value).min(self.threshold)
+        if self.value < self.threshold {
+            self.value = (2 * self.value).min(self.threshold);
         } else {
-            (self.value + (self.value / 16).max(1)).min(self.max)
-        };
+            self.raise();
+        }
         Phase::Growing
+    }
+
+    fn raise(&mut self) {
+        self.value = (self.value + (self.value / 16).max(1)).min(self.max);
     }
 
     /// Begins the second part of a trial.

@@ -92,8 +92,18 @@ fn a_trial_ends_without_a_result_if_the_gateway_is_late() {
     }
     assert!(limit.value() < before);
     limit.was_late(millis(2));
-    busy(&mut limit, 1, |active| millis(active as u64 / 10));
+    busy(&mut limit, 1, |_| millis(60));
     assert_eq!(limit.value(), before);
+}
+
+#[test]
+fn a_limit_is_not_doubled_while_the_gateway_is_late() {
+    let mut limit = Limit::new(100);
+    for value in [26, 27, 28, 29] {
+        limit.was_late(millis(20));
+        busy(&mut limit, 1, |_| millis(20));
+        assert_eq!(limit.value(), value);
+    }
 }
 
 #[test]
