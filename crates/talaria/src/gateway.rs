@@ -54,6 +54,11 @@ const DEVICES_SHARE: u32 = 4;
 /// The part of a stop's time (one of this many) over which devices are closed one after the other, at most.
 const SPREAD_SHARE: u32 = 2;
 
+/// How events were lost during a stop that ended before its time, and during one that did not. Timers round up.
+const OUT_OF_ROOM: &str = "the queues had no room for them";
+const OUT_OF_TIME: &str = "not everything could be delivered within shutdownTimeout";
+const ROUNDING: Duration = Duration::from_millis(20);
+
 /// The part of a stop's time (one of this many) that leaving the fleet may take, at most.
 const FLEET_SHARE: u32 = 8;
 
@@ -333,9 +338,10 @@ impl BoundGateway {
         }
         gateway.discovery.stop(gateway.config.shutdown_timeout / FLEET_SHARE).await;
         let unfinished = drain(&primary, &gateway.manager, &gateway.dispatcher, deadline).await;
+        let lost_by = if Instant::now() + ROUNDING < deadline { OUT_OF_ROOM } else { OUT_OF_TIME };
         let last = LAST_REQUESTS.min(deadline.saturating_duration_since(Instant::now()));
         tokio::join!(primary.stop(last), stop_optional(health, last), stop_optional(metric, last));
-        unfinished.log();
+        unfinished.log(lost_by);
         Ok(unfinished)
     }
 }
@@ -427,7 +433,7 @@ async fn drain(
 }
 
 impl Unfinished {
-    fn log(self) {
+    fn log(self, lost_by: &str) {
         let Self { sessions, http, kafka, acks } = self;
         if self == Self::default() {
             info!("stopped, everything was delivered");
@@ -438,13 +444,7 @@ impl Unfinished {
                 "stopped, everything was delivered, but not every device has read its last acknowledgements"
             );
         } else {
-            error!(
-                sessions,
-                http,
-                kafka,
-                acks,
-                "stopped, events were lost: not everything could be delivered within shutdownTimeout"
-            );
+            error!(sessions, http, kafka, acks, "stopped, events were lost: {lost_by}");
         }
     }
 }

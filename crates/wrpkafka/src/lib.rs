@@ -42,6 +42,8 @@ mod files;
 mod http_agent;
 #[cfg(feature = "client")]
 mod listener;
+#[cfg(feature = "client")]
+mod log_throttle;
 #[cfg(feature = "mock")]
 pub mod mock;
 mod outcome;

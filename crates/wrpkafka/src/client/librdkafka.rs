@@ -5,6 +5,7 @@
 //! engine bounds what it holds (`properties.rs`). Start at [`connect`].
 
 mod access_token;
+mod own_lines;
 mod statistics;
 mod topic_limit;
 
@@ -26,6 +27,7 @@ use rdkafka::producer::{
 };
 use rdkafka::statistics::Statistics;
 
+use self::own_lines::OwnLines;
 use self::statistics::report;
 use super::events::{Certainty, ClientError, ClientEvents, Next};
 use super::{BuildError, Client, DeliveryError, SendError, TopicAnswer, diagnosis, probe, properties};
@@ -59,6 +61,7 @@ fn create(
     let context = Context {
         events,
         ca_file: tls.ca_file.clone(),
+        own_lines: Mutex::default(),
         last_error: Mutex::new(None),
         is_probing: Arc::new(AtomicBool::new(false)),
         is_token_refused: AtomicBool::new(false),
@@ -212,6 +215,8 @@ struct Context {
     events: Arc<dyn ClientEvents>,
     /// The authorities for the probe of a certificate.
     ca_file: String,
+    /// Which of librdkafka's own lines are logged.
+    own_lines: Mutex<OwnLines>,
     /// The `rdkafka` crate reports every error twice in a row: the text of the first report.
     last_error: Mutex<Option<String>>,
     /// Whether a thread probes a certificate: one at a time.
@@ -273,17 +278,22 @@ impl Context {
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         if facility == "FAIL" {
+            // What it means for records is logged as a change of state.
             self.connection_failed(message);
+            return tracing::debug!(target: "librdkafka", facility, "{message}");
         }
+        let Some(suppressed) = self.own_lines.lock().admit(facility) else { return };
         // No level loses records: a client that failed for good is replaced, and its records are sent again.
         match level {
             RDKafkaLogLevel::Emerg
             | RDKafkaLogLevel::Alert
             | RDKafkaLogLevel::Critical
             | RDKafkaLogLevel::Error
-            | RDKafkaLogLevel::Warning => tracing::warn!(target: "librdkafka", facility, "{message}"),
+            | RDKafkaLogLevel::Warning => {
+                tracing::warn!(target: "librdkafka", facility, suppressed, "{message}");
+            }
             RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
-                tracing::info!(target: "librdkafka", facility, "{message}");
+                tracing::info!(target: "librdkafka", facility, suppressed, "{message}");
             }
             RDKafkaLogLevel::Debug => tracing::debug!(target: "librdkafka", facility, "{message}"),
         }

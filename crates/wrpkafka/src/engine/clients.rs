@@ -2,12 +2,13 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use parking_lot::Mutex;
 
 use super::backlog::Buffered;
 use super::connection::{Change, ConnectionState, Evidence, Recovery};
+use super::seconds::Seconds;
 use super::statistics::Statistics;
 use crate::client::events::Certainty;
 use crate::client::report::ClientReport;
@@ -83,7 +84,7 @@ impl Clients {
         let Some(Recovery { cause, change: Some(Change { lasted, suppressed }) }) = recovery else { return };
         let Some(problem) = cause else { return tracing::info!("kafka brokers are reached") };
         let (records, bytes) = held(&buffered());
-        let lasted = seconds(lasted);
+        let lasted = tracing::field::display(Seconds(lasted));
         tracing::info!(%problem, lasted, records, bytes, suppressed, "kafka brokers are reached again");
     }
 
@@ -104,7 +105,7 @@ impl Clients {
         let change = self.connection.failed(client, problem, certainty, buffered.records > 0, began, now);
         let Some(Change { lasted, suppressed }) = change else { return false };
         let (records, bytes) = held(buffered);
-        let lasted = seconds(lasted);
+        let lasted = tracing::field::display(Seconds(lasted));
         match problem {
             ConnectionFailure::Unreachable => tracing::warn!(
                 %problem, reason, lasted, records, bytes, suppressed,
@@ -227,11 +228,6 @@ impl Clients {
     pub(super) fn stats(&self) -> ClientStats {
         self.statistics.lock().snapshot()
     }
-}
-
-/// As log lines show a time that has passed.
-fn seconds(lasted: Duration) -> String {
-    format!("{}.{}s", lasted.as_secs(), lasted.subsec_millis() / 100)
 }
 
 /// All records that have not been acknowledged, and their bytes.

@@ -7,7 +7,8 @@ use std::time::Instant;
 
 use wrp::Text;
 
-use super::log_throttle::RecordErrorThrottle;
+use super::record_errors::RecordErrorThrottle;
+use super::seconds::Seconds;
 use crate::dead_letter::{DeadLetterOutcome, DeadLetterReason};
 use crate::delivery::DeliveryContext;
 use crate::error::PublishError;
@@ -98,7 +99,7 @@ impl Completion {
                 "kafka topic cannot be written to, its records wait"
             ),
             TopicState::Recovered { error, lasted } => tracing::info!(
-                topic, %error, lasted = ?lasted, waitingRecords = waiting_records, waitingBytes = waiting_bytes,
+                topic, %error, lasted = %Seconds(*lasted), waitingRecords = waiting_records, waitingBytes = waiting_bytes,
                 "kafka topic can be written to again"
             ),
         }

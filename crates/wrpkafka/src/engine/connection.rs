@@ -16,6 +16,9 @@ use crate::connection_failure::ConnectionFailure;
 const CHANGES: u32 = 20;
 const PERIOD: Duration = Duration::from_secs(60);
 
+/// Brokers that have been reached again get so long to acknowledge what has waited for them.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// What shows that brokers can be worked with again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Evidence {
@@ -41,6 +44,8 @@ struct Current {
     /// Whether the last attempt to open a connection failed, since the cause was found.
     not_opened_since: bool,
     away: Option<Away>,
+    /// When brokers were reached after the last failure.
+    returned: Option<Instant>,
     log: LogBudget,
 }
 
@@ -100,7 +105,7 @@ impl ConnectionState {
         now: Instant,
     ) -> Option<Change> {
         let mut current = self.current.lock();
-        if client != current.client || !current.is_news(cause, certainty) {
+        if client != current.client || !current.is_news(cause, certainty, now) {
             return None;
         }
         if cause.is_rejection() {
@@ -140,6 +145,9 @@ impl ConnectionState {
         current.not_opened_since = false;
         let is_first = !std::mem::replace(&mut current.was_let_in, true);
         let away = current.away.take();
+        if away.is_some() {
+            current.returned = Some(now);
+        }
         if away.is_none() && !is_first {
             return None;
         }
@@ -181,11 +189,15 @@ impl ConnectionState {
 
 impl Current {
     /// Whether a cause says more than what is known.
-    fn is_news(&self, cause: ConnectionFailure, certainty: Certainty) -> bool {
+    fn is_news(&self, cause: ConnectionFailure, certainty: Certainty, now: Instant) -> bool {
         if certainty == Certainty::Guessed && self.was_let_in {
             return false;
         }
-        let Some(known) = self.away else { return true };
+        let Some(known) = self.away else {
+            let has_just_returned =
+                self.returned.is_some_and(|returned| now.saturating_duration_since(returned) < PATIENCE);
+            return cause != ConnectionFailure::Unacknowledged || !has_just_returned;
+        };
         if cause == ConnectionFailure::Unreachable {
             // That all brokers are down follows from each rejection. It is news where connections are not even opened.
             return match known.certainty {
@@ -310,6 +322,20 @@ mod tests {
             "one of several is away"
         );
         assert_eq!(state.failure(), Some(Credentials));
+    }
+
+    #[test]
+    fn brokers_that_have_just_returned_get_time_to_acknowledge() {
+        let state = ConnectionState::default();
+        let start = Instant::now();
+        state.reached(0, Evidence::Delivered, start);
+        state.failed(0, Unreachable, Certainty::Known, true, start, start);
+        let back = start + 60 * SECOND;
+        state.reached(0, Evidence::Connected, back);
+        let unacknowledged = |now| state.failed(0, Unacknowledged, Certainty::Known, true, start, now);
+        assert_eq!(unacknowledged(back + SECOND), None);
+        assert_eq!(state.failure(), None);
+        assert_eq!(unacknowledged(back + PATIENCE), change(65));
     }
 
     #[test]

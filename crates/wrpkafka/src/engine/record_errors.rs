@@ -1,20 +1,12 @@
 //! Errors that come by the thousand are logged once a minute each, with the number of lines left out.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use parking_lot::Mutex;
 
 use crate::dead_letter::DeadLetterReason;
 use crate::error::{ErrorType, PublishError};
-
-const PERIOD: Duration = Duration::from_secs(60);
-
-/// When one kind of line was logged last, and how many were left out since.
-#[derive(Debug, Default, Clone, Copy)]
-pub(super) struct LogThrottle {
-    last: Option<Instant>,
-    suppressed: u64,
-}
+use crate::log_throttle::LogThrottle;
 
 /// A throttle for each kind of record error, and one for lost dead letters.
 #[derive(Debug, Default)]
@@ -35,18 +27,6 @@ fn kind(error: &PublishError) -> usize {
     }
 }
 
-impl LogThrottle {
-    /// If a line is to be logged now: how many were left out since the last one.
-    pub(super) fn admit(&mut self, now: Instant) -> Option<u64> {
-        if self.last.is_some_and(|last| now.saturating_duration_since(last) < PERIOD) {
-            self.suppressed += 1;
-            return None;
-        }
-        self.last = Some(now);
-        Some(std::mem::take(&mut self.suppressed))
-    }
-}
-
 impl RecordErrorThrottle {
     /// If a record's error is to be logged now: how many of its kind were left out since the last one.
     pub(super) fn admit(&self, error: &PublishError, now: Instant) -> Option<u64> {
@@ -62,6 +42,7 @@ impl RecordErrorThrottle {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log_throttle::PERIOD;
 
     #[test]
     fn each_kind_of_error_is_logged_once_a_minute() {
