@@ -111,13 +111,13 @@ impl DeviceConnector {
         }
     }
 
-    /// Waits until the handshake may begin, unless the connection has done so for TLS.
+    /// Waits until the handshake may begin, in front of the others if the connection has waited for TLS.
     async fn begin<R>(&self, request: &Request<R>) -> Result<Option<Handshake<'_>>, ConnectError> {
         let Some(handshakes) = &self.handshakes else { return Ok(None) };
-        if request.extensions().get::<AfterTls>().is_some() {
-            return Ok(Some(handshakes.go_on(HandshakeKind::Device)));
-        }
-        let begun = handshakes.begin(HandshakeKind::Device).await;
+        let begun = match request.extensions().get::<AfterTls>() {
+            Some(AfterTls) => handshakes.go_on(HandshakeKind::Device).await,
+            None => handshakes.begin(HandshakeKind::Device).await,
+        };
         begun.map(Some).map_err(|refused| ConnectError::Busy { seconds: refused.retry_after.as_secs() })
     }
 

@@ -19,8 +19,8 @@ pub struct Peer(pub SocketAddr);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientCertificate(pub Arc<[u8]>);
 
-/// The connection has waited for its TLS handshake, so that nothing else of it waits in that line; the requests of such a
-/// connection carry this as an extension.
+/// The connection has waited for its TLS handshake, so that its next one goes first; the requests of such a connection carry
+/// this as an extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AfterTls;
 

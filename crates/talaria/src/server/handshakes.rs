@@ -10,6 +10,8 @@
 //! While others wait for their turns because of the handshakes, or because the machine has too little CPU, the share is lowered
 //! (`cpu_share.rs`).
 //!
+//! After TLS the request of a device waits again, in front of all others: clients that were slow to answer may all go on at once.
+//!
 //! Start reading at [`Handshakes::begin`].
 
 use std::collections::VecDeque;
@@ -90,6 +92,8 @@ struct State {
     /// What a handshake of each kind took lately, in nanoseconds of CPU.
     cost: [i64; 2],
     line: VecDeque<Waiting>,
+    /// Those whose connection has waited in line before.
+    going_on: VecDeque<Waiting>,
     /// Whether a task lets those in line begin, and looks how late the runtime is.
     is_driven: bool,
 }
@@ -136,6 +140,7 @@ impl Handshakes {
             share: CpuShare::new(cores, config.cpu_percent),
             cost: [guess; 2],
             line: VecDeque::new(),
+            going_on: VecDeque::new(),
             is_driven: false,
         };
         Arc::new(Self {
@@ -153,6 +158,22 @@ impl Handshakes {
     /// # Errors
     /// If it has waited too long.
     pub async fn begin(self: &Arc<Self>, kind: HandshakeKind) -> Result<Handshake<'_>, RefusedError> {
+        self.wait(kind, |state| &mut state.line).await
+    }
+
+    /// As [`begin`](Self::begin), for one whose connection has waited for another handshake: it goes first.
+    ///
+    /// # Errors
+    /// If it has waited too long.
+    pub async fn go_on(self: &Arc<Self>, kind: HandshakeKind) -> Result<Handshake<'_>, RefusedError> {
+        self.wait(kind, |state| &mut state.going_on).await
+    }
+
+    async fn wait(
+        self: &Arc<Self>,
+        kind: HandshakeKind,
+        line: fn(&mut State) -> &mut VecDeque<Waiting>,
+    ) -> Result<Handshake<'_>, RefusedError> {
         let (deadline, begun) = {
             let mut state = self.state.lock();
             let now = Instant::now();
@@ -160,26 +181,21 @@ impl Handshakes {
             if !std::mem::replace(&mut state.is_driven, true) {
                 tokio::spawn(Arc::clone(self).drive());
             }
-            if state.line.is_empty()
+            if line(&mut state).is_empty()
+                && state.going_on.is_empty()
                 && let Some(taken) = state.take(kind)
             {
                 return Ok(self.handshake(kind, taken));
             }
             let (begin, begun) = oneshot::channel();
-            state.line.push_back(Waiting { since: now, kind, begin });
-            self.waiting.set(state.line.len() as i64);
+            line(&mut state).push_back(Waiting { since: now, kind, begin });
+            self.waiting.set(state.waiting());
             (now + self.config.max_wait, begun)
         };
         match timeout_at(deadline, begun).await {
             Ok(Ok(taken)) => Ok(self.handshake(kind, taken)),
             _ => Err(self.refuse(kind)),
         }
-    }
-
-    /// A handshake that does not wait, since its connection has waited for another one. It only counts.
-    #[must_use]
-    pub fn go_on(&self, kind: HandshakeKind) -> Handshake<'_> {
-        self.handshake(kind, 0)
     }
 
     fn handshake(&self, kind: HandshakeKind, taken: i64) -> Handshake<'_> {
@@ -195,8 +211,8 @@ impl Handshakes {
             state.share.adapt(late);
             state.share.earn(now);
             state.admit(now, self.config.max_wait);
-            self.waiting.set(state.line.len() as i64);
-            if state.line.is_empty() {
+            self.waiting.set(state.waiting());
+            if state.waiting() == 0 {
                 state.is_driven = false;
                 return;
             }
@@ -259,20 +275,36 @@ impl State {
         })
     }
 
+    fn waiting(&self) -> i64 {
+        (self.line.len() + self.going_on.len()) as i64
+    }
+
     /// Lets those begin for whom there is time, and drops those that have waited too long.
     fn admit(&mut self, now: Instant, max_wait: Duration) {
-        while self.line.front().is_some_and(|first| now >= first.since + max_wait) {
-            self.line.pop_front();
+        for line in [&mut self.going_on, &mut self.line] {
+            while line.front().is_some_and(|first| now >= first.since + max_wait) {
+                line.pop_front();
+            }
+        }
+        while let Some(first) = self.going_on.front() {
+            let kind = first.kind;
+            let Some(taken) = self.take(kind) else { return };
+            let first = self.going_on.pop_front();
+            self.let_begin(first, taken);
         }
         while let Some(first) = self.line.front() {
             let is_long = now - first.since >= max_wait / 2;
             let next = if is_long { self.line.back() } else { self.line.front() };
             let Some(taken) = next.map(|next| next.kind).and_then(|kind| self.take(kind)) else { return };
             let next = if is_long { self.line.pop_back() } else { self.line.pop_front() };
-            // One that has left gives back what it has not used.
-            if next.is_some_and(|next| next.begin.send(taken).is_err()) {
-                self.share.spend(-taken);
-            }
+            self.let_begin(next, taken);
+        }
+    }
+
+    /// One that has left gives back what it has not used.
+    fn let_begin(&mut self, waiting: Option<Waiting>, taken: i64) {
+        if waiting.is_some_and(|waiting| waiting.begin.send(taken).is_err()) {
+            self.share.spend(-taken);
         }
     }
 }
@@ -362,9 +394,25 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn those_that_go_on_after_tls_keep_the_pace_and_go_first() {
+        let (handshakes, started) = (handshakes(), Instant::now());
+        let going_on = async || {
+            let mut handshake = handshakes.go_on(HandshakeKind::Device).await.unwrap();
+            handshake.spent = Duration::from_millis(1);
+            started.elapsed()
+        };
+        let others = futures_util::future::join_all((0..200).map(|_| begin(&handshakes)));
+        let (others, first) = tokio::join!(others, going_on());
+        assert!(others.iter().all(Result::is_ok) && first < Duration::from_millis(10), "{first:?}");
+        let all = futures_util::future::join_all((0..500).map(|_| going_on())).await;
+        let took = all.iter().max().unwrap().as_millis();
+        assert!((1390..1420).contains(&took), "{took} ms for 701 at half of a core");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn what_a_handshake_computes_counts_also_if_it_did_not_wait() {
         let handshakes = handshakes();
-        let mut going_on = handshakes.go_on(HandshakeKind::Device);
+        let mut going_on = handshakes.go_on(HandshakeKind::Device).await.unwrap();
         going_on.run(async { tokio::task::yield_now().await }).await;
         going_on.spent = Duration::from_millis(100);
         drop(going_on);
