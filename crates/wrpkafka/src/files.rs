@@ -1,12 +1,15 @@
 //! The files that a configuration names: certificates, keys and a password. They are read when a client is built, and
-//! checked for changes while it runs.
+//! checked for changes while it runs. [`Config::check_files`] finds everything that is wrong with them before that.
 
 use std::borrow::Cow;
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{self, Read as _};
 
-use crate::config::Config;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::config::{Config, ConfigError, Fault, SaslMechanism};
 use crate::error::FileError;
 
 /// The most of a file that is read, in bytes. A bundle of all public authorities takes 250 kB.
@@ -15,6 +18,53 @@ const MAX_BYTES: u64 = 4 << 20;
 /// A hash of the contents of all files: it differs when one of them has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fingerprint(u64);
+
+impl Config {
+    /// Reads all files that are used with these settings. A start finds these faults, too, but only the first.
+    ///
+    /// # Errors
+    /// All faults at once, keys relative to the `kafka` section.
+    pub fn check_files(&self) -> Result<(), ConfigError> {
+        let registry = &self.schema_registry;
+        let is_https = registry.urls.iter().any(|url| url.starts_with("https://"));
+        let oauth2 = &self.sasl.oauth2;
+        let has_tokens = self.sasl.mechanism == Some(SaslMechanism::OAuthBearer);
+        let of_others = [
+            ("sasl.oauth2.clientSecretFile", oauth2.client_secret_file.as_str(), has_tokens),
+            ("sasl.oauth2.caFile", &oauth2.ca_file, has_tokens && oauth2.token_url.starts_with("https:")),
+            ("schemaRegistry.caFile", &registry.ca_file, is_https),
+            ("schemaRegistry.passwordFile", &registry.password_file, !registry.urls.is_empty()),
+        ];
+        let others = of_others.into_iter().filter(|(_, path, is_used)| *is_used && !path.is_empty());
+        let mut faults = Vec::new();
+        for (key, path) in named(self).chain(others.map(|(key, path, _)| (key, path))) {
+            if let Err(problem) = check_file(key, path) {
+                faults.push(Fault { key: key.to_owned(), problem: format!("names {path}, {problem}") });
+            }
+        }
+        if faults.is_empty() { Ok(()) } else { Err(ConfigError(faults)) }
+    }
+}
+
+/// What is wrong with the content of the file that a key names.
+fn check_file(key: &str, path: &str) -> Result<(), String> {
+    let bytes = read(path).map_err(|error| format!("which cannot be read: {error}"))?;
+    let problem = match key.rsplit('.').next() {
+        Some("passwordFile" | "clientSecretFile") => {
+            let text = str::from_utf8(&bytes).map(|text| text.trim_end_matches(['\r', '\n']));
+            (!text.is_ok_and(|text| !text.is_empty())).then_some("which holds no text in UTF-8")
+        }
+        // A password for the key cannot be configured.
+        Some("keyFile") => PrivateKeyDer::from_pem_slice(&bytes)
+            .is_err()
+            .then_some("expected an unencrypted private key in PEM"),
+        _ => {
+            let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
+            (!certificates.is_ok_and(|found| !found.is_empty())).then_some("expected certificates in PEM")
+        }
+    };
+    problem.map_or(Ok(()), |problem| Err(problem.to_owned()))
+}
 
 /// Reads all files. That a file cannot be read counts as a content of its own.
 pub(crate) fn fingerprint(config: &Config) -> Fingerprint {
@@ -102,6 +152,34 @@ mod tests {
         let error = resolve(&config(&folder)).unwrap_err();
         assert_eq!(error.key, "sasl.passwordFile");
         assert!(error.to_string().contains(&folder.path("password")), "{error}");
+    }
+
+    #[test]
+    fn everything_that_is_wrong_with_the_files_is_found_at_once() {
+        let folder = TestFolder::new();
+        folder.write("ca.pem", "no certificate");
+        folder.write("password", "\n");
+        let mut config = config(&folder);
+        config.tls.key_file = folder.path("ca.pem");
+        config.tls.cert_file = folder.path("missing.pem");
+        config.schema_registry.urls = vec!["https://registry".to_owned()];
+        config.schema_registry.ca_file = folder.path("");
+        config.schema_registry.password_file = folder.path("missing");
+        let ConfigError(faults) = config.check_files().unwrap_err();
+        let keys: Vec<&str> = faults.iter().map(|fault| fault.key.as_str()).collect();
+        let all = [
+            "tls.caFile",
+            "tls.certFile",
+            "tls.keyFile",
+            "sasl.passwordFile",
+            "schemaRegistry.caFile",
+            "schemaRegistry.passwordFile",
+        ];
+        assert_eq!(keys, all, "{faults:?}");
+        config.tls.enabled = false;
+        config.sasl.mechanism = None;
+        config.schema_registry.urls.clear();
+        assert_eq!(config.check_files(), Ok(()), "files that are not used");
     }
 
     #[test]
