@@ -5,7 +5,7 @@
 //! accepted if it is byte for byte one of the trusted ones, as Go does; its time, its purpose and its name are checked all
 //! the same.
 //!
-//! Deliberately absent: where the trusted certificates come from, and brokers, whose certificates OpenSSL checks by the
+//! Deliberately absent: which files the trusted certificates come from, and brokers, whose certificates OpenSSL checks by the
 //! same rule.
 
 use std::fmt;
@@ -14,6 +14,7 @@ use std::sync::Arc;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ParsedCertificate, VerifierBuilderError};
@@ -42,6 +43,12 @@ struct ServerTrust {
 struct ClientTrust {
     trusted: Trusted,
     webpki: Arc<dyn ClientCertVerifier>,
+}
+
+/// The certificates in a file's content; at least one. `None` if it is not PEM or has none.
+pub(crate) fn certificates_in(content: &[u8]) -> Option<Vec<CertificateDer<'static>>> {
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(content).collect();
+    certificates.ok().filter(|certificates| !certificates.is_empty())
 }
 
 /// Accepts servers that present one of these certificates or one that these signed. Those that cannot be read are left

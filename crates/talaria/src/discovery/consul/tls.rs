@@ -114,12 +114,8 @@ fn client_certificate(
 
 fn certificates(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
     let content = std::fs::read(path).map_err(|error| problem(path, &error))?;
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&content).collect();
-    match found {
-        Ok(found) if !found.is_empty() => Ok(found),
-        Ok(_) => Err(problem(path, &"it has no certificates, expected PEM")),
-        Err(error) => Err(problem(path, &error)),
-    }
+    let found = trust::certificates_in(&content);
+    found.ok_or_else(|| problem(path, &"it has no certificates, expected PEM"))
 }
 
 fn problem(path: &Path, error: &dyn std::fmt::Display) -> io::Error {

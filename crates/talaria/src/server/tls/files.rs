@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
 
+use crate::trust;
+
 /// The files, in PEM, of a certificate chain and of its private key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pair {
@@ -76,12 +78,7 @@ impl Key {
 
 /// The certificates in a file; at least one.
 pub(super) fn certificates_in(path: &Path) -> Result<Vec<CertificateDer<'static>>, FileError> {
-    let pem = fs::read(path)?;
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    certificates
-        .ok()
-        .filter(|certificates| !certificates.is_empty())
-        .ok_or(FileError::NotFound("a certificate"))
+    trust::certificates_in(&fs::read(path)?).ok_or(FileError::NotFound("a certificate"))
 }
 
 /// The revocation lists in a file: one as DER, or at least one as PEM.

@@ -166,10 +166,7 @@ fn system_authorities() -> Vec<CertificateDer<'static>> {
 }
 
 fn certificates_in(path: &Path) -> Result<Vec<CertificateDer<'static>>, FileContentError> {
-    let content = read(path)?;
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&content).collect();
-    let found = certificates.ok().filter(|certificates| !certificates.is_empty());
-    found.ok_or(FileContentError::NotFound("certificates"))
+    trust::certificates_in(&read(path)?).ok_or(FileContentError::NotFound("certificates"))
 }
 
 fn private_key_in(path: &Path) -> Result<PrivateKeyDer<'static>, FileContentError> {
