@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tracing::{error, info};
 
 use crate::cli::{EXIT_CONFIG, EXIT_FAILED, complain};
@@ -87,6 +87,17 @@ async fn serve(loaded: Loaded, logging: &Arc<Logging>) -> Result<(), RunError> {
         service_manager::ready();
         service_manager::keep_alive().await;
     });
+    // A change may wait for a key server; what asks for one meanwhile is answered by one more.
+    let reload_requested = Notify::new();
+    let mut reloading = pin!(async {
+        loop {
+            reload_requested.notified().await;
+            service_manager::reloading();
+            // A fault has been logged.
+            let _ = reload.again(Cause::Signal).await;
+            service_manager::ready();
+        }
+    });
     let (stop, stopping) = oneshot::channel::<()>();
     let mut running = pin!(bound.run(async {
         // The sender is dropped to request the stop, so the result is always an error.
@@ -97,14 +108,11 @@ async fn serve(loaded: Loaded, logging: &Arc<Logging>) -> Result<(), RunError> {
             ended = &mut running => return Ok(ended.map(drop)?),
             () = &mut watching => {}
             () = &mut serving => {}
+            () = &mut reloading => {}
             request = signals.next() => match request {
                 Request::Reload => {
                     reopen(logging);
-                    // The gateway's own tasks keep running while the configuration is read.
-                    // A fault has been logged.
-                    service_manager::reloading();
-                    let _ = reload.again(Cause::Signal).await;
-                    service_manager::ready();
+                    reload_requested.notify_one();
                 }
                 Request::ReopenLogs => reopen(logging),
                 Request::Stop(signal) => {
