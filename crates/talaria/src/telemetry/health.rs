@@ -36,7 +36,7 @@ pub struct ConfigurationSources {
     /// The number of the configuration in effect: `config_generation`.
     pub generation: IntGauge,
     /// The number of changes that had a fault.
-    pub failed_reloads: IntCounter,
+    pub failed_reloads: Arc<AtomicU64>,
     /// When the last of them was, in seconds since 1970: `config_last_failure_timestamp_seconds`.
     pub last_failure: IntGauge,
 }
@@ -106,7 +106,7 @@ impl Health {
         let from = &self.sources;
         let configuration = self.configuration.iter().flat_map(|of| {
             [
-                ("ConfigFailedReloads", count(&of.failed_reloads)),
+                ("ConfigFailedReloads", number(of.failed_reloads.load(Ordering::Relaxed))),
                 ("ConfigGeneration", of.generation.get()),
                 ("ConfigLastFailureTime", of.last_failure.get()),
             ]
