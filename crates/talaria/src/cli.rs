@@ -14,6 +14,9 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{self, LoadError, Loaded, Sources};
+use crate::gateway::parts;
+use crate::reload::difference::differences;
+use crate::reload::part;
 #[cfg(feature = "demo")]
 pub use demo::DemoOptions;
 
@@ -58,8 +61,12 @@ pub enum Command {
 }
 
 /// Options of `talaria config`.
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Clone, Args)]
 #[group(required = true, multiple = false)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of the command line, and only one of them is set"
+)]
 pub struct ConfigOptions {
     /// Print every key with its value, where the value was set, and a comment; secrets are masked
     #[arg(long)]
@@ -67,6 +74,15 @@ pub struct ConfigOptions {
     /// Print every fault and warning, one line each; exit with 78 if there is a fault
     #[arg(long)]
     pub check: bool,
+    /// Print every key that has another value in this file, and whether a reload would take it up at once
+    #[arg(long, value_name = "FILE")]
+    pub diff: Option<String>,
+    /// Print a JSON Schema of the configuration, for editors
+    #[arg(long)]
+    pub schema: bool,
+    /// Print the reference page of the configuration in Markdown
+    #[arg(long)]
+    pub docs: bool,
 }
 
 impl Cli {
@@ -120,15 +136,54 @@ pub fn load(file: Option<String>) -> Result<Loaded, ExitCode> {
 
 /// Runs `talaria config` and returns its exit code.
 #[must_use]
-pub fn show_config(file: Option<String>, options: ConfigOptions) -> ExitCode {
-    let loaded = match load(file) {
+pub fn show_config(file: Option<String>, options: &ConfigOptions) -> ExitCode {
+    if options.schema {
+        return print(&format!("{:#}\n", config::schema::schema()));
+    }
+    if options.docs {
+        return reference().map_or(ExitCode::from(EXIT_FAILED), |page| print(&page));
+    }
+    let loaded = match load_and_warn(file) {
         Ok(loaded) => loaded,
         Err(code) => return code,
     };
+    match &options.diff {
+        Some(other) => match load_and_warn(Some(other.clone())) {
+            Ok(other) => print(&difference(&loaded, &other)),
+            Err(code) => code,
+        },
+        None if options.print => print(&config::print(&loaded.tree)),
+        None => print("the configuration is valid\n"),
+    }
+}
+
+/// The reference page of the configuration. `None` only if the defaults have a fault.
+#[must_use]
+pub fn reference() -> Option<String> {
+    // Of all servers: the keys of one without an address are those of the others.
+    let servers = ["ALTERNATE", "CONTROL"].into_iter().zip(1..);
+    let address = |(server, port): (&str, u16)| (format!("TALARIA_{server}_ADDRESS"), format!(":{port}"));
+    let sources = Sources { variables: servers.map(address).collect(), ..Sources::default() };
+    let keys = parts::keys(&config::load(&sources).ok()?.config);
+    Some(config::reference::reference(&|path| part::takes_effect(&keys, path)))
+}
+
+/// What a change from one configuration to another would change, one line for each key.
+fn difference(before: &Loaded, after: &Loaded) -> String {
+    let keys = parts::keys(&before.config);
+    let differences = differences(&before.tree, &after.tree, &keys);
+    if differences.is_empty() {
+        return "no key has another value\n".to_owned();
+    }
+    differences.iter().map(|difference| format!("{difference}\n")).collect()
+}
+
+fn load_and_warn(file: Option<String>) -> Result<Loaded, ExitCode> {
+    let loaded = load(file)?;
     for warning in &loaded.warnings {
         complain(&format!("talaria: warning: {warning}\n"));
     }
-    if options.print { print(&config::print(&loaded.tree)) } else { print("the configuration is valid\n") }
+    Ok(loaded)
 }
 
 /// Prints to the standard output and returns the exit code. A pipe that its reader has closed (`| head`) is a success.
@@ -178,5 +233,18 @@ mod tests {
         let text = version();
         assert!(text.starts_with("talaria:\n  version: \t0.1.0\n"), "{text}");
         assert!(text.contains("\n  git commit: \t") && text.contains("\n  os/arch: \tlinux/"), "{text}");
+    }
+
+    /// `docs/configuration.md` is made by `talaria config --docs`; `UPDATE=1` writes it.
+    #[test]
+    fn the_reference_page_is_up_to_date() {
+        let page = reference().unwrap();
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/configuration.md");
+        #[expect(clippy::disallowed_methods, reason = "a developer asks the test to write the page")]
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(path, &page).unwrap();
+        }
+        let written = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(written == page, "docs/configuration.md differs: run this test with UPDATE=1");
     }
 }

@@ -9,6 +9,7 @@
 //! [`load`]; a section is read in the module of its name.
 
 mod access;
+mod describe;
 mod device;
 mod discovery;
 pub mod document;
@@ -20,13 +21,18 @@ mod jwt;
 mod kafka;
 mod known;
 mod log;
+mod observe;
 mod outbound;
 mod print;
 mod read;
+pub mod reference;
 mod sample;
+pub mod schema;
 mod secret;
 mod server;
 pub mod tree;
+mod upstream;
+mod value_file;
 pub mod yaml;
 
 #[cfg(test)]
@@ -39,10 +45,11 @@ use std::time::Duration;
 use std::{env, fmt};
 
 pub use fault::{Fault, Report, Warning};
-pub use print::print;
+pub use print::{print, shown_at};
 pub use sample::SAMPLE;
 pub use secret::MASK;
 
+use environment::Environment;
 use read::Section;
 use talaria_protocol::ws::handshake::Subprotocol;
 use tree::{Node, Value};
@@ -222,19 +229,19 @@ pub enum LoadError {
 /// [`LoadError`], with all faults.
 pub fn load(sources: &Sources) -> Result<Loaded, LoadError> {
     let mut report = Report::default();
-    let sample = sample::tree();
-    let mut tree = sample.clone();
-    let environment = environment::layer(&sources.variables, &sample, &mut report);
+    let known = sample::described();
+    let environment = Environment::read(&sources.variables, known, &mut report);
     let (document, persisted) = match &sources.document {
         Some(document) => (section(Node::clone(document), &mut report), None),
         None => from_files(sources, &environment, &mut report)?,
     };
-    for mut layer in document.clone().into_iter().chain([environment]) {
-        known::rename_aliases(&mut layer, &mut report);
-        known::check(&layer, &sample, &mut report);
-        secret::remove_masks(&mut layer, &mut report);
-        tree.overlay(layer);
+    let mut tree = sample::tree().clone();
+    if let Some(mut layer) = document.clone() {
+        value_file::resolve(&mut layer, known, &mut report);
+        lay_over(&mut tree, layer, &mut report);
     }
+    let layer = environment.over(&tree, &mut report);
+    lay_over(&mut tree, layer, &mut report);
     let (config, report) = read(&tree, report);
     if report.faults.is_empty() {
         let (warnings, sources) = (report.warnings, sources.clone());
@@ -242,6 +249,15 @@ pub fn load(sources: &Sources) -> Result<Loaded, LoadError> {
     } else {
         Err(LoadError::Faults(report))
     }
+}
+
+/// Lays a layer over the others.
+fn lay_over(tree: &mut Node, mut layer: Node, report: &mut Report) {
+    known::rename_aliases(&mut layer, report);
+    known::check(&layer, sample::described(), report);
+    secret::remove_masks(&mut layer, report);
+    sample::drop_counterparts(tree, &layer);
+    tree.overlay(layer);
 }
 
 /// Reads a merged tree into the typed configuration.
@@ -263,18 +279,19 @@ fn read(tree: &Node, report: Report) -> (Config, Report) {
 /// (`config.persist`), and the path of that.
 fn from_files(
     sources: &Sources,
-    environment: &Node,
+    environment: &Environment,
     report: &mut Report,
 ) -> Result<(Option<Node>, Option<PathBuf>), LoadError> {
     let document = match &sources.file {
         Some(name) => read_file(&file::find(name, &sources.directories)?, report)?,
         None => None,
     };
-    let named = |layer: &Node| match &layer.at(PERSIST.split('.'))?.value {
+    let named = |node: &Node| match &node.value {
         Value::Text(path) if !path.is_empty() => Some(PathBuf::from(path)),
         _ => None,
     };
-    let persist = named(environment).or_else(|| document.as_ref().and_then(named));
+    let written = || document.as_ref()?.at(PERSIST.split('.')).and_then(named);
+    let persist = environment.at(PERSIST).and_then(named).or_else(written);
     match persist.filter(|path| sources.persisted && path.exists()) {
         Some(path) => Ok((read_file(&path, report)?, Some(path))),
         None => Ok((document, None)),
@@ -349,6 +366,16 @@ impl Config {
             primary.open_access = open_access;
             primary.bodies = Some(Arc::clone(&bodies));
         }
+        server::check_addresses(
+            root,
+            [
+                ("primary", Some(&config.primary)),
+                ("alternate", config.alternate.as_ref()),
+                ("health", config.health.as_ref()),
+                ("metric", config.metric.as_ref()),
+                ("control", config.control.as_ref()),
+            ],
+        );
         config.convey_keys = config.kafka.as_ref().map(kafka::convey_keys).unwrap_or_default();
         config
     }

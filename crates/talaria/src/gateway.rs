@@ -11,7 +11,7 @@
 //!
 //! Deliberately absent: log, signals and exit code, which belong to the [`process`](crate::process).
 
-mod parts;
+pub mod parts;
 mod readiness;
 
 use std::future::Future;

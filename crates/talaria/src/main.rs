@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     };
     match cli.command {
         _ if cli.version => cli::print(&cli::version()),
-        Some(Command::Config(options)) => cli::show_config(cli.file, options),
+        Some(Command::Config(options)) => cli::show_config(cli.file, &options),
         #[cfg(feature = "demo")]
         Some(Command::Demo(options)) => talaria::demo::run(options),
         None => match cli::load(cli.file) {

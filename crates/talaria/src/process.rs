@@ -20,7 +20,7 @@ use crate::descriptors;
 use crate::gateway::{BuildError, Gateway, StartError};
 use crate::reload::part::Part;
 use crate::reload::{Cause, Reload};
-use crate::telemetry::log::Logging;
+use crate::telemetry::log::{LogMetrics, Logging};
 
 use signals::{Request, Signals};
 
@@ -70,6 +70,7 @@ async fn serve(loaded: Loaded, logging: &Arc<Logging>) -> Result<(), RunError> {
     let bound = Gateway::build(loaded.config.clone())?.bind().map_err(StartError::Bind)?;
     let mut parts = bound.parts();
     parts.push(Part::new("zap", Arc::clone(logging), |config| Some(config.log.clone())));
+    logging.count_into(LogMetrics::register(bound.gateway().metrics()));
     let metrics = bound.gateway().reload_metrics().clone();
     let watches = loaded.config.reload.watch;
     let reload = Reload::new(loaded, parts, metrics);

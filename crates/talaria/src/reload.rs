@@ -12,6 +12,7 @@
 //!
 //! Start reading at [`Reload::again`] and [`Reload::edit`].
 
+pub mod difference;
 pub mod part;
 
 mod metrics;
@@ -328,7 +329,7 @@ impl Reload {
         }
         let config = config::typed(&effective)?;
         let changed = self.state.lock().read.changed(&loaded.tree);
-        let is_live = |key: &String| takes_effect(&self.parts, key) == TakesEffect::Live;
+        let is_live = |key: &String| self.takes_effect(key) == TakesEffect::Live;
         let live: Vec<String> = changed.iter().filter(|key| is_live(key)).cloned().collect();
         let concerned = self.parts.iter().filter_map(|part| part.concerned(&live));
         let (changes, faults) = prepare(concerned.map(|part| part(&config)));
@@ -369,11 +370,15 @@ impl Reload {
 
     fn waiting(&self, read: &Node) -> Vec<WaitingKey> {
         let keys = self.started.changed(read).into_iter();
-        keys.filter_map(|key| match takes_effect(&self.parts, &key) {
+        keys.filter_map(|key| match self.takes_effect(&key) {
             TakesEffect::Live => None,
             TakesEffect::AtStart(reason) => Some(WaitingKey { key, reason }),
         })
         .collect()
+    }
+
+    fn takes_effect(&self, path: &str) -> TakesEffect {
+        takes_effect(self.parts.iter().flat_map(Part::keys), path)
     }
 
     fn tag(&self, generation: u64) -> String {

@@ -1,12 +1,8 @@
 //! Reads the section `deviceAccessCheck` (contract §3.9): which messages of the API may reach which devices.
 
-use super::fault::UNKNOWN_KEY;
 use super::read::{Section, Setting as _};
 use super::tree::Value;
 use crate::api::access::{AccessCheck, Check, Mode, Operand, Operator, Path, Side};
-
-/// The keys of a check. The sample does not hold them, because its list of checks is empty.
-const KEYS: [&str; 6] = ["name", "deviceCredentialPath", "wrpCredentialPath", "inputValue", "op", "inversed"];
 
 /// Reads `deviceAccessCheck`; `None` if it has neither a type nor a check.
 pub(super) fn read(section: &Section<'_>) -> Option<AccessCheck> {
@@ -33,13 +29,6 @@ pub(super) fn read(section: &Section<'_>) -> Option<AccessCheck> {
 }
 
 fn read_check(section: &Section<'_>, sep: &str) -> Option<Check> {
-    for (key, _) in
-        section.entries().filter(|(key, _)| !KEYS.iter().any(|known| known.eq_ignore_ascii_case(key)))
-    {
-        // The sample of the Go gateway has `operation`, but the Go gateway reads `op`.
-        let meant = if key.eq_ignore_ascii_case("operation") { "; did you mean op?" } else { "" };
-        section.warn(key, format!("{UNKNOWN_KEY}{meant}"));
-    }
     let text = |key: &str| {
         let mut text = String::new();
         section.read(key, &mut text);

@@ -23,14 +23,14 @@ const BACKENDS: [&str; 3] = ["fixed", "zookeeper", "consul"];
 pub(super) fn read(root: &Section<'_>) -> Option<Config> {
     let section = root.section("service");
     let sample = sample::tree();
-    if !section.differs_from(&sample) {
+    if !section.differs_from(sample) {
         return None;
     }
     let mut config = Config::new(Backend::Fixed(Vec::new()));
     read_hash(&section, &mut config);
     read_rehasher(&root.section("device.rehasher"), &mut config);
     let wanted: Vec<&str> =
-        BACKENDS.into_iter().filter(|key| section.section(key).differs_from(&sample)).collect();
+        BACKENDS.into_iter().filter(|key| section.section(key).differs_from(sample)).collect();
     let Some(first) = wanted.first() else {
         section.fault("", "has neither fixed nor consul nor zookeeper, expected one of them: without the section there is no service discovery");
         return None;

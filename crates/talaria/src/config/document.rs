@@ -6,19 +6,27 @@
 
 use serde_json::{Map, Value as Json};
 
+use super::sample;
 use super::secret::{MASK, is_secret, masked};
 use super::tree::{Entry, Node, Value};
 
-/// The tree as JSON. Secrets are masked.
+/// Whether secrets are shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Secrets {
+    Masked,
+    Shown,
+}
+
+/// The tree as JSON. Secrets are masked, and values that are kept in files of their own are named by their files.
 #[must_use]
 pub fn to_masked_json(tree: &Node) -> Json {
-    json("", &tree.value, true)
+    json("", tree, Some(sample::described()), Secrets::Masked)
 }
 
 /// The tree as JSON with its secrets, for a file that only the gateway reads.
 #[must_use]
 pub fn to_json_with_secrets(tree: &Node) -> Json {
-    json("", &tree.value, false)
+    json("", tree, None, Secrets::Shown)
 }
 
 /// Applies a merge patch (RFC 7396): its values replace those of the document, sections are merged key by key, and a null
@@ -64,7 +72,7 @@ fn restore(path: &str, node: &mut Node, in_effect: &Node) {
                 && (is_secret(path) && text == MASK || masked(secret) == text.as_str())
             {
                 secret.clone_into(text);
-            } else if is_secret(path) && text == MASK {
+            } else if text == MASK && (is_secret(path) || in_effect.origin.value_file().is_some()) {
                 node.value = in_effect.value.clone();
             }
         }
@@ -84,22 +92,36 @@ fn restore(path: &str, node: &mut Node, in_effect: &Node) {
     }
 }
 
-fn json(key: &str, value: &Value, hides_secrets: bool) -> Json {
-    match value {
+/// `known` is what the sample has at this place.
+fn json(key: &str, node: &Node, known: Option<&Node>, secrets: Secrets) -> Json {
+    let masks = secrets == Secrets::Masked;
+    match &node.value {
         Value::Null => Json::Null,
-        _ if hides_secrets && is_secret(key) && !value.is_blank() => Json::from(MASK),
+        value if masks && !value.is_blank() && (is_secret(key) || node.origin.value_file().is_some()) => {
+            Json::from(MASK)
+        }
         Value::Bool(value) => Json::from(*value),
         // A number that JSON cannot have, such as 0x10, is read as one from a text, too.
         Value::Number(text) => serde_json::from_str::<serde_json::Number>(text)
             .map_or_else(|_| Json::from(text.as_str()), Json::from),
-        Value::Text(text) if hides_secrets => Json::from(masked(text).into_owned()),
+        Value::Text(text) if masks => Json::from(masked(text).into_owned()),
         Value::Text(text) => Json::from(text.as_str()),
-        Value::List(items) => items.iter().map(|item| json(key, &item.value, hides_secrets)).collect(),
+        Value::List(items) => {
+            let known = known.and_then(|known| known.at(["[0]"]));
+            items.iter().map(|item| json(key, item, known, secrets)).collect()
+        }
         Value::Map(entries) => {
-            let entries = entries.iter();
-            let pairs =
-                entries.map(|entry| (entry.key.clone(), json(&entry.key, &entry.node.value, hides_secrets)));
-            Json::Object(pairs.collect::<Map<_, _>>())
+            let pair = |entry: &Entry| {
+                let known = known.and_then(|known| known.at([entry.key.as_str()]));
+                match entry.node.origin.value_file() {
+                    // The document names the file, as the operator did.
+                    Some(file) if masks && known.is_some() => {
+                        (sample::file_key(&entry.key).into_owned(), Json::from(file.display().to_string()))
+                    }
+                    _ => (entry.key.clone(), json(&entry.key, &entry.node, known, secrets)),
+                }
+            };
+            Json::Object(entries.iter().map(pair).collect::<Map<_, _>>())
         }
     }
 }

@@ -5,6 +5,9 @@ use std::fmt;
 use super::secret::{is_secret, masked, masked_message};
 use super::tree::{Node, Origin, Value};
 
+/// What is shown in place of a secret.
+const HIDDEN: &str = "a hidden value";
+
 /// The warning about a key that no component reads.
 pub(super) const UNKNOWN_KEY: &str = "is not a known key and is ignored";
 
@@ -26,7 +29,12 @@ impl Fault {
     /// A value of the wrong type or outside its range.
     pub fn unexpected(key: impl Into<String>, node: &Node, expected: &str) -> Self {
         let key = key.into();
-        let problem = format!("is {}, expected {expected}", shown(&key, &node.value));
+        let value = match node.origin.value_file() {
+            // A file of its own holds a secret in most cases.
+            Some(_) => HIDDEN.to_owned(),
+            None => shown(&key, &node.value),
+        };
+        let problem = format!("is {value}, expected {expected}");
         Self { key, problem, origin: Some(node.origin.clone()) }
     }
 }
@@ -70,10 +78,14 @@ impl Report {
         self.faults.push(Fault { key: key.into(), problem, origin: origin.cloned() });
     }
 
-    /// Adds a warning. Credentials of URLs in the problem are masked.
+    /// Adds a warning, once. Credentials of URLs in the problem are masked.
     pub fn warn(&mut self, key: impl Into<String>, problem: impl AsRef<str>, origin: Option<&Origin>) {
         let problem = masked_message(problem.as_ref());
-        self.warnings.push(Warning { key: key.into(), problem, origin: origin.cloned() });
+        let warning = Warning { key: key.into(), problem, origin: origin.cloned() };
+        // The items of a list are checked again with the variables that change one of them.
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
     }
 }
 
@@ -82,7 +94,7 @@ fn shown(key: &str, value: &Value) -> String {
     const LONGEST: usize = 80;
     match value {
         Value::Null => "empty".to_owned(),
-        _ if is_secret(key) => "a hidden value".to_owned(),
+        _ if is_secret(key) => HIDDEN.to_owned(),
         Value::List(_) => "a list".to_owned(),
         Value::Map(_) => "a section".to_owned(),
         Value::Bool(value) => value.to_string(),

@@ -7,7 +7,6 @@ use talaria_protocol::connect::CertificateRule;
 use talaria_protocol::keys::{MinRsaBits, Template};
 use talaria_protocol::token::Leeway;
 
-use super::fault::UNKNOWN_KEY;
 use super::read::{Section, Setting as _};
 use super::tree::Value;
 use crate::auth::keys::Source;
@@ -60,7 +59,7 @@ fn read_certificate_rule(root: &Section<'_>) -> Option<CertificateRule> {
 /// Reads one of the sections; `None` if it is as in the sample. A section that differs from the sample, even by a
 /// misspelt key, but names no source of keys is a fault: it was written so that tokens are checked.
 pub(super) fn read(section: &Section<'_>) -> Option<jwt::Config> {
-    if !section.differs_from(&super::sample::tree()) {
+    if !section.differs_from(super::sample::tree()) {
         return None;
     }
     let mut config = jwt::Config::default();
@@ -104,11 +103,6 @@ const TEMPLATE: &str = "an http:// or https:// URL with {keyID} in its path or q
 
 fn read_source(section: &Section<'_>) -> Option<Source> {
     const HOUR: Duration = Duration::from_secs(60 * 60);
-    for (key, _) in section.entries() {
-        if !["uri", "interval", "minInterval", "jitter"].iter().any(|known| known.eq_ignore_ascii_case(key)) {
-            section.warn(key, UNKNOWN_KEY);
-        }
-    }
     let mut uri = None;
     section.read_as("uri", "an http:// or https:// URL of a document of keys", &mut uri, |value| {
         let Value::Text(text) = value else { return None };

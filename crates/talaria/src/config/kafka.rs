@@ -59,13 +59,32 @@ pub(super) fn read(section: &Section<'_>) -> Option<wrpkafka::Config> {
     if !enabled {
         return None;
     }
-    if let Err(wrpkafka::ConfigError(faults)) = config.check() {
+    for wrpkafka::ConfigError(faults) in
+        [config.check(), config.check_files()].into_iter().filter_map(Result::err)
+    {
         // A value that could not be read is not there for the check: what it misses then has been reported already.
         for fault in faults.into_iter().filter(|fault| !section.has_fault(&fault.key)) {
             section.fault(&fault.key, fault.problem);
         }
     }
+    warn_of_unused(section, &config);
     Some(config)
+}
+
+/// Warns of settings of TLS that have no effect because it is off.
+fn warn_of_unused(section: &Section<'_>, config: &wrpkafka::Config) {
+    if config.tls.enabled {
+        return;
+    }
+    for key in ["tls.certFile", "tls.keyFile", "tls.caFile", "tls.insecureSkipVerify"] {
+        let is_set = match section.section(key).value() {
+            Value::Bool(is_set) => *is_set,
+            value => !value.is_blank(),
+        };
+        if is_set {
+            section.warn(key, "has no effect, because tls.enabled is false");
+        }
+    }
 }
 
 /// Whether the names of values (`acks: all`) must be known. They need not be while Kafka is not enabled, as in the
@@ -79,9 +98,10 @@ enum Names {
 impl Names {
     /// Reads a value by its name.
     fn read<T: FromStr<Err: Display>>(self, section: &Section<'_>, key: &str) -> Option<T> {
-        let mut text = String::new();
-        section.read(key, &mut text);
-        self.parse(section, key, &text)
+        match self {
+            Self::Checked => section.parsed(key),
+            Self::Ignored => None,
+        }
     }
 
     /// The value of a name, if there is one and it is known.

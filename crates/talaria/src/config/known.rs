@@ -4,20 +4,19 @@
 //! Values are not checked here, except that a section must be a section. Start reading at [`check`].
 
 use super::fault::{Fault, Report, UNKNOWN_KEY};
+use super::sample;
 use super::tree::{Node, Value};
+use super::upstream::{self, Foreign, foreign};
 
 /// Other names of a key, each with the name in the sample (contract §14.2).
-pub(super) const ALIASES: [(&str, &str); 2] = [
+pub(super) const ALIASES: [(&str, &str); 6] = [
+    // The Go gateway's sample describes the rotation of its log there, although it is not read.
+    ("log.maxsize", "zap.rotation.maxSize"),
+    ("log.maxage", "zap.rotation.maxAge"),
+    ("log.maxbackups", "zap.rotation.maxBackups"),
+    ("log.compress", "zap.rotation.compress"),
     ("kafka.initialDynamicConfig.compressionCodec", "kafka.initialDynamicConfig.compression"),
     ("kafka.allow_auto_topic_creation", "kafka.allowAutoTopicCreation"),
-];
-
-/// Sections whose keys are chosen by the user: event types, partners, names of headers and extensions.
-pub(super) const OPEN: [&str; 4] = [
-    "device.outbound.eventEndpoints",
-    "device.outbound.partnerWeights",
-    "kafka.initialDynamicConfig.headers",
-    "kafka.sasl.oauth2.extensions",
 ];
 
 /// The similarity, from 0 to 1, from which on a known key is suggested for an unknown one.
@@ -25,47 +24,6 @@ const SIMILAR: f64 = 0.6;
 
 /// The similarity from which on a known key is suggested for a key of the Go gateway that has no effect.
 const MISSPELT: f64 = 0.85;
-
-/// How a key is handled that the Go gateway reads and this one does not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Foreign {
-    /// It is ignored with a warning, which says what is missing.
-    Ignored(&'static str),
-    /// It is ignored without a warning, because nothing is missing without it.
-    NoEffect,
-}
-
-const NO_SERVER: Foreign = Foreign::Ignored("is not supported yet, this server is not started");
-
-/// The keys and whole sections of the Go gateway that are not in the sample.
-const FOREIGN: &[(&str, Foreign)] = &[
-    ("primary.logConnectionState", Foreign::NoEffect),
-    ("health.options", Foreign::NoEffect),
-    ("health.logInterval", Foreign::NoEffect),
-    ("pprof", NO_SERVER),
-    ("tracing", Foreign::Ignored("is not supported yet, nothing is traced")),
-    ("device.manager.upgrader", Foreign::NoEffect),
-    (
-        "device.manager.upgrader.enableCompression",
-        Foreign::Ignored("is not supported, messages are not compressed"),
-    ),
-    ("device.manager.initialCapacity", Foreign::NoEffect),
-    ("log", Foreign::NoEffect),
-    ("zap", Foreign::NoEffect),
-    ("touchstone", Foreign::NoEffect),
-    ("metric.metricsOptions", Foreign::NoEffect),
-    ("device.outbound.transport", Foreign::NoEffect),
-];
-
-/// How the key of the Go gateway at this path is handled. Of several entries that contain the path, the longest
-/// applies.
-pub(super) fn foreign(path: &str) -> Option<(&'static str, Foreign)> {
-    let under = |section: &str| {
-        path.get(..section.len()).is_some_and(|start| start.eq_ignore_ascii_case(section))
-            && matches!(path.as_bytes().get(section.len()), None | Some(b'.'))
-    };
-    FOREIGN.iter().copied().filter(|(section, _)| under(section)).max_by_key(|(section, _)| section.len())
-}
 
 /// Renames keys with another name to their name in the sample.
 pub(super) fn rename_aliases(layer: &mut Node, report: &mut Report) {
@@ -114,7 +72,7 @@ impl Check<'_> {
     fn known(&mut self, path: &str, node: &Node, sample: &Node) {
         match (&node.value, &sample.value) {
             (Value::Null, _) => {}
-            (Value::Map(_), _) if OPEN.contains(&path) => {}
+            (Value::Map(_), _) if sample::is_open(sample) => {}
             // The Go gateway's sample has `headers: []`.
             (Value::List(items), Value::Map(_)) if items.is_empty() => {}
             (Value::Map(_), Value::Map(_)) => self.section(path, node, sample),
@@ -154,11 +112,16 @@ impl Check<'_> {
         }
     }
 
-    /// The known key that was probably meant: one with the same name in another section, or one of the same section
-    /// with a similar name.
+    /// The known key that was probably meant: what is known of the Go gateway's keys, one of the same section with a very similar
+    /// name, one with this name in another section, the nearest first, or one of the same section with a similar name.
     fn nearest(&self, section: &str, key: &str, sample: &Node) -> Option<String> {
-        let names = sample.entries().iter().map(|entry| entry.key.as_str());
-        elsewhere(self.root, "", key).or_else(|| closest(key, names).map(|name| join(section, name)))
+        let names = || sample.entries().iter().map(|entry| entry.key.as_str());
+        let path = join(section, key);
+        if let Some(meant) = upstream::meant(&path) {
+            return Some(meant);
+        }
+        let sibling = |at_least| most_similar(key, names(), at_least).map(|name| join(section, name));
+        sibling(MISSPELT).or_else(|| elsewhere(self.root, key, section)).or_else(|| sibling(SIMILAR))
     }
 }
 
@@ -184,12 +147,31 @@ fn most_similar<'a>(name: &str, names: impl Iterator<Item = &'a str>, at_least: 
         .map(|(_, known)| known)
 }
 
-/// The path of a key with this name in any section.
-fn elsewhere(node: &Node, path: &str, key: &str) -> Option<String> {
-    node.entries().iter().find_map(|entry| {
+/// The path of a key with this name in another section: of those that share the longest beginning with `section`, the first.
+fn elsewhere(root: &Node, key: &str, section: &str) -> Option<String> {
+    let mut found = Vec::new();
+    collect_named(root, "", key, &mut found);
+    let shared = |path: &String| {
+        let keys = path.split('.').zip(section.split('.'));
+        keys.take_while(|(one, other)| one.eq_ignore_ascii_case(other)).count()
+    };
+    // Of equals the last one would be the greatest.
+    found.into_iter().rev().max_by_key(shared)
+}
+
+fn collect_named(node: &Node, path: &str, key: &str, found: &mut Vec<String>) {
+    if let Value::List(items) = &node.value
+        && let Some(item) = items.first()
+    {
+        collect_named(item, &format!("{path}[0]"), key, found);
+    }
+    for entry in node.entries() {
         let path = join(path, &entry.key);
-        if entry.key.eq_ignore_ascii_case(key) { Some(path) } else { elsewhere(&entry.node, &path, key) }
-    })
+        if entry.key.eq_ignore_ascii_case(key) {
+            found.push(path.clone());
+        }
+        collect_named(&entry.node, &path, key, found);
+    }
 }
 
 fn join(path: &str, key: &str) -> String {

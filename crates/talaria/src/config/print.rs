@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use super::sample::SAMPLE;
+use super::sample::{self, Comments, comments};
 use super::secret::{MASK, is_secret, masked};
 use super::tree::{Node, Origin, Value};
 
@@ -17,15 +17,9 @@ const COMMENT_COLUMN: usize = 40;
 /// Prints a tree that was merged from the sample and other layers.
 #[must_use]
 pub fn print(tree: &Node) -> String {
-    let mut printer = Printer { comments: comments(SAMPLE), text: String::new() };
+    let mut printer = Printer { comments: comments(&sample::described_text()), text: String::new() };
     printer.entries(tree, "", 0);
     printer.text
-}
-
-/// The comments of a key in the sample.
-struct Comments {
-    above: Vec<String>,
-    beside: String,
 }
 
 struct Printer {
@@ -36,6 +30,9 @@ struct Printer {
 
 impl Printer {
     fn entries(&mut self, section: &Node, path: &str, indent: usize) {
+        let is_open = sample::described()
+            .at(path.replace("[]", "[0]").split('.').filter(|key| !key.is_empty()))
+            .is_some_and(sample::is_open);
         for entry in section.entries() {
             let path = if path.is_empty() { entry.key.clone() } else { format!("{path}.{}", entry.key) };
             let (above, beside) = match self.comments.get(&path.to_lowercase()) {
@@ -47,6 +44,16 @@ impl Printer {
             }
             for line in above {
                 let _ = writeln!(self.text, "{:indent$}{line}", "");
+            }
+            if let (Some(file), false) = (entry.node.origin.value_file(), is_open) {
+                let start = format!(
+                    "{:indent$}{}: {}",
+                    "",
+                    sample::file_key(&entry.key),
+                    scalar(&file.display().to_string())
+                );
+                self.line(&start, &origin(&entry.node), &beside);
+                continue;
             }
             let start = format!("{:indent$}{}:", "", scalar(&entry.key));
             self.value(&start, &entry.node, &path, &beside, indent);
@@ -67,7 +74,10 @@ impl Printer {
                 }
             }
             value => {
-                let value = shown(path, value);
+                let value = match node.origin.value_file() {
+                    Some(_) => scalar(MASK),
+                    None => shown(path, value),
+                };
                 let start = if value.is_empty() { start.to_owned() } else { format!("{start} {value}") };
                 self.line(&start, &origin(node), comment);
             }
@@ -103,8 +113,20 @@ fn origin(node: &Node) -> String {
     }
 }
 
+/// The value at a path of a tree in one line, as it is printed; empty if there is none.
+#[must_use]
+pub fn shown_at(tree: &Node, path: &str) -> String {
+    match tree.at(path.split('.')) {
+        Some(Node { origin, .. }) if let Some(file) = origin.value_file() => {
+            format!("from {}", file.display())
+        }
+        Some(node) => shown(path, &node.value),
+        None => String::new(),
+    }
+}
+
 /// A value in one line.
-fn shown(path: &str, value: &Value) -> String {
+pub(super) fn shown(path: &str, value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::Map(entries) if entries.is_empty() => "{}".to_owned(),
@@ -113,7 +135,11 @@ fn shown(path: &str, value: &Value) -> String {
         Value::Number(text) => text.clone(),
         Value::Text(text) => scalar(&masked(text)),
         Value::List(items) => {
-            let items: Vec<String> = items.iter().map(|item| shown(path, &item.value)).collect();
+            let item = |item: &Node| match item.origin.value_file() {
+                Some(_) => scalar(MASK),
+                None => shown(path, &item.value),
+            };
+            let items: Vec<String> = items.iter().map(item).collect();
             format!("[{}]", items.join(", "))
         }
         Value::Map(entries) => {
@@ -138,34 +164,4 @@ fn scalar(text: &str) -> String {
         && text.ends_with(['s', 'm', 'h'])
         && text.chars().all(|c| c.is_ascii_alphanumeric());
     if bare(text) || duration { text.to_owned() } else { serde_json::Value::from(text).to_string() }
-}
-
-/// Collects the comments of the sample. Only that file has to be understood: block style, two blanks for each level.
-fn comments(sample: &str) -> HashMap<String, Comments> {
-    let mut found = HashMap::new();
-    let mut above = Vec::new();
-    let mut path: Vec<(usize, String)> = Vec::new();
-    for line in sample.lines() {
-        let text = line.trim_start();
-        if text.is_empty() {
-            above.clear();
-            continue;
-        }
-        if text.starts_with('#') {
-            above.push(text.to_owned());
-            continue;
-        }
-        let (text, in_item) = text.strip_prefix("- ").map_or((text, false), |rest| (rest, true));
-        let indent = line.len() - text.len();
-        let Some((key, rest)) = text.split_once(':') else { continue };
-        path.retain(|(level, _)| *level < indent);
-        if in_item && let Some((_, list)) = path.last_mut() {
-            list.push_str("[]");
-        }
-        path.push((indent, key.to_lowercase()));
-        let whole = path.iter().map(|(_, key)| key.as_str()).collect::<Vec<_>>().join(".");
-        let beside = rest.split_once(" # ").map_or("", |(_, comment)| comment.trim()).to_owned();
-        found.insert(whole, Comments { above: std::mem::take(&mut above), beside });
-    }
-    found
 }

@@ -3,14 +3,18 @@
 //! A value that cannot be read is a fault and leaves its target unchanged, so that reading goes on and finds the other
 //! faults. Start reading at [`Section`].
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::fmt::Display;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use talaria_protocol::go::{duration, parse_bool};
 
 use super::fault::{Fault, Report};
+use super::observe::Observer;
+use super::secret::MASK;
 use super::tree::{Node, Origin, Value};
 
 /// A type in which a value of the configuration can be read.
@@ -28,23 +32,30 @@ pub(super) struct Section<'t> {
     node: Option<&'t Node>,
     path: String,
     report: &'t RefCell<Report>,
+    /// Learns what the readers accept.
+    observer: Option<&'t RefCell<Observer>>,
 }
 
 impl<'t> Section<'t> {
     /// The root of a tree.
     pub(super) fn root(tree: &'t Node, report: &'t RefCell<Report>) -> Self {
-        Section { node: Some(tree), path: String::new(), report }
+        Section { node: Some(tree), path: String::new(), report, observer: None }
+    }
+
+    /// The same section, of which an observer learns what the readers accept.
+    pub(super) fn observed_by(self, observer: &'t RefCell<Observer>) -> Self {
+        Self { observer: Some(observer), ..self }
     }
 
     /// The section at a key; empty if there is none.
     pub(super) fn section(&self, key: &str) -> Self {
-        Section { node: self.get(key), path: self.path_of(key), report: self.report }
+        self.at(self.get(key), self.path_of(key))
     }
 
     /// The items of the list at a key as sections; a single section counts as a list of one.
     pub(super) fn sections(&self, key: &str) -> Vec<Self> {
         let path = self.path_of(key);
-        let section = |node, path| Section { node: Some(node), path, report: self.report };
+        let section = |node, path| self.at(Some(node), path);
         match self.get(key) {
             Some(Node { value: Value::List(items), .. }) => {
                 items.iter().enumerate().map(|(at, item)| section(item, format!("{path}[{at}]"))).collect()
@@ -60,25 +71,22 @@ impl<'t> Section<'t> {
 
     /// The keys of this section in the case in which they were written, each with its value as a section.
     pub(super) fn entries(&self) -> impl Iterator<Item = (&'t str, Section<'t>)> {
-        self.node.map(Node::entries).unwrap_or_default().iter().map(|entry| {
-            let section =
-                Section { node: Some(&entry.node), path: self.path_of(&entry.key), report: self.report };
-            (entry.key.as_str(), section)
-        })
+        self.node
+            .map(Node::entries)
+            .unwrap_or_default()
+            .iter()
+            .map(|entry| (entry.key.as_str(), self.at(Some(&entry.node), self.path_of(&entry.key))))
     }
 
     /// Whether the user wrote something into this section, in a file or the environment, but not this key, not even
     /// with an empty value.
     pub(super) fn is_written_without(&self, key: &str) -> bool {
-        fn is_written(node: &Node) -> bool {
-            match &node.value {
-                Value::Map(entries) if !entries.is_empty() => {
-                    entries.iter().any(|entry| is_written(&entry.node))
-                }
-                _ => !matches!(node.origin, Origin::Default { .. }),
-            }
-        }
         self.node.is_some_and(is_written) && !self.get(key).is_some_and(is_written)
+    }
+
+    /// Whether the user wrote this key, in a file or the environment.
+    pub(super) fn is_written(&self, key: &str) -> bool {
+        self.get(key).is_some_and(is_written)
     }
 
     /// Whether a value of this section differs from the sample; an unknown key counts.
@@ -108,8 +116,11 @@ impl<'t> Section<'t> {
         key: &str,
         expected: &str,
         target: &mut T,
-        read: impl FnOnce(&Value) -> Option<T>,
+        read: impl Fn(&Value) -> Option<T>,
     ) {
+        if let Some(observer) = self.observer {
+            observer.borrow_mut().note(self.path_of(key), expected, &|value| read(value).is_some());
+        }
         let Some(node) = self.get(key).filter(|node| node.value != Value::Null) else { return };
         let path = self.path_of(key);
         match read(&node.value) {
@@ -119,21 +130,36 @@ impl<'t> Section<'t> {
     }
 
     /// Parses the text at a key; the message of the parser's error names what is expected.
-    pub(super) fn parse<T: std::str::FromStr<Err: Display>>(&self, key: &str, target: &mut T) {
-        let Some(node) = self.get(key) else { return };
-        let mut text = String::new();
-        self.read(key, &mut text);
+    pub(super) fn parse<T: FromStr<Err: Display>>(&self, key: &str, target: &mut T) {
+        if let Some(value) = self.parsed(key) {
+            *target = value;
+        }
+    }
+
+    /// The value that the text at a key means; `None` if it is empty or a fault.
+    pub(super) fn parsed<T: FromStr<Err: Display>>(&self, key: &str) -> Option<T> {
+        let expected = |error: &T::Err| {
+            let expected = error.to_string();
+            expected.strip_prefix("expected ").unwrap_or(&expected).to_owned()
+        };
+        if let Some(observer) = self.observer {
+            let error = "\u{7f}".parse::<T>().err();
+            let expected = error.as_ref().map_or_else(|| String::EXPECTED.to_owned(), expected);
+            let accepts = |value: &Value| {
+                String::read(value).is_some_and(|text| text.is_empty() || text.parse::<T>().is_ok())
+            };
+            observer.borrow_mut().note(self.path_of(key), &expected, &accepts);
+        }
+        let node = self.get(key).filter(|node| node.value != Value::Null)?;
+        let path = self.path_of(key);
+        let Some(text) = String::read(&node.value) else {
+            self.unexpected(&path, node, String::EXPECTED);
+            return None;
+        };
         if text.is_empty() {
-            return;
+            return None;
         }
-        match text.parse() {
-            Ok(value) => *target = value,
-            Err(error) => {
-                let path = self.path_of(key);
-                let expected = error.to_string();
-                self.unexpected(&path, node, expected.strip_prefix("expected ").unwrap_or(&expected));
-            }
-        }
+        text.parse().map_err(|error| self.unexpected(&path, node, &expected(&error))).ok()
     }
 
     /// Reads a number. Zero and less mean the default: the target stays unchanged.
@@ -180,7 +206,7 @@ impl<'t> Section<'t> {
     /// Reports a fault at a key of this section; the empty key is the section itself.
     pub(super) fn fault(&self, key: &str, problem: impl AsRef<str>) {
         let origin = self.origin(key);
-        self.report.borrow_mut().fault(self.path_of(key), problem, origin);
+        self.report.borrow_mut().fault(self.path_of(key), self.without_value(key, problem.as_ref()), origin);
     }
 
     /// Whether a fault of this very key has been reported.
@@ -192,7 +218,24 @@ impl<'t> Section<'t> {
     /// Reports a warning at a key of this section; the empty key is the section itself.
     pub(super) fn warn(&self, key: &str, problem: impl AsRef<str>) {
         let origin = self.origin(key);
-        self.report.borrow_mut().warn(self.path_of(key), problem, origin);
+        self.report.borrow_mut().warn(self.path_of(key), self.without_value(key, problem.as_ref()), origin);
+    }
+
+    /// The problem without the value, if that comes from a file of its own: it is a secret in most cases.
+    fn without_value<'p>(&self, key: &str, problem: &'p str) -> Cow<'p, str> {
+        let hides = |text: &String| !text.is_empty() && problem.contains(text.as_str());
+        match self.get(key) {
+            Some(Node { value: Value::Text(text), origin })
+                if origin.value_file().is_some() && hides(text) =>
+            {
+                Cow::Owned(problem.replace(text.as_str(), MASK))
+            }
+            _ => Cow::Borrowed(problem),
+        }
+    }
+
+    fn at(&self, node: Option<&'t Node>, path: String) -> Self {
+        Self { node, path, report: self.report, observer: self.observer }
     }
 
     fn unexpected(&self, path: &str, node: &Node, expected: &str) {
@@ -318,6 +361,13 @@ impl Setting for Vec<String> {
                 )
             }
         }
+    }
+}
+
+fn is_written(node: &Node) -> bool {
+    match &node.value {
+        Value::Map(entries) if !entries.is_empty() => entries.iter().any(|entry| is_written(&entry.node)),
+        _ => !matches!(node.origin, Origin::Default { .. }),
     }
 }
 

@@ -79,6 +79,18 @@ pub(super) fn read_guarded(section: &Section<'_>, port: u16) -> Option<server::C
     (!section.is_empty("address")).then_some(config)
 }
 
+/// Finds servers that would listen on the same address.
+pub(super) fn check_addresses(root: &Section<'_>, servers: [(&str, Option<&server::Config>); 5]) {
+    let addresses: Vec<_> =
+        servers.into_iter().filter_map(|(name, config)| Some((name, &config?.address))).collect();
+    for (at, (name, address)) in addresses.iter().enumerate() {
+        let conflicts = |(_, other): &&(&str, &server::Address)| address.conflicts_with(other);
+        if let Some((other, _)) = addresses[..at].iter().find(conflicts) {
+            root.section(name).fault("address", format!("is also that of {other}, expected another one"));
+        }
+    }
+}
+
 /// Reads the keys that every request to a server has to have.
 fn read_guard(section: &Section<'_>) -> Option<Arc<dyn Guard>> {
     let mut keys = None;
@@ -187,7 +199,7 @@ fn read_tls(section: &Section<'_>) -> Option<tls::Config> {
         .map(|(certificate, key)| Pair { certificate: certificate.into(), key: key.into() })
         .collect();
     let config = tls::Config { pairs, client_ca, client_crls, versions: versions? };
-    if let Err(error) = config.load() {
+    for error in config.check() {
         section.fault(error.key.as_str(), error.to_string());
     }
     Some(config)

@@ -33,6 +33,24 @@ pub enum Origin {
         /// Line number, from 1.
         line: u64,
     },
+    /// A file that holds this value alone.
+    ValueFile {
+        /// The path of the file.
+        path: Arc<Path>,
+        /// Where the file was named.
+        named: Arc<Self>,
+    },
+}
+
+impl Origin {
+    /// The file that holds the value alone.
+    #[must_use]
+    pub fn value_file(&self) -> Option<&Path> {
+        match self {
+            Self::ValueFile { path, .. } => Some(path),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Origin {
@@ -42,6 +60,7 @@ impl fmt::Display for Origin {
             Self::File { path, line } => write!(formatter, "{}:{line}", path.display()),
             Self::Environment { name } => write!(formatter, "environment {name}"),
             Self::Control { line } => write!(formatter, "control:{line}"),
+            Self::ValueFile { path, named } => write!(formatter, "{named} ({})", path.display()),
         }
     }
 }
@@ -96,11 +115,12 @@ impl Value {
 }
 
 impl Node {
-    /// The node at a path of keys such as `["device", "manager"]` or `["topicMap[0]", "topic"]`; the empty path is this
-    /// node.
+    /// The node at a path of keys such as `["device", "manager"]` or `["topicMap[0]", "topic"]`; `[0]` alone is the item of a list,
+    /// and the empty path this node.
     pub fn at<'a>(&self, path: impl IntoIterator<Item = &'a str>) -> Option<&Self> {
         path.into_iter().try_fold(self, |node, key| {
             match key.strip_suffix(']').and_then(|key| key.split_once('[')) {
+                Some(("", number)) => node.item(number.parse().ok()?),
                 Some((key, number)) => node.child(key)?.item(number.parse().ok()?),
                 None => node.child(key),
             }

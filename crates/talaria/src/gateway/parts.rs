@@ -4,11 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{BoundGateway, ShutdownTimeout};
+use talaria_protocol::ws::handshake::Subprotocol;
+
+use crate::api::{self, Api};
+use crate::auth::{self, DeviceAuth};
 use crate::config::Config;
+use crate::device::{self, Manager};
+use crate::discovery::{self, Discovery};
 use crate::event::kafka::{KafkaSettings, LivePublisher};
+use crate::event::{self, Dispatcher};
 use crate::live::{Change, Live, PrepareError, Setting};
-use crate::reload::part::Part;
-use crate::server::{self, Server};
+use crate::primary::Subprotocols;
+use crate::reload::part::{Key, Part};
+use crate::server::{self, Server, ServerSettings};
+use crate::telemetry::log;
 
 /// The keys of no component.
 const GATEWAY: &[(&str, &str)] = &[
@@ -71,6 +80,36 @@ pub(super) fn of(bound: &BoundGateway) -> Vec<Part> {
     parts
 }
 
+/// The keys of all parts of a gateway with this configuration, and when a change of each takes effect.
+#[must_use]
+pub fn keys(config: &Config) -> Vec<Key> {
+    let server = |name: &'static str, runs: bool| {
+        if runs {
+            Key::all::<server::Config, ServerSettings>(name)
+        } else {
+            Key::all_at_start(&[(name, NOT_STARTED)])
+        }
+    };
+    [
+        Key::all_at_start(GATEWAY),
+        Key::all::<Duration, ShutdownTimeout>(""),
+        Key::all::<auth::DeviceConfig, DeviceAuth>(""),
+        Key::all::<api::Config, Api>(""),
+        Key::all::<device::Config, Manager>("device.manager"),
+        Key::all::<Vec<Subprotocol>, Subprotocols>("device.manager.upgrader.subprotocols"),
+        Key::all::<event::Config, Dispatcher>("device.outbound"),
+        Key::all::<KafkaSettings, LivePublisher>("kafka"),
+        Key::all::<Option<discovery::Config>, Discovery>(""),
+        Key::all::<log::Config, log::Logging>("zap"),
+        server("primary", true),
+        server("alternate", config.alternate.is_some()),
+        server("health", config.health.is_some()),
+        server("metric", config.metric.is_some()),
+        server("control", config.control.is_some()),
+    ]
+    .concat()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,7 +117,6 @@ mod tests {
     use crate::config::{Sources, load};
     use crate::gateway::Gateway;
     use crate::live::TakesEffect;
-    use crate::telemetry::log;
 
     /// The paths of all values of a tree.
     fn leaves(path: &str, node: &Node, found: &mut Vec<String>) {
@@ -108,7 +146,22 @@ mod tests {
             let owners: Vec<_> = parts.iter().filter(|part| part.owns(&path)).collect();
             assert!(!owners.is_empty(), "no component has {path}");
         }
+        // What is said without a gateway is what a gateway does.
+        let mut of_parts: Vec<_> = parts.iter().flat_map(Part::keys).map(|key| format!("{key:?}")).collect();
+        let mut of_keys: Vec<_> = keys(&loaded.config).iter().map(|key| format!("{key:?}")).collect();
+        of_parts.retain(|key| !key.contains("\"health\"") && !key.contains("\"metric\""));
+        of_keys.retain(|key| {
+            !["health", "metric"]
+                .iter()
+                .any(|server| SERVER_KEYS.iter().any(|below| key.contains(&format!("\"{server}{below}\""))))
+        });
+        of_parts.sort();
+        of_keys.sort();
+        assert_eq!(of_parts, of_keys);
     }
+
+    /// Keys that only servers have that run.
+    const SERVER_KEYS: [&str; 3] = ["", ".address", ".maxConnections"];
 
     /// In place of the log of the process.
     struct NoLog;

@@ -45,11 +45,7 @@ impl Part {
     /// Settings that take effect at the next start only: those of components that do not run or do not change.
     #[must_use]
     pub fn at_start(keys: &[(&str, &'static str)]) -> Self {
-        let key = |(path, reason): &(&str, &'static str)| Key {
-            path: (*path).to_owned(),
-            takes_effect: TakesEffect::AtStart(reason),
-        };
-        Self { keys: keys.iter().map(key).collect(), reads_files: false, prepare: None }
+        Self { keys: Key::all_at_start(keys), reads_files: false, prepare: None }
     }
 
     /// Its keys.
@@ -72,7 +68,9 @@ impl Part {
 }
 
 impl Key {
-    fn all<C, L: Live<C>>(section: &str) -> Vec<Self> {
+    /// The keys of a component whose section is at this path.
+    #[must_use]
+    pub fn all<C, L: Live<C>>(section: &str) -> Vec<Self> {
         let path = |key: &str| match (section, key) {
             ("", key) => key.to_owned(),
             (section, "") => section.to_owned(),
@@ -85,6 +83,16 @@ impl Key {
         L::SETTINGS.iter().map(key).collect()
     }
 
+    /// Keys that take effect at the next start, with the reasons.
+    #[must_use]
+    pub fn all_at_start(keys: &[(&str, &'static str)]) -> Vec<Self> {
+        let key = |(path, reason): &(&str, &'static str)| Self {
+            path: (*path).to_owned(),
+            takes_effect: TakesEffect::AtStart(reason),
+        };
+        keys.iter().map(key).collect()
+    }
+
     /// Whether a path is this key or below it, without regard to case.
     pub(super) fn contains(&self, path: &str) -> bool {
         let length = self.path.len();
@@ -94,8 +102,8 @@ impl Key {
 }
 
 /// When a change of the value at this path takes effect: the longest key decides.
-pub(super) fn takes_effect(parts: &[Part], path: &str) -> TakesEffect {
-    let keys = parts.iter().flat_map(Part::keys).filter(|key| key.contains(path));
+pub fn takes_effect<'k>(keys: impl IntoIterator<Item = &'k Key>, path: &str) -> TakesEffect {
+    let keys = keys.into_iter().filter(|key| key.contains(path));
     keys.max_by_key(|key| key.path.len())
         .map_or(TakesEffect::AtStart("no component takes it up while it runs"), |key| key.takes_effect)
 }
@@ -120,7 +128,11 @@ mod tests {
     fn the_longest_key_decides() {
         let parts = [Part::at_start(&[("a", "one"), ("a.b.c", "three")]), Part::at_start(&[("a.b", "two")])];
         for (path, reason) in [("a.x", "one"), ("a.b", "two"), ("a.b.c.d", "three")] {
-            assert_eq!(takes_effect(&parts, path), TakesEffect::AtStart(reason), "{path}");
+            assert_eq!(
+                takes_effect(parts.iter().flat_map(Part::keys), path),
+                TakesEffect::AtStart(reason),
+                "{path}"
+            );
         }
     }
 }

@@ -43,6 +43,13 @@ impl Address {
         self.port
     }
 
+    /// Whether not both can be listened on.
+    pub(crate) fn conflicts_with(&self, other: &Self) -> bool {
+        let is_any = |host: &str| matches!(host, "" | "0.0.0.0" | "[::]" | "::");
+        let is_same = self.host == other.host || is_any(&self.host) || is_any(&other.host);
+        self.port != 0 && self.port == other.port && is_same
+    }
+
     /// The socket addresses to try one after the other. For every interface that is IPv6, which accepts IPv4 as well, then
     /// IPv4 alone.
     ///

@@ -6,7 +6,7 @@ use talaria_protocol::discovery::instance;
 use talaria_protocol::discovery::zookeeper::is_path;
 
 use super::super::read::{Section, Setting as _};
-use super::entries::{are_few, bad_address, check_complete, sections, warn_of_nothing_to_do, warn_of_others};
+use super::entries::{are_few, bad_address, check_complete, sections, warn_of_nothing_to_do};
 use crate::discovery::Config as Discovery;
 use crate::discovery::zookeeper::{Config, Registration};
 
@@ -99,7 +99,6 @@ fn read_servers(section: &Section<'_>) -> Vec<String> {
 
 /// The defaults are the reference's.
 fn read_registration(section: &Section<'_>, discovery: &Discovery) -> (Registration, Option<String>) {
-    warn_of_others(section, ["name", "path", "address", "port", "scheme"]);
     let text = |key: &str, default: &str| {
         let mut text = String::new();
         section.read(key, &mut text);

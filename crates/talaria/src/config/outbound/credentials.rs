@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::super::fault::{READABLE_TOKENS, UNKNOWN_KEY};
+use super::super::fault::READABLE_TOKENS;
 use super::super::read::{Section, Setting as _};
 use crate::event::credentials::check_files;
 use crate::event::{
@@ -12,12 +12,6 @@ use crate::event::{
 
 /// As many entries are read.
 const MAX_ENTRIES: usize = 256;
-
-/// The keys of an entry, and those of its sections. The sample does not hold them, because its list of entries is empty.
-const KEYS: [&str; 4] = ["url", "signature", "tls", "oauth2"];
-const SIGNATURE_KEYS: [&str; 2] = ["keyFile", "format"];
-const OAUTH2_KEYS: [&str; 4] = ["tokenURL", "clientID", "clientSecretFile", "scopes"];
-const TLS_KEYS: [&str; 3] = ["caFile", "certificateFile", "keyFile"];
 
 /// Reads all entries.
 pub(super) fn read(section: &Section<'_>, key: &str) -> Vec<CredentialsConfig> {
@@ -30,7 +24,6 @@ pub(super) fn read(section: &Section<'_>, key: &str) -> Vec<CredentialsConfig> {
 }
 
 fn read_entry(section: &Section<'_>) -> Option<CredentialsConfig> {
-    warn_of_others(section, &KEYS);
     let mut at = None;
     section.read_as("url", UrlPrefix::EXPECTED, &mut at, |value| {
         UrlPrefix::parse(&String::read(value)?).ok().map(Some)
@@ -63,7 +56,6 @@ fn read_signature(section: &Section<'_>) -> Option<SignatureConfig> {
     if section.is_empty("") {
         return None;
     }
-    warn_of_others(section, &SIGNATURE_KEYS);
     let mut format = SignatureFormat::default();
     section.read_as("format", "standard or webpa", &mut format, |value| {
         match String::read(value)?.as_str() {
@@ -80,7 +72,6 @@ fn read_tls(section: &Section<'_>) -> Option<ReceiverTls> {
     if section.is_empty("") {
         return None;
     }
-    warn_of_others(section, &TLS_KEYS);
     let mut ca_file = String::new();
     section.read("caFile", &mut ca_file);
     let has_client = !section.is_empty("certificateFile") || !section.is_empty("keyFile");
@@ -98,7 +89,6 @@ fn read_oauth2(section: &Section<'_>) -> Option<OAuth2Config> {
     if section.is_empty("") {
         return None;
     }
-    warn_of_others(section, &OAUTH2_KEYS);
     let mut token_url = None;
     let expected = "the URL of a token server, such as https://auth.example.com/token";
     section.read_as("tokenURL", expected, &mut token_url, |value| {
@@ -133,12 +123,4 @@ fn read_path(section: &Section<'_>, key: &str, expected: &str) -> Option<PathBuf
         section.fault(key, format!("is absent, expected {expected}"));
     }
     (!path.is_empty()).then(|| path.into())
-}
-
-fn warn_of_others(section: &Section<'_>, known: &[&str]) {
-    for (key, _) in
-        section.entries().filter(|(key, _)| !known.iter().any(|name| name.eq_ignore_ascii_case(key)))
-    {
-        section.warn(key, UNKNOWN_KEY);
-    }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{PrivateKeyDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
-use rustls::sign::CertifiedKey;
+use rustls::sign::{CertifiedKey, SigningKey};
 use rustls::{Error, InconsistentKeys};
 
 use super::files::{FileError, Key, Pair, TlsError, certificates_in};
@@ -45,24 +45,39 @@ impl ResolvesServerCert for Certificates {
     }
 }
 
+/// Everything that is wrong with a pair.
+pub(super) fn check(pair: &Pair, provider: &CryptoProvider) -> Vec<TlsError> {
+    match (load_chain(pair), load_key(pair, provider)) {
+        (Ok(_), Ok(_)) => load(pair, provider).err().into_iter().collect(),
+        (chain, key) => chain.err().into_iter().chain(key.err()).collect(),
+    }
+}
+
 fn load(pair: &Pair, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
     let of_certificate =
         |problem| TlsError { key: Key::Certificate, path: pair.certificate.clone(), problem };
     let of_key = |problem| TlsError { key: Key::PrivateKey, path: pair.key.clone(), problem };
-    let chain = certificates_in(&pair.certificate).map_err(of_certificate)?;
-    let pem = fs::read(&pair.key).map_err(|error| of_key(error.into()))?;
-    let private = PrivateKeyDer::from_pem_slice(&pem)
-        .map_err(|_| of_key(FileError::NotFound("an unencrypted private key")))?;
-    let key = provider
-        .key_provider
-        .load_private_key(private)
-        .map_err(|error| of_key(FileError::Unusable(error)))?;
+    let chain = load_chain(pair)?;
+    let key = load_key(pair, provider)?;
     let certified = CertifiedKey::new(chain, key);
     match certified.keys_match() {
         Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(certified),
         Err(Error::InconsistentKeys(_)) => Err(of_key(FileError::Mismatch(pair.certificate.clone()))),
         Err(error) => Err(of_certificate(FileError::Unusable(error))),
     }
+}
+
+fn load_chain(pair: &Pair) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let fault = |problem| TlsError { key: Key::Certificate, path: pair.certificate.clone(), problem };
+    certificates_in(&pair.certificate).map_err(fault)
+}
+
+fn load_key(pair: &Pair, provider: &CryptoProvider) -> Result<Arc<dyn SigningKey>, TlsError> {
+    let fault = |problem| TlsError { key: Key::PrivateKey, path: pair.key.clone(), problem };
+    let pem = fs::read(&pair.key).map_err(|error| fault(error.into()))?;
+    let private = PrivateKeyDer::from_pem_slice(&pem)
+        .map_err(|_| fault(FileError::NotFound("an unencrypted private key")))?;
+    provider.key_provider.load_private_key(private).map_err(|error| fault(FileError::Unusable(error)))
 }
 
 fn is_valid_for(key: &CertifiedKey, name: &ServerName<'_>) -> bool {

@@ -7,7 +7,7 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
 
-use super::certificates::Certificates;
+use super::certificates::{self, Certificates};
 use super::files::{FileError, Key, Pair, TlsError, certificates_in, revocation_lists_in};
 use super::version::Versions;
 use crate::trust;
@@ -63,6 +63,27 @@ impl Config {
             config.send_tls13_tickets = 1;
         }
         Ok(config)
+    }
+
+    /// Everything that is wrong with the files.
+    #[must_use]
+    pub fn check(&self) -> Vec<TlsError> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut faults: Vec<_> =
+            self.pairs.iter().flat_map(|pair| certificates::check(pair, &provider)).collect();
+        if let Some(path) = &self.client_ca {
+            let fault = |problem| TlsError { key: Key::ClientCa, path: path.clone(), problem };
+            faults.extend(certificates_in(path).map_err(fault).err());
+        }
+        for path in &self.client_crls {
+            let fault = |problem| TlsError { key: Key::ClientCrl, path: path.clone(), problem };
+            faults.extend(revocation_lists_in(path).map_err(fault).err());
+        }
+        if faults.is_empty() {
+            // What only shows when all of them are put together.
+            faults.extend(self.load().err());
+        }
+        faults
     }
 
     /// Whether clients have to present a certificate.

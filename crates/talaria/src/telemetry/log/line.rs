@@ -8,10 +8,10 @@ use std::fmt::{self, Write as _};
 
 use bytes::Bytes;
 use jiff::ZonedDateTime;
-use tracing::Event;
 use tracing::field::{Field, Visit};
+use tracing::{Event, Metadata};
 
-use super::config::{Encoding, Keys};
+use super::config::{Encoding, Form, LevelForm, TimeForm};
 
 /// The most bytes of one value, the message included, that are logged. The number of the others follows them.
 const LONGEST_VALUE: usize = 512;
@@ -40,50 +40,78 @@ struct CutValue<'a> {
 }
 
 /// The line for an event, with its line feed.
-pub(super) fn write(event: &Event<'_>, encoding: Encoding, keys: &Keys) -> Bytes {
+pub(super) fn write(event: &Event<'_>, form: &Form) -> Bytes {
     SCRATCH.with(|scratch| match scratch.try_borrow_mut() {
-        Ok(mut scratch) => scratch.write(event, encoding, keys),
+        Ok(mut scratch) => scratch.write(event, form),
         // The scratch is in use if the `Debug` of a field logs something itself.
-        Err(_) => Scratch::default().write(event, encoding, keys),
+        Err(_) => Scratch::default().write(event, form),
     })
 }
 
 impl Scratch {
-    fn write(&mut self, event: &Event<'_>, encoding: Encoding, keys: &Keys) -> Bytes {
+    fn write(&mut self, event: &Event<'_>, form: &Form) -> Bytes {
         self.message.clear();
         self.fields.clear();
         event.record(self);
-        let time = ZonedDateTime::now().strftime("%Y-%m-%dT%H:%M:%S%.3f%:z");
-        let level = level(event);
-        let mut line = String::with_capacity(self.message.len() + self.fields.len() + 96);
+        let mut line = String::with_capacity(self.message.len() + self.fields.len() + form.fields.len() + 96);
+        let now = ZonedDateTime::now();
         // Writing to a String cannot fail.
-        let _ = match encoding {
-            Encoding::Json => self.json(&mut line, level, &time, keys),
-            Encoding::Console => self.console(&mut line, level, &time),
+        let _ = match form.encoding {
+            Encoding::Json => self.json(&mut line, event.metadata(), &now, form),
+            Encoding::Console => self.console(&mut line, event.metadata(), &now, form),
         };
         line.push('\n');
         line.into()
     }
 
-    fn json(&self, line: &mut String, level: &str, time: &dyn fmt::Display, keys: &Keys) -> fmt::Result {
+    fn json(&self, line: &mut String, of: &Metadata<'_>, now: &ZonedDateTime, form: &Form) -> fmt::Result {
+        let keys = &form.keys;
         line.push('{');
-        push_text(line, &keys.level);
-        write!(line, ":\"{level}\",")?;
-        push_text(line, &keys.time);
-        write!(line, ":\"{time}\",")?;
-        push_text(line, &keys.message);
-        line.push(':');
-        push_text(line, &self.message);
-        line.push_str(&self.fields);
+        if push_key(line, &keys.level) {
+            write!(line, "\"{}\"", level(of, form.levels))?;
+        }
+        if push_key(line, &keys.time) {
+            push_time(line, now, form.time, "\"")?;
+        }
+        if push_key(line, &keys.name) {
+            push_text(line, of.target());
+        }
+        if push_key(line, &keys.caller) {
+            write!(line, "\"{}:{}\"", of.file().unwrap_or_default(), of.line().unwrap_or_default())?;
+        }
+        if push_key(line, &keys.message) {
+            push_text(line, &self.message);
+        }
+        // Nothing stands before the first one.
+        let is_first = line.len() == 1;
+        let mut fields = [form.fields.as_str(), &self.fields].into_iter().filter(|fields| !fields.is_empty());
+        if let Some(first) = fields.next() {
+            line.push_str(if is_first { &first[1..] } else { first });
+        }
+        line.extend(fields);
         line.push('}');
         Ok(())
     }
 
-    fn console(&self, line: &mut String, level: &str, time: &dyn fmt::Display) -> fmt::Result {
-        write!(line, "{time}\t{level}\t")?;
+    fn console(&self, line: &mut String, of: &Metadata<'_>, now: &ZonedDateTime, form: &Form) -> fmt::Result {
+        let (keys, separator) = (&form.keys, form.separator.as_str());
+        if !keys.time.is_empty() {
+            push_time(line, now, form.time, "")?;
+            line.push_str(separator);
+        }
+        if !keys.level.is_empty() {
+            write!(line, "{}{separator}", level(of, form.levels))?;
+        }
+        if !keys.name.is_empty() {
+            write!(line, "{}{separator}", of.target())?;
+        }
+        if !keys.caller.is_empty() {
+            write!(line, "{}:{}{separator}", of.file().unwrap_or_default(), of.line().unwrap_or_default())?;
+        }
         push_escaped(line, &self.message);
-        if let Some(fields) = self.fields.strip_prefix(',') {
-            write!(line, "\t{{{fields}}}")?;
+        let fields = format_args!("{}{}", form.fields, self.fields).to_string();
+        if let Some(fields) = fields.strip_prefix(',') {
+            write!(line, "{separator}{{{fields}}}")?;
         }
         Ok(())
     }
@@ -182,14 +210,58 @@ impl Visit for Scratch {
     }
 }
 
-fn level(event: &Event<'_>) -> &'static str {
-    match *event.metadata().level() {
-        tracing::Level::ERROR => "error",
-        tracing::Level::WARN => "warn",
-        tracing::Level::INFO => "info",
-        tracing::Level::DEBUG => "debug",
-        tracing::Level::TRACE => "trace",
+fn level(of: &Metadata<'_>, form: LevelForm) -> &'static str {
+    let [lowercase, capital] = match *of.level() {
+        tracing::Level::ERROR => ["error", "ERROR"],
+        tracing::Level::WARN => ["warn", "WARN"],
+        tracing::Level::INFO => ["info", "INFO"],
+        tracing::Level::DEBUG => ["debug", "DEBUG"],
+        tracing::Level::TRACE => ["trace", "TRACE"],
+    };
+    match form {
+        LevelForm::Lowercase => lowercase,
+        LevelForm::Capital => capital,
     }
+}
+
+/// Appends a key and a colon, after a comma if it is not the first one. Nothing for an empty key: then what has it is left out.
+fn push_key(line: &mut String, key: &str) -> bool {
+    if key.is_empty() {
+        return false;
+    }
+    if line.len() > 1 {
+        line.push(',');
+    }
+    push_text(line, key);
+    line.push(':');
+    true
+}
+
+/// Appends the time. A text is put between quotes.
+fn push_time(line: &mut String, now: &ZonedDateTime, form: TimeForm, quote: &str) -> fmt::Result {
+    let format = match form {
+        TimeForm::Rfc3339 => "%Y-%m-%dT%H:%M:%S%.3f%:z",
+        TimeForm::Rfc3339Nano => "%Y-%m-%dT%H:%M:%S%.9f%:z",
+        TimeForm::Iso8601 => "%Y-%m-%dT%H:%M:%S%.3f%z",
+        TimeForm::Epoch | TimeForm::Millis | TimeForm::Nanos => {
+            let nanos = now.timestamp().as_nanosecond();
+            return match form {
+                TimeForm::Epoch => write!(line, "{}.{:06}", nanos / 1_000_000_000, nanos / 1000 % 1_000_000),
+                TimeForm::Millis => write!(line, "{}.{:03}", nanos / 1_000_000, nanos / 1000 % 1000),
+                _ => write!(line, "{nanos}"),
+            };
+        }
+    };
+    write!(line, "{quote}{}{quote}", now.strftime(format))
+}
+
+/// One field as JSON, as it stands in a line: `,"key":value`.
+pub fn field(key: &str, value: &str) -> String {
+    let mut field = ",".to_owned();
+    push_text(&mut field, key);
+    field.push(':');
+    push_text(&mut field, value);
+    field
 }
 
 /// Appends `text` as a JSON string.

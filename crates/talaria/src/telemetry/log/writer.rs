@@ -13,6 +13,8 @@ use bytes::Bytes;
 
 use super::config::Output;
 use super::error::Error;
+use super::losses::{Loss, Losses};
+use super::rotation::Rotation;
 
 /// The most lines that may wait for an output.
 const MAX_LINES: usize = 16 * 1024;
@@ -32,6 +34,7 @@ pub(super) struct Writer {
 pub(super) struct Queue {
     lines: SyncSender<Entry>,
     fill: Arc<Fill>,
+    losses: Arc<Losses>,
 }
 
 #[derive(Debug, Default)]
@@ -55,31 +58,39 @@ struct Target {
     to: io::BufWriter<Box<dyn Write + Send>>,
     /// The path of a file, which can be opened again.
     path: Option<PathBuf>,
+    rotation: Option<Rotation>,
+    /// How much of the file is written.
+    bytes: u64,
 }
 
 impl Writer {
-    pub(super) fn start(output: &Output) -> Result<Self, Error> {
+    pub(super) fn start(
+        output: &Output,
+        rotation: Option<Rotation>,
+        losses: &Arc<Losses>,
+    ) -> Result<Self, Error> {
         match output {
-            Output::Stdout => Self::start_with(Target::new(Box::new(io::stdout()), None)),
-            Output::Stderr => Self::start_with(Target::new(Box::new(io::stderr()), None)),
-            Output::File(path) => match open(path) {
-                Ok(file) => Self::start_with(Target::new(Box::new(file), Some(path.clone()))),
+            Output::Stdout => Self::start_with(Target::new(Box::new(io::stdout())), losses),
+            Output::Stderr => Self::start_with(Target::new(Box::new(io::stderr())), losses),
+            Output::File(path) => match Target::open(path.clone(), rotation) {
+                Ok(target) => Self::start_with(target, losses),
                 Err(source) => Err(Error::Open { path: path.clone(), source }),
             },
         }
     }
 
-    fn start_with(to: Target) -> Result<Self, Error> {
+    fn start_with(to: Target, losses: &Arc<Losses>) -> Result<Self, Error> {
         let (lines, entries) = sync_channel(MAX_LINES);
         let fill = Arc::new(Fill::default());
         let (alive, ended) = sync_channel(0);
-        let thread_fill = Arc::clone(&fill);
+        let queue = Queue { lines, fill: Arc::clone(&fill), losses: Arc::clone(losses) };
+        let losses = Arc::clone(losses);
         let run = move || {
-            write_lines(&entries, &thread_fill, to);
+            write_lines(&entries, &fill, &losses, to);
             drop(alive);
         };
         thread::Builder::new().name("log".to_owned()).spawn(run).map_err(Error::Thread)?;
-        Ok(Self { queue: Queue { lines, fill }, ended })
+        Ok(Self { queue, ended })
     }
 
     pub(super) fn queue(&self) -> Queue {
@@ -114,13 +125,14 @@ impl Queue {
         if queued + length > MAX_BYTES || self.lines.try_send(Entry::Line(line)).is_err() {
             self.fill.bytes.fetch_sub(length, Ordering::Relaxed);
             self.fill.dropped.fetch_add(1, Ordering::Relaxed);
+            self.losses.lose(Loss::Stalled);
         }
     }
 }
 
 /// The thread's work: writes lines until [`Entry::Stop`]. A failed write loses its lines, since the log has no other
 /// place to report it.
-fn write_lines(entries: &Receiver<Entry>, fill: &Fill, mut target: Target) {
+fn write_lines(entries: &Receiver<Entry>, fill: &Fill, losses: &Losses, mut target: Target) {
     let mut reported = 0;
     while let Ok(mut entry) = entries.recv() {
         loop {
@@ -130,7 +142,9 @@ fn write_lines(entries: &Receiver<Entry>, fill: &Fill, mut target: Target) {
             match entry {
                 Entry::Line(line) => {
                     fill.bytes.fetch_sub(line.len(), Ordering::Relaxed);
-                    let _ = target.to.write_all(&line);
+                    if target.write(&line).is_err() {
+                        losses.lose(Loss::Failed);
+                    }
                 }
                 Entry::Wake => {}
                 Entry::Stop => {
@@ -156,8 +170,40 @@ fn write_lines(entries: &Receiver<Entry>, fill: &Fill, mut target: Target) {
 }
 
 impl Target {
-    fn new(to: Box<dyn Write + Send>, path: Option<PathBuf>) -> Self {
-        Self { to: io::BufWriter::with_capacity(64 * 1024, to), path }
+    fn new(to: Box<dyn Write + Send>) -> Self {
+        Self { to: io::BufWriter::with_capacity(64 * 1024, to), path: None, rotation: None, bytes: 0 }
+    }
+
+    fn open(path: PathBuf, rotation: Option<Rotation>) -> io::Result<Self> {
+        let file = open(&path)?;
+        let bytes = file.metadata()?.len();
+        Ok(Self { path: Some(path), rotation, bytes, ..Self::new(Box::new(file)) })
+    }
+
+    /// Writes a line, at the beginning of a new file if it does not fit into this one.
+    fn write(&mut self, line: &[u8]) -> io::Result<()> {
+        let length = line.len() as u64;
+        if let Some(rotation) = self.rotation
+            && self.bytes > 0
+            && self.bytes.saturating_add(length) > rotation.max_bytes
+        {
+            self.rotate(rotation);
+        }
+        self.bytes = self.bytes.saturating_add(length);
+        self.to.write_all(line)
+    }
+
+    /// Renames the file and begins a new one. A file that cannot be renamed stays in use for as long again.
+    fn rotate(&mut self, rotation: Rotation) {
+        let Some(path) = self.path.clone() else { return };
+        let _ = self.to.flush();
+        self.bytes = 0;
+        if let Err(error) = rotation.rename(&path) {
+            tracing::error!(path = %path.display(), %error, "cannot rotate the log file, it stays in use");
+            return;
+        }
+        self.reopen();
+        rotation.clean_in_background(&path);
     }
 
     /// Opens the file again by its path. What was written before goes to the old file, which stays in use if there
@@ -165,8 +211,8 @@ impl Target {
     fn reopen(&mut self) {
         let Some(path) = &self.path else { return };
         let _ = self.to.flush();
-        match open(path) {
-            Ok(file) => *self = Self::new(Box::new(file), self.path.take()),
+        match Self::open(path.clone(), self.rotation) {
+            Ok(target) => *self = target,
             Err(error) => tracing::error!(
                 path = %path.display(),
                 %error,
@@ -205,7 +251,7 @@ mod tests {
     }
 
     fn start(output: StalledOutput) -> Writer {
-        Writer::start_with(Target::new(Box::new(output), None)).unwrap()
+        Writer::start_with(Target::new(Box::new(output)), &Arc::default()).unwrap()
     }
 
     #[test]

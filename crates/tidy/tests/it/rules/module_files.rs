@@ -9,7 +9,6 @@ const MOST_LINES: usize = 450;
 
 /// Files that are longer, with the reason.
 const LONGER: &[(&str, &str)] = &[
-    ("crates/talaria/src/config/tests.rs", "a table: files that are wrong, and what is reported of each"),
     ("crates/talaria/src/device/session/run.rs", "one loop and all its ways out"),
     ("crates/talaria/tests/it/tls.rs", "a table of clients and certificates, and what becomes of each"),
 ];

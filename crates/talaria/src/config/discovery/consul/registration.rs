@@ -88,8 +88,6 @@ const CHECK: [(&str, &str, Kind); 29] = [
 
 /// Reads a registration.
 pub(super) fn read(section: &Section<'_>, discovery: &Discovery, keeps_ids: bool) -> Option<Registration> {
-    let names = REGISTRATION.iter().map(|(key, _, _)| *key).chain(["check", "checks"]);
-    warn_of_others(section, names);
     let mut body = read_object(section, &REGISTRATION);
     let text = |body: &Map<String, Json>, key: &str| {
         body.get(key).and_then(Json::as_str).unwrap_or_default().to_owned()
@@ -119,7 +117,9 @@ pub(super) fn read(section: &Section<'_>, discovery: &Discovery, keeps_ids: bool
     };
     let mut checks = Vec::new();
     if !section.is_empty("check") {
-        checks.push(section.section("check"));
+        let check = section.section("check");
+        warn_of_others(&check, CHECK.iter().map(|(key, _, _)| *key));
+        checks.push(check);
     }
     checks.extend(sections(section, "checks"));
     let many = checks.len() > 1;
@@ -141,7 +141,6 @@ pub(super) fn read(section: &Section<'_>, discovery: &Discovery, keeps_ids: bool
 }
 
 fn read_check(section: &Section<'_>, id: &str, heartbeats: &mut Vec<Heartbeat>) -> Json {
-    warn_of_others(section, CHECK.iter().map(|(key, _, _)| *key));
     let mut body = read_object(section, &CHECK);
     let check_id = body.entry("CheckID").or_insert_with(|| id.into());
     let check_id = check_id.as_str().unwrap_or(id).to_owned();

@@ -3,32 +3,11 @@
 use std::time::Duration;
 
 use super::super::super::read::{Section, Setting as _};
-use super::super::entries::{read_token, warn_of_others};
+use super::super::entries::read_token;
 use crate::discovery::consul::Watch;
-
-/// The keys of a watch, and those of its `queryOptions`.
-const WATCH: [&str; 5] = ["service", "tags", "passingOnly", "crossDatacenter", "queryOptions"];
-const QUERY: [&str; 14] = [
-    "datacenter",
-    "namespace",
-    "partition",
-    "samenessGroup",
-    "peer",
-    "near",
-    "filter",
-    "allowStale",
-    "requireConsistent",
-    "mergeCentralConfig",
-    "nodeMeta",
-    "useCache",
-    "waitTime",
-    "token",
-];
-const CACHE: [&str; 2] = ["maxAge", "staleIfError"];
 
 /// Reads a watch.
 pub(super) fn read(section: &Section<'_>) -> Option<Watch> {
-    warn_of_others(section, WATCH);
     let mut watch = Watch::default();
     section.read("service", &mut watch.service);
     section.read("tags", &mut watch.tags);
@@ -43,7 +22,6 @@ pub(super) fn read(section: &Section<'_>) -> Option<Watch> {
 }
 
 fn read_query(section: &Section<'_>, watch: &mut Watch) {
-    warn_of_others(section, QUERY.into_iter().chain(CACHE));
     section.read("datacenter", &mut watch.datacenter);
     for (key, name) in [
         ("namespace", "ns"),
