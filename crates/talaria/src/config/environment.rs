@@ -66,7 +66,7 @@ impl Environment {
                 continue;
             };
             match value(&found, text, &variable, &origin) {
-                Ok(node) => read.add(found, node, report),
+                Ok(node) => read.add(&found, node, report),
                 Err(problem) => report.fault(found.shown(), problem, Some(&origin)),
             }
         }
@@ -108,7 +108,7 @@ impl Environment {
         layer
     }
 
-    fn add(&mut self, name: Name, node: Node, report: &mut Report) {
+    fn add(&mut self, name: &Name<'_>, node: Node, report: &mut Report) {
         let is_list = name.steps.iter().position(|step| matches!(step, Step::Index(_)));
         let keys = |steps: &[Step]| steps.iter().map(Step::to_string).collect::<Vec<_>>();
         if let Some(at) = is_list {

@@ -61,8 +61,8 @@ impl Observer {
     }
 
     /// Learns from a reader. What several readers accept is what the first of them does.
-    pub(super) fn note(&mut self, path: String, expected: &str, accepts: &dyn Fn(&Value) -> bool) {
-        self.accepted.entry(without_indices(&path)).or_insert_with(|| Accepted::learn(expected, accepts));
+    pub(super) fn note(&mut self, path: &str, expected: &str, accepts: &dyn Fn(&Value) -> bool) {
+        self.accepted.entry(without_indices(path)).or_insert_with(|| Accepted::learn(expected, accepts));
     }
 }
 

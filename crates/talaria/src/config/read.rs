@@ -119,7 +119,7 @@ impl<'t> Section<'t> {
         read: impl Fn(&Value) -> Option<T>,
     ) {
         if let Some(observer) = self.observer {
-            observer.borrow_mut().note(self.path_of(key), expected, &|value| read(value).is_some());
+            observer.borrow_mut().note(&self.path_of(key), expected, &|value| read(value).is_some());
         }
         let Some(node) = self.get(key).filter(|node| node.value != Value::Null) else { return };
         let path = self.path_of(key);
@@ -148,7 +148,7 @@ impl<'t> Section<'t> {
             let accepts = |value: &Value| {
                 String::read(value).is_some_and(|text| text.is_empty() || text.parse::<T>().is_ok())
             };
-            observer.borrow_mut().note(self.path_of(key), &expected, &accepts);
+            observer.borrow_mut().note(&self.path_of(key), &expected, &accepts);
         }
         let node = self.get(key).filter(|node| node.value != Value::Null)?;
         let path = self.path_of(key);

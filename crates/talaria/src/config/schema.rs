@@ -85,7 +85,7 @@ fn deprecated(section: &str) -> Vec<(String, String)> {
 }
 
 fn open(accepted: Option<&Accepted>) -> Json {
-    let values = accepted.map_or_else(|| json!(true), |accepted| accepts(accepted));
+    let values = accepted.map_or_else(|| json!(true), accepts);
     // An empty list stands for an empty section, as in the sample of the Go gateway.
     json!({ "type": ["object", "array", "null"], "maxItems": 0, "additionalProperties": values })
 }

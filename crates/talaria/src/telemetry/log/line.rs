@@ -256,6 +256,7 @@ fn push_time(line: &mut String, now: &ZonedDateTime, form: TimeForm, quote: &str
 }
 
 /// One field as JSON, as it stands in a line: `,"key":value`.
+#[must_use]
 pub fn field(key: &str, value: &str) -> String {
     let mut field = ",".to_owned();
     push_text(&mut field, key);
