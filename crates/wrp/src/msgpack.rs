@@ -8,6 +8,7 @@
 
 mod decode;
 mod encode;
+mod headers;
 mod read;
 mod repeated;
 pub(crate) mod walk;

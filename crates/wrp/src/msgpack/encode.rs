@@ -147,7 +147,7 @@ fn bin(bytes: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(bytes);
 }
 
-fn strings(list: &Strings<'_>, out: &mut Vec<u8>) {
+pub(super) fn strings(list: &Strings<'_>, out: &mut Vec<u8>) {
     array_header(list.len(), out);
     match list.verbatim() {
         Some(bytes) => out.extend_from_slice(bytes),
@@ -186,7 +186,7 @@ fn array_header(len: usize, out: &mut Vec<u8>) {
     }
 }
 
-fn map_header(len: usize, out: &mut Vec<u8>) {
+pub(super) fn map_header(len: usize, out: &mut Vec<u8>) {
     match len {
         ..0x10 => out.push(0x80 | low_byte(len)),
         _ => long_header(0xde, len, out),
