@@ -15,6 +15,7 @@
 //! - a connection through a proxy: [`proxy_protocol`], [`forwarded`], [`network`];
 //! - which gateway of a fleet a device belongs to: [`discovery`];
 //! - how long a receiver asks to wait: [`retry_after`];
+//! - the trace that a request or a message belongs to: [`trace_context`];
 //! - how often something may come: [`rate`], and of how many strangers that is remembered: [`recent`]; who is refused for a
 //!   time: [`refusal`];
 //! - a request of a service or an operator: [`request_checks`], [`host`], [`smuggling`], [`web_page`], [`control`].
@@ -49,6 +50,7 @@ pub mod session;
 pub mod smuggling;
 pub mod strict_json;
 pub mod token;
+pub mod trace_context;
 pub mod url;
 pub mod web_page;
 pub mod ws;
