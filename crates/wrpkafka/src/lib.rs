@@ -70,7 +70,7 @@ pub use config::{Config, ConfigError, DynamicConfig, Fault, Route};
 pub use connection_failure::ConnectionFailure;
 pub use dead_letter::{DeadLetterOutcome, DeadLetterReason};
 #[cfg(feature = "client")]
-pub use delivery::Receipt;
+pub use delivery::{Annotation, Receipt};
 #[cfg(feature = "client")]
 pub use engine::backlog::Buffered;
 pub use error::{ErrorType, FileError, PublishError, StartError};

@@ -33,7 +33,7 @@ use self::lifecycle::Lifecycle;
 use crate::client::{Connect, librdkafka};
 use crate::config::{Config, ConfigError};
 use crate::connection_failure::ConnectionFailure;
-use crate::delivery::Receipt;
+use crate::delivery::{Annotation, Receipt};
 use crate::engine::Engine;
 use crate::engine::backlog::Buffered;
 use crate::engine::settings::Settings;
@@ -192,7 +192,7 @@ impl Publisher {
         message: &MessageRef<'_>,
         receipt: Option<Receipt>,
     ) -> Result<Outcome, PublishError> {
-        self.submit_for(message, message.qos.level(), None, receipt)
+        self.submit_for(message, message.qos.level(), None, None, receipt)
     }
 
     /// As [`submit`](Publisher::submit), for a sender whose attributes the filters of the routes check; `submit` itself
@@ -209,7 +209,21 @@ impl Publisher {
         sender: &Sender<'_>,
         receipt: Option<Receipt>,
     ) -> Result<Outcome, PublishError> {
-        self.submit_for(message, message.qos.level(), Some(sender), receipt)
+        self.submit_for(message, message.qos.level(), Some(sender), None, receipt)
+    }
+
+    /// As [`submit_from`](Publisher::submit_from), for a message to whose records the caller adds something.
+    ///
+    /// # Errors
+    /// As `submit`.
+    pub fn submit_annotated(
+        &self,
+        message: &MessageRef<'_>,
+        sender: &Sender<'_>,
+        annotation: &Annotation<'_>,
+        receipt: Option<Receipt>,
+    ) -> Result<Outcome, PublishError> {
+        self.submit_for(message, message.qos.level(), Some(sender), Some(annotation), receipt)
     }
 
     /// As [`submit_from`](Publisher::submit_from), for a message that ranks inside the publisher as this level, whatever its
@@ -224,7 +238,7 @@ impl Publisher {
         sender: &Sender<'_>,
         receipt: Option<Receipt>,
     ) -> Result<Outcome, PublishError> {
-        self.submit_for(message, level, Some(sender), receipt)
+        self.submit_for(message, level, Some(sender), None, receipt)
     }
 
     fn submit_for(
@@ -232,6 +246,7 @@ impl Publisher {
         message: &MessageRef<'_>,
         level: QosLevel,
         sender: Option<&Sender<'_>>,
+        annotation: Option<&Annotation<'_>>,
         receipt: Option<Receipt>,
     ) -> Result<Outcome, PublishError> {
         let Some(shared) = &self.shared else {
@@ -240,7 +255,7 @@ impl Publisher {
             }
             return Ok(optimistic(level));
         };
-        let result = shared.submit(message, level, sender, receipt);
+        let result = shared.submit(message, level, sender, annotation, receipt);
         if let Ok(outcome) = result {
             tracing::debug!(destination = %message.dest, %outcome, "Published message to Kafka");
         }
@@ -280,7 +295,7 @@ impl Publisher {
         let level = message.qos.level();
         let Some(shared) = &self.shared else { return Ok(optimistic(level)) };
         let result = match level {
-            QosLevel::Low => shared.submit(message, level, sender, None),
+            QosLevel::Low => shared.submit(message, level, sender, None, None),
             QosLevel::Medium | QosLevel::High => shared.publish_queued(message, level, sender).await,
             QosLevel::Critical => shared.publish_acknowledged(message, sender).await,
         };

@@ -5,7 +5,7 @@ use std::time::Instant;
 use wrp::{MessageRef, QosLevel};
 
 use super::{Shared, optimistic};
-use crate::delivery::{DeliveryContext, MessageContext, Receipt, ReceiptShare};
+use crate::delivery::{Annotation, DeliveryContext, MessageContext, Receipt, ReceiptShare};
 use crate::engine::{DispatchError, FailedIn};
 use crate::error::PublishError;
 use crate::outcome::Outcome;
@@ -18,6 +18,7 @@ impl Shared {
         message: &MessageRef<'_>,
         level: QosLevel,
         sender: Option<&Sender<'_>>,
+        annotation: Option<&Annotation<'_>>,
         receipt: Option<Receipt>,
     ) -> Result<Outcome, PublishError> {
         let engine = &*self.engine;
@@ -42,6 +43,10 @@ impl Shared {
         let common = MessageContext { event_type: &plan.event_type, level, submitted };
         scratch::with(|scratch| {
             self.encode(message, &routes, scratch);
+            if let Some(Annotation { headers, on_topic }) = annotation {
+                headers.iter().for_each(|(name, value)| scratch.headers.push(name, value.as_bytes()));
+                plan.records.iter().for_each(|planned| on_topic(planned.target.topic()));
+            }
             let mut outcome = optimistic(level);
             let shares = ReceiptShare::split(receipt, plan.records.len());
             for (planned, share) in plan.records.iter().zip(shares) {

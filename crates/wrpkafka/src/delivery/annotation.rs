@@ -1,0 +1,10 @@
+//! What a caller adds to the records of one message, such as the context of its trace.
+
+/// Headers that the records of one message have beside those of the configuration, and who is to learn where the records go.
+#[derive(Clone, Copy)]
+pub struct Annotation<'a> {
+    /// Names and values, after the configured headers.
+    pub headers: &'a [(&'a str, &'a str)],
+    /// Called with the topic of each record, before it is handed to the client.
+    pub on_topic: &'a dyn Fn(&str),
+}
