@@ -25,7 +25,7 @@ pub const TRACESTATE: &str = "tracestate";
 /// The length of a `traceparent` of version 00.
 pub const TRACEPARENT_LENGTH: usize = 55;
 
-/// The only flag that is known (§3.2.2.5.1): the caller may have recorded the trace.
+/// The only flag that is known (`sampled`): the caller may have recorded the trace.
 const SAMPLED: u8 = 1;
 
 /// The id of a trace.
@@ -39,7 +39,7 @@ pub struct SpanId(NonZeroU64);
 /// Whether a trace is recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sampling {
-    /// It is recorded by whoever takes part.
+    /// Those who take part record it.
     Sampled,
     /// It is not.
     NotSampled,
@@ -98,6 +98,9 @@ pub fn is_trace_line(line: &[u8]) -> bool {
 }
 
 impl TraceId {
+    /// The smallest id, in place of 0.
+    pub const ONE: Self = Self(NonZeroU128::MIN);
+
     /// None if the number is 0, which is no id.
     #[must_use]
     pub fn new(id: u128) -> Option<Self> {
@@ -110,7 +113,7 @@ impl TraceId {
         self.0.get().to_be_bytes()
     }
 
-    /// The half of it that is random in any case (§3.2.2.3).
+    /// The half of it that is random in any case.
     fn low(self) -> u64 {
         let [.., a, b, c, d, e, f, g, h] = self.to_bytes();
         u64::from_be_bytes([a, b, c, d, e, f, g, h])
@@ -118,6 +121,9 @@ impl TraceId {
 }
 
 impl SpanId {
+    /// The smallest id, in place of 0.
+    pub const ONE: Self = Self(NonZeroU64::MIN);
+
     /// None if the number is 0, which is no id.
     #[must_use]
     pub fn new(id: u64) -> Option<Self> {
@@ -155,7 +161,7 @@ impl fmt::Debug for SpanId {
     }
 }
 
-/// Reads a `traceparent`. Of a version that is not known yet, the parts of version 00 are read (§3.2.4).
+/// Reads a `traceparent`. Of a version that is not known yet, the parts of version 00 are read, as the specification asks.
 fn parse(text: &[u8]) -> Option<(TraceId, SpanId, Sampling)> {
     let (known, more) = text.split_at_checked(TRACEPARENT_LENGTH)?;
     let version = *hex::<1>(&known[..2])?.first()?;

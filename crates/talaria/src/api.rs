@@ -14,6 +14,7 @@ mod caller_limit;
 mod devices;
 mod metrics;
 mod send;
+mod spans;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +33,7 @@ use crate::device::Registry;
 use crate::live::{Change, Live, PrepareError, Setting};
 use crate::long_work::LongWork;
 use crate::server::{Body, Peer, reply};
+use crate::trace::Tracing;
 
 pub use access::{AccessCheck, AccessMetrics};
 pub use metrics::{ApiMetrics, InFlight};
@@ -39,6 +41,7 @@ pub use metrics::{ApiMetrics, InFlight};
 use access::AccessControl;
 use caller_limit::CallerLimit;
 use send::{SendContext, SendRequestError};
+use spans::RequestTrace;
 
 /// The API's limits and keys (`inbound` of the configuration).
 #[derive(Clone, Debug)]
@@ -71,6 +74,7 @@ pub struct Api {
     long_work: LongWork,
     /// The memory for bodies and responses, if it is bounded.
     bodies: Option<Arc<Budget>>,
+    tracing: Arc<Tracing>,
 }
 
 /// What holds for a request that arrives now.
@@ -134,7 +138,14 @@ impl Api {
             callers,
             long_work: LongWork::default(),
             bodies: None,
+            tracing: Tracing::off(),
         }
+    }
+
+    /// Traces its requests.
+    #[must_use]
+    pub fn with_tracing(self, tracing: &Arc<Tracing>) -> Self {
+        Self { tracing: Arc::clone(tracing), ..self }
     }
 
     /// Changes the limit of this budget with its other settings (`inbound.maxPendingBytes`).
@@ -150,17 +161,27 @@ impl Api {
 
     /// `GET /devices`: all connected devices.
     pub async fn devices<R>(&self, version: ApiVersion, request: &Request<R>) -> Response<Body> {
-        match self.authorize(version, request).await {
+        let trace = RequestTrace::arrived(&self.tracing, request, "/devices");
+        let response = match self.authorize(version, request).await {
             Ok(_) => {
                 let list = devices::list(Arc::clone(&self.registry));
                 reply::with_body(StatusCode::OK, JSON, Body::pieces(list))
             }
             Err(response) => response,
-        }
+        };
+        trace.end(response.status());
+        response
     }
 
     /// `GET /device/{id}/stat`: one device. The id is checked before the credentials (contract §3.3).
     pub async fn stat<R>(&self, version: ApiVersion, id: &str, request: &Request<R>) -> Response<Body> {
+        let trace = RequestTrace::arrived(&self.tracing, request, "/device/{id}/stat");
+        let response = self.described(version, id, request).await;
+        trace.end(response.status());
+        response
+    }
+
+    async fn described<R>(&self, version: ApiVersion, id: &str, request: &Request<R>) -> Response<Body> {
         let Ok(id) = id.parse::<DeviceId>() else {
             return reply::json_error(
                 StatusCode::BAD_REQUEST,
@@ -178,6 +199,18 @@ impl Api {
 
     /// `POST|PATCH /device/send`: a message to a device and, if it is a request, the device's answer.
     pub async fn send(&self, version: ApiVersion, request: Request<Incoming>) -> Response<Body> {
+        let mut trace = RequestTrace::arrived(&self.tracing, &request, "/device/send");
+        let response = self.sent(version, request, &mut trace).await;
+        trace.end(response.status());
+        response
+    }
+
+    async fn sent(
+        &self,
+        version: ApiVersion,
+        request: Request<Incoming>,
+        trace: &mut RequestTrace,
+    ) -> Response<Body> {
         let caller = match self.authorize(version, &request).await {
             Ok(caller) => caller,
             Err(response) => return response,
@@ -195,7 +228,7 @@ impl Api {
             registry: &self.registry,
             long_work: &self.long_work,
         };
-        send::send(context, caller, request).await.unwrap_or_else(|error| {
+        send::send(context, caller, request, trace).await.unwrap_or_else(|error| {
             if let SendRequestError::Routing(error) = &error {
                 self.metrics.count_error(*error);
             }

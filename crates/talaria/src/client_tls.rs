@@ -1,4 +1,7 @@
-//! TLS to Consul. The files are read for each connection, so that changed ones count.
+//! TLS to the servers that the operator names, other than event receivers and brokers: Consul, a collector of traces. The files
+//! are read for each connection, so that changed ones count.
+//!
+//! Deliberately absent: the settings of the sections, which `config` reads.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,24 +15,36 @@ use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
 
-use super::config::TlsConfig;
 use crate::trust;
 
-/// What connections to Consul begin with.
+/// How connections are encrypted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsConfig {
+    /// The name in the server's certificate, where it is not the host.
+    pub server_name: Option<String>,
+    /// The authorities that are trusted in place of the system's: a file, or all files of a folder.
+    pub authorities: Option<PathBuf>,
+    /// The gateway's own certificate and its key.
+    pub client: Option<(PathBuf, PathBuf)>,
+    /// Whether the server's certificate is not checked.
+    pub accepts_any: bool,
+}
+
+/// What connections to one server begin with.
 #[derive(Debug)]
-pub(super) struct Tls {
+pub(crate) struct Tls {
     config: TlsConfig,
     /// Kept, because reading the system's certificates takes tens of milliseconds.
     system: OnceCell<Vec<CertificateDer<'static>>>,
 }
 
 impl Tls {
-    pub(super) fn new(config: TlsConfig) -> Self {
+    pub(crate) fn new(config: TlsConfig) -> Self {
         Self { config, system: OnceCell::new() }
     }
 
-    /// The name that Consul's certificate must have.
-    pub(super) fn server_name<'a>(&'a self, host: &'a str) -> &'a str {
+    /// The name that the server's certificate must have.
+    pub(crate) fn server_name<'a>(&'a self, host: &'a str) -> &'a str {
         self.config.server_name.as_deref().unwrap_or(host)
     }
 
@@ -37,7 +52,7 @@ impl Tls {
     ///
     /// # Errors
     /// A file cannot be used; the text names it.
-    pub(super) async fn config(&self) -> io::Result<Arc<ClientConfig>> {
+    pub(crate) async fn config(&self) -> io::Result<Arc<ClientConfig>> {
         let config = self.config.clone();
         let system = match (&config.authorities, config.accepts_any) {
             (None, false) => {

@@ -9,6 +9,7 @@
 //! [`load`]; a section is read in the module of its name.
 
 mod access;
+mod client_tls;
 mod describe;
 mod device;
 mod discovery;
@@ -30,6 +31,7 @@ mod sample;
 pub mod schema;
 mod secret;
 mod server;
+mod trace;
 pub mod tree;
 mod upstream;
 mod value_file;
@@ -99,6 +101,8 @@ pub struct Config {
     pub discovery: Option<crate::discovery::Config>,
     /// Delivery of events to Kafka; `None` if it is not enabled.
     pub kafka: Option<wrpkafka::Config>,
+    /// Traces of messages and requests.
+    pub trace: crate::trace::Config,
     /// The convey keys whose values are kept of each device besides those that events carry, because a filter of a Kafka
     /// route asks for them (`convey/<name>`). Each device is searched for all of them when it connects.
     pub convey_keys: Vec<String>,
@@ -346,6 +350,7 @@ impl Config {
             event: outbound::read(&root.section("device.outbound")),
             discovery: discovery::read(root),
             kafka: kafka::read(&root.section("kafka")),
+            trace: trace::read(&root.section("tracing")),
             convey_keys: Vec::new(),
             subprotocols: device::read_subprotocols(&root.section("device.manager.upgrader")),
             handshakes: device::read_handshakes(&root.section("device.manager.handshakes")),

@@ -21,6 +21,7 @@ pub mod kafka;
 mod live;
 mod reason;
 mod shed;
+pub(crate) mod spans;
 mod status;
 mod status_order;
 mod verdict;

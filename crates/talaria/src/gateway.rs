@@ -12,6 +12,7 @@
 //! Deliberately absent: log, signals and exit code, which belong to the [`process`](crate::process).
 
 pub mod parts;
+mod primary_servers;
 mod readiness;
 
 use std::future::Future;
@@ -41,7 +42,9 @@ use crate::server::{
 };
 use crate::telemetry::health::Health;
 use crate::telemetry::metrics::Metrics;
+use crate::trace::Tracing;
 
+use primary_servers::{PrimaryServers, stop_optional};
 use readiness::Phases;
 
 /// How long the current requests may take during a stop once all devices are gone.
@@ -82,6 +85,7 @@ pub struct Gateway {
     health: Arc<Health>,
     reload_metrics: ReloadMetrics,
     handshakes: Arc<Handshakes>,
+    tracing: Arc<Tracing>,
 }
 
 /// A gateway that listens on its addresses. Clients that connect wait until it runs.
@@ -166,7 +170,8 @@ impl Gateway {
             }
         };
         let metrics = Arc::new(Metrics::new(&config.metrics));
-        let dispatcher = Arc::new(Dispatcher::start(&config.event, publisher.clone(), &metrics));
+        let tracing = Tracing::start(&config.trace, &metrics);
+        let dispatcher = Arc::new(Dispatcher::start(&config.event, publisher.clone(), &tracing, &metrics));
         let manager = Manager::new(config.device.clone(), Arc::clone(&dispatcher) as _, &metrics);
         let discovery = Arc::new(Discovery::new(&manager, dispatcher.receiver_instances(), &metrics));
         let api_metrics = ApiMetrics::register(&metrics);
@@ -176,7 +181,8 @@ impl Gateway {
         let device_auth = Arc::new(DeviceAuth::start(&config.device_auth, &metrics));
         let service_auth = ServiceAuth::start(&config.api.auth, &metrics);
         let api = Api::new(config.api.clone(), service_auth, Arc::clone(manager.registry()), api_metrics)
-            .with_bodies(config.primary.bodies.clone());
+            .with_bodies(config.primary.bodies.clone())
+            .with_tracing(&tracing);
         let connections = ConnectionMetrics::register(&metrics);
         let handshakes = Handshakes::new(config.handshakes, &metrics);
         for server in std::iter::once(&mut config.primary).chain(&mut config.alternate) {
@@ -200,6 +206,7 @@ impl Gateway {
             health,
             reload_metrics,
             handshakes,
+            tracing,
         })
     }
 
@@ -341,6 +348,7 @@ impl BoundGateway {
         let lost_by = if Instant::now() + ROUNDING < deadline { OUT_OF_ROOM } else { OUT_OF_TIME };
         let last = LAST_REQUESTS.min(deadline.saturating_duration_since(Instant::now()));
         tokio::join!(primary.stop(last), stop_optional(health, last), stop_optional(metric, last));
+        gateway.tracing.stop(deadline).await;
         unfinished.log(lost_by);
         Ok(unfinished)
     }
@@ -381,31 +389,6 @@ impl ControlServer {
     async fn stop(self) {
         drop(self.server);
         self.drainer.cancel().await;
-    }
-}
-
-/// The servers for devices and for the API: the primary one, and the alternate one if it is configured.
-struct PrimaryServers {
-    primary: RunningServer,
-    alternate: Option<RunningServer>,
-}
-
-impl PrimaryServers {
-    fn stop_accepting(&self) {
-        self.primary.stop_accepting();
-        if let Some(alternate) = &self.alternate {
-            alternate.stop_accepting();
-        }
-    }
-
-    async fn stop(self, within: Duration) {
-        tokio::join!(self.primary.stop(within), stop_optional(self.alternate, within));
-    }
-}
-
-async fn stop_optional(server: Option<RunningServer>, within: Duration) {
-    if let Some(server) = server {
-        server.stop(within).await;
     }
 }
 

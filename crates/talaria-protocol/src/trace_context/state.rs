@@ -1,12 +1,12 @@
-//! The header `tracestate` (§3.3): a list of what tracing systems add to a trace, which is passed on as it came.
+//! The header `tracestate`: a list of what tracing systems add to a trace, which is passed on as it came.
 
 use std::sync::Arc;
 
-/// The longest `tracestate` that is passed on, in bytes: what the specification asks for at least (§3.3.1.5). Of a longer one
+/// The longest `tracestate` that is passed on, in bytes: what the specification asks for at least. Of a longer one
 /// the members at its end are left out.
 pub const MAX_STATE_BYTES: usize = 512;
 
-/// As many members a `tracestate` may have (§3.3.1.1).
+/// As many members a `tracestate` may have.
 const MAX_MEMBERS: usize = 32;
 
 /// The longest key and the longest value.
@@ -24,7 +24,7 @@ impl TraceState {
         let mut is_full = false;
         for member in values.into_iter().flat_map(|value| value.split(|byte| *byte == b',')) {
             let member = member.trim_ascii();
-            // Empty members are allowed (§3.3.1.1).
+            // Empty members are allowed.
             if member.is_empty() {
                 continue;
             }
@@ -50,7 +50,7 @@ impl TraceState {
     }
 }
 
-/// A member `key=value` as text, if it is well-formed (§3.3.1.3).
+/// A member `key=value` as text, if it is well-formed.
 fn checked(member: &[u8]) -> Option<&str> {
     let at = member.iter().position(|byte| *byte == b'=')?;
     let (key, value) = (&member[..at], &member[at + 1..]);

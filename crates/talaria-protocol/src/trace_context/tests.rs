@@ -1,3 +1,5 @@
+//! Tests of what the headers mean, and of the decision.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use wrp::{ContentTypeError, DeviceId, Format, Limits, Message, MessageRef};
 
 use super::access::{AccessControl, Verdict};
+use super::spans::{Exchange, RequestTrace};
 use crate::auth::{Caller, basic};
 use crate::device::{Registry, SendError};
 use crate::long_work::{LONG, LongWork};
@@ -71,6 +72,7 @@ struct Delivery {
     transaction: Option<Box<str>>,
     /// The message as the device gets it: v3 msgpack.
     frame: Bytes,
+    exchange: Exchange,
 }
 
 /// Sends the request's message to the device that it names.
@@ -78,6 +80,7 @@ pub(super) async fn send(
     context: SendContext<'_>,
     caller: Caller,
     request: Request<Incoming>,
+    trace: &mut RequestTrace,
 ) -> Result<Response<Body>, SendRequestError> {
     let SendContext { timeout, max_body_bytes, access, registry, long_work } = context;
     let deadline = Instant::now() + timeout;
@@ -85,8 +88,14 @@ pub(super) async fn send(
     let (head, body) = incoming::read(request, max_body_bytes).await.map_err(SendRequestError::Unread)?;
     let (text, answer_format, access) =
         (text_of(format, &body), answer_format(&head.headers), access.cloned());
-    let checked = move || check(format, &body, answer_format, access.as_deref());
-    let (delivery, answer_format) = work(long_work, text, checked).await?;
+    let mut its_trace = std::mem::take(trace);
+    let checked = move || {
+        let checked = check(format, &body, answer_format, access.as_deref(), &mut its_trace);
+        Ok((checked, its_trace))
+    };
+    let (checked, its_trace) = work(long_work, text, checked).await?;
+    *trace = its_trace;
+    let (delivery, answer_format) = checked?;
     // The reference requires basic credentials here even if the API needs none. A checked token is accepted as well.
     let has_basic = || basic::credentials(head.headers.get(AUTHORIZATION)).is_ok();
     if !matches!(caller, Caller::Bearer { .. }) && !has_basic() {
@@ -109,10 +118,12 @@ fn check(
     body: &Bytes,
     answer_format: Result<Format, SendRequestError>,
     access: Option<&AccessControl>,
+    trace: &mut RequestTrace,
 ) -> Result<(Delivery, Format), SendRequestError> {
     let decoded = Decoded::read(format, body)?;
     let message = decoded.message();
-    let delivery = Delivery::new(&message, &decoded, body)?;
+    trace.read(&message);
+    let delivery = Delivery::new(&message, &decoded, body, trace)?;
     let answer_format = answer_format?;
     if let Some(access) = access {
         access.authorize(&message).map_err(SendRequestError::Access)?;
@@ -169,7 +180,12 @@ impl<'a> Decoded<'a> {
 }
 
 impl Delivery {
-    fn new(message: &MessageRef<'_>, decoded: &Decoded<'_>, body: &Bytes) -> Result<Self, SendRequestError> {
+    fn new(
+        message: &MessageRef<'_>,
+        decoded: &Decoded<'_>,
+        body: &Bytes,
+        trace: &RequestTrace,
+    ) -> Result<Self, SendRequestError> {
         if message.msg_type.requires_transaction() && message.transaction_uuid.is_empty() {
             return Err(SendRequestError::NoTransaction(body.clone()));
         }
@@ -185,16 +201,22 @@ impl Delivery {
                 frame.into()
             }
         };
-        Ok(Self { dest: dest.ok_or(SendError::InvalidDeviceName), transaction, frame })
+        let (frame, exchange) = trace.exchange(message, frame);
+        Ok(Self { dest: dest.ok_or(SendError::InvalidDeviceName), transaction, frame, exchange })
     }
 
     /// Sends the message. Returns the device's answer if there is to be one: v3 msgpack.
     async fn deliver(self, registry: &Registry, deadline: Instant) -> Result<Option<Bytes>, SendError> {
-        let device = registry.get(&self.dest?).ok_or(SendError::NotConnected)?;
-        match self.transaction {
-            Some(uuid) => device.request(&uuid, self.frame, deadline).await.map(Some),
-            None => device.send(self.frame, deadline).await.map(|()| None),
-        }
+        let Self { dest, transaction, frame, exchange } = self;
+        let delivered = match dest.and_then(|dest| registry.get(&dest).ok_or(SendError::NotConnected)) {
+            Ok(device) => match transaction {
+                Some(uuid) => device.request(&uuid, frame, deadline).await.map(Some),
+                None => device.send(frame, deadline).await.map(|()| None),
+            },
+            Err(error) => Err(error),
+        };
+        exchange.end(delivered.as_ref());
+        delivered
     }
 }
 

@@ -21,7 +21,6 @@ const FOREIGN: &[(&str, Foreign)] = &[
     ("health.options", Foreign::NoEffect),
     ("health.logInterval", Foreign::NoEffect),
     ("pprof", NO_PROFILER),
-    ("tracing", Foreign::Ignored("is not supported yet, nothing is traced")),
     ("device.manager.upgrader", Foreign::NoEffect),
     ("device.manager.upgrader.handshakeTimeout", Foreign::NoEffect),
     ("device.manager.upgrader.readBufferSize", Foreign::NoEffect),

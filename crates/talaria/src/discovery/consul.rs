@@ -5,7 +5,6 @@
 mod client;
 mod config;
 mod registration;
-mod tls;
 mod watch;
 
 use std::sync::Arc;
@@ -22,8 +21,7 @@ use super::report::Reporter;
 use client::{Client, ConsulError, Query};
 use watch::Watching;
 
-pub use config::{BasicAuth, ClientConfig, Config, Heartbeat, Registration, TlsConfig, Token, Watch};
-pub(crate) use tls::check as check_tls;
+pub use config::{BasicAuth, ClientConfig, Config, Heartbeat, Registration, Token, Watch};
 
 /// Runs until it is dropped.
 pub(super) async fn run(config: Config, reporter: Reporter, registrations: Registrations) {

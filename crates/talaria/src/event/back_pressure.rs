@@ -3,7 +3,7 @@
 
 /// The room of one sink for messages like the one that it has just been given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Room {
+pub(crate) enum Room {
     /// The message did not go to this sink.
     Unused,
     /// There is room.

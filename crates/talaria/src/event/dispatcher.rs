@@ -19,12 +19,14 @@ use super::http::{EventSource, HttpMetrics, HttpSink, ReceiverInstances};
 use super::kafka::{KafkaMetrics, KafkaSink};
 use super::live::LiveHttp;
 use super::reason::DropReason;
+use super::spans;
 use super::status::StatusEvent;
 use super::verdict::Verdict;
 use crate::device::{AckLimits, Acknowledged, Device, Dropped, Events};
 use crate::long_work::LONG;
 use crate::telemetry::metrics::Metrics;
 use crate::thread_buffer::WriteBuffer;
+use crate::trace::Tracing;
 
 /// Room for what a message holds beside its payload, so that the buffer of a long one need not grow.
 const FIELDS: usize = 16 * 1024;
@@ -35,6 +37,7 @@ pub struct Dispatcher {
     pub(super) http: LiveHttp,
     pub(super) kafka: KafkaSink,
     acks: Arc<Acks>,
+    traces: Arc<Tracing>,
     /// What was lost before the stop began.
     lost_before: OnceLock<Undelivered>,
 }
@@ -52,17 +55,25 @@ pub struct Undelivered {
 
 impl Dispatcher {
     /// Starts the sinks. Needs a tokio runtime. The publisher may be started later; until then it rejects messages.
-    pub fn start(config: &Config, publisher: Publisher, metrics: &Metrics) -> Self {
+    pub fn start(config: &Config, publisher: Publisher, traces: &Arc<Tracing>, metrics: &Metrics) -> Self {
         let http = HttpSink::start(config, HttpMetrics::register(metrics));
         let kafka = KafkaSink::new(publisher, KafkaMetrics::register(metrics), config.status_queue);
-        Self::new(config, http, kafka, metrics)
+        Self { traces: Arc::clone(traces), ..Self::new(config, http, kafka, metrics) }
     }
 
     pub(super) fn new(config: &Config, http: HttpSink, kafka: KafkaSink, metrics: &Metrics) -> Self {
         let limits = AckLimits::new(config.max_unacknowledged_per_device, config.max_unacknowledged_bytes);
         let acks = Acks::new(&config.host, config.ack_policy, limits, AckMetrics::register(metrics));
         let http = LiveHttp::new(http);
-        Self { source: config.source.as_str().into(), http, kafka, acks, lost_before: OnceLock::new() }
+        let traces = Tracing::off();
+        Self {
+            source: config.source.as_str().into(),
+            http,
+            kafka,
+            acks,
+            traces,
+            lost_before: OnceLock::new(),
+        }
     }
 
     /// Where service discovery writes the instances of the event receivers (contract §11.6).
@@ -101,7 +112,7 @@ impl Dispatcher {
         let dest = locator(&message);
         let body = encode(&message);
         let source = EventSource::Gateway(device);
-        self.http.load().send(source, QosLevel::High, dest.as_ref(), || body.clone(), None);
+        self.http.load().send(source, QosLevel::High, dest.as_ref(), || body.clone(), None, None);
         if self.kafka.is_enabled() {
             self.kafka.send_status(device, body);
         }
@@ -131,6 +142,8 @@ impl Events for Dispatcher {
 
     fn message(&self, device: &Arc<Device>, message: &mut MessageRef<'_>) {
         let message = &*message;
+        let begun = self.traces.with(|tracer| spans::process(tracer, device, message));
+        let trace = begun.as_ref().and_then(|begun| begun.trace.as_ref());
         let http_sink = self.http.load();
         if message.is_transaction_part() {
             return http_sink.refuse(EventSource::Device(device), DropReason::UnsupportedEvent, None);
@@ -154,10 +167,11 @@ impl Events for Dispatcher {
             finalizer.share(Sink::Http).finish(Verdict::MissingDest);
         }
         let (source, level) = (EventSource::Device(device), message.qos.level());
-        let http = http_sink.send(source, level, dest.as_ref(), || encode(message), finalizer.as_ref());
+        let http =
+            http_sink.send(source, level, dest.as_ref(), || encode(message), finalizer.as_ref(), trace);
         let mut kafka = Room::Unused;
         if is_for_kafka {
-            self.kafka.send(&for_kafka(message, device), device, finalizer.as_ref());
+            self.kafka.send(&for_kafka(message, device), device, finalizer.as_ref(), trace);
             kafka = self.kafka.room(level);
         }
         // Only where no sink has room, so that no sink waits for another.

@@ -1,6 +1,6 @@
 //! The HTTP sink: posts events to the receivers that the configuration or a `dns:` destination names (contract §5.1).
 //!
-//! [`HttpSink::send`] resolves the destination and queues the event for each of its URLs; it never waits. The URLs that the
+//! `HttpSink::send` resolves the destination and queues the event for each of its URLs; it never waits. The URLs that the
 //! operator configured and those that devices name have a `Lane` each. A fixed number of workers post the queued events
 //! of a lane, each over a connection that it drives itself. An event that is to be posted again waits in the queue, not in a
 //! worker. Each configured receiver has a queue and a share of the workers of its own (`receivers.rs`).
@@ -9,7 +9,7 @@
 //! (`status_order.rs`).
 //!
 //! Other events leave the queue in order, but several are posted at the same time. With `order: device`, those of one device go to
-//! each receiver one after the other. Start reading at [`HttpSink::send`], then `lane.rs` and `worker.rs`.
+//! each receiver one after the other. Start reading at `HttpSink::send`, then `lane.rs` and `worker.rs`.
 
 mod backlog;
 mod breaker;
@@ -80,6 +80,7 @@ use super::status_order::StatusOrder;
 use super::verdict::Verdict;
 use crate::device::Device;
 use crate::telemetry::keyed_throttle::KeyedThrottle;
+use crate::trace::Trace;
 
 /// Posts events to HTTP receivers. Dropping it stops its workers; the events that it still has are lost.
 pub struct HttpSink {
@@ -217,13 +218,14 @@ impl HttpSink {
     ///
     /// `level` decides what gives way if there is no room (contract §15.2). `dest` is the parsed destination; none if it is
     /// malformed. Returns whether there is room for more.
-    pub fn send(
+    pub(crate) fn send(
         &self,
         source: EventSource<'_>,
         level: QosLevel,
         dest: Option<&Locator<'_>>,
         body: impl FnOnce() -> Bytes,
         finalizer: Option<&Finalizer>,
+        trace: Option<&Trace>,
     ) -> Room {
         let route = match dest.ok_or(DropReason::Unknown).and_then(|dest| self.routes.resolve(dest)) {
             Ok(route) => route,
@@ -244,7 +246,11 @@ impl HttpSink {
                     let (scheme, body) = (route.scheme, body.get());
                     let target = Arc::clone(target);
                     let kind = JobKind::Event;
-                    self.queue(source, Job { target, body, scheme, kind, rank, deadline, attempts: 0, share })
+                    let trace = trace.cloned();
+                    self.queue(
+                        source,
+                        Job { target, body, scheme, kind, rank, deadline, attempts: 0, share, trace },
+                    )
                 }
                 Err(UrlError) => Err((DropReason::MalformedRequest, share)),
             };

@@ -19,13 +19,15 @@ use bytes::Bytes;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use wrp::{MessageRef, QosLevel};
-use wrpkafka::{Buffered, DeadLetterReason, Outcome, PublishError, Publisher, Sender};
+use wrpkafka::{Buffered, DeadLetterReason, Outcome, PublishError, Publisher, Receipt, Sender};
 
 use super::back_pressure::Room;
 use super::config::QueueLimit;
 use super::finalizer::{Finalizer, Share, Sink};
+use super::spans;
 use super::verdict::Verdict;
 use crate::device::Device;
+use crate::trace::Trace;
 use attributes::DeviceAttributes;
 use status::StatusRecords;
 
@@ -101,7 +103,13 @@ impl KafkaSink {
     }
 
     /// Publishes a message of a device. The filters of the routes apply to this device. Never waits.
-    pub fn send(&self, message: &MessageRef<'_>, device: &Device, finalizer: Option<&Finalizer>) {
+    pub(crate) fn send(
+        &self,
+        message: &MessageRef<'_>,
+        device: &Device,
+        finalizer: Option<&Finalizer>,
+        trace: Option<&Trace>,
+    ) {
         let level = message.qos.level();
         let share = finalizer.map(|finalizer| finalizer.share(Sink::Kafka));
         let (metrics, lost) = (Arc::clone(&self.metrics), Arc::clone(&self.lost));
@@ -114,7 +122,29 @@ impl KafkaSink {
         };
         // The receipt also receives the error of a message that is rejected at once.
         let sender = Sender { attributes: &DeviceAttributes::of(device), verdict: &device.sinks().kafka };
-        let _ = self.publisher.submit_from(message, &sender, Some(Box::new(receipt)));
+        let _ = match trace {
+            None => self.publisher.submit_from(message, &sender, Some(Box::new(receipt))),
+            Some(trace) => self.send_traced(message, &sender, trace, receipt),
+        };
+    }
+
+    /// As a part of this trace.
+    fn send_traced(
+        &self,
+        message: &MessageRef<'_>,
+        sender: &Sender<'_>,
+        trace: &Trace,
+        receipt: impl FnOnce(Result<Outcome, PublishError>) + Send + 'static,
+    ) -> Result<Outcome, PublishError> {
+        let publishing = spans::Publishing::begin(trace);
+        let ended = publishing.clone();
+        let receipt: Receipt = Box::new(move |outcome| {
+            ended.end(&outcome);
+            receipt(outcome);
+        });
+        publishing.annotate(|annotation| {
+            self.publisher.submit_annotated(message, sender, annotation, Some(receipt))
+        })
     }
 
     /// Whether there is room for more messages of this level. Those of the lowest one do not wait for the client.

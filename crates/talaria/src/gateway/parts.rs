@@ -18,6 +18,7 @@ use crate::primary::Subprotocols;
 use crate::reload::part::{Key, Part};
 use crate::server::{self, Server, ServerSettings};
 use crate::telemetry::log;
+use crate::trace::{self, Tracing};
 
 /// The keys of no component.
 const GATEWAY: &[(&str, &str)] = &[
@@ -74,6 +75,7 @@ pub(super) fn of(bound: &BoundGateway) -> Vec<Part> {
         }),
         Part::new("device.outbound", Arc::clone(&gateway.dispatcher), |config| Some(config.event.clone())),
         Part::new("kafka", publisher, kafka),
+        Part::new("", Arc::clone(&gateway.tracing), |config| Some(config.trace.clone())),
         Part::new("", Arc::clone(&gateway.discovery), |config| Some(config.discovery.clone())),
     ];
     parts.extend(servers.map(|(name, running, settings)| server(name, running, settings)));
@@ -100,6 +102,7 @@ pub fn keys(config: &Config) -> Vec<Key> {
         Key::all::<event::Config, Dispatcher>("device.outbound"),
         Key::all::<KafkaSettings, LivePublisher>("kafka"),
         Key::all::<Option<discovery::Config>, Discovery>(""),
+        Key::all::<trace::Config, Tracing>(""),
         Key::all::<log::Config, log::Logging>("zap"),
         server("primary", true),
         server("alternate", config.alternate.is_some()),

@@ -5,6 +5,7 @@
 
 pub(crate) mod bad_receiver;
 pub(crate) mod certificates;
+pub(crate) mod collector;
 pub(crate) mod consul;
 pub(crate) mod control;
 pub(crate) mod device;
@@ -13,6 +14,7 @@ pub(crate) mod fleet;
 pub(crate) mod fleet_client;
 pub(crate) mod gateway;
 pub(crate) mod http;
+pub(crate) mod jaeger;
 pub(crate) mod kafka;
 pub(crate) mod process;
 pub(crate) mod receiver;

@@ -4,13 +4,14 @@
 mod registration;
 mod watch;
 
-use std::path::PathBuf;
 use std::time::Duration;
 
+use super::super::client_tls;
 use super::super::read::{Section, Setting as _};
 use super::entries::{check_complete, read_token, sections, warn_of_nothing_to_do};
+use crate::client_tls::TlsConfig;
 use crate::discovery::Config as Discovery;
-use crate::discovery::consul::{self, BasicAuth, ClientConfig, Config, TlsConfig, Watch};
+use crate::discovery::consul::{BasicAuth, ClientConfig, Config, Watch};
 
 /// Reads `consul`.
 pub(super) fn read(section: &Section<'_>, discovery: &mut Discovery) -> Option<Config> {
@@ -105,35 +106,14 @@ fn read_basic_auth(section: &Section<'_>) -> Option<BasicAuth> {
 }
 
 fn read_tls(section: &Section<'_>) -> TlsConfig {
-    let path = |key: &str| {
-        let mut path = String::new();
-        section.read(key, &mut path);
-        (!path.is_empty()).then(|| PathBuf::from(path))
-    };
-    let mut config = TlsConfig::default();
+    let mut config = client_tls::read(section, &["caFile", "caPath"], "certFile");
     let mut server_name = String::new();
     section.read("address", &mut server_name);
     let server_name = server_name.split(':').next().unwrap_or_default();
     config.server_name = (!server_name.is_empty()).then(|| server_name.to_owned());
-    config.authorities = path("caFile").or_else(|| path("caPath"));
-    config.client = match (path("certFile"), path("keyFile")) {
-        (Some(certificate), Some(key)) => Some((certificate, key)),
-        (None, None) => None,
-        (Some(_), None) => {
-            section.fault("keyFile", "is absent, expected the key that belongs to certFile");
-            None
-        }
-        (None, Some(_)) => {
-            section.fault("certFile", "is absent, expected the certificate that belongs to keyFile");
-            None
-        }
-    };
     section.read("insecureSkipVerify", &mut config.accepts_any);
     if config.accepts_any {
         section.warn("insecureSkipVerify", "is true: anyone on the way can pose as Consul");
-    }
-    if let Err(error) = consul::check_tls(&config) {
-        section.fault("", format!("cannot be used: {error}"));
     }
     config
 }

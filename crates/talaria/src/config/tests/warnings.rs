@@ -22,7 +22,18 @@ fn a_misspelt_key_is_warned_of_with_the_nearest_one() {
             "kafka: {initialDynamicConfig: {topicMap: [{patern: '*', topic: t}]}}",
             "talaria.yaml:1: kafka.initialDynamicConfig.topicMap[0].patern is not a known key and is ignored; did you mean kafka.initialDynamicConfig.topicMap[0].pattern?",
         ),
-        ("tracing: {provider: stdout}", "talaria.yaml:1: tracing is not supported yet, nothing is traced"),
+        (
+            "tracing: {provider: stdout}",
+            "tracing.parentBased is ignore and there is no sampleRatio, so nothing is traced, as in the Go Talaria; expected honor, or a sampleRatio",
+        ),
+        (
+            "tracing: {provider: zipkin, parentBased: honor, endpoint: 'http://localhost:9411/api/v2/spans'}",
+            "talaria.yaml:1: tracing.provider is zipkin, whose format is not supported, so nothing is traced; expected otlp/http or otlp/grpc with an OpenTelemetry Collector, which sends spans on to Zipkin",
+        ),
+        (
+            "tracing: {provider: jaeger, parentBased: honor, endpoint: 'http://j:14268/api/traces'}",
+            "talaria.yaml:1: tracing.provider is jaeger: spans go to j:4318 by OTLP, which Jaeger takes since 1.35; expected otlp/http",
+        ),
         (
             "control: {maxConnections: 5}",
             "control.address is missing, this server is not started; expected host:port",

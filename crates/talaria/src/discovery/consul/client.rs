@@ -21,7 +21,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::config::{ClientConfig, Token};
-use super::tls::Tls;
+use crate::client_tls::Tls;
 use crate::discovery::report::Finality;
 
 /// The time limit of name resolution, connection and TLS handshake.

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::client_tls::TlsConfig;
+
 /// Where Consul is, what is registered there and what is watched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -60,19 +62,6 @@ pub struct BasicAuth {
     pub username: String,
     /// The password.
     pub password: String,
-}
-
-/// How connections are encrypted.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TlsConfig {
-    /// The name in Consul's certificate, where it is not the host.
-    pub server_name: Option<String>,
-    /// The authorities that are trusted in place of the system's: a file, or all files of a folder.
-    pub authorities: Option<PathBuf>,
-    /// The gateway's own certificate and its key.
-    pub client: Option<(PathBuf, PathBuf)>,
-    /// Whether Consul's certificate is not checked.
-    pub accepts_any: bool,
 }
 
 /// A registration of this gateway.

@@ -18,6 +18,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use jiff::Timestamp;
 use talaria_protocol::retry_after;
+use talaria_protocol::trace_context::TraceContext;
 use talaria_protocol::url::{Address, AddressError, Origin, Target};
 use tokio::time::Instant;
 use wrp::Format;
@@ -28,6 +29,7 @@ use super::credentials::Credentials;
 use super::dial::{Dial, Lookup, Protocol};
 use super::post_error::PostError;
 use crate::event::config::{AuthKey, Config, CredentialsConfig, DnsConfig};
+use crate::event::spans;
 
 /// As many redirects as Go follows.
 const MAX_REDIRECTS: usize = 10;
@@ -80,6 +82,8 @@ struct Outgoing<'a> {
     disclosure: Disclosure,
     /// An access token for the receiver.
     bearer: Option<&'a HeaderValue>,
+    /// The step of a trace that the request is.
+    trace: Option<&'a TraceContext>,
 }
 
 impl Client {
@@ -108,6 +112,11 @@ impl Client {
         }
     }
 
+    /// The method of the requests.
+    pub(super) const fn method(&self) -> &Method {
+        &self.method
+    }
+
     /// Closes connections that are not needed any more, and reads the files of credentials when they change. Never ends.
     pub(super) async fn maintain(&self) {
         match &self.trust {
@@ -128,13 +137,14 @@ impl Client {
         body: &Bytes,
         deadline: Instant,
         lookup: &Lookup,
+        trace: Option<&TraceContext>,
     ) -> Result<Answer, PostError> {
         let (mut target, mut disclosure) = (Arc::clone(target), self.disclosure());
         let mut is_repeated = false;
         for _ in 0..=MAX_REDIRECTS {
             let address = target.address()?;
             let bearer = self.bearer(address, disclosure).await?;
-            let outgoing = Outgoing { address, body, deadline, disclosure, bearer: bearer.as_ref() };
+            let outgoing = Outgoing { address, body, deadline, disclosure, bearer: bearer.as_ref(), trace };
             let answer = self.send(&outgoing, lookup).await?;
             // The token was withdrawn. The receiver has not taken the event, which is sent once more with a new one.
             if !is_repeated && self.is_outdated(address, bearer.as_ref(), &answer) {
@@ -246,6 +256,9 @@ impl Client {
         }
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(Format::Msgpack.mime()));
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+        if let Some(trace) = outgoing.trace {
+            spans::set_headers(trace, &mut headers);
+        }
         if let Trust::Configured { credentials: Some(credentials), .. } = &self.trust
             && outgoing.disclosure == Disclosure::Sent
         {

@@ -11,6 +11,7 @@ use super::device_share::DeviceSlot;
 use crate::event::fair_queue::{Rank, Ranked};
 use crate::event::finalizer::Share;
 use crate::event::reason::SchemeLabel;
+use crate::trace::Trace;
 
 /// An event on its way to one URL.
 pub(super) struct Job {
@@ -23,6 +24,8 @@ pub(super) struct Job {
     /// How many attempts were made.
     pub(super) attempts: u32,
     pub(super) share: Option<Share>,
+    /// The trace that it belongs to.
+    pub(super) trace: Option<Trace>,
 }
 
 /// What an event is, and what it holds until it has ended.
@@ -141,6 +144,7 @@ pub(super) mod tests {
             deadline: Instant::now(),
             attempts: 0,
             share: None,
+            trace: None,
         }
     }
 }

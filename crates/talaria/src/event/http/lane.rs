@@ -152,6 +152,10 @@ impl Lane {
 
     /// Queues an online or offline event, which is posted after the one before it has ended. Returns the events that are
     /// dropped for want of room: this one, or an older one.
+    #[expect(
+        clippy::result_large_err,
+        reason = "an event that is given back moves, as it does on its way in"
+    )]
     pub(super) fn push_status(&self, device: &DeviceId, job: Job) -> Result<(), Job> {
         let context = &self.context;
         let key = StatusKey { device: device.clone(), url: job.target.url().into() };
@@ -256,6 +260,10 @@ impl LaneContext {
     }
 
     /// Keeps an event for another attempt at `due`, or gives it back without room. Others may give way to it.
+    #[expect(
+        clippy::result_large_err,
+        reason = "an event that is given back moves, as it does on its way in"
+    )]
     pub(super) fn retry_at(&self, due: Instant, job: Job) -> Result<(), Job> {
         let Pushed { refused, displaced } = self.queue.retry_at(due, job);
         displaced.into_iter().for_each(|job| self.displace(job));

@@ -135,6 +135,7 @@ impl Queue {
     }
 
     /// Queues a new online or offline event, which has room of its own, or gives it back if the queue is closed.
+    #[expect(clippy::result_large_err, reason = "a closed queue gives events back, which is rare")]
     pub(super) fn push_status(&self, job: Job) -> Result<(), Job> {
         let mut state = self.state.lock();
         if state.phase == Phase::Closed {

@@ -70,7 +70,7 @@ impl Bench {
         let body = Bytes::copy_from_slice(body.as_bytes());
         let dest = Locator::parse_v3(dest).ok();
         let source = EventSource::Device(&device);
-        self.sink.send(source, level, dest.as_ref(), || body, Some(&finalizer));
+        self.sink.send(source, level, dest.as_ref(), || body, Some(&finalizer), None);
     }
 
     async fn drained(&self) {

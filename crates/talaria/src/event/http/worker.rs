@@ -17,7 +17,9 @@ use super::metrics::Attempt;
 use super::post_error::PostError;
 use super::queue::WorkerSlot;
 use crate::event::reason::DropReason;
+use crate::event::spans;
 use crate::event::verdict::Verdict;
+use crate::trace::Trace;
 
 /// Takes and posts events until the queue is closed.
 pub(super) async fn work(context: Arc<LaneContext>, worker: usize) {
@@ -57,13 +59,25 @@ impl InFlight<'_> {
         }
         job.attempts += 1;
         let in_flight = context.metrics.in_flight();
+        let mut span = job
+            .trace
+            .as_ref()
+            .and_then(|trace| spans::post(trace, context.client.method(), &job.target, job.attempts));
         let posted = {
-            let post = pin!(context.client.post(&job.target, &job.body, job.deadline, lookup));
+            let trace = match &span {
+                Some(span) => span.context(),
+                None => job.trace.as_ref().map(Trace::context),
+            };
+            let post = pin!(context.client.post(&job.target, &job.body, job.deadline, lookup, trace));
             let end = time.map(|time| start + time).filter(|end| *end < job.deadline);
             let late = if end.is_some() { PostError::AttemptTimeout } else { PostError::DeadlineExceeded };
             timer.within(end.unwrap_or(job.deadline), post).await.unwrap_or(Err(late))
         };
         drop(in_flight);
+        if let Some(span) = &mut span {
+            spans::posted(span, posted.as_ref().map(|answer| answer.status));
+        }
+        drop(span);
         let took = start.elapsed();
         context.metrics.attempted(&Attempt {
             scheme: job.scheme,

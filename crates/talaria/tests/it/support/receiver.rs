@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -19,6 +19,7 @@ use wrp::{Message, MessageRef};
 pub(crate) struct Posted {
     pub(crate) at: Instant,
     pub(crate) message: Message,
+    pub(crate) headers: HeaderMap,
 }
 
 /// Takes events until it is dropped, and answers 202.
@@ -85,9 +86,10 @@ async fn answer(
     delay: Duration,
 ) -> hyper::Result<Response<Empty<Bytes>>> {
     let at = Instant::now();
-    let body = request.into_body().collect().await?.to_bytes();
+    let (head, body) = request.into_parts();
+    let (headers, body) = (head.headers, body.collect().await?.to_bytes());
     let message = MessageRef::decode_v3(&body).expect("events are posted as WRP v3").to_owned();
-    posted.lock().push(Posted { at, message });
+    posted.lock().push(Posted { at, message, headers });
     tokio::time::sleep(delay).await;
     let mut response = Response::new(Empty::new());
     *response.status_mut() = StatusCode::ACCEPTED;
