@@ -49,7 +49,7 @@ async fn one_is_bad(bad: Bad) {
             device.send(Message { dest: dest.as_str().into(), ..event(device.id(), number, 50) });
         }
     }
-    eventually("the others have all of their events", Duration::from_secs(2), async || {
+    eventually("the others have all of their events", Duration::from_secs(10), async || {
         good.iter().all(|receiver| receiver.count() == EVENTS)
     })
     .await;
