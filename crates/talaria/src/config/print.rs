@@ -113,7 +113,7 @@ fn origin(node: &Node) -> String {
     }
 }
 
-/// The value at a path of a tree in one line, as it is printed; empty if there is none.
+/// The value at this path of a tree, printed in one line. Empty if the path has no value.
 #[must_use]
 pub fn shown_at(tree: &Node, path: &str) -> String {
     match tree.at(path.split('.')) {

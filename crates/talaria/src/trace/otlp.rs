@@ -78,7 +78,7 @@ pub struct Span {
     /// `tracestate`.
     #[prost(string, tag = "3")]
     pub trace_state: String,
-    /// The id of the span before, 8 bytes; empty if there is none.
+    /// The id of the parent span, 8 bytes. Empty for the first span of a trace.
     #[prost(bytes = "vec", tag = "4")]
     pub parent_span_id: Vec<u8>,
     /// The name.

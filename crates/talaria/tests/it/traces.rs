@@ -302,7 +302,7 @@ async fn nothing_waits_for_a_collector_that_is_down_silent_or_refuses() {
     burst("silent").await;
     eventually("spans are dropped", PATIENCE, async || dropped("queue_full").await >= 100.0).await;
     let unreachable = "collector cannot be reached";
-    eventually("it is said", PATIENCE, async || lines(unreachable) == 1).await;
+    eventually("the log has the line of the silence", PATIENCE, async || lines(unreachable) == 1).await;
     eventually("it is tried again", PATIENCE, async || collector.requests().len() >= 3).await;
 
     // Down altogether.
@@ -314,7 +314,7 @@ async fn nothing_waits_for_a_collector_that_is_down_silent_or_refuses() {
 
     let collector = Collector::start_at(address, Protocol::Grpc, Behaviour::Takes).await;
     let again = "collector takes spans";
-    eventually("it is said", PATIENCE, async || lines(again) >= 1).await;
+    eventually("the log has the line of the return", PATIENCE, async || lines(again) >= 1).await;
     eventually("what had waited arrives", PATIENCE, async || !collector.spans().is_empty()).await;
     eventually("none are dropped any more", PATIENCE, async || {
         device.send(event(MAC, 0, 0));
@@ -326,7 +326,10 @@ async fn nothing_waits_for_a_collector_that_is_down_silent_or_refuses() {
     collector.set(Behaviour::Refuses);
     device.send(event(MAC, 0, 0));
     eventually("what is refused is dropped", PATIENCE, async || dropped("refused").await >= 2.0).await;
-    eventually("it is said", PATIENCE, async || lines("collector refuses spans") == 1).await;
+    eventually("the log has the line of the refusal", PATIENCE, async || {
+        lines("collector refuses spans") == 1
+    })
+    .await;
     assert_eq!(lines(unreachable), 1);
 }
 

@@ -126,7 +126,7 @@ impl Network {
         }
     }
 
-    /// Connects to these instances in turn, and to the host of the URL if there is none or if they do not answer.
+    /// Connects to these instances in turn. Without instances, or if they do not answer, it connects to the host of the URL.
     pub(super) fn with_instances(self, instances: Arc<ReceiverInstances>) -> Self {
         Self { instances: Some(instances), ..self }
     }
