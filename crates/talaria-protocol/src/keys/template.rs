@@ -11,13 +11,21 @@ use crate::go::percent;
 
 const VARIABLE: &str = "{keyID}";
 
+/// Bytes of a template, and how often the variable may stand in it: its URL with the longest key id, 256 bytes that are
+/// percent-encoded, stays below the 65,534 bytes that `http::Uri` takes.
+const LONGEST: usize = 2048;
+const MOST_VARIABLES: usize = 8;
+
 /// `http` or `https`, and nothing else: a file's path could be climbed out of.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Template(Box<str>);
 
 /// The text is not a template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected an http:// or https:// URL with {VARIABLE} in its path or query")]
+#[error(
+    "expected an http:// or https:// URL with {VARIABLE} in its path or query, of at most {LONGEST} bytes and \
+     {MOST_VARIABLES} times {VARIABLE}"
+)]
 pub struct TemplateError;
 
 impl std::str::FromStr for Template {
@@ -25,6 +33,9 @@ impl std::str::FromStr for Template {
 
     /// A URL without the variable is a template too: of a document that holds all keys.
     fn from_str(text: &str) -> Result<Self, TemplateError> {
+        if text.len() > LONGEST || text.matches(VARIABLE).count() > MOST_VARIABLES {
+            return Err(TemplateError);
+        }
         let fixed = text.replace(VARIABLE, "x");
         if fixed.contains(['{', '}']) || fixed.bytes().any(|byte| byte <= b' ' || byte == 0x7f) {
             return Err(TemplateError);
@@ -98,6 +109,18 @@ mod tests {
         let id = KeyId::new("a/b?c#d é%{keyID}").unwrap();
         let encoded = "a%2Fb%3Fc%23d%20%C3%A9%25%7BkeyID%7D";
         assert_eq!(template.expand(&id), format!("http://keys.example:8/k/{encoded}.jwk?id={encoded}"));
+    }
+
+    #[test]
+    fn the_longest_key_id_in_the_longest_template_is_a_url() {
+        let longest_id = KeyId::new(&"\u{e9}".repeat(128)).unwrap();
+        let variables = VARIABLE.repeat(MOST_VARIABLES);
+        let text = format!("http://h/{variables}{}", "x".repeat(LONGEST - "http://h/".len() - variables.len()));
+        let template: Template = text.parse().unwrap();
+        assert!(template.expand(&longest_id).parse::<Uri>().is_ok());
+        assert_eq!(format!("{text}x").parse::<Template>(), Err(TemplateError), "one byte more");
+        let more = format!("http://h/{variables}{VARIABLE}");
+        assert_eq!(more.parse::<Template>(), Err(TemplateError), "the variable once more");
     }
 
     #[test]
