@@ -9,7 +9,7 @@ export PATH := justfile_directory() / ".tools/bin:" + env("PATH")
 deny_warnings := "-D warnings"
 
 # The recipes that CI runs, in this order. The tests are last, so that their summaries are at the end of its output.
-ci_recipes := "fmt-check deny lint doc fuzz smoke alerts unit test-all"
+ci_recipes := "fmt-check deny crates lint doc fuzz smoke alerts unit test-all"
 
 [private]
 default:
@@ -48,7 +48,7 @@ fmt-check:
 
 # Run clippy on all code, and check the syntax of the scripts
 lint:
-    for script in scripts/alerts scripts/chart scripts/image scripts/package scripts/package.d/boot scripts/unit scripts/autobahn scripts/deny scripts/fuzz scripts/kafka scripts/registry scripts/jvm.sh scripts/jaeger scripts/prepare scripts/check-tls .ci/run; do bash -n "$script"; done
+    for script in scripts/alerts scripts/chart scripts/crates scripts/image scripts/package scripts/package.d/boot scripts/unit scripts/autobahn scripts/deny scripts/fuzz scripts/kafka scripts/registry scripts/jvm.sh scripts/jaeger scripts/prepare scripts/check-tls .ci/run; do bash -n "$script"; done
     cargo clippy --workspace --all-targets --all-features -- {{ deny_warnings }}
     cargo clippy --manifest-path fuzz/Cargo.toml --locked --bins --examples -- {{ deny_warnings }}
 
@@ -67,6 +67,10 @@ deny:
 # Run all tests, with none skipped
 test-all:
     TALARIA_REQUIRE_KAFKA=1 TALARIA_REQUIRE_GO=1 cargo test --workspace --all-features
+
+# Check that the libraries `wrp` and `wrpkafka` can be published: `just crates [--build]`
+crates *args:
+    scripts/crates "$@"
 
 # Run all fuzz targets, which share two and a half minutes of one core, or some of them for longer: `just fuzz 600 websocket`
 fuzz seconds="" *targets:
