@@ -115,7 +115,8 @@ mod tests {
     fn the_longest_key_id_in_the_longest_template_is_a_url() {
         let longest_id = KeyId::new(&"\u{e9}".repeat(128)).unwrap();
         let variables = VARIABLE.repeat(MOST_VARIABLES);
-        let text = format!("http://h/{variables}{}", "x".repeat(LONGEST - "http://h/".len() - variables.len()));
+        let text =
+            format!("http://h/{variables}{}", "x".repeat(LONGEST - "http://h/".len() - variables.len()));
         let template: Template = text.parse().unwrap();
         assert!(template.expand(&longest_id).parse::<Uri>().is_ok());
         assert_eq!(format!("{text}x").parse::<Template>(), Err(TemplateError), "one byte more");
