@@ -2,7 +2,7 @@
 //!
 //! Each layer becomes a [`tree`] of values that know where they were written. The layers are merged, and the result is
 //! read into the typed, checked structs that the components own. All faults are reported at once, one line each, with
-//! the key, its value (never a secret) and what is expected. The lowest layer is the sample, `talaria.yaml`: it holds
+//! the key, its value (never a secret) and what is expected. The lowest layer is the sample, `defaults.yaml`: it holds
 //! every key, so a key that is not in it is unknown.
 //!
 //! The meaning and the bounds of a value are the component's matter; this module only reads it. Start reading at

@@ -19,7 +19,7 @@ pub fn reference(takes_effect: &dyn Fn(&str) -> TakesEffect) -> String {
 const INTRODUCTION: &str = "\
 # Configuration
 
-Every key of the configuration. This page is made of [talaria.yaml](../talaria.yaml), which holds the defaults, and of what the
+Every key of the configuration. This page is made of [defaults.yaml](../crates/talaria/defaults.yaml), which holds the defaults, and of what the
 gateway's readers accept: `talaria config --docs` prints it, and a test holds that it is up to date. How files, the environment
 and secrets are read is said in [the contract](contract/09-configuration.md); `talaria config --schema` prints a schema for
 editors.

@@ -14,7 +14,7 @@ use super::yaml;
 pub(super) use comments::{Comments, comments};
 
 /// The sample configuration: every key with its default and a comment.
-pub const SAMPLE: &str = include_str!("../../../../talaria.yaml");
+pub const SAMPLE: &str = include_str!("../../defaults.yaml");
 
 /// The defaults. The tests fail if the sample is not valid YAML.
 pub(super) fn tree() -> &'static Node {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// Where a value was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// The defaults, which are the embedded `talaria.yaml`.
+    /// The defaults, which are the embedded `defaults.yaml`.
     Default {
         /// Line number, from 1.
         line: u64,

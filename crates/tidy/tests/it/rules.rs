@@ -2,6 +2,7 @@
 
 mod citations;
 mod dependencies;
+mod embedded;
 mod invariants;
 mod layers;
 mod limits;
