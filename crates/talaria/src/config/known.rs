@@ -5,7 +5,7 @@
 
 use super::fault::{Fault, Report, UNKNOWN_KEY};
 use super::sample;
-use super::tree::{Node, Value};
+use super::tree::{Entry, Node, Value};
 use super::upstream::{self, Foreign, foreign};
 
 /// Other names of a key, each with the name in the sample (contract §14.2).
@@ -64,7 +64,7 @@ impl Check<'_> {
             }
             match sample.entries().iter().find(|known| known.key.eq_ignore_ascii_case(&entry.key)) {
                 Some(known) => self.known(&join(path, &known.key), node, &known.node),
-                None => self.unknown(path, &entry.key, node, sample),
+                None => self.unknown(path, entry, &layer.entries()[..at], sample),
             }
         }
     }
@@ -76,6 +76,9 @@ impl Check<'_> {
             // The Go gateway's sample has `headers: []`.
             (Value::List(items), Value::Map(_)) if items.is_empty() => {}
             (Value::Map(_), Value::Map(_)) => self.section(path, node, sample),
+            (Value::Text(text), Value::Map(_)) if looks_like_a_key(text) => {
+                self.report.faults.push(Fault::unexpected(path, node, "a section, with `: ` after each key"));
+            }
             (_, Value::Map(_)) => {
                 self.report.faults.push(Fault::unexpected(path, node, "a section"));
             }
@@ -89,7 +92,9 @@ impl Check<'_> {
         }
     }
 
-    fn unknown(&mut self, section: &str, key: &str, node: &Node, sample: &Node) {
+    /// `above` are the entries of the same section that stand before it.
+    fn unknown(&mut self, section: &str, entry: &Entry, above: &[Entry], sample: &Node) {
+        let (key, node) = (entry.key.as_str(), &entry.node);
         let path = join(section, key);
         match foreign(&path) {
             _ if node.value.is_blank() => {}
@@ -106,7 +111,13 @@ impl Check<'_> {
             Some((_, Foreign::Ignored(_))) if node.value == Value::Bool(false) => {}
             Some((name, Foreign::Ignored(problem))) => self.report.warn(name, problem, Some(&node.origin)),
             None => {
-                let problem = unknown_key(self.nearest(section, key, sample).as_deref());
+                let problem = match not_indented(key, above, sample) {
+                    Some(meant) => format!(
+                        "{UNKNOWN_KEY}; did you mean {}.{key}? Then indent it more than {meant}:",
+                        join(section, meant)
+                    ),
+                    None => unknown_key(self.nearest(section, key, sample).as_deref()),
+                };
                 self.report.warn(path, problem, Some(&node.origin));
             }
         }
@@ -123,6 +134,27 @@ impl Check<'_> {
         let sibling = |at_least| most_similar(key, names(), at_least).map(|name| join(section, name));
         sibling(MISSPELT).or_else(|| elsewhere(self.root, key, section)).or_else(|| sibling(SIMILAR))
     }
+}
+
+/// The section to which the key probably belongs although it is not indented: the nearest one above it, if that is empty and
+/// may have this key.
+fn not_indented<'s>(key: &str, above: &[Entry], sample: &'s Node) -> Option<&'s str> {
+    let known = |key: &str| sample.entries().iter().find(|known| known.key.eq_ignore_ascii_case(key));
+    let empty = above.iter().rev().find_map(|entry| Some((entry, known(&entry.key)?)));
+    let (_, section) = empty.filter(|(entry, _)| entry.node.value == Value::Null)?;
+    let has_key = section.node.entries().iter().any(|below| below.key.eq_ignore_ascii_case(key));
+    has_key.then_some(section.key.as_str())
+}
+
+/// Whether a text is probably a key with a value (`address:':80'`, `enabled true`) that YAML takes for a text.
+fn looks_like_a_key(text: &str) -> bool {
+    let end = text.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(text.len());
+    let rest = text[end..].strip_prefix([':', ' ']);
+    // `kafka: localhost:9092` is an address.
+    end > 0
+        && rest.is_some_and(|value| {
+            !value.is_empty() && !value.starts_with(|c: char| c.is_ascii_digit() || c == '/')
+        })
 }
 
 /// What is said of an unknown key, for which this one may be meant.

@@ -147,12 +147,13 @@ fn read_endpoints(section: &Section<'_>, endpoints: &mut Endpoints) {
         }
     }
     for (event_type, url) in endpoints.iter() {
-        if let Err(malformed) = url {
-            section.warn(
-                event_type,
-                format!("has a URL that cannot be used, events to it are dropped: {malformed}"),
-            );
-        }
+        let problem = match url.as_ref().map(|target| target.address()) {
+            Ok(Ok(_)) => continue,
+            Ok(Err(unusable)) => unusable.to_string(),
+            Err(malformed) => malformed.to_string(),
+        };
+        section
+            .warn(event_type, format!("has a URL that cannot be used, events to it are dropped: {problem}"));
     }
 }
 

@@ -17,6 +17,9 @@ use super::observe::Observer;
 use super::secret::MASK;
 use super::tree::{Node, Origin, Value};
 
+/// The smallest number that is taken for nanoseconds without a warning: a millisecond.
+const SHORTEST_WITHOUT_UNIT: i128 = 1_000_000;
+
 /// A type in which a value of the configuration can be read.
 pub(super) trait Setting: Sized {
     /// The description of the type, as it follows "expected" in a message.
@@ -125,8 +128,24 @@ impl<'t> Section<'t> {
         let path = self.path_of(key);
         match read(&node.value) {
             Some(value) => *target = value,
-            None => self.unexpected(&path, node, expected),
+            None => return self.unexpected(&path, node, expected),
         }
+        if expected == <Duration as Setting>::EXPECTED {
+            self.warn_of_nanoseconds(key, &node.value);
+        }
+    }
+
+    /// Warns of a duration without a unit that is so short that seconds or minutes were probably meant.
+    fn warn_of_nanoseconds(&self, key: &str, value: &Value) {
+        let Some(number) = integer(value).filter(|number| (1..SHORTEST_WITHOUT_UNIT).contains(number)) else {
+            return;
+        };
+        self.warn(
+            key,
+            format!(
+                "is {number}, which means {number} nanoseconds; a duration has a unit, such as {number}s"
+            ),
+        );
     }
 
     /// Parses the text at a key; the message of the parser's error names what is expected.

@@ -71,11 +71,31 @@ fn read(text: &str, origin: &dyn Fn(u64) -> Origin) -> Result<Node, YamlError> {
     })
 }
 
-/// The parser's message without the position, which is in [`YamlError::line`], and without its hints to programmers.
+/// What a message of the parser means to the author of a configuration in most cases: a part of the message, and what to do.
+const ADVICE: &[(&str, &str)] = &[
+    ("did not find expected key", "the keys of a section begin in the same column"),
+    (
+        "mapping values are not allowed",
+        "a key stands where none can be: indent the keys of a section alike, and put a text with `: ` in it into quotes",
+    ),
+    ("tabs disallowed", "indent with blanks"),
+    ("anchor or alias", "put a text that begins with `*` or `&` into quotes"),
+    ("unexpected character", "put a text that begins with it into quotes"),
+    ("simple key expected ':'", "write a blank after the `-` of an item, and `: ` after a key"),
+    ("block sequence entries are not allowed", "begin a list on the line below its key"),
+    ("trailing content after single-quoted", "between single quotes a single quote is written twice"),
+];
+
+/// The parser's message without the position, which is in [`YamlError::line`], and without its hints to programmers, but with
+/// one to the author of the text.
 fn one_line(error: &serde_saphyr::Error) -> String {
     let text = error.to_string().lines().map(str::trim).collect::<Vec<_>>().join(" ");
     let hints = [", set DuplicateKeyPolicy", "; use from_str_multiple", " at line "];
-    hints.iter().fold(text.as_str(), |text, hint| text.split(hint).next().unwrap_or_default()).to_owned()
+    let problem = hints.iter().fold(text.as_str(), |text, hint| text.split(hint).next().unwrap_or_default());
+    match ADVICE.iter().find(|(part, _)| problem.contains(part)) {
+        Some((_, advice)) => format!("{problem}; {advice}"),
+        None => problem.to_owned(),
+    }
 }
 
 /// A value as the deserializer returns it. The spelling of a number is read from the text later.

@@ -35,6 +35,7 @@ mod device_memory;
 mod discovery;
 mod dns_destinations;
 mod filters;
+mod first_mistakes;
 mod http_hygiene;
 mod identity;
 mod jaeger;

@@ -57,6 +57,12 @@ impl Config {
             Some(mechanism) if sasl.username.is_empty() => {
                 faults.add("sasl.username", format!("is empty: {mechanism} needs one"));
             }
+            Some(mechanism) if sasl.password.reveal().is_empty() && sasl.password_file.is_empty() => {
+                faults.add(
+                    "sasl.password",
+                    format!("is empty: {mechanism} needs one, here or in passwordFile"),
+                );
+            }
             _ => {}
         }
         if let Some(mechanism) = sasl.mechanism

@@ -133,7 +133,7 @@ fn access_tokens_need_a_server_a_client_and_its_secret() {
     assert_eq!(keys(&config), [""; 0]);
     config.sasl.mechanism = Some(SaslMechanism::Plain);
     config.sasl.username = "me".to_owned();
-    assert_eq!(keys(&config), ["sasl.oauth2"]);
+    assert_eq!(keys(&config), ["sasl.password", "sasl.oauth2"]);
     config.sasl.mechanism = None;
     config.sasl.username.clear();
     assert_eq!(keys(&config), ["sasl.mechanism"]);

@@ -14,6 +14,18 @@ fn a_misspelt_key_is_warned_of_with_the_nearest_one() {
             "talaria.yaml:1: maxDevices is not a known key and is ignored; did you mean device.manager.maxDevices?",
         ),
         (
+            "kafka:\nenabled: false",
+            "talaria.yaml:2: enabled is not a known key and is ignored; did you mean kafka.enabled? Then indent it more than kafka:",
+        ),
+        (
+            "device: {outbound: {requestTimeout: 30}}",
+            "talaria.yaml:1: device.outbound.requestTimeout is 30, which means 30 nanoseconds; a duration has a unit, such as 30s",
+        ),
+        (
+            "device: {outbound: {eventEndpoints: {default: 'ftp://c/'}}}",
+            "talaria.yaml:1: device.outbound.eventEndpoints.default has a URL that cannot be used, events to it are dropped: the scheme of the URL is neither http nor https",
+        ),
+        (
             "metric: {metricsOptions: {namespce: x, pedantic: true}}",
             "talaria.yaml:1: metric.metricsOptions.namespce has no effect here and is ignored; did you mean metric.metricsOptions.namespace?",
         ),
