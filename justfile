@@ -48,7 +48,7 @@ fmt-check:
 
 # Run clippy on all code, and check the syntax of the scripts
 lint:
-    for script in scripts/alerts scripts/chart scripts/crates scripts/image scripts/package scripts/package.d/boot scripts/unit scripts/autobahn scripts/deny scripts/fuzz scripts/kafka scripts/registry scripts/jvm.sh scripts/jaeger scripts/prepare scripts/check-tls .ci/run; do bash -n "$script"; done
+    for script in scripts/jvm.sh $(grep -lsE '^#!.*bash' scripts/* scripts/*.d/* .ci/run); do bash -n "$script"; done
     cargo clippy --workspace --all-targets --all-features -- {{ deny_warnings }}
     cargo clippy --manifest-path fuzz/Cargo.toml --locked --bins --examples -- {{ deny_warnings }}
 

@@ -4,9 +4,10 @@ mod cli;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 #[tokio::main]
 async fn main() -> ExitCode {
-    cli::Cli::parse().run().await
+    match cli::Cli::of_process() {
+        Ok(cli) => cli.run().await,
+        Err(code) => code,
+    }
 }

@@ -21,7 +21,6 @@ pub use spawn::SpawnError;
 
 pub(crate) use far_ends::FarEnds;
 pub(crate) use gateway::Gateway;
-pub(crate) use options::seconds;
 pub(crate) use spawn::Limits;
 
 use crate::fleet::{self, Fleet};

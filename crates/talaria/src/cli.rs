@@ -9,9 +9,12 @@ mod demo;
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
 
 use crate::config::{self, LoadError, Loaded, Sources};
 use crate::gateway::parts;
@@ -37,7 +40,7 @@ pub struct Cli {
     #[arg(short, long, global = true, value_name = "NAME")]
     pub file: Option<String>,
     /// Print the version and exit
-    #[arg(short, long)]
+    #[arg(short, visible_short_alias = 'V', long)]
     pub version: bool,
     /// Accepted for compatibility with the Go gateway, and ignored
     #[arg(short, long, hide = true, value_name = "FILE")]
@@ -58,6 +61,16 @@ pub enum Command {
     #[cfg(feature = "demo")]
     /// Run a gateway with simulated devices, an event receiver and a Kafka in one process, and show the flow
     Demo(DemoOptions),
+    /// Print the completions of the command line for a shell
+    Completions {
+        /// The shell that will read them
+        shell: Shell,
+    },
+    /// Write the manual pages, talaria.1 and one for each command
+    Man {
+        /// The directory to write them to; it must exist
+        directory: PathBuf,
+    },
 }
 
 /// Options of `talaria config`.
@@ -91,11 +104,28 @@ impl Cli {
     /// # Errors
     /// The exit code if there is nothing to run: help was printed, or the command line is wrong.
     pub fn of_process() -> Result<Self, ExitCode> {
-        Self::try_parse().map_err(|error| {
+        Self::try_parse().and_then(Self::without_idle_file).map_err(|error| {
             // If printing fails there is no other place to report it.
             let _ = error.print();
             if error.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS }
         })
+    }
+
+    /// Refuses `--file` where nothing would read the file.
+    fn without_idle_file(self) -> Result<Self, clap::Error> {
+        let command = match &self.command {
+            _ if self.file.is_none() || self.version => return Ok(self),
+            None => return Ok(self),
+            Some(Command::Config(options)) if options.schema => "config --schema",
+            Some(Command::Config(options)) if options.docs => "config --docs",
+            Some(Command::Config(_)) => return Ok(self),
+            #[cfg(feature = "demo")]
+            Some(Command::Demo(_)) => "demo",
+            Some(Command::Completions { .. }) => "completions",
+            Some(Command::Man { .. }) => "man",
+        };
+        let problem = format!("talaria {command} reads no configuration file: leave --file out");
+        Err(Self::command().error(ErrorKind::ArgumentConflict, problem))
     }
 }
 
@@ -132,6 +162,29 @@ pub fn load(file: Option<String>) -> Result<Loaded, ExitCode> {
         complain(&lines);
         ExitCode::from(EXIT_CONFIG)
     })
+}
+
+/// Prints the completions of the command line for a shell.
+#[must_use]
+pub fn show_completions(shell: Shell) -> ExitCode {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "talaria", &mut script);
+    print(&String::from_utf8_lossy(&script))
+}
+
+/// Writes the manual pages to a directory.
+#[must_use]
+pub fn write_manual(directory: &Path) -> ExitCode {
+    match clap_mangen::generate_to(Cli::command(), directory) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&format!(
+                "talaria: cannot write the manual pages to {}: {error}\n",
+                directory.display()
+            ));
+            ExitCode::from(EXIT_FAILED)
+        }
+    }
 }
 
 /// Runs `talaria config` and returns its exit code.
@@ -212,8 +265,6 @@ fn go_architecture(rust: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]
@@ -226,6 +277,24 @@ mod tests {
         let cli = Cli::try_parse_from(["talaria", "-f", "x", "-c", "cpu", "-m", "mem", "-v"]).unwrap();
         assert_eq!((cli.file.as_deref(), cli.version), (Some("x"), true));
         assert_eq!(Cli::try_parse_from(["talaria", "--file=x"]).unwrap().file.as_deref(), Some("x"));
+    }
+
+    #[test]
+    fn a_file_that_nothing_would_read_is_refused() {
+        let parse = |arguments: &[&str]| {
+            let line = ["talaria"].iter().chain(arguments);
+            Cli::try_parse_from(line).and_then(Cli::without_idle_file)
+        };
+        for command in
+            [&["config", "--schema"][..], &["config", "--docs"], &["completions", "bash"], &["man", "."]]
+        {
+            assert!(parse(command).is_ok(), "{command:?}");
+            let error = parse(&[&["-f", "x"], command].concat()).unwrap_err();
+            assert!(error.to_string().contains("reads no configuration file: leave --file out"), "{error}");
+        }
+        for command in [&[][..], &["config", "--check"], &["config", "--diff", "y"]] {
+            assert!(parse(&[&["-f", "x"], command].concat()).is_ok(), "{command:?}");
+        }
     }
 
     #[test]

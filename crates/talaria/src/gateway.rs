@@ -38,7 +38,7 @@ use crate::primary::{DeviceConnector, Primary, Subprotocols};
 use crate::reload::part::Part;
 use crate::reload::{Reload, ReloadMetrics};
 use crate::server::{
-    BindError, ConnectionMetrics, Handshakes, Identity, IdentityError, RunningServer, Server,
+    BindError, ConnectionMetrics, Handshakes, Identity, IdentityError, Inherited, RunningServer, Server,
 };
 use crate::telemetry::health::Health;
 use crate::telemetry::metrics::Metrics;
@@ -215,14 +215,24 @@ impl Gateway {
     /// # Errors
     /// [`BindError`] for the first address that cannot be used.
     pub fn bind(self) -> Result<BoundGateway, BindError> {
-        let bind = |name, config: &crate::server::Config| {
-            Server::bind(name, config.clone(), self.identity.clone(), &self.connections)
+        self.inherit_or_bind(&mut Inherited::default())
+    }
+
+    /// As [`Gateway::bind`], but on the inherited sockets that have the addresses.
+    ///
+    /// # Errors
+    /// As [`Gateway::bind`].
+    pub fn inherit_or_bind(self, inherited: &mut Inherited) -> Result<BoundGateway, BindError> {
+        let mut bind = |name, config: &crate::server::Config| {
+            let (identity, connections) = (self.identity.clone(), &self.connections);
+            Server::inherit_or_bind(name, config.clone(), identity, connections, inherited)
         };
-        let bind_optional = |name, config: &Option<crate::server::Config>| {
+        let primary = bind("primary", &self.config.primary)?;
+        let mut bind_optional = |name, config: &Option<crate::server::Config>| {
             config.as_ref().map(|config| bind(name, config)).transpose()
         };
         Ok(BoundGateway {
-            primary: bind("primary", &self.config.primary)?,
+            primary,
             alternate: bind_optional("alternate", &self.config.alternate)?,
             health: bind_optional("health", &self.config.health)?,
             metric: bind_optional("metric", &self.config.metric)?,

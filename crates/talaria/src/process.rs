@@ -20,6 +20,7 @@ use crate::descriptors;
 use crate::gateway::{BuildError, Gateway, StartError};
 use crate::reload::part::Part;
 use crate::reload::{Cause, Reload};
+use crate::server::Inherited;
 use crate::telemetry::log::{LogMetrics, Logging};
 
 use signals::{Request, Signals};
@@ -67,7 +68,10 @@ pub fn run(mut loaded: Loaded) -> ExitCode {
 /// Runs a gateway until SIGTERM or SIGINT and then stops it in order; a second such signal ends the stop at once.
 async fn serve(loaded: Loaded, logging: &Arc<Logging>) -> Result<(), RunError> {
     let mut signals = Signals::listen().map_err(RunError::Signals)?;
-    let bound = Gateway::build(loaded.config.clone())?.bind().map_err(StartError::Bind)?;
+    let mut inherited = Inherited::of_process();
+    let bound =
+        Gateway::build(loaded.config.clone())?.inherit_or_bind(&mut inherited).map_err(StartError::Bind)?;
+    inherited.close_others();
     let mut parts = bound.parts();
     parts.push(Part::new("zap", Arc::clone(logging), |config| Some(config.log.clone())));
     logging.count_into(LogMetrics::register(bound.gateway().metrics()));

@@ -89,6 +89,18 @@ pub fn parse(text: impl AsRef<[u8]>) -> Result<i64, DurationError> {
     }
 }
 
+/// Reads a duration that an option of a command line gives: as [`parse`] does, but not a negative one.
+///
+/// # Errors
+/// A text that says what is expected.
+pub fn parse_option(text: &str) -> Result<Duration, &'static str> {
+    parse(text)
+        .ok()
+        .and_then(|nanoseconds| u64::try_from(nanoseconds).ok())
+        .map(Duration::from_nanos)
+        .ok_or("expected a duration with a unit, such as 30s, 500ms or 1m30s")
+}
+
 /// Prints a duration as Go's `Duration.String` does: `1h0m0s`, `1m2.3s`, `1.5ms`, `0s`.
 ///
 /// A duration beyond 64 bits of nanoseconds (292 years) is printed as the longest that fits.
@@ -204,6 +216,18 @@ fn quote(text: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_option_is_a_duration_with_a_unit_that_is_not_negative() {
+        for (text, milliseconds) in
+            [("0", 0), ("30s", 30_000), ("500ms", 500), ("1m30s", 90_000), ("0.5s", 500)]
+        {
+            assert_eq!(parse_option(text), Ok(Duration::from_millis(milliseconds)), "{text}");
+        }
+        for text in ["", "30", "-1s", "soon", "1d", "9999999h"] {
+            assert!(parse_option(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn vectors_go_durations() {

@@ -5,8 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
+use talaria_protocol::go::duration::parse_option;
 
-use crate::testbed::{TestbedOptions, seconds};
+use crate::testbed::TestbedOptions;
 
 /// The gateway with its honest devices, and the attackers.
 #[derive(Debug, Clone, Args)]
@@ -20,7 +21,7 @@ pub struct Options {
     pub(super) attackers: usize,
 
     /// Duration of the measurement without attackers, and then of the attack
-    #[arg(long = "for", value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    #[arg(long = "for", value_name = "TIME", default_value = "30s", value_parser = parse_option)]
     pub(super) lasts: Duration,
 
     /// Events per second that all honest devices send together
@@ -28,11 +29,11 @@ pub struct Options {
     pub(super) rate: f64,
 
     /// Pause of an attacker between two attempts
-    #[arg(long, value_name = "SECONDS", default_value = "0.2", value_parser = seconds)]
+    #[arg(long, value_name = "TIME", default_value = "200ms", value_parser = parse_option)]
     pub(super) pause: Duration,
 
     /// Time that the gateway of --spawn gives a client for the header and for the body of a request
-    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = parse_option)]
     pub(super) patience: Duration,
 
     /// Growth of the gateway's memory, in MiB, up to which the drill passes

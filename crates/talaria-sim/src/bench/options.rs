@@ -4,8 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
+use talaria_protocol::go::duration::parse_option;
 
-use crate::testbed::{TestbedOptions, seconds};
+use crate::testbed::TestbedOptions;
 
 /// The gateway and its load, and how much of it is measured.
 #[derive(Debug, Clone, Args)]
@@ -31,7 +32,7 @@ pub struct Options {
     pub(super) requesting: usize,
 
     /// Wait at most this time for the gateway's memory to stop changing before it is read
-    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_option)]
     pub(super) settle: Duration,
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use talaria_protocol::go::duration::parse_option;
 use talaria_sim::access::Access;
 use talaria_sim::fleet::{Backoff, Config, Fleet, Target};
 use talaria_sim::ledger::{Ends, Ledger};
@@ -15,6 +16,9 @@ use tokio::signal::ctrl_c;
 use tokio::time::{interval, sleep};
 
 use super::output::{CommandError, print_error_line, print_line};
+
+/// A time that no run reaches; a timer takes no longer one.
+const FOREVER: Duration = Duration::from_secs(u32::MAX as u64);
 
 /// The time limit for the devices' connections to close at the end.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -61,8 +65,8 @@ pub(super) struct Options {
     no_reconnect: bool,
 
     /// End after this time; without it, end at Ctrl-C
-    #[arg(long = "for", value_name = "SECONDS")]
-    seconds: Option<u64>,
+    #[arg(long = "for", value_name = "TIME", value_parser = parse_option)]
+    lasts: Option<Duration>,
 }
 
 pub(super) async fn run(options: Options) -> Result<ExitCode, CommandError> {
@@ -96,7 +100,7 @@ pub(super) async fn run(options: Options) -> Result<ExitCode, CommandError> {
     tokio::select! {
         () = traffic.run(options.rate) => {}
         printed = print_counts(&fleet, &ledger) => printed?,
-        () = sleep(Duration::from_secs(options.seconds.unwrap_or(u64::from(u32::MAX)))) => {}
+        () = sleep(options.lasts.unwrap_or(FOREVER)) => {}
         signal = ctrl_c() => signal?,
     }
     let cut = fleet.stop(STOP_TIMEOUT).await;

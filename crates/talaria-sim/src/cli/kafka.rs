@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use clap::Args;
+use talaria_protocol::go::duration::parse_option;
 use tokio::signal::ctrl_c;
 use tokio::sync::mpsc;
 use wrpkafka::mock::MockKafka;
@@ -22,9 +23,9 @@ pub(super) struct Options {
     #[arg(long, default_value_t = 12)]
     partitions: i32,
 
-    /// Delay of each response of the broker, in milliseconds
-    #[arg(long, value_name = "MILLISECONDS", default_value_t = 0)]
-    latency: u64,
+    /// Delay of each response of the broker, such as 50ms
+    #[arg(long, value_name = "TIME", default_value = "0", value_parser = parse_option)]
+    latency: Duration,
 }
 
 /// A command to the running cluster, which is a line on stdin.
@@ -40,11 +41,11 @@ pub(super) async fn run(options: Options) -> Result<ExitCode, CommandError> {
     for topic in &options.topics {
         cluster.create_topic(topic, options.partitions)?;
     }
-    if options.latency > 0 {
-        cluster.set_latency(Duration::from_millis(options.latency))?;
+    if !options.latency.is_zero() {
+        cluster.set_latency(options.latency)?;
     }
     print_line(&cluster.brokers())?;
-    print_error_line(&"enter `down`, `up` or `latency MILLISECONDS`; Ctrl-C ends the cluster");
+    print_error_line(&"enter `down`, `up` or `latency TIME`; Ctrl-C ends the cluster");
     let mut lines = lines_of_stdin();
     loop {
         let line = tokio::select! {
@@ -59,9 +60,9 @@ pub(super) async fn run(options: Options) -> Result<ExitCode, CommandError> {
             Some(ClusterCommand::Down) => cluster.broker_down()?,
             Some(ClusterCommand::Up) => cluster.broker_up()?,
             Some(ClusterCommand::Latency(latency)) => cluster.set_latency(latency)?,
-            None => print_error_line(&format_args!(
-                "`{line}` is unknown: enter `down`, `up` or `latency MILLISECONDS`"
-            )),
+            None => {
+                print_error_line(&format_args!("`{line}` is unknown: enter `down`, `up` or `latency TIME`"));
+            }
         }
     }
     // stdin has ended, but the cluster stays up until Ctrl-C.
@@ -87,9 +88,7 @@ impl ClusterCommand {
         match line.split_whitespace().collect::<Vec<_>>().as_slice() {
             ["down"] => Some(Self::Down),
             ["up"] => Some(Self::Up),
-            ["latency", millis] => {
-                millis.parse().ok().map(|millis| Self::Latency(Duration::from_millis(millis)))
-            }
+            ["latency", time] => parse_option(time).ok().map(Self::Latency),
             _ => None,
         }
     }
@@ -104,8 +103,8 @@ mod tests {
         assert_eq!(ClusterCommand::parse(" down "), Some(ClusterCommand::Down));
         assert_eq!(ClusterCommand::parse("up"), Some(ClusterCommand::Up));
         let latency = Duration::from_millis(250);
-        assert_eq!(ClusterCommand::parse("latency 250"), Some(ClusterCommand::Latency(latency)));
-        for line in ["", "latency", "latency soon", "up up"] {
+        assert_eq!(ClusterCommand::parse("latency 250ms"), Some(ClusterCommand::Latency(latency)));
+        for line in ["", "latency", "latency soon", "latency 250", "up up"] {
             assert_eq!(ClusterCommand::parse(line), None, "{line:?}");
         }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use http::StatusCode;
+use talaria_protocol::go::duration::parse_option;
 use talaria_sim::kafka::KafkaReader;
 use talaria_sim::process;
 use talaria_sim::receiver::Receiver;
@@ -26,9 +27,9 @@ pub(super) struct Options {
     #[arg(long, default_value = "202")]
     status: StatusCode,
 
-    /// Delay of each answer, in milliseconds
-    #[arg(long, value_name = "MILLISECONDS", default_value_t = 0)]
-    latency: u64,
+    /// Delay of each answer, such as 50ms
+    #[arg(long, value_name = "TIME", default_value = "0", value_parser = parse_option)]
+    latency: Duration,
 
     /// Also read events from Kafka at these brokers
     #[arg(long, value_name = "HOST:PORT,...")]
@@ -45,7 +46,7 @@ pub(super) async fn run(options: Options) -> Result<ExitCode, CommandError> {
     let receiver = Receiver::bind(options.listen, Arc::clone(&http) as _)
         .await
         .map_err(|error| format!("cannot listen at {}: {error}", options.listen))?;
-    receiver.set_answer(options.status, Duration::from_millis(options.latency));
+    receiver.set_answer(options.status, options.latency);
     print_line(&format_args!("receiving at {}", receiver.url()))?;
 
     let topic = Arc::new(Tally::default());

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use talaria_protocol::go::duration::parse_option;
 
 use super::api::Api;
 use crate::access::Access;
@@ -72,21 +73,11 @@ pub struct TestbedOptions {
     pub(crate) qos: QosMix,
 
     /// Count an event or a request as lost if it has not arrived after this time
-    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_option)]
     pub(crate) give_up: Duration,
 
     /// Write the results as JSON to this file and the table to stdout; otherwise the JSON goes to stdout and the table to
     /// stderr
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
-}
-
-/// Parses a number of seconds: `30`, `0.5` or `30s`.
-pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
-    text.strip_suffix('s')
-        .unwrap_or(text)
-        .parse()
-        .ok()
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        .ok_or_else(|| format!("`{text}` is not a number of seconds"))
 }

@@ -31,7 +31,7 @@ async fn bench(gateway: &TestGateway) -> Report {
         "--window",
         "20",
         "--give-up",
-        "1",
+        "1s",
         "--settle",
         "0",
     ];

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "the tests' helpers fail the test")]
 
 mod bench;
+mod command_line;
 mod fleet;
 mod kafka;
 mod receiver;

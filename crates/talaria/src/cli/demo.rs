@@ -9,7 +9,7 @@ use talaria_protocol::go::duration;
 #[derive(Debug, Clone, Copy, PartialEq, Args)]
 pub struct DemoOptions {
     /// Run for this time, such as 20s; without it, until Ctrl-C
-    #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
+    #[arg(long = "for", value_name = "TIME", value_parser = duration::parse_option)]
     pub run_for: Option<Duration>,
     /// Number of devices to simulate
     #[arg(long, value_name = "N", default_value_t = 200)]
@@ -17,11 +17,6 @@ pub struct DemoOptions {
     /// Events per second, sent by all devices together: 500 or 500/s
     #[arg(long, value_name = "R", default_value = "500", value_parser = parse_rate)]
     pub rate: f64,
-}
-
-fn parse_duration(text: &str) -> Result<Duration, String> {
-    let nanoseconds = duration::parse(text).map_err(|error| error.to_string())?;
-    u64::try_from(nanoseconds).map(Duration::from_nanos).map_err(|_| "is negative".to_owned())
 }
 
 fn parse_rate(text: &str) -> Result<f64, String> {

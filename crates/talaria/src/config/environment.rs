@@ -24,6 +24,25 @@ pub(super) const PREFIX: &str = "TALARIA_";
 /// are not settings of the gateway.
 const KUBERNETES: [&str; 3] = ["SERVICE_HOST", "SERVICE_PORT", "PORT"];
 
+/// Beginnings of names, without the prefix, of variables that this repository's scripts and tests read. A gateway that they
+/// start does not warn of them.
+const SCRIPTS: [&str; 14] = [
+    "ADVISORY",
+    "BIN",
+    "BINARY",
+    "CLUSTER",
+    "DEBIAN",
+    "DRAIN_DEVICES",
+    "FLEET",
+    "FUZZ",
+    "KAFKA_HOME",
+    "LONG_TESTS",
+    "OUTAGE",
+    "REQUIRE",
+    "TLS_DEVICES",
+    "WYCHEPROOF",
+];
+
 /// The variables of the gateway.
 pub(super) struct Environment {
     /// The keys that are set as a whole.
@@ -50,7 +69,7 @@ impl Environment {
         let mut read = Self { keys, items: Vec::new() };
         for (variable, text) in variables {
             let Some(name) = variable.strip_prefix(PREFIX) else { continue };
-            if text.is_empty() || is_kubernetes(name) {
+            if text.is_empty() || is_of(&KUBERNETES, name) || is_of(&SCRIPTS, name) {
                 continue;
             }
             let variable: Arc<str> = Arc::from(variable.as_str());
@@ -205,8 +224,9 @@ fn make_list(node: &mut Node) {
     node.value = Value::List(items);
 }
 
-fn is_kubernetes(name: &str) -> bool {
-    KUBERNETES
+/// Whether a name is one of these, or continues one of them after `_`.
+fn is_of(beginnings: &[&str], name: &str) -> bool {
+    beginnings
         .iter()
         .any(|start| name.strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with('_')))
 }

@@ -27,6 +27,17 @@ pub enum FileError {
         /// The directories in which it was searched.
         searched: Vec<PathBuf>,
     },
+    /// An absolute path at which there is no file.
+    #[error(
+        "no configuration file at {}, nor with .yaml, .yml or .json at the end of its name: {reason}",
+        path.display()
+    )]
+    NotAt {
+        /// The path.
+        path: PathBuf,
+        /// What is wrong with the path itself.
+        reason: String,
+    },
     /// The file exists but cannot be read.
     #[error("cannot read the configuration file {}: {source}", path.display())]
     Unreadable {
@@ -49,7 +60,7 @@ pub fn search_path(home: Option<&Path>) -> Vec<PathBuf> {
 /// Finds a file by its base name in the directories, or by its path; the extension may be left out.
 ///
 /// # Errors
-/// [`FileError::NotFound`].
+/// [`FileError::NotFound`], and [`FileError::NotAt`] for an absolute path.
 pub fn find(name: &str, directories: &[PathBuf]) -> Result<PathBuf, FileError> {
     // A path is tried relative to the working directory before the directories are searched.
     let is_path = name.contains('/')
@@ -61,7 +72,12 @@ pub fn find(name: &str, directories: &[PathBuf]) -> Result<PathBuf, FileError> {
         .chain(directories)
         .flat_map(|directory| spellings(&directory.join(name)))
         .find(|path| path.metadata().is_ok_and(|found| !found.is_dir()))
-        .ok_or_else(|| FileError::NotFound { name: name.to_owned(), searched: directories.to_vec() })
+        .ok_or_else(|| {
+            if Path::new(name).is_absolute() {
+                return not_at(PathBuf::from(name));
+            }
+            FileError::NotFound { name: name.to_owned(), searched: directories.to_vec() }
+        })
 }
 
 /// Reads the file at a path that [`find`] returned.
@@ -86,6 +102,14 @@ fn spellings(path: &Path) -> impl Iterator<Item = PathBuf> + use<> {
         PathBuf::from(name)
     });
     with_extension.into_iter().chain([path.to_owned()])
+}
+
+fn not_at(path: PathBuf) -> FileError {
+    let reason = match path.metadata() {
+        Ok(_) => "it is a directory".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    FileError::NotAt { path, reason }
 }
 
 fn shown(directories: &[PathBuf]) -> String {

@@ -29,6 +29,9 @@ const WEIGHT: &str = "a weight, a whole number from 1 to 100";
 pub(super) fn read(section: &Section<'_>) -> event::Config {
     let mut config = event::Config::default();
     section.read("source", &mut config.source);
+    if config.source.is_empty() {
+        config.source = format!("dns:{}", config.host);
+    }
     section.read_as("method", "an HTTP method", &mut config.method, |value| {
         match String::read(value)?.as_str() {
             "" => Some(Method::POST),

@@ -24,7 +24,8 @@ use super::http::endpoints::Endpoints;
 /// How events are delivered. `Default` is an absent `device.outbound`.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// `source`: the source of the gateway's own events. The reference's `localhost` is not a locator.
+    /// `source`: the source of the gateway's own events. By default `dns:<host>`; the reference's `localhost` is not a
+    /// locator.
     pub source: String,
     /// The name of this host, for the source of acknowledgements: `dns:<host>` (contract §14.11).
     pub host: String,
@@ -78,9 +79,10 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
+        let host = gethostname::gethostname().to_string_lossy().into_owned();
         Self {
-            source: "localhost".to_owned(),
-            host: gethostname::gethostname().to_string_lossy().into_owned(),
+            source: format!("dns:{host}"),
+            host,
             method: Method::POST,
             auth_key: None,
             endpoints: Endpoints::default(),

@@ -14,6 +14,7 @@ use tokio::task::{AbortHandle, JoinError, JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use super::connection::{self, ServerContext};
+use super::inherited::Inherited;
 use super::metrics::Connections;
 use super::tls::{Tls, TlsError, reload};
 use super::{Address, Config, ConnectionMetrics, Handler, Identity, ServerSettings};
@@ -84,9 +85,27 @@ impl Server {
         identity: Identity,
         metrics: &ConnectionMetrics,
     ) -> Result<Self, BindError> {
+        Self::inherit_or_bind(name, config, identity, metrics, &mut Inherited::default())
+    }
+
+    /// As [`Server::bind`], but on an inherited socket if one of them has the address.
+    ///
+    /// # Errors
+    /// As [`Server::bind`].
+    pub fn inherit_or_bind(
+        name: &'static str,
+        config: Config,
+        identity: Identity,
+        metrics: &ConnectionMetrics,
+        inherited: &mut Inherited,
+    ) -> Result<Self, BindError> {
         let tls = config.tls.clone().map(Tls::load).transpose();
         let tls = tls.map_err(|source| BindError::Tls { server: name, source })?;
-        let bound = listen(&config.address).and_then(|listener| Ok((listener.local_addr()?, listener)));
+        let listener = match inherited.take(&config.address) {
+            Some(listener) => adopt(listener),
+            None => listen(&config.address),
+        };
+        let bound = listener.and_then(|listener| Ok((listener.local_addr()?, listener)));
         match bound {
             Ok((local_addr, listener)) => {
                 let connections = metrics.of(name, config.max_connections);
@@ -255,6 +274,12 @@ impl AcceptBackoff {
 /// Ready once the server is to stop, or if its owner is gone.
 pub(super) async fn stop_requested(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// The backlog is the service manager's (`Backlog=`).
+fn adopt(listener: std::net::TcpListener) -> io::Result<TcpListener> {
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
 }
 
 fn listen(address: &Address) -> io::Result<TcpListener> {

@@ -26,7 +26,7 @@ async fn drill(further: &[&str]) -> Report {
     let arguments = [
         &["attack", "--spawn", env!("CARGO_BIN_EXE_talaria")][..],
         &["--devices", "100", "--rate", "200", "--qos", "mix"],
-        &["--attackers", "28", "--for", "4s", "--patience", "1"],
+        &["--attackers", "28", "--for", "4s", "--patience", "1s"],
         further,
     ];
     let options = Command::try_parse_from(arguments.concat()).unwrap().options;

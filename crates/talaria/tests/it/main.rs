@@ -24,6 +24,7 @@ mod bench;
 mod bodies;
 mod budgets;
 mod bursts;
+mod command_line;
 mod consul;
 mod consul_stand_in;
 mod control;

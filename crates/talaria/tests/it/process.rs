@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixDatagram;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
@@ -50,6 +51,24 @@ async fn an_unreachable_broker_lets_the_gateway_start_and_stop_within_its_time()
     device.next().await.unwrap().unwrap();
     gateway.signal("-INT");
     assert!(gateway.ended().await.success());
+}
+
+/// contract §9.10. Without the socket the gateway could not listen there: the address is in use.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_the_service_manager_took_is_served_once_the_gateway_runs() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let waiting = std::net::TcpStream::connect(address).unwrap();
+    let primary = format!("primary: {{address: '{address}'}}");
+    let servers = ON_FREE_PORTS.replace("primary: {address: '127.0.0.1:0'}", &primary);
+    let gateway = GatewayProcess::start_on(listener, &servers).await;
+    assert_eq!(gateway.primary(), address);
+    waiting.set_nonblocking(true).unwrap();
+    let mut waiting = tokio::net::TcpStream::from_std(waiting).unwrap();
+    waiting.write_all(b"GET /api/v2/devices HTTP/1.0\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    timeout(PATIENCE, waiting.read_to_string(&mut answer)).await.unwrap().unwrap();
+    assert!(answer.contains(" 200 OK\r\n"), "{answer}");
 }
 
 /// contract §2.16

@@ -108,3 +108,24 @@ fn a_password_may_begin_with_a_bracket() {
     let loaded = load_text(text, &[("TALARIA_KAFKA_SASL_PASSWORD", "{s3cret")]).unwrap();
     assert_eq!(loaded.config.kafka.unwrap().sasl.password.reveal(), "{s3cret");
 }
+
+/// The variables that begin as the gateway's do, in the scripts and tests of this repository.
+#[test]
+fn variables_of_the_scripts_are_not_warned_of() {
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+    let word = regex::Regex::new(r"\bTALARIA_[A-Z][A-Z_]*[A-Z]\b").unwrap();
+    let mut names = std::collections::BTreeSet::new();
+    let scripts = fs::read_dir(root.join("scripts")).unwrap().map(|entry| entry.unwrap().path());
+    for path in
+        scripts.chain([root.join("justfile"), root.join("CONTRIBUTING.md")]).filter(|path| path.is_file())
+    {
+        let text = fs::read_to_string(&path).unwrap();
+        names.extend(word.find_iter(&text).map(|found| found.as_str().to_owned()));
+    }
+    assert!(names.contains("TALARIA_KAFKA_HOME") && names.contains("TALARIA_REQUIRE_KAFKA"), "{names:?}");
+    for name in &names {
+        // Some are keys, to which 1 may be a fault.
+        let Ok(loaded) = load_text("", &[(name, "1")]) else { continue };
+        assert!(loaded.warnings.iter().all(|warning| !warning.to_string().contains(name)), "{name}");
+    }
+}

@@ -22,6 +22,11 @@ fn files_are_searched_in_order_by_base_name_or_path() {
         missing.starts_with("no configuration file \"missing\" (.yaml, .yml or .json) in /"),
         "{missing}"
     );
+    for (path, reason) in [(first.join("absent"), "No such file"), (second, "it is a directory")] {
+        let error = find(path.to_str().unwrap()).unwrap_err().to_string();
+        let start = format!("no configuration file at {}, nor with .yaml, .yml or .json", path.display());
+        assert!(error.starts_with(&start) && error.contains(reason), "{error}");
+    }
     for directory in directories {
         fs::remove_dir_all(directory).unwrap();
     }

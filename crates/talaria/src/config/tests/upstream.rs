@@ -14,19 +14,9 @@ fn the_configurations_of_the_go_gateway_start_and_each_warning_says_what_to_do()
         (
             "reference",
             REFERENCE,
-            &[
-                "pprof ",
-                "failOpen ",
-                "device.outbound.source ",
-                "kafka.brokers[0] ",
-                "enableConsulRoundRobin ",
-            ] as &[&str],
+            &["pprof ", "failOpen ", "kafka.brokers[0] ", "enableConsulRoundRobin "] as &[&str],
         ),
-        (
-            "image",
-            IMAGE,
-            &["pprof ", "inbound.requestTimeout ", "eventMap ", "failOpen ", "device.outbound.source "],
-        ),
+        ("image", IMAGE, &["pprof ", "inbound.requestTimeout ", "eventMap ", "failOpen "]),
     ] {
         let found = warnings(text, &[]);
         assert_eq!(found.len(), expected.len(), "{name}: {found:#?}");

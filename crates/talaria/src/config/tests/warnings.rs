@@ -79,7 +79,10 @@ fn a_misspelt_key_is_warned_of_with_the_nearest_one() {
 #[test]
 fn a_source_that_is_not_a_locator_is_warned_of() {
     let expected = r#"device.outbound.source is "localhost", which is not a locator; some consumers require one, such as dns:talaria.example.com"#;
-    assert_eq!(warnings("", &[]), [expected]);
+    assert_eq!(
+        warnings("device: {outbound: {source: localhost}}", &[]),
+        [format!("talaria.yaml:1: {expected}")]
+    );
 }
 
 #[test]

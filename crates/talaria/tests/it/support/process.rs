@@ -1,7 +1,8 @@
 //! The gateway as a process of its own, with a configuration file: started, used over the network, ended by a signal.
 
 use std::fs::{self, File};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -61,6 +62,17 @@ impl GatewayProcess {
         let mut command = Command::new("/bin/sh");
         command.current_dir(&folder).env_clear().stdin(Stdio::null());
         command.args(["-c", &format!("ulimit -n {files} && exec \"$0\" \"$@\"")]);
+        command.arg(inner.get_program()).args(inner.get_args());
+        Self::spawned(command, folder).await
+    }
+
+    /// The same, with this socket as a service manager passes it: as file descriptor 3 (sd_listen_fds(3)).
+    pub(crate) async fn start_on(listener: TcpListener, servers: &str) -> Self {
+        let folder = configured(servers);
+        let inner = command(&folder);
+        let mut command = Command::new("/bin/sh");
+        command.current_dir(&folder).env_clear().stdin(OwnedFd::from(listener));
+        command.args(["-c", "exec 3<&0 </dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec \"$0\" \"$@\""]);
         command.arg(inner.get_program()).args(inner.get_args());
         Self::spawned(command, folder).await
     }
