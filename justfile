@@ -9,7 +9,7 @@ export PATH := justfile_directory() / ".tools/bin:" + env("PATH")
 deny_warnings := "-D warnings"
 
 # The recipes that CI runs, in this order. The tests are last, so that their summaries are at the end of its output.
-ci_recipes := "fmt-check deny crates lint doc fuzz smoke alerts unit test-all"
+ci_recipes := "fmt-check deny crates lint doc fuzz smoke guides alerts unit test-all"
 
 [private]
 default:
@@ -91,6 +91,15 @@ bench *args:
 # Run the demo for 10 s; nothing may be lost. Not with --release, which would take CI eight minutes more
 smoke:
     cargo run --package talaria -- demo --for 10s
+
+# Run the commands of the README and the quick start with a real Kafka, with TALARIA_ALL_GUIDES=1 those of all guides, or of some pages:
+# `just guides docs/kafka.md`
+guides *args:
+    scripts/guides "$@"
+
+# Make a book of docs/ in target/book; needs mdbook (`cargo install mdbook`)
+book:
+    mdbook build
 
 # Check the alerts and the dashboard in deploy/, also with the metrics of a run with faults: `just alerts [binary]`
 alerts *args:

@@ -75,6 +75,18 @@ pub(crate) fn exists(path: &str) -> bool {
     root().join(path).exists()
 }
 
+/// Whether a developer has asked for pages to be written (`UPDATE=1`).
+#[expect(clippy::disallowed_methods, reason = "a developer asks the test to write the page")]
+pub(crate) fn is_updating() -> bool {
+    std::env::var_os("UPDATE").is_some()
+}
+
+/// Writes a file of the repository; what was read before stays as it is.
+pub(crate) fn write(path: &str, text: &str) {
+    // A file that cannot be written is still not up to date, which fails the rule.
+    let _ = fs::write(root().join(path), text);
+}
+
 /// The line, from 1, that holds the byte.
 pub(crate) fn line_at(text: &str, offset: usize) -> usize {
     text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count() + 1

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::findings::Findings;
 use crate::reading::markdown::quoted_in_column;
-use crate::reading::rust::{first_word, words};
+use crate::reading::rust::{Literal, first_word, words};
 use crate::reading::tree::{self, File};
 
 /// The crates that make up the gateway. The simulator is another program, which speaks to any gateway.
@@ -31,7 +31,7 @@ const LISTED: &[(&str, &str, usize)] = &[
 const COMMON: &[&str] = &["unknown", "panic"];
 
 /// What the contract says of metrics.
-const METRICS: &str = "docs/contract/10-health-and-metrics.md";
+pub(super) const METRICS: &str = "docs/contract/10-health-and-metrics.md";
 
 /// Fragments of texts that are part of the contract but are too short for [`is_sentence`].
 const FIXED: &[&str] = &[
@@ -56,15 +56,15 @@ struct Place {
     file: &'static str,
     line: usize,
     is_after_comma: bool,
-    /// Whether it is the name of a metric that is registered here.
-    registers: bool,
+    /// The function that registers a metric of this name here.
+    registers: Option<&'static str>,
 }
 
 #[test]
 fn each_metric_has_its_name_in_one_place() -> Result<(), Findings> {
     let mut findings = Findings::of("metric names");
     for (text, places) in literals() {
-        let registered: Vec<&Place> = places.iter().filter(|place| place.registers).collect();
+        let registered: Vec<&Place> = places.iter().filter(|place| place.registers.is_some()).collect();
         let Some(first) = registered.first() else { continue };
         // Where the reference has no help text, the name stands in for it, in the same call.
         let others = places.iter().filter(|place| {
@@ -87,7 +87,7 @@ fn each_metric_is_in_the_contract() -> Result<(), Findings> {
     for (text, places) in literals() {
         let is_documented =
             [format!("`{text}`"), format!("`{text}{{")].iter().any(|name| contract.contains(name));
-        for place in places.iter().filter(|place| place.registers && !is_documented) {
+        for place in places.iter().filter(|place| place.registers.is_some() && !is_documented) {
             findings.add(
                 place.file,
                 place.line,
@@ -186,12 +186,17 @@ fn once(what: &str, places: &[Place], findings: &mut Findings) {
     }
 }
 
+/// The sources of the gateway that are not for tests.
+pub(super) fn sources() -> impl Iterator<Item = &'static File> {
+    let is_test = |file: &File| file.path.contains("/tests/") || file.path.ends_with("/tests.rs");
+    let files = GATEWAY.iter().flat_map(|folder| tree::files_below(folder));
+    files.filter(move |file| file.is_rust() && !is_test(file))
+}
+
 /// The string literals of the gateway that are not for tests, with all places of each.
 fn literals() -> BTreeMap<&'static str, Vec<Place>> {
     let mut all: BTreeMap<&str, Vec<Place>> = BTreeMap::new();
-    let is_test = |file: &File| file.path.contains("/tests/") || file.path.ends_with("/tests.rs");
-    let files = GATEWAY.iter().flat_map(|folder| tree::files_below(folder));
-    for file in files.filter(|file| file.is_rust() && !is_test(file)) {
+    for file in sources() {
         let source = file.source();
         for literal in source.production_literals() {
             let before = source.code[..literal.offset].trim_end_matches('"').trim_end();
@@ -207,13 +212,45 @@ fn literals() -> BTreeMap<&'static str, Vec<Place>> {
     all
 }
 
-/// Whether the code ends in the opening of a call that registers a metric.
-fn registers(before: &str) -> bool {
-    let Some(callee) = before.strip_suffix('(') else { return false };
-    REGISTERING.iter().any(|name| {
+/// A call that registers a metric.
+pub(super) struct Registration {
+    pub(super) name: &'static str,
+    /// Such as `counter_vec`.
+    pub(super) function: &'static str,
+    /// Empty if it is the name.
+    pub(super) help: &'static str,
+    /// Those that are written in the call.
+    pub(super) labels: Vec<&'static str>,
+}
+
+/// The metrics of the gateway.
+pub(super) fn registrations() -> Vec<Registration> {
+    let mut found = Vec::new();
+    for file in sources() {
+        let source = file.source();
+        let literals: Vec<&Literal> = source.production_literals().collect();
+        for (at, literal) in literals.iter().enumerate() {
+            let before = source.code[..literal.offset].trim_end_matches('"').trim_end();
+            let Some(function) = registers(before) else { continue };
+            let end = source.code[literal.offset..].find(')').map_or(usize::MAX, |end| literal.offset + end);
+            let mut others = literals[at + 1..].iter().take_while(|other| other.offset < end);
+            let help = others.next().map_or("", |help| help.value.as_str());
+            let help = if help == literal.value { "" } else { help };
+            let labels = others.map(|label| label.value.as_str()).collect();
+            found.push(Registration { name: &literal.value, function, help, labels });
+        }
+    }
+    found
+}
+
+/// The function that registers a metric, if the code ends in the opening of a call of one.
+fn registers(before: &str) -> Option<&'static str> {
+    let callee = before.strip_suffix('(')?;
+    let ends_in = |name: &&&str| {
         let start = callee.len().checked_sub(name.len());
         start.is_some_and(|start| {
-            words(callee, name).any(|at| at == start) && first_word(&callee[start..]) == *name
+            words(callee, name).any(|at| at == start) && first_word(&callee[start..]) == **name
         })
-    })
+    };
+    REGISTERING.iter().find(ends_in).copied()
 }
