@@ -28,9 +28,9 @@ class Device:
         if not answer.startswith(b"HTTP/1.1 101 "):
             raise ConnectionError(f"the gateway answered {answer.splitlines()[:1]}")
 
-    def send_event(self, event_type, qos, payload=b"x" * 200):
+    def send_event(self, event_type, qos, payload=b"x" * 200, transaction=None):
         """Sends an event of a level, 0 to 99, with an id, so that one above 24 is acknowledged."""
-        self.send_frame(2, wrp_event(self.name, event_type, qos, payload))
+        self.send_frame(2, wrp_event(self.name, event_type, qos, payload, transaction))
 
     def send_frame(self, opcode, data):
         """One frame as a client must send it (RFC 6455 §5.2): final, masked, with a mask of zeros."""
@@ -57,13 +57,13 @@ class Device:
         self.socket.close()
 
 
-def wrp_event(source, event_type, qos, payload):
+def wrp_event(source, event_type, qos, payload, transaction=None):
     """A WRP message of type 4 (simple event) in msgpack."""
     return b"\x86" + b"".join([
         text("msg_type"), b"\x04",
         text("source"), text(source),
         text("dest"), text(f"event:{event_type}"),
-        text("transaction_uuid"), text(os.urandom(8).hex()),
+        text("transaction_uuid"), text(transaction or os.urandom(8).hex()),
         text("qos"), bytes([qos]),
         text("payload"), b"\xc5" + struct.pack(">H", len(payload)) + payload,
     ])

@@ -45,7 +45,7 @@ impl Page<'_> {
         };
         let _ = write!(self.text, "\n## {title}\n");
         if !comment.is_empty() {
-            let _ = write!(self.text, "\n{}\n", sentence(comment));
+            let _ = write!(self.text, "\n{}\n", escaped(&sentence(comment)));
         }
         let (values, below): (Vec<_>, Vec<_>) = keys.iter().partition(|key| is_value(key));
         if !values.is_empty() {
@@ -76,7 +76,8 @@ impl Page<'_> {
             TakesEffect::AtStart(reason) => format!("no: {reason}"),
         };
         let secret = if is_secret(&key.path) { "*secret* " } else { "" };
-        let cells = [format!("`{}`", key.key), default, accepts, live, format!("{secret}{}", key.comment)];
+        let (accepts, comment) = (escaped(&accepts), escaped(&key.comment));
+        let cells = [format!("`{}`", key.key), default, accepts, live, format!("{secret}{comment}")];
         let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
         let _ = writeln!(self.text, "| {} |", cells.join(" | ").trim_end());
     }
@@ -89,6 +90,13 @@ fn is_value(key: &Described) -> bool {
 fn accepted_words(accepted: &Accepted) -> String {
     let words = accepted.expected.replace(" (a number means nanoseconds)", "");
     words.replace("a duration such as 30s, 1m30s or 500ms", "a duration")
+}
+
+/// A text that has no tags: Markdown would take `<name>` for one, except in code.
+fn escaped(text: &str) -> String {
+    let parts = text.split('`').enumerate();
+    let parts = parts.map(|(at, part)| if at % 2 == 0 { part.replace('<', "\\<") } else { part.to_owned() });
+    parts.collect::<Vec<_>>().join("`")
 }
 
 /// A comment as a sentence.
