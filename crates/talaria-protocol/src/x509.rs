@@ -77,6 +77,12 @@ impl<'a> Certificate<'a> {
         Ok(Self { version, not_before, not_after, usages })
     }
 
+    /// The last second in which it is valid, in seconds since 1970.
+    #[must_use]
+    pub fn not_after(&self) -> i64 {
+        self.not_after
+    }
+
     /// Whether it is valid at a time, in seconds since 1970. It is valid in its first and in its last second.
     #[must_use]
     pub fn validity_at(&self, time: i64) -> Validity {

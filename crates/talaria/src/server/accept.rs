@@ -144,7 +144,7 @@ impl Server {
         let Self { name, listener, local_addr, settings, identity, connections } = self;
         let mut changes = settings.watch();
         let current = Arc::clone(&changes.borrow_and_update());
-        let mut reloading = Reloading::start(name, current.tls.as_ref());
+        let mut reloading = Reloading::start(name, current.tls.as_ref(), &connections);
         let server = ServerContext::new(name, &current, identity, Arc::clone(&connections), handler);
         let mut server = Arc::new(server);
         let mut tasks = JoinSet::new();
@@ -170,7 +170,7 @@ impl Server {
                 Ok(()) = changes.changed() => {
                     let current = Arc::clone(&changes.borrow_and_update());
                     if !server.has_tls(current.tls.as_ref()) {
-                        reloading = Reloading::start(name, current.tls.as_ref());
+                        reloading = Reloading::start(name, current.tls.as_ref(), &connections);
                     }
                     current.config.report_open_access(name, local_addr);
                     server = Arc::new(server.with(&current));
@@ -212,8 +212,13 @@ impl Drop for RunningServer {
 }
 
 impl Reloading {
-    fn start(server: &'static str, tls: Option<&Arc<Tls>>) -> Option<Self> {
-        tls.map(|tls| Self(tokio::spawn(reload(server, Arc::clone(tls))).abort_handle()))
+    fn start(server: &'static str, tls: Option<&Arc<Tls>>, connections: &Arc<Connections>) -> Option<Self> {
+        let Some(tls) = tls else {
+            connections.has_certificates_until(None);
+            return None;
+        };
+        let reloads = reload(server, Arc::clone(tls), Arc::clone(connections));
+        Some(Self(tokio::spawn(reloads).abort_handle()))
     }
 }
 

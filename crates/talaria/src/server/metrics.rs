@@ -18,6 +18,7 @@ pub struct ConnectionMetrics {
     rejected: IntCounterVec,
     failures: IntCounterVec,
     tls: IntCounterVec,
+    not_after: IntGaugeVec,
 }
 
 /// One server's count of connections, and its limit.
@@ -33,6 +34,8 @@ pub(super) struct Connections {
     failures: [IntCounter; ConnectionFailure::ALL.len()],
     /// Full and resumed TLS handshakes.
     tls: [IntCounter; 2],
+    /// Of all servers: a server without certificates has no series.
+    not_after: IntGaugeVec,
 }
 
 /// The permission for one open connection, counted against the server's limit until it is dropped. It moves with the
@@ -42,8 +45,8 @@ pub(super) struct Connections {
 pub struct Permit(Option<Arc<Connections>>);
 
 impl ConnectionMetrics {
-    /// Registers `active_connections{server}`, `rejected_connections{server}`, `connection_failures_total{server,reason}`
-    /// and `tls_handshakes_total{server,kind}`.
+    /// Registers `active_connections{server}`, `rejected_connections{server}`, `connection_failures_total{server,reason}`,
+    /// `tls_handshakes_total{server,kind}` and `tls_certificate_not_after_seconds{server}`.
     pub fn register(metrics: &Metrics) -> Self {
         let family = metrics.prefixed();
         Self {
@@ -63,6 +66,11 @@ impl ConnectionMetrics {
                 "The number of TLS handshakes that succeeded",
                 &["server", "kind"],
             ),
+            not_after: family.gauge_vec(
+                "tls_certificate_not_after_seconds",
+                "When the first of a server's certificates ends, in seconds since 1970",
+                &["server"],
+            ),
         }
     }
 
@@ -76,11 +84,21 @@ impl ConnectionMetrics {
             failures: ConnectionFailure::ALL
                 .map(|failure| self.failures.with_label_values(&[server, failure.as_str()])),
             tls: ["full", "resumed"].map(|kind| self.tls.with_label_values(&[server, kind])),
+            not_after: self.not_after.clone(),
         })
     }
 }
 
 impl Connections {
+    /// Shows when the server's certificates end; `None` without certificates.
+    pub(super) fn has_certificates_until(&self, not_after: Option<i64>) {
+        match not_after {
+            Some(time) => self.not_after.with_label_values(&[&self.server]).set(time),
+            // Without a series there is nothing to remove.
+            None => drop(self.not_after.remove_label_values(&[&self.server])),
+        }
+    }
+
     /// Permits one more connection unless the limit is reached. Only the accepting task calls this, so that looking at the
     /// gauge and raising it need not be one step.
     pub(super) fn permit(self: &Arc<Self>) -> Option<Permit> {

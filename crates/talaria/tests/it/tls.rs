@@ -181,7 +181,7 @@ async fn a_revoked_client_certificate_is_refused_and_a_list_that_changes_is_read
     eventually("the certificate is not covered", PATIENCE, async || !is_accepted().await).await;
 
     std::fs::write(&list, "no list").unwrap();
-    let error = tls.load().unwrap_err();
+    let error = tls.check().remove(0);
     assert_eq!(error.key.as_str(), "clientCRLFile");
     assert!(
         error.to_string().ends_with("revoked.crl: expected a certificate revocation list, PEM"),

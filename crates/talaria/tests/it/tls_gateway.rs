@@ -17,6 +17,9 @@ use crate::support::device::Device;
 use crate::support::eventually;
 use crate::support::process::GatewayProcess;
 
+/// Reached only by a test that fails.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// An address that was free a moment ago.
 fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
@@ -56,6 +59,34 @@ async fn openssl_finds_nothing_but_sound_tls_on_the_alternate_server_and_on_one_
     let failures = gateway.metric("talaria_talaria_connection_failures_total", &["no_certificate"]).await;
     assert!((2.0..=2.0).contains(&failures), "{failures}");
     assert!(gateway.terminate().await.success());
+}
+
+/// contract §10.10
+#[tokio::test]
+async fn the_metrics_have_the_end_of_the_certificates_in_use() {
+    const YEAR_2040: f64 = 2_208_988_800.0;
+    const YEAR_2050: f64 = 2_524_608_000.0;
+    let authority = Authority::new();
+    let pair = authority.pair("server", &["localhost"]);
+    let issue = |year| {
+        let (certificate, key) = authority.issue_until(year, &["localhost"]);
+        std::fs::write(&pair.certificate, certificate).unwrap();
+        std::fs::write(&pair.key, key).unwrap();
+    };
+    issue(2040);
+    let files =
+        format!("certificateFile: [{}], keyFile: [{}]", pair.certificate.display(), pair.key.display());
+    let alternate = free_address();
+    let gateway = GatewayProcess::start(&format!("alternate: {{address: \"{alternate}\", {files}}}\n")).await;
+    let end =
+        async || gateway.metric("talaria_talaria_tls_certificate_not_after_seconds", &["alternate"]).await;
+    eventually("the end is known", PATIENCE, async || end().await > 0.0).await;
+    assert_eq!(end().await, YEAR_2040);
+    issue(2050);
+    eventually("the new certificate is in use", PATIENCE, async || end().await != YEAR_2040).await;
+    assert_eq!(end().await, YEAR_2050);
+    let plain = gateway.metric("talaria_talaria_tls_certificate_not_after_seconds", &["primary"]).await;
+    assert_eq!(plain, 0.0, "a server without certificates has no series");
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::{CertifiedKey, SigningKey};
 use rustls::{Error, InconsistentKeys};
+use talaria_protocol::x509::Certificate;
 
 use super::files::{FileError, Key, Pair, TlsError, certificates_in};
 
@@ -23,6 +24,14 @@ impl Certificates {
     /// If a file cannot be used or a key does not belong to its certificate.
     pub(super) fn load(pairs: &[Pair], provider: &CryptoProvider) -> Result<Self, TlsError> {
         pairs.iter().map(|pair| load(pair, provider).map(Arc::new)).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// When the first of them ends, of chains the first of each chain: in seconds since 1970. `None` if no end can be read.
+    pub(super) fn not_after(&self) -> Option<i64> {
+        let ends = |key: &Arc<CertifiedKey>| {
+            key.cert.iter().filter_map(|der| Some(Certificate::read(der).ok()?.not_after())).min()
+        };
+        self.0.iter().filter_map(ends).min()
     }
 
     /// The first certificate for this name whose signature scheme the client supports, otherwise the first with such a

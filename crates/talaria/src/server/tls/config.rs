@@ -30,6 +30,14 @@ pub struct Config {
     pub versions: Versions,
 }
 
+/// What the files of a server make.
+pub(super) struct Loaded {
+    /// For the connections.
+    pub(super) config: Arc<ServerConfig>,
+    /// When the first certificate ends, in seconds since 1970.
+    pub(super) not_after: Option<i64>,
+}
+
 impl Config {
     /// These certificates, for clients without certificates, in all versions.
     #[must_use]
@@ -41,9 +49,10 @@ impl Config {
     ///
     /// # Errors
     /// [`TlsError`], for the first file that cannot be used.
-    pub fn load(&self) -> Result<ServerConfig, TlsError> {
+    pub(super) fn load(&self) -> Result<Loaded, TlsError> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let certificates = Certificates::load(&self.pairs, &provider)?;
+        let not_after = certificates.not_after();
         let verifier = self.client_verifier(&provider)?;
         let is_mutual = verifier.offer_client_auth();
         let unusable = |error| self.fault(FileError::Unusable(error));
@@ -62,7 +71,7 @@ impl Config {
             config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new().map_err(unusable)?;
             config.send_tls13_tickets = 1;
         }
-        Ok(config)
+        Ok(Loaded { config: Arc::new(config), not_after })
     }
 
     /// Everything that is wrong with the files.

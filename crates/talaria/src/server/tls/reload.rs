@@ -14,8 +14,9 @@ use rustls::ServerConfig;
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::config::Config;
+use super::config::{Config, Loaded};
 use super::files::TlsError;
+use crate::server::metrics::Connections;
 
 /// How often the files are read.
 const PERIOD: Duration = Duration::from_secs(2);
@@ -26,13 +27,15 @@ type Fingerprint = [u8; SHA256_OUTPUT_LEN];
 /// The TLS of one running server.
 pub(in crate::server) struct Tls {
     config: Config,
-    current: ArcSwap<ServerConfig>,
+    current: ArcSwap<Loaded>,
     /// The digest of the files when they were read for the first time.
     loaded: Option<Fingerprint>,
 }
 
-/// Reloads a server's TLS whenever its files change. Runs until it is dropped. Existing connections are not affected.
-pub(in crate::server) async fn reload(server: &'static str, tls: Arc<Tls>) {
+/// Reloads a server's TLS whenever its files change, and shows when its certificates end. Runs until it is dropped. Existing
+/// connections are not affected.
+pub(in crate::server) async fn reload(server: &'static str, tls: Arc<Tls>, connections: Arc<Connections>) {
+    connections.has_certificates_until(tls.current.load().not_after);
     let mut seen = tls.loaded;
     let mut ticks = interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -45,7 +48,10 @@ pub(in crate::server) async fn reload(server: &'static str, tls: Arc<Tls>) {
         }
         seen = now;
         match replace(&tls).await {
-            Some(Ok(())) => tracing::info!(server, "certificates reloaded, new connections use them"),
+            Some(Ok(())) => {
+                connections.has_certificates_until(tls.current.load().not_after);
+                tracing::info!(server, "certificates reloaded, new connections use them");
+            }
             Some(Err(error)) => tracing::warn!(
                 server,
                 key = format!("{server}.{}", error.key.as_str()),
@@ -76,7 +82,7 @@ impl Tls {
 
     /// The configuration for a connection that begins now.
     pub(in crate::server) fn current(&self) -> Arc<ServerConfig> {
-        self.current.load_full()
+        Arc::clone(&self.current.load().config)
     }
 }
 
@@ -90,7 +96,7 @@ impl fmt::Debug for Tls {
 async fn replace(tls: &Arc<Tls>) -> Option<Result<(), TlsError>> {
     let config = tls.config.clone();
     let loaded = spawn_blocking(move || config.load()).await.ok()?;
-    Some(loaded.map(|config| tls.current.store(Arc::new(config))))
+    Some(loaded.map(|loaded| tls.current.store(Arc::new(loaded))))
 }
 
 /// The digest of all files; none while one of them cannot be read.

@@ -33,8 +33,7 @@ impl Authority {
         let name = format!("pki-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         fs::create_dir_all(&folder).expect("cargo's folder for tests can be written to");
-        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let mut params = CertificateParams::new(names).expect("good names");
+        let mut params = CertificateParams::new(owned(names)).expect("good names");
         params.distinguished_name.push(DnType::CommonName, "an authority of tests");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
@@ -70,8 +69,17 @@ impl Authority {
 
     /// The same, whose subject has this common name.
     pub(crate) fn issue_to(&self, common_name: &str, names: &[&str]) -> (String, String) {
-        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let mut params = CertificateParams::new(names).expect("good names");
+        self.sign(common_name, CertificateParams::new(owned(names)).expect("good names"))
+    }
+
+    /// The same, which ends when this year begins.
+    pub(crate) fn issue_until(&self, year: i32, names: &[&str]) -> (String, String) {
+        let mut params = CertificateParams::new(owned(names)).expect("good names");
+        params.not_after = date_time_ymd(year, 1, 1);
+        self.sign("a certificate of tests", params)
+    }
+
+    fn sign(&self, common_name: &str, mut params: CertificateParams) -> (String, String) {
         params.distinguished_name.push(DnType::CommonName, common_name);
         params.serial_number = Some((self.issued.fetch_add(1, Ordering::Relaxed) + 1).into());
         params.extended_key_usages =
@@ -145,4 +153,8 @@ impl Drop for Authority {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+fn owned(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
 }
