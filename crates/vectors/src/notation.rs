@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
-use wrp::{Message, MessageType, Qos, TextBuf};
+use wrp::{Message, MessageType, MetadataBuf, Qos, StringsBuf, TextBuf};
 
 /// The bytes of a text or payload, which is written as a plain text, `{"hex": …}`, `{"repeat": …, "times": …}` or
 /// `{"repeat_hex": …, "times": …}`. Any other value is empty.
@@ -50,7 +50,9 @@ pub fn hex(text: &str) -> Vec<u8> {
 /// Reads a message. A key that is missing is an absent field; an empty list, map or payload is a present one.
 pub fn message(value: &Value) -> Message {
     let text = |key: &str| text(&value[key]);
-    let texts = |list: &Value| list.as_array().map(|items| items.iter().map(self::text).collect());
+    let texts = |list: &Value| -> Option<StringsBuf> {
+        list.as_array().map(|items| items.iter().map(self::text).collect())
+    };
     Message {
         msg_type: MessageType(value["msg_type"].as_i64().unwrap_or(0)),
         source: text("source"),
@@ -81,9 +83,9 @@ fn text(value: &Value) -> TextBuf {
 }
 
 /// Metadata is an object, or a list of pairs if a key is not UTF-8.
-fn metadata(value: &Value) -> Option<std::collections::BTreeMap<TextBuf, TextBuf>> {
+fn metadata(value: &Value) -> Option<MetadataBuf> {
     match value {
-        Value::Object(entries) => Some(entries.iter().map(|(k, v)| (k.as_str().into(), text(v))).collect()),
+        Value::Object(entries) => Some(entries.iter().map(|(k, v)| (k.as_str(), text(v))).collect()),
         Value::Array(pairs) => Some(pairs.iter().map(|pair| (text(&pair[0]), text(&pair[1]))).collect()),
         _ => None,
     }

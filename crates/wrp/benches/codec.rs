@@ -23,12 +23,12 @@ fn event() -> Vec<u8> {
         source: "mac:112233445566/iot".into(),
         dest: "event:device-status/mac:112233445566/fully-manageable".into(),
         content_type: "application/json".into(),
-        metadata: Some(metadata.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect()),
+        metadata: Some(metadata.into()),
         payload: Some(
             br#"{"device_id":"112233445566","timestamp":1542834188,"state":"on","cause":"reconnected-now"}"#
                 .to_vec(),
         ),
-        partner_ids: Some(vec!["*".into()]),
+        partner_ids: Some(["*"].into()),
         qos: Qos(30),
         ..Message::default()
     };

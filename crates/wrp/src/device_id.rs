@@ -4,12 +4,11 @@
 //! and to route; [`DeviceId::parse_v5`] is that of the Kafka publisher. Both yield the canonical form. Whether the
 //! scheme's own rules hold is checked for `mac:` only: any text may follow `uuid:`, as in the reference.
 
-use std::fmt;
-use std::str::FromStr;
-use std::sync::Arc;
+use alloc::sync::Arc;
+use core::fmt;
+use core::str::FromStr;
 
-use crate::Scheme;
-use crate::mac;
+use crate::{Scheme, TextBuf, mac};
 
 /// The canonical id of a device: `mac:112233aabbcc`. A clone shares the text.
 ///
@@ -121,6 +120,22 @@ impl FromStr for DeviceId {
             }
             _ => Err(DeviceNameError),
         }
+    }
+}
+
+/// As [`FromStr`].
+impl TryFrom<&str> for DeviceId {
+    type Error = DeviceNameError;
+
+    fn try_from(text: &str) -> Result<Self, DeviceNameError> {
+        text.parse()
+    }
+}
+
+/// The locator of the device.
+impl From<&DeviceId> for TextBuf {
+    fn from(id: &DeviceId) -> Self {
+        Self::from(id.as_str())
     }
 }
 

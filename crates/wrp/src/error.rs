@@ -2,8 +2,8 @@
 //!
 //! The errors of names (device ids, locators) and content types stand beside their parsers.
 
-use std::fmt;
-use std::str::Utf8Error;
+use core::fmt;
+use core::str::Utf8Error;
 
 use crate::Field;
 
@@ -94,7 +94,7 @@ impl fmt::Display for DecodeError {
     }
 }
 
-impl std::error::Error for DecodeError {}
+impl core::error::Error for DecodeError {}
 
 /// A top-level text field is not UTF-8. The gateway rejects such messages from devices (contract §1.7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

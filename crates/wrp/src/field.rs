@@ -1,9 +1,9 @@
 //! The names of a message's fields: on the wire (contract §1.1), and in the Go library, which configurations use (contract
 //! §3.9, §8.8).
 //!
-//! What a field's value may be is the decoders' business ([`msgpack`](crate::msgpack), [`json`](crate::json)).
+//! What a field's value may be is the decoders' business (`msgpack` and `json`).
 
-use std::fmt;
+use core::fmt;
 
 /// A field of a message. Its `Display` is the key on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,6 +1,8 @@
 //! The formats of a message, msgpack and JSON, and the content types that select them (contract §1.9).
 
-use std::fmt;
+use alloc::borrow::ToOwned as _;
+use alloc::string::String;
+use core::fmt;
 
 /// The media type of a payload whose sender named none.
 pub const OCTET_STREAM: &str = "application/octet-stream";

@@ -11,6 +11,9 @@ mod decode;
 mod encode;
 mod number;
 mod read;
+mod scan;
+
+use alloc::vec::Vec;
 
 use crate::{DecodeError, Limits, Message, MessageRef};
 

@@ -3,8 +3,10 @@
 //! As for device ids there are two parsers: [`Locator::parse_v3`] for routing in the gateway, [`Locator::parse_v5`] for the
 //! Kafka publisher. Whether a locator leads to a connected device is not known here.
 
-use std::borrow::Cow;
-use std::fmt;
+use alloc::borrow::{Cow, ToOwned as _};
+use alloc::string::String;
+use core::fmt;
+use core::str::FromStr;
 
 use crate::device_id::{PartsV5, split_at_slash};
 use crate::{DeviceId, DeviceIdError, Scheme, mac};
@@ -16,7 +18,7 @@ use crate::{DeviceId, DeviceIdError, Scheme, mac};
 /// use wrp::{Locator, Scheme};
 ///
 /// let source = Locator::parse_v3("mac:11:22:33:AA:BB:CC/config/x")?;
-/// assert_eq!((source.scheme, source.service, &*source.ignored), (Scheme::Mac, "config", "/x"));
+/// assert_eq!((source.scheme, &*source.service, &*source.ignored), (Scheme::Mac, "config", "/x"));
 /// assert_eq!(source.device_id().unwrap().as_str(), "mac:112233aabbcc");
 ///
 /// let dest = Locator::parse_v3("event:device-status/mac:112233aabbcc/online")?;
@@ -30,7 +32,7 @@ pub struct Locator<'a> {
     /// The part after the colon: v3 keeps it as it is written, v5 makes a MAC address canonical. Empty for `self` only.
     pub authority: Cow<'a, str>,
     /// The service on the device; empty if the locator names none.
-    pub service: &'a str,
+    pub service: Cow<'a, str>,
     /// The rest of the text, which begins with `/` unless it is empty.
     pub ignored: Cow<'a, str>,
 }
@@ -88,7 +90,7 @@ impl<'a> Locator<'a> {
             Scheme::Event if !service.is_empty() => ("", joined(text, service, ignored)),
             _ => (service, Cow::Borrowed(ignored)),
         };
-        Ok(Locator { scheme, authority: Cow::Borrowed(authority), service, ignored })
+        Ok(Locator { scheme, authority: Cow::Borrowed(authority), service: Cow::Borrowed(service), ignored })
     }
 
     /// Parses a locator as WRP v5 does, for the Kafka publisher.
@@ -108,7 +110,18 @@ impl<'a> Locator<'a> {
             Scheme::Dns | Scheme::Event => ("", rest),
             _ => split_at_slash(rest.strip_prefix('/').unwrap_or_default()),
         };
-        Ok(Locator { scheme, authority, service, ignored: Cow::Borrowed(ignored) })
+        Ok(Locator { scheme, authority, service: Cow::Borrowed(service), ignored: Cow::Borrowed(ignored) })
+    }
+
+    /// Copies what the locator borrows.
+    #[must_use]
+    pub fn into_owned(self) -> Locator<'static> {
+        Locator {
+            scheme: self.scheme,
+            authority: Cow::Owned(self.authority.into_owned()),
+            service: Cow::Owned(self.service.into_owned()),
+            ignored: Cow::Owned(self.ignored.into_owned()),
+        }
     }
 
     /// The id of the device that the locator names: `self:` for `self`, `None` for `dns` and `event`.
@@ -145,6 +158,24 @@ impl<'a> Locator<'a> {
             Scheme::Event => &self.authority,
             _ => "",
         }
+    }
+}
+
+/// As [`Locator::parse_v3`].
+impl<'a> TryFrom<&'a str> for Locator<'a> {
+    type Error = LocatorError;
+
+    fn try_from(text: &'a str) -> Result<Self, LocatorError> {
+        Self::parse_v3(text)
+    }
+}
+
+/// As [`Locator::parse_v3`], with a copy of the text.
+impl FromStr for Locator<'static> {
+    type Err = LocatorError;
+
+    fn from_str(text: &str) -> Result<Self, LocatorError> {
+        Locator::parse_v3(text).map(Locator::into_owned)
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! How many digits an address must have depends on where it is used, so the callers check it.
 
+use alloc::string::String;
+
 /// Counts the hex digits.
 ///
 /// # Errors

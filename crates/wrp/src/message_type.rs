@@ -1,6 +1,7 @@
 //! The types of messages, their numbers and their names (contract §1.3).
 
-use std::fmt;
+use alloc::string::ToString as _;
+use core::fmt;
 
 /// The `msg_type` of a message (contract §1.3).
 ///
@@ -96,6 +97,12 @@ impl MessageType {
 impl From<i64> for MessageType {
     fn from(number: i64) -> Self {
         Self(number)
+    }
+}
+
+impl From<MessageType> for i64 {
+    fn from(msg_type: MessageType) -> Self {
+        msg_type.0
     }
 }
 

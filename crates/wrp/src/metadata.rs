@@ -3,17 +3,17 @@
 //! The gateway adds a few entries to each message. So that it need not copy the others, [`Metadata`] has two layers: the
 //! entries that the message came with, which do not change, and an overlay of the entries set since.
 
-use std::collections::BTreeMap;
-use std::fmt;
+use alloc::vec::Vec;
+use core::fmt;
 
+use crate::Text;
 use crate::msgpack::walk;
-use crate::overlay::{Overlay, OverlayIter};
-use crate::{Text, TextBuf};
+use crate::overlay::{self, Overlay, OverlayIter};
 
 /// The `metadata` of a message: a map of texts.
 ///
-/// The lower layer holds the entries that the message came with: the validated bytes of a decoded message, or a borrowed
-/// map. The upper layer holds the entries that were [set](Metadata::set) since; they hide those with the same key below.
+/// The lower layer holds the entries that the message came with: the validated bytes of a decoded message, or the
+/// entries of a [`MetadataBuf`](crate::MetadataBuf). The upper layer holds the entries that were [set](Metadata::set) since; they hide those with the same key below.
 ///
 /// ```
 /// use wrp::Metadata;
@@ -37,7 +37,6 @@ enum Base<'a> {
     #[default]
     Empty,
     Wire(walk::Entries<'a>),
-    Map(&'a BTreeMap<TextBuf, TextBuf>),
 }
 
 impl<'a> Metadata<'a> {
@@ -91,16 +90,17 @@ impl<'a> Metadata<'a> {
         let base = match &self.base {
             Base::Empty => IterRepr::Empty,
             Base::Wire(entries) => IterRepr::Wire(entries.iter()),
-            Base::Map(map) => IterRepr::Map(map.iter()),
         };
         let hiding = (self.hidden > 0).then_some(&self.overlay);
         MetadataIter { base, hiding, overlay: self.overlay.iter(), left: self.len() }
     }
 
-    /// Copies all entries.
-    #[must_use]
-    pub fn to_map(&self) -> BTreeMap<TextBuf, TextBuf> {
-        self.iter().map(|(key, value)| (key.into(), value.into())).collect()
+    /// The keys of the lower layer.
+    pub(crate) fn base_keys(&self) -> walk::KeyFilter {
+        match &self.base {
+            Base::Empty => walk::KeyFilter::default(),
+            Base::Wire(entries) => entries.keys,
+        }
     }
 }
 
@@ -109,7 +109,6 @@ impl<'a> Base<'a> {
         match self {
             Base::Empty => None,
             Base::Wire(entries) => entries.get(key),
-            Base::Map(map) => map.get(key.as_bytes()).map(TextBuf::as_text),
         }
     }
 
@@ -117,14 +116,7 @@ impl<'a> Base<'a> {
         match self {
             Base::Empty => 0,
             Base::Wire(entries) => entries.len(),
-            Base::Map(map) => map.len(),
         }
-    }
-}
-
-impl<'a> From<&'a BTreeMap<TextBuf, TextBuf>> for Metadata<'a> {
-    fn from(map: &'a BTreeMap<TextBuf, TextBuf>) -> Self {
-        Metadata { base: Base::Map(map), ..Metadata::default() }
     }
 }
 
@@ -157,11 +149,18 @@ pub struct MetadataIter<'m, 'a> {
     left: usize,
 }
 
+impl<'m, 'a> MetadataIter<'m, 'a> {
+    /// The entries in these bytes, which an encoder wrote.
+    pub(crate) fn of_entries(count: usize, bytes: &'a [u8]) -> Self {
+        let entries = walk::EntriesIter::of(count, bytes);
+        MetadataIter { base: IterRepr::Wire(entries), hiding: None, overlay: overlay::none(), left: count }
+    }
+}
+
 #[derive(Clone)]
 enum IterRepr<'m, 'a> {
     Empty,
     Wire(walk::EntriesIter<'m, 'a>),
-    Map(std::collections::btree_map::Iter<'a, TextBuf, TextBuf>),
 }
 
 impl<'a> Iterator for MetadataIter<'_, 'a> {
@@ -172,7 +171,6 @@ impl<'a> Iterator for MetadataIter<'_, 'a> {
             let below = match &mut self.base {
                 IterRepr::Empty => None,
                 IterRepr::Wire(entries) => entries.next(),
-                IterRepr::Map(entries) => entries.next().map(|(key, value)| (key.as_text(), value.as_text())),
             };
             let entry = match below {
                 Some(entry) if self.hiding.is_some_and(|set| set.get(entry.0).is_some()) => continue,

@@ -1,5 +1,7 @@
 //! The upper layer of [`Metadata`](crate::Metadata): the entries that were set on a message since it was decoded.
 
+use alloc::vec::Vec;
+
 use crate::Text;
 
 /// The number of entries that are stored without an allocation. The gateway sets three on an event from a device.
@@ -21,7 +23,12 @@ pub(crate) struct Overlay<'a> {
 
 /// The entries of an [`Overlay`], in the order in which they were first set.
 pub(crate) type OverlayIter<'m, 'a> =
-    std::iter::Chain<std::slice::Iter<'m, Entry<'a>>, std::slice::Iter<'m, Entry<'a>>>;
+    core::iter::Chain<core::slice::Iter<'m, Entry<'a>>, core::slice::Iter<'m, Entry<'a>>>;
+
+/// The entries of an empty overlay.
+pub(crate) fn none<'m, 'a>() -> OverlayIter<'m, 'a> {
+    [].iter().chain(&[])
+}
 
 impl<'a> Overlay<'a> {
     /// Adds or replaces an entry, and returns whether its key is new.
@@ -45,7 +52,7 @@ impl<'a> Overlay<'a> {
         self.iter().find(|entry| entry.0 == key).map(|entry| entry.1)
     }
 
-    pub(crate) const fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.used + self.more.len()
     }
 

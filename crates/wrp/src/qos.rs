@@ -2,7 +2,9 @@
 //!
 //! What is dropped first when resources run short (contract §15.2) is decided where the queues are, not here.
 
-use std::fmt;
+use core::fmt;
+use core::num::ParseIntError;
+use core::str::FromStr;
 
 /// The importance of a message: its `qos` (contract §15.1). Any number is valid; [`Qos::level`] gives its level.
 ///
@@ -13,6 +15,7 @@ use std::fmt;
 ///
 /// assert_eq!(Qos(24).level(), QosLevel::Low);
 /// assert_eq!(Qos(75).level(), QosLevel::Critical);
+/// assert_eq!(Qos::from(QosLevel::High), Qos(50));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Qos(pub i64);
@@ -52,6 +55,38 @@ impl Qos {
 impl From<i64> for Qos {
     fn from(value: i64) -> Self {
         Self(value)
+    }
+}
+
+impl From<Qos> for i64 {
+    fn from(qos: Qos) -> Self {
+        qos.0
+    }
+}
+
+/// The lowest number of the level.
+impl From<QosLevel> for Qos {
+    fn from(level: QosLevel) -> Self {
+        Self(match level {
+            QosLevel::Low => 0,
+            QosLevel::Medium => 25,
+            QosLevel::High => 50,
+            QosLevel::Critical => 75,
+        })
+    }
+}
+
+impl From<Qos> for QosLevel {
+    fn from(qos: Qos) -> Self {
+        qos.level()
+    }
+}
+
+impl FromStr for Qos {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIntError> {
+        text.parse().map(Self)
     }
 }
 

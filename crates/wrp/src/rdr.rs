@@ -2,7 +2,9 @@
 //!
 //! These are the values that the protocol defines. The gateway's own, from 150 on, are defined in the gateway.
 
-use std::fmt;
+use core::fmt;
+use core::num::ParseIntError;
+use core::str::FromStr;
 
 /// The result of delivering a message, in the `rdr` of its acknowledgement (contract §15.3).
 ///
@@ -13,6 +15,7 @@ use std::fmt;
 ///
 /// assert!(Rdr::DELIVERED.is_delivered());
 /// assert!(!Rdr::UNABLE_TO_ENQUEUE.is_delivered());
+/// assert_eq!(Rdr::from(100), Rdr::UNABLE_TO_ENQUEUE);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Rdr(pub i64);
@@ -39,6 +42,20 @@ impl Rdr {
     #[must_use]
     pub const fn is_delivered(self) -> bool {
         self.0 == 0
+    }
+}
+
+impl From<i64> for Rdr {
+    fn from(value: i64) -> Self {
+        Self(value)
+    }
+}
+
+impl FromStr for Rdr {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIntError> {
+        text.parse().map(Self)
     }
 }
 

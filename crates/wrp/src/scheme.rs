@@ -1,6 +1,7 @@
 //! The schemes of device ids and locators (contract §1.10, §1.11).
 
-use std::fmt;
+use core::fmt;
+use core::str::FromStr;
 
 /// The part of a device id or locator before its colon.
 ///
@@ -26,6 +27,11 @@ pub enum Scheme {
     Own,
 }
 
+/// The text is not the name of a scheme.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("unknown scheme")]
+pub struct SchemeError;
+
 impl Scheme {
     const ALL: [Self; 6] = [Self::Mac, Self::Uuid, Self::Dns, Self::Serial, Self::Event, Self::Own];
 
@@ -46,6 +52,15 @@ impl Scheme {
             Self::Event => "event",
             Self::Own => "self",
         }
+    }
+}
+
+/// As [`Scheme::parse`].
+impl FromStr for Scheme {
+    type Err = SchemeError;
+
+    fn from_str(name: &str) -> Result<Self, SchemeError> {
+        Self::parse(name).ok_or(SchemeError)
     }
 }
 

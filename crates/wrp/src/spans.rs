@@ -1,16 +1,17 @@
 //! The `spans` of a borrowed v3 message: times that its senders measured. v5 does not have them (contract §1.1).
 
-use std::fmt;
+use alloc::vec::Vec;
+use core::fmt;
 
 use crate::msgpack::walk;
-use crate::{Strings, TextBuf};
+use crate::{Strings, StringsBuf};
 
 /// A list of spans, each a list of texts: the validated bytes of a decoded message, or a borrowed slice.
 ///
 /// ```
-/// use wrp::{Spans, TextBuf};
+/// use wrp::{Spans, StringsBuf};
 ///
-/// let spans = vec![vec![TextBuf::from("http"), TextBuf::from("12ms")]];
+/// let spans = [StringsBuf::from(["http", "12ms"])];
 /// let spans = Spans::from(&spans[..]);
 /// assert_eq!(spans.len(), 1);
 /// assert_eq!(spans.iter().next().unwrap().len(), 2);
@@ -21,7 +22,7 @@ pub struct Spans<'a>(Repr<'a>);
 #[derive(Clone, Copy)]
 enum Repr<'a> {
     Wire(walk::Lists<'a>),
-    Bufs(&'a [Vec<TextBuf>]),
+    Bufs(&'a [StringsBuf]),
 }
 
 impl<'a> Spans<'a> {
@@ -55,13 +56,20 @@ impl<'a> Spans<'a> {
 
     /// Copies all spans.
     #[must_use]
-    pub fn to_vec(&self) -> Vec<Vec<TextBuf>> {
-        self.iter().map(|span| span.to_vec()).collect()
+    pub fn to_vec(&self) -> Vec<StringsBuf> {
+        self.iter().map(|span| span.to_buf()).collect()
     }
 }
 
-impl<'a> From<&'a [Vec<TextBuf>]> for Spans<'a> {
-    fn from(spans: &'a [Vec<TextBuf>]) -> Self {
+/// No spans.
+impl Default for Spans<'_> {
+    fn default() -> Self {
+        Spans(Repr::Bufs(&[]))
+    }
+}
+
+impl<'a> From<&'a [StringsBuf]> for Spans<'a> {
+    fn from(spans: &'a [StringsBuf]) -> Self {
         Spans(Repr::Bufs(spans))
     }
 }
@@ -88,7 +96,7 @@ pub struct SpansIter<'a>(IterRepr<'a>);
 #[derive(Clone)]
 enum IterRepr<'a> {
     Wire(walk::ListsIter<'a>),
-    Bufs(std::slice::Iter<'a, Vec<TextBuf>>),
+    Bufs(core::slice::Iter<'a, StringsBuf>),
 }
 
 impl<'a> Iterator for SpansIter<'a> {
@@ -97,7 +105,7 @@ impl<'a> Iterator for SpansIter<'a> {
     fn next(&mut self) -> Option<Strings<'a>> {
         match &mut self.0 {
             IterRepr::Wire(lists) => lists.next().map(Strings::wire),
-            IterRepr::Bufs(lists) => lists.next().map(|list| Strings::from(&list[..])),
+            IterRepr::Bufs(lists) => lists.next().map(StringsBuf::as_strings),
         }
     }
 

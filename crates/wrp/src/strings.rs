@@ -1,9 +1,9 @@
 //! Lists of texts in a borrowed message: its headers, its partner ids, one of its spans.
 
-use std::fmt;
+use core::fmt;
 
+use crate::Text;
 use crate::msgpack::walk;
-use crate::{Text, TextBuf};
 
 /// A list of texts: the validated bytes of a decoded message, which are read again on each use, or a borrowed slice.
 ///
@@ -22,7 +22,6 @@ pub struct Strings<'a>(Repr<'a>);
 enum Repr<'a> {
     Wire(walk::Items<'a>),
     Strs(&'a [&'a str]),
-    Bufs(&'a [TextBuf]),
 }
 
 impl<'a> Strings<'a> {
@@ -44,7 +43,6 @@ impl<'a> Strings<'a> {
         match self.0 {
             Repr::Wire(items) => items.count,
             Repr::Strs(texts) => texts.len(),
-            Repr::Bufs(texts) => texts.len(),
         }
     }
 
@@ -72,25 +70,20 @@ impl<'a> Strings<'a> {
         StringsIter(match self.0 {
             Repr::Wire(items) => IterRepr::Wire(items.iter()),
             Repr::Strs(texts) => IterRepr::Strs(texts.iter()),
-            Repr::Bufs(texts) => IterRepr::Bufs(texts.iter()),
         })
     }
+}
 
-    /// Copies all texts.
-    pub fn to_vec(&self) -> Vec<TextBuf> {
-        self.iter().map(TextBuf::from).collect()
+/// The empty list.
+impl Default for Strings<'_> {
+    fn default() -> Self {
+        Strings(Repr::Strs(&[]))
     }
 }
 
 impl<'a> From<&'a [&'a str]> for Strings<'a> {
     fn from(texts: &'a [&'a str]) -> Self {
         Strings(Repr::Strs(texts))
-    }
-}
-
-impl<'a> From<&'a [TextBuf]> for Strings<'a> {
-    fn from(texts: &'a [TextBuf]) -> Self {
-        Strings(Repr::Bufs(texts))
     }
 }
 
@@ -125,8 +118,7 @@ pub struct StringsIter<'a>(IterRepr<'a>);
 #[derive(Clone)]
 enum IterRepr<'a> {
     Wire(walk::Texts<'a>),
-    Strs(std::slice::Iter<'a, &'a str>),
-    Bufs(std::slice::Iter<'a, TextBuf>),
+    Strs(core::slice::Iter<'a, &'a str>),
 }
 
 impl<'a> Iterator for StringsIter<'a> {
@@ -136,7 +128,6 @@ impl<'a> Iterator for StringsIter<'a> {
         match &mut self.0 {
             IterRepr::Wire(texts) => texts.next(),
             IterRepr::Strs(texts) => texts.next().map(|text| Text::from(*text)),
-            IterRepr::Bufs(texts) => texts.next().map(TextBuf::as_text),
         }
     }
 
@@ -144,7 +135,6 @@ impl<'a> Iterator for StringsIter<'a> {
         match &self.0 {
             IterRepr::Wire(texts) => texts.size_hint(),
             IterRepr::Strs(texts) => texts.size_hint(),
-            IterRepr::Bufs(texts) => texts.size_hint(),
         }
     }
 }

@@ -3,9 +3,12 @@
 //! Most messages pass through the gateway with only their top-level texts checked (contract §1.7), so the decoders leave
 //! the check to those who need it.
 
-use std::borrow::{Borrow, Cow};
-use std::fmt;
-use std::str::Utf8Error;
+use alloc::borrow::Cow;
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::str::Utf8Error;
 
 /// A text as it was received: bytes that should be UTF-8.
 ///
@@ -52,7 +55,7 @@ impl<'a> Text<'a> {
     /// # Errors
     /// If they are not.
     pub const fn to_str(self) -> Result<&'a str, Utf8Error> {
-        std::str::from_utf8(self.0)
+        core::str::from_utf8(self.0)
     }
 
     /// The text, with U+FFFD in place of bytes that are not UTF-8.
@@ -89,6 +92,12 @@ impl<'a> From<&'a String> for Text<'a> {
 impl<'a> From<&'a TextBuf> for Text<'a> {
     fn from(text: &'a TextBuf) -> Self {
         text.as_text()
+    }
+}
+
+impl AsRef<[u8]> for Text<'_> {
+    fn as_ref(&self) -> &[u8] {
+        self.0
     }
 }
 
@@ -134,7 +143,7 @@ impl TextBuf {
     /// # Errors
     /// If they are not.
     pub const fn to_str(&self) -> Result<&str, Utf8Error> {
-        std::str::from_utf8(&self.0)
+        core::str::from_utf8(&self.0)
     }
 
     /// Whether the text is empty, which for a field means that it is absent.
@@ -168,9 +177,8 @@ impl From<Text<'_>> for TextBuf {
     }
 }
 
-/// Allows a look-up in a map by the bytes of a key.
-impl Borrow<[u8]> for TextBuf {
-    fn borrow(&self) -> &[u8] {
+impl AsRef<[u8]> for TextBuf {
+    fn as_ref(&self) -> &[u8] {
         &self.0
     }
 }

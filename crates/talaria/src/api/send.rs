@@ -154,7 +154,6 @@ async fn work<T: Send + 'static>(
 }
 
 /// A request's message.
-#[expect(clippy::large_enum_variant, reason = "there is only one, on the stack")]
 enum Decoded<'a> {
     Msgpack(MessageRef<'a>),
     Json(Message),

@@ -76,7 +76,7 @@ fn claims() -> serde_json::Value {
 }
 
 fn message() -> Message {
-    Message { partner_ids: Some(vec!["p".into()]), status: Some(5), ..event() }
+    Message { partner_ids: Some(["p"].into()), status: Some(5), ..event() }
 }
 
 async fn gateway(access: AccessCheck) -> (Controlled, http::Client) {

@@ -125,7 +125,7 @@ async fn what_is_wrong_with_a_message_is_told_in_the_reference_s_order() {
     let _device = gateway.device(MAC).await;
     let auth = basic("any:body");
     let no_uuid = json(&Message { transaction_uuid: "".into(), ..question() });
-    let many = Message { headers: Some(vec!["".into(); 5000]), ..event() };
+    let many = Message { headers: Some(vec![""; 5000].into()), ..event() };
     let with = |header: &str| format!("{header}\r\n{auth}");
     let wrong_type = "failed to determine format of Content-Type header: invalid WRP content type: ";
     let wrong_accept = "failed to determine format of Accept header: invalid WRP content type: ";

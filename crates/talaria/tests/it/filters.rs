@@ -55,7 +55,7 @@ impl Device {
             msg_type: MessageType::SIMPLE_EVENT,
             source: self.1.into(),
             dest: format!("event:{event_type}/{}", self.1).as_str().into(),
-            metadata: Some([("/model".into(), "X1".into())].into()),
+            metadata: Some([("/model", "X1")].into()),
             qos: Qos(50),
             ..Message::default()
         };

@@ -125,7 +125,7 @@ async fn under_enforce_a_device_speaks_of_itself_only() {
         msg_type: MessageType::SIMPLE_EVENT,
         source: MAC.into(),
         dest: "event:device-status/mac:aabbccddeeff/offline".into(),
-        metadata: Some([("/hw-deviceid".into(), "mac:aabbccddeeff".into())].into()),
+        metadata: Some([("/hw-deviceid", "mac:aabbccddeeff")].into()),
         ..Message::default()
     };
     device.send(Frame::binary(msgpack(&event))).await.unwrap();
@@ -133,7 +133,7 @@ async fn under_enforce_a_device_speaks_of_itself_only() {
     device.send(Frame::binary(msgpack(&event))).await.unwrap();
     let passed_on = gateway.message().await;
     assert_eq!(passed_on.dest, "event:iot");
-    assert_eq!(passed_on.metadata.unwrap()[&b"/hw-deviceid"[..]], MAC);
+    assert_eq!(passed_on.metadata("/hw-deviceid").unwrap(), MAC);
     let refused = r#"talaria_talaria_device_refused_messages{reason="status_of_another"}"#;
     assert_eq!(gateway.metric(refused), 1.0);
 }

@@ -64,7 +64,7 @@ async fn jaeger_shows_the_whole_way_of_a_message_and_of_a_request() {
         let device = Device::connect(gateway.primary(), MAC).await;
         let mut message = event(MAC, 1, 75);
         let parent = format!("traceparent: 00-{id}-b7ad6b7169203331-01");
-        message.headers = Some(vec![parent.as_str().into()]);
+        message.headers = Some([parent.as_str()].into());
         device.send(message);
         let expected = ["process event", "process event > POST", "process event > send wrp-events"];
         let mut spans = Vec::new();
@@ -96,7 +96,7 @@ async fn jaeger_shows_the_whole_way_of_a_message_and_of_a_request() {
         .await;
         let mut reply = got.unwrap();
         std::mem::swap(&mut reply.source, &mut reply.dest);
-        let carried = reply.headers.as_ref().unwrap()[0].to_string();
+        let carried = reply.headers.as_ref().unwrap().get(0).unwrap().to_string();
         device.send(reply);
         assert_eq!(asked.await.unwrap().status, 200);
         eventually("Jaeger has the request", PATIENCE, async || {

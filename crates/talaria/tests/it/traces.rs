@@ -45,7 +45,7 @@ fn traceparent(span: &Span) -> String {
 }
 
 fn with_headers(message: Message, headers: &[&str]) -> Message {
-    Message { headers: Some(headers.iter().map(|line| (*line).into()).collect()), ..message }
+    Message { headers: Some(headers.iter().collect()), ..message }
 }
 
 fn kafka(kafka: &MockKafka) -> String {

@@ -1,7 +1,7 @@
 //! Decoding a message from JSON (contract §1.8).
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
+use alloc::borrow::Cow;
+use alloc::vec::Vec;
 
 use base64::Engine as _;
 use base64::alphabet;
@@ -9,7 +9,9 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::number::{any_integer, plain_integer};
 use super::read::Reader;
-use crate::{DecodeError, Field, Limits, Message, MessageType, Qos, TextBuf, WireError};
+use crate::{
+    DecodeError, Field, Limits, Message, MessageType, MetadataBuf, Qos, StringsBuf, TextBuf, WireError,
+};
 
 /// The same as Go's `base64.StdEncoding`: padding is required, but unused bits of the last character may be set.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -18,6 +20,11 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true)
         .with_decode_padding_mode(DecodePaddingMode::RequireCanonical),
 );
+
+/// The bytes of most messages' metadata.
+const USUAL_METADATA: usize = 192;
+/// The bytes of most lists.
+const USUAL_STRINGS: usize = 24;
 
 pub(super) fn decode<const V5: bool>(text: &[u8], limits: &Limits) -> Result<Message, DecodeError> {
     let mut decoder = Decoder::<'_, V5> {
@@ -110,15 +117,15 @@ fn value<const V5: bool>(
         Field::Accept => message.accept = text(reader)?,
         Field::Status => message.status = Some(integer(reader)?),
         Field::Rdr => message.rdr = Some(integer(reader)?),
-        Field::Headers => message.headers = Some(list(reader, text)?),
+        Field::Headers => message.headers = Some(strings(reader)?),
         Field::Metadata => metadata(reader, limits, message.metadata.get_or_insert_default())?,
-        Field::Spans => message.spans = Some(list(reader, span)?),
+        Field::Spans => message.spans = Some(spans(reader)?),
         Field::IncludeSpans => message.include_spans = Some(boolean(reader)?),
         Field::Path => message.path = text(reader)?,
         Field::Payload => message.payload = Some(payload(reader)?),
         Field::ServiceName => message.service_name = text(reader)?,
         Field::Url => message.url = text(reader)?,
-        Field::PartnerIds => message.partner_ids = Some(list(reader, text)?),
+        Field::PartnerIds => message.partner_ids = Some(strings(reader)?),
         Field::SessionId => message.session_id = text(reader)?,
         Field::Qos => message.qos = Qos(integer(reader)?),
     }
@@ -174,63 +181,81 @@ fn boolean<const V5: bool>(reader: &mut Reader<'_, V5>) -> Result<bool, WireErro
     }
 }
 
-/// `null` is the empty text. v3 accepts numbers and bools, too, as they are written.
 fn text<const V5: bool>(reader: &mut Reader<'_, V5>) -> Result<TextBuf, WireError> {
-    let text = match reader.peek()? {
+    Ok(bytes(reader)?.into_owned().into())
+}
+
+/// The bytes of a text. `null` is the empty text. v3 accepts numbers and bools, too, as they are written.
+fn bytes<'a, const V5: bool>(reader: &mut Reader<'a, V5>) -> Result<Cow<'a, [u8]>, WireError> {
+    Ok(match reader.peek()? {
         b'"' => reader.text()?,
         b'n' => reader.word(b"null").map(|()| Cow::default())?,
         _ if V5 => return Err(WireError::ExpectedText),
         b't' => reader.word(b"true").map(|()| Cow::Borrowed(&b"true"[..]))?,
         b'f' => reader.word(b"false").map(|()| Cow::Borrowed(&b"false"[..]))?,
         _ => Cow::Borrowed(reader.number().map_err(|_| WireError::ExpectedText)?),
-    };
-    Ok(text.into_owned().into())
+    })
 }
 
-/// In v3 an object is the list of its keys and values.
-fn list<const V5: bool, T>(
-    reader: &mut Reader<'_, V5>,
-    item: impl Fn(&mut Reader<'_, V5>) -> Result<T, WireError>,
-) -> Result<Vec<T>, WireError> {
-    let mut items = Vec::new();
+fn strings<const V5: bool>(reader: &mut Reader<'_, V5>) -> Result<StringsBuf, WireError> {
+    let mut strings = StringsBuf::new();
+    strings.reserve(reader.rest.len().min(USUAL_STRINGS));
+    list(reader, |reader| {
+        strings.push(bytes(reader)?);
+        Ok(())
+    })?;
+    Ok(strings)
+}
+
+fn spans<const V5: bool>(reader: &mut Reader<'_, V5>) -> Result<Vec<StringsBuf>, WireError> {
+    let mut spans = Vec::new();
+    list(reader, |reader| {
+        spans.push(if reader.null()? { StringsBuf::new() } else { strings(reader)? });
+        Ok(())
+    })?;
+    Ok(spans)
+}
+
+/// Calls `item` for each. In v3 an object is the list of its keys and values.
+fn list<'a, const V5: bool>(
+    reader: &mut Reader<'a, V5>,
+    mut item: impl FnMut(&mut Reader<'a, V5>) -> Result<(), WireError>,
+) -> Result<(), WireError> {
     match reader.peek()? {
-        b'[' => reader.each(b'[', |reader| {
-            items.push(item(reader)?);
-            Ok(())
-        })?,
+        b'[' => reader.each(b'[', item),
         b'{' if !V5 => reader.each(b'{', |reader| {
-            items.push(item(reader)?);
+            item(reader)?;
             reader.expect(b':')?;
-            items.push(item(reader)?);
-            Ok(())
-        })?,
-        _ => return Err(WireError::ExpectedList),
+            item(reader)
+        }),
+        _ => Err(WireError::ExpectedList),
     }
-    Ok(items)
-}
-
-fn span<const V5: bool>(reader: &mut Reader<'_, V5>) -> Result<Vec<TextBuf>, WireError> {
-    if reader.null()? { Ok(Vec::new()) } else { list(reader, text) }
 }
 
 /// Adds to the existing entries: the objects of a repeated `metadata` key are merged, as in the reference.
 fn metadata<const V5: bool>(
     reader: &mut Reader<'_, V5>,
     limits: &Limits,
-    entries: &mut BTreeMap<TextBuf, TextBuf>,
+    entries: &mut MetadataBuf,
 ) -> Result<(), WireError> {
     if reader.peek()? != b'{' {
         return Err(WireError::ExpectedMetadata);
     }
+    entries.reserve(reader.rest.len().min(USUAL_METADATA));
+    let mut perhaps_repeated = false;
     reader.each(b'{', |reader| {
-        let key = reader.text()?.into_owned();
+        let key = reader.text()?;
         if key.len() > limits.key_bytes {
             return Err(WireError::KeyTooLong);
         }
         reader.expect(b':')?;
-        entries.insert(key.into(), text(reader)?);
+        perhaps_repeated |= entries.append(&key, &bytes(reader)?);
         Ok(())
-    })
+    })?;
+    if perhaps_repeated {
+        entries.settle();
+    }
+    Ok(())
 }
 
 /// A payload is base64 or a list of byte values. In v5 the base64 may contain JSON escapes. Line breaks in it are ignored.
@@ -244,12 +269,11 @@ fn payload<const V5: bool>(reader: &mut Reader<'_, V5>) -> Result<Vec<u8>, WireE
         b'[' => return byte_list(reader),
         _ => return Err(WireError::ExpectedPayload),
     };
-    let is_break = |byte: &u8| matches!(byte, b'\r' | b'\n');
-    let encoded = match encoded.iter().any(is_break) {
-        true => Cow::Owned(encoded.iter().copied().filter(|byte| !is_break(byte)).collect()),
-        false => encoded,
-    };
-    BASE64.decode(&encoded).map_err(|_| WireError::Base64)
+    if let Ok(payload) = BASE64.decode(&encoded) {
+        return Ok(payload);
+    }
+    let unbroken: Vec<u8> = encoded.iter().copied().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect();
+    BASE64.decode(&unbroken).map_err(|_| WireError::Base64)
 }
 
 /// A list of byte values. They are the payload's bytes, not entries: only the length of the whole text limits them.

@@ -1,109 +1,128 @@
 //! Encoding a message as JSON, with the reference's spelling of numbers and escapes (contract §1.8).
 
-use std::io::Write as _;
+use alloc::vec::Vec;
 
-use base64::display::Base64Display;
+use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::{Field, MessageRef, Metadata, Strings, Text};
+use super::number;
+use super::scan::before_escape;
+use crate::msgpack::walk;
+use crate::{MessageRef, Metadata, Strings, Text};
 
 /// The largest integer that v3 writes without quotes. A float holds each integer up to here exactly.
 const MAX_EXACT: u64 = 1 << 53;
 
+/// A key with what stands around it.
+macro_rules! key {
+    ($name:literal) => {
+        concat!(",\"", $name, "\":").as_bytes()
+    };
+}
+
 pub(super) fn encode<const V5: bool>(message: &MessageRef<'_>, out: &mut Vec<u8>) {
-    let mut object = Object { out, open: b'{' };
-    object.integer::<V5>(Field::MsgType, message.msg_type.0);
-    object.text(Field::Source, message.source);
-    object.text(Field::Dest, message.dest);
-    object.text(Field::TransactionUuid, message.transaction_uuid);
-    object.text(Field::ContentType, message.content_type);
-    object.text(Field::Accept, message.accept);
+    out.reserve(256 + message.payload.map_or(0, <[u8]>::len) / 3 * 4);
+    out.extend_from_slice(b"{\"msg_type\":");
+    integer::<V5>(message.msg_type.0, out);
+    text_field(key!("source"), message.source, out);
+    text_field(key!("dest"), message.dest, out);
+    text_field(key!("transaction_uuid"), message.transaction_uuid, out);
+    text_field(key!("content_type"), message.content_type, out);
+    text_field(key!("accept"), message.accept, out);
     if let Some(status) = message.status {
-        object.integer::<V5>(Field::Status, status);
+        out.extend_from_slice(key!("status"));
+        integer::<V5>(status, out);
     }
     if let Some(rdr) = message.rdr {
-        object.integer::<V5>(Field::Rdr, rdr);
+        out.extend_from_slice(key!("rdr"));
+        integer::<V5>(rdr, out);
     }
-    object.strings(Field::Headers, message.headers.as_ref());
-    if let Some(metadata) = message.metadata.as_ref().filter(|metadata| !metadata.is_empty()) {
-        object.metadata::<V5>(metadata);
+    strings_field(key!("headers"), message.headers.as_ref(), out);
+    if let Some(entries) = message.metadata.as_ref().filter(|metadata| !metadata.is_empty()) {
+        out.extend_from_slice(key!("metadata"));
+        metadata::<V5>(entries, out);
     }
     if let Some(spans) = message.spans.as_ref().filter(|spans| !V5 && !spans.is_empty()) {
-        object.key(Field::Spans);
-        list(spans.iter(), object.out, |span, out| list(span.iter(), out, text));
+        out.extend_from_slice(key!("spans"));
+        list(spans.iter(), out, |span, out| list(span.iter(), out, text));
     }
     if let Some(include_spans) = message.include_spans.filter(|_| !V5) {
-        object.key(Field::IncludeSpans);
-        let _ = write!(object.out, "{include_spans}");
+        out.extend_from_slice(key!("include_spans"));
+        out.extend_from_slice(if include_spans { b"true" } else { b"false" });
     }
-    object.text(Field::Path, message.path);
+    text_field(key!("path"), message.path, out);
     if let Some(payload) = message.payload.filter(|payload| !payload.is_empty()) {
-        object.key(Field::Payload);
-        let _ = write!(object.out, "\"{}\"", Base64Display::new(payload, &STANDARD));
+        out.extend_from_slice(key!("payload"));
+        base64(payload, out);
     }
-    object.text(Field::ServiceName, message.service_name);
-    object.text(Field::Url, message.url);
-    object.strings(Field::PartnerIds, message.partner_ids.as_ref());
-    object.text(Field::SessionId, message.session_id);
+    text_field(key!("service_name"), message.service_name, out);
+    text_field(key!("url"), message.url, out);
+    strings_field(key!("partner_ids"), message.partner_ids.as_ref(), out);
+    text_field(key!("session_id"), message.session_id, out);
     if !V5 || message.qos.0 != 0 {
-        object.integer::<V5>(Field::Qos, message.qos.0);
+        out.extend_from_slice(key!("qos"));
+        integer::<V5>(message.qos.0, out);
     }
     out.extend_from_slice(if V5 { b"}\n" } else { b"}" });
 }
 
-/// The object that is being written. Its writes go to a `Vec` and cannot fail, so their results are ignored.
-struct Object<'o> {
-    out: &'o mut Vec<u8>,
-    /// The character in front of the next key: `{` or `,`.
-    open: u8,
+fn integer<const V5: bool>(value: i64, out: &mut Vec<u8>) {
+    let in_quotes = !V5 && value.unsigned_abs() > MAX_EXACT;
+    if in_quotes {
+        out.push(b'"');
+    }
+    number::write(value, out);
+    if in_quotes {
+        out.push(b'"');
+    }
 }
 
-impl Object<'_> {
-    fn key(&mut self, field: Field) {
-        self.out.push(self.open);
-        self.open = b',';
-        let _ = write!(self.out, "\"{field}\":");
+/// Appends a text field, unless it is empty.
+fn text_field(key: &[u8], value: Text<'_>, out: &mut Vec<u8>) {
+    if !value.is_empty() {
+        out.extend_from_slice(key);
+        text(value, out);
     }
+}
 
-    fn integer<const V5: bool>(&mut self, field: Field, value: i64) {
-        self.key(field);
-        let _ = if !V5 && value.unsigned_abs() > MAX_EXACT {
-            write!(self.out, "\"{value}\"")
-        } else {
-            write!(self.out, "{value}")
-        };
+fn strings_field(key: &[u8], strings: Option<&Strings<'_>>, out: &mut Vec<u8>) {
+    if let Some(strings) = strings.filter(|strings| !strings.is_empty()) {
+        out.extend_from_slice(key);
+        list(strings.iter(), out, text);
     }
+}
 
-    fn text(&mut self, field: Field, value: Text<'_>) {
-        if !value.is_empty() {
-            self.key(field);
-            text(value, self.out);
-        }
-    }
-
-    fn strings(&mut self, field: Field, strings: Option<&Strings<'_>>) {
-        if let Some(strings) = strings.filter(|strings| !strings.is_empty()) {
-            self.key(field);
-            list(strings.iter(), self.out, text);
-        }
-    }
-
-    fn metadata<const V5: bool>(&mut self, metadata: &Metadata<'_>) {
-        self.key(Field::Metadata);
-        let mut entries: Vec<_> = metadata.iter().collect();
-        if V5 {
+fn metadata<const V5: bool>(metadata: &Metadata<'_>, out: &mut Vec<u8>) {
+    let mut separator = b'{';
+    let mut write = |(key, value)| {
+        out.push(separator);
+        separator = b',';
+        text(key, out);
+        out.push(b':');
+        text(value, out);
+    };
+    match metadata.verbatim() {
+        _ if V5 => {
+            let mut entries: Vec<_> = metadata.iter().collect();
             entries.sort_unstable();
+            entries.into_iter().for_each(write);
         }
-        let mut separator = b'{';
-        for (key, value) in entries {
-            self.out.push(separator);
-            separator = b',';
-            text(key, self.out);
-            self.out.push(b':');
-            text(value, self.out);
+        None => metadata.iter().for_each(&mut write),
+        Some(bytes) => {
+            walk::pairs(bytes).for_each(&mut write);
+            metadata.overlay().copied().for_each(&mut write);
         }
-        self.out.push(b'}');
     }
+    out.push(b'}');
+}
+
+fn base64(payload: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
+    let start = out.len();
+    out.resize(start + base64::encoded_len(payload.len(), true).unwrap_or_default(), 0);
+    // The room is exactly what was asked for, so this cannot fail.
+    let _ = STANDARD.encode_slice(payload, &mut out[start..]);
+    out.push(b'"');
 }
 
 fn list<T>(items: impl Iterator<Item = T>, out: &mut Vec<u8>, mut write: impl FnMut(T, &mut Vec<u8>)) {
@@ -117,24 +136,50 @@ fn list<T>(items: impl Iterator<Item = T>, out: &mut Vec<u8>, mut write: impl Fn
     out.push(b']');
 }
 
+/// What a text may contain as it is: ASCII without quotes, backslashes, control characters, and `<`, `>`, `&`.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = 0x20;
+    while byte < 0x80 {
+        plain[byte] = !matches!(byte as u8, b'"' | b'\\' | b'<' | b'>' | b'&');
+        byte += 1;
+    }
+    plain
+};
+
 /// Writes a text in quotes, with Go's escapes: also `<`, `>`, `&`, U+2028 and U+2029 are escaped.
 fn text(text: Text<'_>, out: &mut Vec<u8>) {
+    let bytes = text.as_bytes();
+    out.reserve(bytes.len() + 2);
     out.push(b'"');
-    for chunk in text.as_bytes().utf8_chunks() {
-        escape(chunk.valid(), out);
-        chunk.invalid().iter().for_each(|_| out.extend_from_slice(b"\\ufffd"));
+    let (plain, rest) = bytes.split_at(before_escape(bytes));
+    out.extend_from_slice(plain);
+    if !rest.is_empty() {
+        for chunk in rest.utf8_chunks() {
+            escape(chunk.valid(), out);
+            chunk.invalid().iter().for_each(|_| out.extend_from_slice(b"\\ufffd"));
+        }
     }
     out.push(b'"');
 }
 
 fn escape(text: &str, out: &mut Vec<u8>) {
+    let bytes = text.as_bytes();
     let mut plain = 0;
-    let needs_escape =
-        |c: char| matches!(c, '\0'..='\u{1f}' | '"' | '\\' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}');
-    for (at, found) in text.match_indices(needs_escape) {
-        out.extend_from_slice(&text.as_bytes()[plain..at]);
-        plain = at + found.len();
-        let short = match found.as_bytes()[0] {
+    for (at, byte) in bytes.iter().copied().enumerate() {
+        let (code, length) = match byte {
+            _ if PLAIN[usize::from(byte)] => continue,
+            0xe2 => match bytes.get(at..at + 3) {
+                Some(b"\xe2\x80\xa8") => (0x2028, 3),
+                Some(b"\xe2\x80\xa9") => (0x2029, 3),
+                _ => continue,
+            },
+            0x80.. => continue,
+            _ => (u16::from(byte), 1),
+        };
+        out.extend_from_slice(&bytes[plain..at]);
+        plain = at + length;
+        let short = match byte {
             b'"' => b'"',
             b'\\' => b'\\',
             0x08 => b'b',
@@ -143,12 +188,17 @@ fn escape(text: &str, out: &mut Vec<u8>) {
             b'\r' => b'r',
             b'\t' => b't',
             _ => {
-                let code = found.chars().next().map_or(0, u32::from);
-                let _ = write!(out, "\\u{code:04x}");
+                out.extend_from_slice(b"\\u");
+                out.extend(code.to_be_bytes().iter().flat_map(|byte| [hex(byte >> 4), hex(byte & 0x0f)]));
                 continue;
             }
         };
         out.extend_from_slice(&[b'\\', short]);
     }
-    out.extend_from_slice(&text.as_bytes()[plain..]);
+    out.extend_from_slice(&bytes[plain..]);
+}
+
+/// The digit of a number below 16.
+const fn hex(number: u8) -> u8 {
+    if number < 10 { b'0' + number } else { b'a' + number - 10 }
 }

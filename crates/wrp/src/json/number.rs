@@ -1,11 +1,25 @@
-//! Integers in the spellings that JSON allows.
+//! Integers in the spellings that JSON allows, and written as JSON.
 //!
 //! Numbers are computed in integers, not in floats, so that none loses digits.
+
+use alloc::vec::Vec;
 
 /// Reads an integer in any spelling: `4`, `4.0`, `0.4e1`, `4.` and `40e-1` are all 4.
 ///
 /// `None` if the text is not a number, not whole, or does not fit into 64 bits.
 pub(super) fn any_integer(text: &[u8]) -> Option<i64> {
+    short_integer(text).or_else(|| spelled_integer(text))
+}
+
+/// Most integers: up to eighteen digits, the first of which is not 0.
+fn short_integer(text: &[u8]) -> Option<i64> {
+    if !matches!(text, [b'1'..=b'9', ..]) || text.len() > 18 {
+        return None;
+    }
+    text.iter().try_fold(0, |sum, digit| digit.is_ascii_digit().then(|| 10 * sum + i64::from(digit - b'0')))
+}
+
+fn spelled_integer(text: &[u8]) -> Option<i64> {
     let (negative, text) = match text {
         [b'-', rest @ ..] => (true, rest),
         _ => (false, text),
@@ -33,7 +47,28 @@ pub(super) fn any_integer(text: &[u8]) -> Option<i64> {
 
 /// Reads an integer that is written in digits only.
 pub(super) fn plain_integer(text: &[u8]) -> Option<i64> {
-    std::str::from_utf8(text).ok()?.parse().ok()
+    core::str::from_utf8(text).ok()?.parse().ok()
+}
+
+/// Appends an integer in decimal digits.
+pub(super) fn write(value: i64, out: &mut Vec<u8>) {
+    // The longest is -9223372036854775808.
+    let mut digits = [0; 20];
+    let mut start = digits.len();
+    let mut left = value.unsigned_abs();
+    loop {
+        start -= 1;
+        digits[start] = b'0' + (left % 10) as u8;
+        left /= 10;
+        if left == 0 {
+            break;
+        }
+    }
+    if value < 0 {
+        start -= 1;
+        digits[start] = b'-';
+    }
+    out.extend_from_slice(&digits[start..]);
 }
 
 /// Whether the text is a number by JSON's grammar (RFC 8259 §6).

@@ -2,9 +2,11 @@
 //!
 //! Each method of [`Reader`] takes one value or piece of punctuation from the front, blanks before it included, or fails.
 
-use std::borrow::Cow;
+use alloc::borrow::Cow;
+use alloc::vec::Vec;
 
 use super::number;
+use super::scan::before_special;
 use crate::WireError;
 
 /// The deepest nesting that is accepted under unknown keys (contract §1.6).
@@ -20,13 +22,22 @@ pub(super) struct Reader<'a, const STRICT: bool> {
 
 impl<'a, const STRICT: bool> Reader<'a, STRICT> {
     /// The first byte of the next value, which is not taken.
+    #[inline]
     pub(super) fn peek(&mut self) -> Result<u8, WireError> {
+        match self.rest.first() {
+            Some(byte @ b'!'..) => Ok(*byte),
+            _ => self.peek_after_blanks(),
+        }
+    }
+
+    fn peek_after_blanks(&mut self) -> Result<u8, WireError> {
         let blanks = self.rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).count();
         self.rest = &self.rest[blanks..];
         self.rest.first().copied().ok_or(WireError::Truncated)
     }
 
     /// Takes a piece of punctuation.
+    #[inline]
     pub(super) fn expect(&mut self, byte: u8) -> Result<(), WireError> {
         if self.peek()? != byte {
             return Err(WireError::Syntax);
@@ -97,13 +108,23 @@ impl<'a, const STRICT: bool> Reader<'a, STRICT> {
     }
 
     /// Takes a text as it is written, without its quotes, and returns whether it has escapes.
+    #[inline]
     pub(super) fn raw_text(&mut self) -> Result<(&'a [u8], bool), WireError> {
         self.expect(b'"')?;
+        let plain = before_special(self.rest);
+        match self.rest.get(plain) {
+            Some(b'"') => Ok((self.up_to_quote(plain), false)),
+            _ => self.rest_of_text(plain),
+        }
+    }
+
+    /// The same, once the opening quote and the first bytes have been seen.
+    fn rest_of_text(&mut self, seen: usize) -> Result<(&'a [u8], bool), WireError> {
         let mut escaped = false;
-        let mut at = 0;
+        let mut at = seen;
         loop {
             match self.rest.get(at).ok_or(WireError::Truncated)? {
-                b'"' => break,
+                b'"' => return Ok((self.up_to_quote(at), escaped)),
                 b'\\' => {
                     escaped = true;
                     at += 2;
@@ -111,17 +132,30 @@ impl<'a, const STRICT: bool> Reader<'a, STRICT> {
                 0x00..=0x1f if STRICT => return Err(WireError::Syntax),
                 _ => at += 1,
             }
+            at += before_special(self.rest.get(at..).unwrap_or_default());
         }
-        let text = &self.rest[..at];
-        self.rest = &self.rest[at + 1..];
-        Ok((text, escaped))
+    }
+
+    #[inline]
+    fn up_to_quote(&mut self, at: usize) -> &'a [u8] {
+        let (text, rest) = self.rest.split_at(at);
+        self.rest = &rest[1..];
+        text
     }
 
     /// Takes a text and resolves its escapes.
+    #[inline]
     pub(super) fn text(&mut self) -> Result<Cow<'a, [u8]>, WireError> {
         let (text, escaped) = self.raw_text()?;
+        if !escaped && !STRICT {
+            return Ok(Cow::Borrowed(text));
+        }
+        Self::resolved(text, escaped)
+    }
+
+    fn resolved(text: &'a [u8], escaped: bool) -> Result<Cow<'a, [u8]>, WireError> {
         let text = if escaped { Cow::Owned(unescape::<STRICT>(text)?) } else { Cow::Borrowed(text) };
-        if STRICT && std::str::from_utf8(&text).is_err() {
+        if STRICT && core::str::from_utf8(&text).is_err() {
             return Ok(Cow::Owned(repaired(&text)));
         }
         Ok(text)

@@ -1,7 +1,10 @@
 //! Replacing the headers of an encoded message without touching its other bytes.
 
-use super::encode::{map_header, strings};
+use alloc::vec::Vec;
+
+use super::encode::strings;
 use super::read::{Collection, Reader};
+use super::write::map_header;
 use crate::{Field, MessageRef, Strings, WireError};
 
 /// The key of the headers, with its msgpack header.

@@ -96,11 +96,11 @@ impl<'a> Reader<'a> {
     pub(super) fn integer<const LENIENT: bool>(&mut self) -> Result<i64, WireError> {
         Ok(match self.byte()? {
             small @ 0x00..=0x7f => i64::from(small),
-            small @ 0xe0..=0xff => i64::from(small.cast_signed()),
+            small @ 0xe0..=0xff => i64::from(i8::from_be_bytes([small])),
             0xcc => i64::from(u8::from_be_bytes(self.array()?)),
             0xcd => i64::from(u16::from_be_bytes(self.array()?)),
             0xce => i64::from(u32::from_be_bytes(self.array()?)),
-            0xcf if LENIENT => u64::from_be_bytes(self.array()?).cast_signed(),
+            0xcf if LENIENT => i64::from_be_bytes(self.array()?),
             0xcf => i64::try_from(u64::from_be_bytes(self.array()?)).map_err(|_| WireError::OutOfRange)?,
             0xd0 => i64::from(i8::from_be_bytes(self.array()?)),
             0xd1 => i64::from(i16::from_be_bytes(self.array()?)),
@@ -229,8 +229,15 @@ impl<'a> Reader<'a> {
 }
 
 /// Converts a float as the reference does: it must be 0, or whole with a magnitude of at least 1 and below 2^52.
-#[expect(clippy::cast_possible_truncation, reason = "the range has just been checked")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::float_cmp,
+    reason = "in this range each integer is a float"
+)]
 fn whole(float: f64) -> Result<i64, WireError> {
-    let fits = (1.0..4_503_599_627_370_496.0).contains(&float.abs()) && float.fract() == 0.0;
-    if fits || float.to_bits() == 0 { Ok(float as i64) } else { Err(WireError::ExpectedInteger) }
+    let fits = (1.0..4_503_599_627_370_496.0).contains(&float.abs());
+    let integer = float as i64;
+    let is_whole = fits && integer as f64 == float;
+    if is_whole || float.to_bits() == 0 { Ok(integer) } else { Err(WireError::ExpectedInteger) }
 }

@@ -3,23 +3,57 @@
 //! A sort would take longer the more entries there are, and a comparison of each with each takes minutes for a message of
 //! a few megabytes. The hash is seeded, so that no device can send keys that all share a place in the table.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
-
-use smallvec::SmallVec;
+#[cfg(feature = "std")]
+use alloc::vec;
+use alloc::vec::Vec;
 
 use super::walk::{Overridden, split_text};
 
 /// The places of the table before it grows. Tables of this size are not allocated.
+#[cfg(feature = "std")]
 const PLACES: usize = 64;
+/// An odd number without a pattern in its bits: 2^64 divided by the golden ratio.
+#[cfg(feature = "std")]
+const SPREAD: u128 = 0x9e37_79b9_7f4a_7c15;
 /// A place that holds no entry. No entry begins there, since it would end after the last byte.
+#[cfg(feature = "std")]
 const FREE: u32 = u32::MAX;
 
 /// The entries that a later one overrides, or `None` if no key is repeated. Each of the `count` entries has been validated.
 #[cold]
-pub(super) fn overridden(bytes: &[u8], count: usize) -> Option<Overridden> {
+#[cfg(feature = "std")]
+pub(crate) fn overridden(bytes: &[u8], count: usize) -> Option<Overridden> {
     search(&mut Table::new(bytes), count)
 }
 
+/// The same without a source of random seeds: by a sort, which takes somewhat longer the more entries there are.
+#[cold]
+#[cfg(not(feature = "std"))]
+pub(crate) fn overridden(bytes: &[u8], count: usize) -> Option<Overridden> {
+    sorted(bytes, count)
+}
+
+#[cfg(any(test, not(feature = "std")))]
+fn sorted(bytes: &[u8], count: usize) -> Option<Overridden> {
+    let mut entries = Vec::with_capacity(count);
+    let mut rest = bytes;
+    for _ in 0..count {
+        let offset = u32::try_from(bytes.len() - rest.len()).ok()?;
+        let (key, after) = split_text(rest)?;
+        rest = split_text(after)?.1;
+        entries.push((key, offset));
+    }
+    entries.sort_unstable();
+    let mut found = None;
+    for pair in entries.windows(2) {
+        if pair[0].0 == pair[1].0 {
+            found.get_or_insert_with(|| Overridden::none_of(bytes.len())).add(pair[0].1);
+        }
+    }
+    found
+}
+
+#[cfg(feature = "std")]
 fn search(table: &mut Table<'_>, count: usize) -> Option<Overridden> {
     let bytes = table.bytes;
     let mut found = None;
@@ -36,59 +70,84 @@ fn search(table: &mut Table<'_>, count: usize) -> Option<Overridden> {
 }
 
 /// The offset of the latest entry with each key: a hash table with linear probing.
+#[cfg(feature = "std")]
 struct Table<'a> {
     bytes: &'a [u8],
     /// A power of two of places, at most three quarters of which are taken.
-    places: SmallVec<[u32; PLACES]>,
+    places: Places,
     taken: usize,
     seeds: [u64; 2],
     /// How many keys were compared.
     #[cfg(test)]
-    compared: std::cell::Cell<usize>,
+    compared: core::cell::Cell<usize>,
 }
 
+/// The first [`PLACES`] are not allocated.
+#[cfg(feature = "std")]
+struct Places {
+    inline: [u32; PLACES],
+    /// All of them, once they are more.
+    more: Vec<u32>,
+}
+
+#[cfg(feature = "std")]
+impl Places {
+    fn all(&self) -> &[u32] {
+        if self.more.is_empty() { &self.inline } else { &self.more }
+    }
+
+    fn all_mut(&mut self) -> &mut [u32] {
+        if self.more.is_empty() { &mut self.inline } else { &mut self.more }
+    }
+}
+
+#[cfg(feature = "std")]
 impl<'a> Table<'a> {
     fn new(bytes: &'a [u8]) -> Self {
+        use std::hash::{BuildHasher as _, Hasher as _, RandomState};
         let random = || RandomState::new().build_hasher().finish();
         Table {
             bytes,
-            places: SmallVec::from_elem(FREE, PLACES),
+            places: Places { inline: [FREE; PLACES], more: Vec::new() },
             taken: 0,
             seeds: [random(), random() | 1],
             #[cfg(test)]
-            compared: std::cell::Cell::default(),
+            compared: core::cell::Cell::default(),
         }
     }
 
     /// Enters the offset of an entry with this key, and returns the one that was there before.
     fn replace(&mut self, key: &[u8], offset: u32) -> Option<u32> {
         let place = self.place_of(key);
-        let earlier = std::mem::replace(&mut self.places[place], offset);
+        let earlier = core::mem::replace(&mut self.places.all_mut()[place], offset);
         if earlier != FREE {
             return Some(earlier);
         }
         self.taken += 1;
-        if 4 * self.taken > 3 * self.places.len() {
+        if 4 * self.taken > 3 * self.places.all().len() {
             self.grow();
         }
         None
     }
 
     fn grow(&mut self) {
-        let larger = SmallVec::from_elem(FREE, 2 * self.places.len());
-        for offset in std::mem::replace(&mut self.places, larger) {
+        let inline = core::mem::replace(&mut self.places.inline, [FREE; PLACES]);
+        let larger = vec![FREE; 2 * self.places.all().len()];
+        let before = core::mem::replace(&mut self.places.more, larger);
+        for &offset in if before.is_empty() { &inline[..] } else { &before } {
             if offset != FREE {
                 let place = self.place_of(self.key_at(offset));
-                self.places[place] = offset;
+                self.places.all_mut()[place] = offset;
             }
         }
     }
 
     /// The place of an entry with this key, or the free one where it belongs.
     fn place_of(&self, key: &[u8]) -> usize {
-        let last = self.places.len() - 1;
+        let places = self.places.all();
+        let last = places.len() - 1;
         let mut place = self.hash(key) & last;
-        while self.places[place] != FREE && self.key_at(self.places[place]) != key {
+        while places[place] != FREE && self.key_at(places[place]) != key {
             place = (place + 1) & last;
         }
         place
@@ -103,11 +162,17 @@ impl<'a> Table<'a> {
 
     #[expect(clippy::cast_possible_truncation, reason = "any bits of a hash will do")]
     fn hash(&self, key: &[u8]) -> usize {
-        let (words, tail) = key.as_chunks::<8>();
+        let mut hash = self.seeds[0] ^ key.len() as u64;
+        let mut rest = key;
+        while let Some((word, after)) = rest.split_first_chunk::<8>() {
+            hash = self.mix(hash, *word);
+            rest = after;
+        }
         let mut last = [0; 8];
-        last[..tail.len()].copy_from_slice(tail);
-        let hash = words.iter().fold(self.seeds[0] ^ key.len() as u64, |hash, word| self.mix(hash, *word));
-        self.mix(hash, last) as usize
+        last[..rest.len()].copy_from_slice(rest);
+        // One product alone leaves some seeds with which keys that count up gather in a few places.
+        let spread = u128::from(self.mix(hash, last)) * SPREAD;
+        (spread >> 64) as usize ^ spread as usize
     }
 
     /// Multiplies to 128 bits and folds the halves, so that each bit of the word reaches the low bits, too.
@@ -119,7 +184,10 @@ impl<'a> Table<'a> {
 }
 
 #[cfg(test)]
+#[cfg(feature = "std")]
 mod tests {
+    use std::vec::Vec;
+
     use super::*;
 
     const LENGTH: usize = 1 << 20;
@@ -161,8 +229,10 @@ mod tests {
     #[test]
     fn the_entries_that_a_later_one_overrides_are_found() {
         let bytes = b"\xa1a\xa1x\xa1b\xa1y\xc4\x01a\xa1z";
-        let found = overridden(bytes, 3).unwrap();
-        assert_eq!((0..bytes.len()).filter(|offset| found.contains(*offset)).collect::<Vec<_>>(), [0]);
-        assert!(overridden(&bytes[..8], 2).is_none());
+        for overridden in [overridden, sorted] {
+            let found = overridden(bytes, 3).unwrap();
+            assert_eq!((0..bytes.len()).filter(|offset| found.contains(*offset)).collect::<Vec<_>>(), [0]);
+            assert!(overridden(&bytes[..8], 2).is_none());
+        }
     }
 }

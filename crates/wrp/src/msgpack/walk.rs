@@ -3,6 +3,9 @@
 //! A decoded message keeps its lists and maps as the bytes that they came in, so that decoding does not allocate; they are
 //! read again on each use. The bytes are valid, so iterating cannot fail; if it did, the iterator would end early.
 
+use alloc::boxed::Box;
+use alloc::vec;
+
 use crate::Text;
 
 /// A validated list of texts, without its header.
@@ -150,6 +153,13 @@ pub(crate) struct EntriesIter<'m, 'a> {
     overridden: Option<&'m Overridden>,
 }
 
+impl<'a> EntriesIter<'_, 'a> {
+    /// The entries in these bytes, none of which is overridden.
+    pub(crate) const fn of(count: usize, bytes: &'a [u8]) -> Self {
+        Self { left: count, rest: bytes, length: bytes.len(), overridden: None }
+    }
+}
+
 impl<'a> Iterator for EntriesIter<'_, 'a> {
     type Item = (Text<'a>, Text<'a>);
 
@@ -167,6 +177,18 @@ impl<'a> Iterator for EntriesIter<'_, 'a> {
     }
 }
 
+/// The entries in these bytes of a validated map, overridden ones included.
+#[cfg(feature = "json")]
+pub(crate) fn pairs(bytes: &[u8]) -> impl Iterator<Item = (Text<'_>, Text<'_>)> {
+    let mut rest = bytes;
+    core::iter::from_fn(move || {
+        let (key, after) = split_text(rest)?;
+        let (value, after) = split_text(after)?;
+        rest = after;
+        Some((key, value))
+    })
+}
+
 /// A Bloom filter of keys: it finds quickly that a key is absent, and may report an absent key as present.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct KeyFilter([u64; 4]);
@@ -182,7 +204,7 @@ impl KeyFilter {
     }
 
     #[inline]
-    fn may_contain(&self, key: &[u8]) -> bool {
+    pub(crate) fn may_contain(&self, key: &[u8]) -> bool {
         let (word, bit) = Self::bit_of(key);
         self.0[word] & bit != 0
     }
@@ -201,8 +223,16 @@ impl KeyFilter {
 #[inline]
 pub(crate) fn split_text(bytes: &[u8]) -> Option<(Text<'_>, &[u8])> {
     let (&marker, rest) = bytes.split_first()?;
+    // Nearly all texts are short, and one comparison is faster than a table of jumps.
+    if marker & 0xe0 == 0xa0 {
+        let (text, rest) = rest.split_at_checked(usize::from(marker & 0x1f))?;
+        return Some((Text::new(text), rest));
+    }
+    split_long_text(marker, rest)
+}
+
+fn split_long_text(marker: u8, rest: &[u8]) -> Option<(Text<'_>, &[u8])> {
     let (len, rest) = match marker {
-        0xa0..=0xbf => (usize::from(marker & 0x1f), rest),
         0xd9 | 0xc4 => big_endian::<1>(rest)?,
         0xda | 0xc5 => big_endian::<2>(rest)?,
         0xdb | 0xc6 => big_endian::<4>(rest)?,

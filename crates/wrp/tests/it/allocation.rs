@@ -84,9 +84,9 @@ fn dense(field: &str, header: u8, count: u16, unit: &[u8]) -> Vec<u8> {
 fn decoding_an_event_and_setting_fields_does_not_allocate() {
     let message = Message {
         dest: "event:iot".into(),
-        metadata: Some([("/a".into(), "b".into()), ("/c".into(), "d".into())].into()),
+        metadata: Some([("/a", "b"), ("/c", "d")].into()),
         payload: Some(vec![7; 100]),
-        headers: Some(vec!["x: y".into()]),
+        headers: Some(["x: y"].into()),
         ..Message::default()
     };
     let (mut frame, mut http, mut kafka) = (Vec::new(), Vec::with_capacity(1024), Vec::with_capacity(1024));

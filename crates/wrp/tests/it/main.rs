@@ -8,6 +8,8 @@
 mod allocation;
 mod limits;
 mod properties;
+#[cfg(feature = "serde")]
+mod serialization;
 mod vectors_json;
 mod vectors_msgpack;
 mod vectors_names;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
-use wrp::{Message, MessageRef, MessageType, Qos, Text, TextBuf, json};
+use wrp::{Message, MessageRef, MessageType, MetadataBuf, Qos, StringsBuf, Text, TextBuf, json};
 
 /// Mostly short texts, with lengths around those at which the header changes.
 fn text() -> impl Strategy<Value = TextBuf> {
@@ -32,9 +32,9 @@ fn integer() -> impl Strategy<Value = i64> {
 }
 
 fn message_of<S: Strategy<Value = TextBuf> + 'static>(text: fn() -> S) -> impl Strategy<Value = Message> {
-    let texts = || option::of(vec(text(), 0..20));
-    let spans = option::of(vec(vec(text(), 0..4), 0..4));
-    let metadata = option::of(btree_map(text(), text(), 0..20));
+    let texts = || option::of(vec(text(), 0..20).prop_map(StringsBuf::from));
+    let spans = option::of(vec(vec(text(), 0..4).prop_map(StringsBuf::from), 0..4));
+    let metadata = option::of(btree_map(text(), text(), 0..20).prop_map(MetadataBuf::from_iter));
     let payload = option::of(vec(any::<u8>(), 0..300));
     let names = vec(text(), 9);
     let numbers = (integer(), option::of(integer()), option::of(integer()), integer());
@@ -75,8 +75,13 @@ fn message_of<S: Strategy<Value = TextBuf> + 'static>(text: fn() -> S) -> impl S
     )
 }
 
-fn message() -> impl Strategy<Value = Message> {
+pub(crate) fn message() -> impl Strategy<Value = Message> {
     message_of(text)
+}
+
+#[cfg(feature = "serde")]
+pub(crate) fn utf8_message() -> impl Strategy<Value = Message> {
+    message_of(utf8)
 }
 
 /// The message with its empty collections removed.
@@ -183,22 +188,20 @@ proptest! {
         present in vec(("[abc]{1,2}", text()), 0..8),
     ) {
         let mut message = message;
-        let entries: BTreeMap<TextBuf, TextBuf> =
-            present.iter().map(|(key, value)| (key.as_str().into(), value.clone())).collect();
-        message.metadata.get_or_insert_default().extend(entries);
+        message.metadata.get_or_insert_default().extend(present);
         let frame = encoded(|out| message.as_ref().encode_v3(out));
 
         let mut stamped = MessageRef::decode_v3(&frame).unwrap();
         let mut changed = without_empty(&message);
         for (key, value) in &stamps {
             stamped.set_metadata(key, value);
-            changed.metadata.get_or_insert_default().insert(key.as_str().into(), value.clone());
+            changed.metadata.get_or_insert_default().insert(key, value);
             prop_assert_eq!(stamped.metadata(key), Some(value.as_text()));
         }
         stamped.set_partner_ids(&["comcast"]);
-        changed.partner_ids = Some(vec!["comcast".into()]);
+        changed.partner_ids = Some(["comcast"].into());
         stamped.set_headers(&["a: b", "c: d"]);
-        changed.headers = Some(vec!["a: b".into(), "c: d".into()]);
+        changed.headers = Some(["a: b", "c: d"].into());
         stamped.session_id = Text::from("session");
         changed.session_id = "session".into();
 
@@ -221,6 +224,7 @@ proptest! {
         }
         let map: BTreeMap<TextBuf, TextBuf> =
             entries.iter().map(|(key, value)| (key.as_str().into(), value.as_str().into())).collect();
+        prop_assert_eq!(MetadataBuf::from_iter(entries.iter().cloned()), MetadataBuf::from_iter(map.clone()));
         let decoded = MessageRef::decode_v3(&frame).unwrap();
         let metadata = decoded.metadata.as_ref().unwrap();
         prop_assert_eq!(metadata.len(), map.len());
@@ -229,7 +233,28 @@ proptest! {
             prop_assert_eq!(metadata.get(key.to_str().unwrap()), Some(value.as_text()));
         }
         let record = encoded(|out| decoded.encode_v5(out));
-        prop_assert_eq!(MessageRef::decode_v5(&record).unwrap().0.to_owned().metadata, Some(map));
+        prop_assert_eq!(MessageRef::decode_v5(&record).unwrap().0.to_owned().metadata, Some(MetadataBuf::from_iter(map)));
+    }
+
+    #[test]
+    fn owned_metadata_changes_as_a_map_does(
+        steps in vec(("[ab]{1,2}", option::of("[cd]{0,40}"), any::<bool>()), 0..60),
+    ) {
+        let (mut metadata, mut map) = (MetadataBuf::new(), BTreeMap::new());
+        for (key, value, many) in steps {
+            match value {
+                Some(ref value) if many => metadata.extend([(&key, "x"), (&key, value.as_str())]),
+                Some(ref value) => metadata.insert(&key, value),
+                None => prop_assert_eq!(metadata.remove(&key), map.contains_key(&key)),
+            }
+            match value {
+                Some(value) => drop(map.insert(key, value)),
+                None => drop(map.remove(&key)),
+            }
+            prop_assert_eq!(metadata.len(), map.len());
+            prop_assert!(map.iter().all(|(key, value)| metadata.get(key).unwrap() == value.as_str()));
+            prop_assert_eq!(&metadata, &MetadataBuf::from_iter(&map));
+        }
     }
 
     #[test]

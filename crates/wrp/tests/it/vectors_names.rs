@@ -128,7 +128,7 @@ fn check_locator(case: &Case, parsed: Result<Locator<'_>, String>) -> Result<(),
             };
             expect("scheme", locator.scheme.as_str())?;
             expect("authority", &locator.authority)?;
-            expect("service", locator.service)?;
+            expect("service", &locator.service)?;
             expect("ignored", &locator.ignored)?;
             let id = locator.device_id();
             expect("id", id.as_ref().map_or("", DeviceId::as_str))?;

@@ -30,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 fn event(key: &str, qos: i64) -> Message {
     Message {
         dest: "event:x".into(),
-        metadata: Some([("hw-deviceid".into(), key.into())].into()),
+        metadata: Some([("hw-deviceid", key)].into()),
         qos: Qos(qos),
         ..Message::default()
     }

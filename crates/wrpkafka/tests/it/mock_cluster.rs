@@ -62,7 +62,7 @@ async fn keyed_records_go_where_a_java_producer_would_send_them() {
         let (Some(chosen), false) = (chosen, key.is_empty()) else { continue };
         let message = Message {
             dest: "event:x".into(),
-            metadata: Some([("key".into(), key.clone().into())].into()),
+            metadata: Some([("key", &key)].into()),
             qos: Qos(25),
             ..Message::default()
         };

@@ -3,7 +3,7 @@
 
 use realkafka::{Format, FramedRecord, Kafka, Registry, Setup};
 use serde_json::{Value, json};
-use wrp::{Message, MessageRef, MessageType, Qos, TextBuf};
+use wrp::{Message, MessageRef, MessageType, Qos};
 use wrpkafka::config::{SchemaFormat, SchemaRegistry, WhenDown};
 use wrpkafka::{Config, DeadLetterReason, Outcome, PublishError, Publisher, Route};
 
@@ -34,13 +34,13 @@ fn full() -> Message {
         accept: "*/*".into(),
         status: Some(-200),
         rdr: Some(i64::MAX),
-        headers: Some(vec!["X-A: b".into(), "X-Ü: é".into()]),
-        metadata: Some([("/hw-deviceid".into(), "mac:112233445566".into()), ("k".into(), "".into())].into()),
+        headers: Some(["X-A: b", "X-Ü: é"].into()),
+        metadata: Some([("/hw-deviceid", "mac:112233445566"), ("k", "")].into()),
         path: "/p".into(),
         payload: Some(vec![0, 1, 0xfe, 0xff]),
         service_name: "config".into(),
         url: "http://localhost".into(),
-        partner_ids: Some(vec!["comcast".into()]),
+        partner_ids: Some(["comcast"].into()),
         session_id: "s".repeat(200).as_str().into(),
         qos: Qos(75),
         ..Message::default()
@@ -52,7 +52,7 @@ fn sparse() -> Message {
     Message {
         msg_type: MessageType::SIMPLE_EVENT,
         dest: "event:x".into(),
-        metadata: Some([("k".into(), TextBuf::from(b"a\xffb".to_vec()))].into()),
+        metadata: Some([("k", b"a\xffb")].into()),
         qos: Qos(75),
         ..Message::default()
     }

@@ -257,11 +257,11 @@ async fn an_acknowledgement_repeats_neither_headers_nor_metadata_that_are_too_lo
             msg_type: MessageType::SIMPLE_EVENT,
             source: "mac:112233445566".into(),
             dest: "event:iot/x".into(),
-            headers: Some(vec![header.into()]),
+            headers: Some([header].into()),
             qos: Qos(50),
             ..Message::default()
         };
-        message.metadata = Some([("key".into(), value.into())].into_iter().collect());
+        message.metadata = Some([("key", value)].into());
         gateway.dispatcher.message(&device, &mut message.as_ref());
         let ack = sent_to(&device).await;
         assert_eq!(

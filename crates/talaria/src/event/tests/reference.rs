@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use talaria_protocol::inbound::SourceCheck;
 use talaria_protocol::url::Target;
-use wrp::{Locator, Message, Scheme, TextBuf};
+use wrp::{Locator, Message, Scheme};
 
 use super::*;
 use crate::event::http::routes::Routes;
@@ -88,7 +88,9 @@ fn with_own_metadata(mut message: Message, check: SourceCheck, device: &Device) 
         ("partner-id", device.partner_id()),
     ] {
         for key in [name.to_owned(), format!("/{name}")] {
-            metadata.entry(key.as_str().into()).and_modify(|value| *value = own.into());
+            if metadata.get(&key).is_some() {
+                metadata.insert(&key, own);
+            }
         }
     }
     message
@@ -97,10 +99,10 @@ fn with_own_metadata(mut message: Message, check: SourceCheck, device: &Device) 
 /// With what differs from run to run replaced as in the vectors.
 fn masked(mut message: Message, device: &Device) -> Message {
     if let Some(metadata) = &mut message.metadata
-        && let Some(stamp) = metadata.get_mut(&TextBuf::from("/xmidt-timestamp"))
+        && let Some(stamp) = metadata.get("/xmidt-timestamp")
         && stamp.to_string().parse::<jiff::Timestamp>().is_ok()
     {
-        *stamp = "<timestamp>".into();
+        metadata.insert("/xmidt-timestamp", "<timestamp>");
     }
     if message.session_id == device.session_id() {
         message.session_id = "<session>".into();

@@ -22,7 +22,7 @@ async fn a_fatal_error_loses_nothing_and_keeps_the_order() {
         let message = Message {
             dest: "event:x".into(),
             session_id: session.as_str().into(),
-            metadata: Some([("hw-deviceid".into(), "mac:112233445566".into())].into()),
+            metadata: Some([("hw-deviceid", "mac:112233445566")].into()),
             qos: Qos(25),
             ..Message::default()
         };

@@ -1,7 +1,7 @@
 //! What is written is read by a decoder that knows nothing but the schema's text.
 
 use serde_json::{Map, Value, json};
-use wrp::{Message, MessageRef, MessageType, Qos, Text};
+use wrp::{Message, MessageRef, MessageType, Qos, StringsBuf, Text};
 
 use super::*;
 
@@ -99,13 +99,13 @@ fn every_field_is_read_back_under_the_schema() {
         accept: "*/*".into(),
         status: Some(i64::MAX),
         rdr: Some(-65),
-        headers: Some(vec!["a: b".into(), "ü".into()]),
-        metadata: Some([("/k".into(), "v".into()), ("".into(), "".into())].into()),
+        headers: Some(["a: b", "ü"].into()),
+        metadata: Some([("/k", "v"), ("", "")].into()),
         path: "/p".into(),
         payload: Some((0..=255).collect()),
         service_name: "s".into(),
         url: "u".into(),
-        partner_ids: Some(vec![]),
+        partner_ids: Some(StringsBuf::new()),
         session_id: "x".repeat(300).as_str().into(),
         qos: Qos(64),
         ..Message::default()

@@ -13,7 +13,7 @@ pub(crate) fn of_device(device: &str, qos: i64) -> Message {
         msg_type: MessageType::SIMPLE_EVENT,
         source: device.into(),
         dest: format!("event:device-status/{device}/online").as_str().into(),
-        metadata: Some([("/hw-deviceid".into(), device.into())].into()),
+        metadata: Some([("/hw-deviceid", device)].into()),
         qos: Qos(qos),
         ..Message::default()
     }

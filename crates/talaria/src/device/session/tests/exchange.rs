@@ -53,12 +53,12 @@ async fn a_message_over_its_limits_is_dropped_and_acknowledged() {
         binary(&frame)
     };
     let event = || Message { msg_type: MessageType::SIMPLE_EVENT, ..Message::default() };
-    let many = || Some(vec!["".into(); 4096]);
+    let many = || Some(vec![""; 4096].into());
     client.send(&with(Message { headers: many(), qos: wrp::Qos(30), ..event() })).await;
     client.send(&with(Message { partner_ids: many(), ..event() })).await;
     client.send(&with(Message { path: "x".repeat(1 << 16).as_str().into(), ..event() })).await;
     client.send(&with(Message { transaction_uuid: "x".repeat(257).as_str().into(), ..event() })).await;
-    let metadata = [("k".repeat(1025).as_str().into(), "".into())].into();
+    let metadata = [("k".repeat(1025), "")].into();
     client.send(&with(Message { metadata: Some(metadata), ..event() })).await;
     client.send(&with(Message { source: device.id().as_str().into(), ..event() })).await;
     let recorded = gateway.recorded().await;

@@ -67,9 +67,7 @@ fn is_same_status(case: &Value, device: &Device, event: &Message) -> Result<(), 
     let mut got = event.clone();
     let payload = String::from_utf8(got.payload.take().unwrap_or_default()).unwrap();
     serde_json::from_str::<Value>(&payload).map_err(|error| format!("the payload is not JSON: {error}"))?;
-    let stamp =
-        got.metadata.as_ref().and_then(|metadata| metadata.get(&TextBuf::from("/xmidt-timestamp")).cloned());
-    let stamp = stamp.map(|stamp| stamp.to_string()).unwrap_or_default();
+    let stamp = got.metadata("/xmidt-timestamp").map(|stamp| stamp.to_string()).unwrap_or_default();
     got.payload = Some(masked_payload(&payload, &stamp).into_bytes());
     same("event", &expected, &masked(got, device))
 }
