@@ -7,7 +7,7 @@ COPY . .
 # What `talaria --version` says: --build-arg BUILD_COMMIT=$(git rev-parse --short HEAD) --build-arg BUILD_TIME=$(date -u +%FT%TZ)
 ARG BUILD_COMMIT BUILD_TIME
 # --no-default-features: without `talaria demo` and all that only the demo needs.
-RUN cargo build --release --locked --package talaria --no-default-features && strip -o /talaria target/release/talaria
+RUN cargo build --release --locked --package talaria --no-default-features --features top && strip -o /talaria target/release/talaria
 
 # The same Debian as the build's, so that the C library is not older.
 FROM gcr.io/distroless/cc-debian12:nonroot

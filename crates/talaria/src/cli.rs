@@ -6,6 +6,8 @@
 
 #[cfg(feature = "demo")]
 mod demo;
+#[cfg(feature = "top")]
+mod top;
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -22,6 +24,8 @@ use crate::reload::difference::differences;
 use crate::reload::part;
 #[cfg(feature = "demo")]
 pub use demo::DemoOptions;
+#[cfg(feature = "top")]
+pub use top::TopOptions;
 
 /// The exit code if the gateway cannot start or fails.
 pub const EXIT_FAILED: u8 = 1;
@@ -61,6 +65,9 @@ pub enum Command {
     #[cfg(feature = "demo")]
     /// Run a gateway with simulated devices, an event receiver and a Kafka in one process, and show the flow
     Demo(DemoOptions),
+    #[cfg(feature = "top")]
+    /// Show the figures of running gateways in the terminal, from their metrics pages
+    Top(TopOptions),
     /// Print the completions of the command line for a shell
     Completions {
         /// The shell that will read them
@@ -121,6 +128,8 @@ impl Cli {
             Some(Command::Config(_)) => return Ok(self),
             #[cfg(feature = "demo")]
             Some(Command::Demo(_)) => "demo",
+            #[cfg(feature = "top")]
+            Some(Command::Top(_)) => "top",
             Some(Command::Completions { .. }) => "completions",
             Some(Command::Man { .. }) => "man",
         };

@@ -31,5 +31,7 @@ pub mod reload;
 pub mod server;
 pub mod telemetry;
 pub mod thread_buffer;
+#[cfg(feature = "top")]
+pub mod top;
 pub mod trace;
 mod trust;

@@ -25,6 +25,8 @@ fn main() -> ExitCode {
         Some(Command::Config(options)) => cli::show_config(cli.file, &options),
         #[cfg(feature = "demo")]
         Some(Command::Demo(options)) => talaria::demo::run(options),
+        #[cfg(feature = "top")]
+        Some(Command::Top(options)) => talaria::top::run(options),
         Some(Command::Completions { shell }) => cli::show_completions(shell),
         Some(Command::Man { directory }) => cli::write_manual(&directory),
         None => match cli::load(cli.file) {

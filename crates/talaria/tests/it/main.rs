@@ -61,6 +61,8 @@ mod takeover;
 mod tls;
 mod tls_devices;
 mod tls_gateway;
+#[cfg(feature = "top")]
+mod top;
 mod traces;
 mod vectors_device;
 mod zookeeper;

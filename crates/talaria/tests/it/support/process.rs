@@ -136,6 +136,11 @@ impl GatewayProcess {
         self.health
     }
 
+    /// Where `/metrics` is.
+    pub(crate) fn metric_address(&self) -> SocketAddr {
+        self.metric
+    }
+
     /// The text of `GET /metrics`.
     pub(crate) async fn metrics(&self) -> String {
         get(self.metric, "/metrics").await.expect("the metric server answers")
