@@ -92,8 +92,7 @@ bench *args:
 smoke:
     cargo run --package talaria -- demo --for 10s
 
-# Run the commands of the README and the quick start with a real Kafka, with TALARIA_ALL_GUIDES=1 those of all guides, or of some pages:
-# `just guides docs/kafka.md`
+# Run the commands of the README and the quick start with a real Kafka, or those of all guides: `just guides --all`
 guides *args:
     scripts/guides "$@"
 

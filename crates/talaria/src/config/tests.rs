@@ -1,6 +1,7 @@
 //! Tests of the configuration as a whole, from texts to typed values and messages.
 
 mod defaults;
+mod documents;
 mod environment;
 mod faults;
 mod files;
