@@ -127,6 +127,8 @@ pub(crate) struct Config {
     /// When a change had a fault last, in seconds since 1970.
     pub last_fault: Option<f64>,
     pub waiting_for_restart: Option<f64>,
+    /// When the first certificate of a server ends, in seconds since 1970.
+    pub certificate_end: Option<f64>,
     /// Gateways whose gate is closed.
     pub gates_closed: usize,
     /// Gateways that drain devices.

@@ -77,6 +77,11 @@ impl Reading {
         self.values(family).map(|(_, value)| value).reduce(f64::max)
     }
 
+    /// The smallest value of a family; `None` if the page does not have it.
+    pub(crate) fn smallest(&self, family: Family) -> Option<f64> {
+        self.values(family).map(|(_, value)| value).reduce(f64::min)
+    }
+
     /// The series of a family.
     pub(crate) fn values(&self, family: Family) -> impl Iterator<Item = (Labels<'_>, f64)> {
         let series = self.families.get(&family).into_iter().flatten();

@@ -151,6 +151,7 @@ fn config(now: &Reading) -> Config {
         faulty: is(Family::ConfigLastReload, 0.0),
         last_fault: now.largest(Family::ConfigLastFailure).filter(|time| *time > 0.0),
         waiting_for_restart: now.sum(Family::ConfigWaiting),
+        certificate_end: now.smallest(Family::CertificateEnd),
         gates_closed: is(Family::Gate, 0.0),
         draining: is(Family::Drain, 1.0),
     }

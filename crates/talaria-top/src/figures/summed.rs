@@ -113,6 +113,7 @@ impl Config {
             faulty: self.faulty + other.faulty,
             last_fault: larger(self.last_fault, other.last_fault),
             waiting_for_restart: sum(self.waiting_for_restart, other.waiting_for_restart),
+            certificate_end: merged(self.certificate_end, other.certificate_end, f64::min),
             gates_closed: self.gates_closed + other.gates_closed,
             draining: self.draining + other.draining,
         }

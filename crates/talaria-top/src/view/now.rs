@@ -20,6 +20,11 @@ impl Now {
         passed.map_or_else(|| "-".to_owned(), age)
     }
 
+    /// How long it is until a time of day; `None` if it has passed.
+    pub(super) fn until(self, unix_seconds: f64) -> Option<Duration> {
+        Duration::try_from_secs_f64(unix_seconds - self.unix_seconds).ok()
+    }
+
     /// Why a gateway is not reached, and since when.
     pub(super) fn unreached(self, error: &str, since: Duration) -> String {
         format!("not reached for {}: {error}", age(self.running.saturating_sub(since)))

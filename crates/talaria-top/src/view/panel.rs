@@ -1,5 +1,7 @@
 //! All figures of the selected gateway, or of the fleet: sections of items that flow over the width of the terminal.
 
+use std::time::Duration;
+
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 
@@ -8,7 +10,7 @@ use super::level::{Colours, Level};
 use super::now::Now;
 use crate::figures::{Acks, ByName, Config, Devices, Figures, Http, Kafka, Process, Share};
 use crate::fleet::{Fleet, State};
-use crate::number::{bytes, count, decimal, latency, per_second, percent};
+use crate::number::{age, bytes, count, decimal, latency, per_second, percent};
 use crate::quantile::Buckets;
 
 /// A title, and what is said under it.
@@ -28,6 +30,9 @@ const GAP: usize = 3;
 
 /// How many reasons of losses are named.
 const MOST_REASONS: usize = 6;
+
+/// How long before the end of a certificate there is a warning, as in `deploy/prometheus`.
+const CERTIFICATE_WARNING: Duration = Duration::from_secs(14 * 86_400);
 
 /// The lines of the panel.
 pub(super) fn lines(
@@ -180,6 +185,13 @@ fn config_items(config: &Config, now: Now) -> Vec<Item> {
     if config.waiting_for_restart > Some(0.0) {
         let text = format!("keys that wait for a restart {}", count(config.waiting_for_restart));
         items.push(Item::new(text).at(Level::Warning));
+    }
+    if let Some(end) = config.certificate_end {
+        items.push(match now.until(end) {
+            None => Item::new("a certificate has ended".to_owned()).at(Level::Alarm),
+            Some(left) => Item::new(format!("certificates end in {}", age(left)))
+                .at(Level::warning_if(left < CERTIFICATE_WARNING)),
+        });
     }
     for (gateways, what) in [(config.gates_closed, "gate closed"), (config.draining, "draining")] {
         if gateways > 0 {

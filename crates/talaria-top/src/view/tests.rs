@@ -47,6 +47,7 @@ fn page(second: Second, seconds: u32) -> String {
         ("talaria_talaria_config_last_reload_successful", 1),
         ("talaria_talaria_config_last_failure_timestamp_seconds", 1_799_999_000),
         ("talaria_talaria_config_keys_waiting_for_restart", 0),
+        ("talaria_talaria_tls_certificate_not_after_seconds{server=\"primary\"}", 1_804_000_000),
         ("outbound_requests{code=\"202\",reason=\"no_err\",scheme=\"event\"}", times(events)),
         (
             "outbound_requests{code=\"503\",reason=\"non202\",scheme=\"event\"}",
@@ -208,6 +209,26 @@ fn the_screen_in_the_documentation_is_the_one_of_80_columns() {
     let end = start + document[start..].find(after).unwrap();
     let expected = [&document[..start], &screen(&fleet(), Cursor(2), (80, 30)), &document[end..]].concat();
     assert_is_file(Path::new(DOCUMENT), &expected);
+}
+
+#[test]
+fn the_end_of_a_certificate_is_shown_and_warned_of_two_weeks_before() {
+    let shown = |end: f64| {
+        let mut fleet = Fleet::new(["a"].into_iter());
+        let page = format!(
+            "t_max_device_count 0\nt_tls_certificate_not_after_seconds{{server=\"primary\"}} {end}\n"
+        );
+        fleet.note(0, Duration::ZERO, Ok(Reading::of(&page).unwrap()));
+        let terminal = terminal(&fleet, Cursor(0), Colours::Used, (80, 30));
+        let buffer = terminal.backend().buffer();
+        let text: String = buffer.content().iter().map(|cell| cell.symbol()).collect();
+        let at = text.find("certificate").unwrap();
+        (text[at..].split("   ").next().unwrap().to_owned(), buffer.content()[at].fg)
+    };
+    let day = 86_400.0;
+    assert_eq!(shown(NOON + 15.0 * day), ("certificates end in 15d0h".to_owned(), Color::Reset));
+    assert_eq!(shown(NOON + 13.0 * day), ("certificates end in 13d0h".to_owned(), Color::Yellow));
+    assert_eq!(shown(NOON - 1.0), ("certificate has ended".to_owned(), Color::Red));
 }
 
 #[test]
