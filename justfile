@@ -68,7 +68,7 @@ deny:
 test-all:
     TALARIA_REQUIRE_KAFKA=1 TALARIA_REQUIRE_GO=1 cargo test --workspace --all-features
 
-# Check that the libraries `wrp` and `wrpkafka` can be published: `just crates [--build]`
+# Check that the libraries `wrp` and `wrpkafka` can be published: `just crates [--build | --program]`
 crates *args:
     scripts/crates "$@"
 

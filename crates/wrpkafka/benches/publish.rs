@@ -52,7 +52,7 @@ fn publish(criterion: &mut Criterion) {
                     }
                     let before = cpu::of_thread();
                     for _ in first..iterations.min(first + BATCH) {
-                        let _ = black_box(publisher.submit(black_box(&message), None));
+                        let _ = black_box(publisher.submit_with(black_box(&message), None));
                     }
                     used += cpu::of_thread() - before;
                 }

@@ -183,7 +183,7 @@ fn publisher(brokers: &str) -> Measured {
     config.dynamic.linger = LINGER;
     let publisher = Publisher::new(config).unwrap();
     let acknowledged = Acknowledged::default();
-    publisher.add_listener(Arc::new(acknowledged.clone()));
+    publisher.add_listener(acknowledged.clone());
     publisher.start().unwrap();
     let message = message();
     measure(|| {
@@ -192,7 +192,7 @@ fn publisher(brokers: &str) -> Measured {
             while number % 1_000 == 0 && publisher.buffered().records + 1_000 > BUFFER {
                 std::thread::sleep(Duration::from_millis(1));
             }
-            publisher.submit(&message, None).unwrap();
+            publisher.submit_with(&message, None).unwrap();
         }
         acknowledged.wait();
     })

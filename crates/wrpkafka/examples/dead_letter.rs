@@ -4,7 +4,6 @@
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
 use std::error::Error;
-use std::sync::Arc;
 use std::time::Duration;
 
 use wrp::{MessageRef, MessageType, Qos};
@@ -30,7 +29,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut config = Config { brokers: vec![kafka.brokers()], ..Config::default() };
     config.dead_letter.topic = "dead-letters".into();
     let publisher = Publisher::new(config)?;
-    publisher.add_listener(Arc::new(Print));
+    publisher.add_listener(Print);
     publisher.start()?;
 
     let mut event = MessageRef {

@@ -1,5 +1,5 @@
 //! Records framed for a schema registry, with a Kafka and a registry inside the process:
-//! `cargo run -p wrpkafka --features mock --example schema_registry`
+//! `cargo run -p wrpkafka --features mock,registry --example schema_registry`
 
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 

@@ -11,6 +11,7 @@
 mod diagnosis;
 pub(crate) mod events;
 pub(crate) mod librdkafka;
+#[cfg(feature = "tls")]
 mod probe;
 mod properties;
 pub(crate) mod report;

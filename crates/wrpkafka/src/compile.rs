@@ -4,6 +4,7 @@
 //! [`routing`](crate::routing), whose parsers and tables do the work. Neither of them imports it. It opens no files:
 //! certificates and passwords are read when a client is built. Start reading at [`Config::compile`].
 
+mod client_properties;
 mod limits;
 mod registry;
 mod route;
@@ -33,6 +34,7 @@ impl Config {
         self.check_buffer(&mut faults);
         self.check_times(&mut faults);
         self.check_security(&mut faults);
+        self.check_client_properties(&mut faults);
         self.schema_registry.check(&mut faults);
         self.dead_letter.check(&mut faults);
         self.dynamic.check_limits(&mut faults);

@@ -5,6 +5,7 @@
 //! setting accepts are listed beside its enum.
 
 mod choice;
+mod client_property;
 mod dynamic;
 mod fault;
 mod filter;
@@ -15,6 +16,7 @@ mod security;
 use std::time::Duration;
 
 pub use choice::UnknownNameError;
+pub use client_property::CLIENT_PROPERTIES;
 pub use dynamic::{Acks, Compression, DynamicConfig};
 pub use fault::{ConfigError, Fault};
 pub use filter::{Filter, Number, Relation, Rule, Test};
@@ -64,6 +66,9 @@ pub struct Config {
     pub schema_registry: SchemaRegistry,
     /// The topic of records that can never be delivered; none by default.
     pub dead_letter: DeadLetter,
+    /// Properties of librdkafka by their names in its `CONFIGURATION.md`, such as `client.rack`: those of
+    /// [`CLIENT_PROPERTIES`]. librdkafka checks the values when a client is built. None by default.
+    pub client_properties: Vec<(String, String)>,
     /// What may change while the publisher runs.
     pub dynamic: DynamicConfig,
 }
@@ -87,6 +92,7 @@ impl Default for Config {
             file_check_interval: Duration::from_secs(5),
             schema_registry: SchemaRegistry::default(),
             dead_letter: DeadLetter::default(),
+            client_properties: Vec::new(),
             dynamic: DynamicConfig::default(),
         }
     }

@@ -12,6 +12,7 @@ use crate::dead_letter::DeadLetterReason;
 ///
 /// Cheap to clone: the same error goes to the caller, to the receipt and to the listeners.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PublishError {
     /// [`Publisher::start`](crate::Publisher::start) was not called yet.
     #[error("the kafka publisher is not started")]
@@ -105,6 +106,29 @@ impl PublishError {
 }
 
 impl PublishError {
+    /// Whether the same message may be delivered if it is published again: there was no room, no time, or no publisher that
+    /// ran. The other errors concern the message, the configuration or what the brokers decided finally.
+    ///
+    /// ```
+    /// use wrpkafka::PublishError;
+    ///
+    /// assert!(PublishError::Timeout.is_retryable());
+    /// assert!(!PublishError::TooLarge { size: 2_000_000, limit: 1_000_000 }.is_retryable());
+    /// ```
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::NotStarted | Self::Stopped | Self::BufferFull | Self::Displaced | Self::Timeout => true,
+            Self::SchemaUnknown { .. } => true,
+            Self::InvalidDestination { .. } | Self::NoTopicMatch { .. } | Self::MissingHashKey { .. } => {
+                false
+            }
+            Self::EmptyTopic | Self::TooLarge { .. } | Self::SchemaRefused { .. } | Self::Broker { .. } => {
+                false
+            }
+        }
+    }
+
     /// Why the record is a dead letter; none if it might have been delivered at another time.
     #[must_use]
     pub fn dead_letter_reason(&self) -> Option<DeadLetterReason> {
@@ -184,6 +208,7 @@ impl fmt::Display for ErrorType {
 
 /// Why [`Publisher::start`](crate::Publisher::start) failed. That no broker can be reached is not an error: records wait.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum StartError {
     /// The publisher is running.
     #[error("the kafka publisher is already started")]
@@ -201,6 +226,21 @@ pub enum StartError {
     /// answer is not an error.
     #[error("the schema registry cannot be used: {0}")]
     SchemaRegistry(String),
+}
+
+/// Why [`Publisher::flush`](crate::Publisher::flush) ended with records left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FlushError {
+    /// The publisher was not started, or was stopped meanwhile.
+    #[error("the kafka publisher is not running")]
+    NotRunning,
+    /// The time is over.
+    #[error("{records} records were not acknowledged in time")]
+    TimedOut {
+        /// The records that are left, waiting ones included.
+        records: u64,
+    },
 }
 
 /// A file that the configuration names and that cannot be read.

@@ -6,7 +6,9 @@ use std::fs::File;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{self, Read as _};
 
+#[cfg(feature = "tls")]
 use rustls::pki_types::pem::PemObject as _;
+#[cfg(feature = "tls")]
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::config::{Config, ConfigError, Fault, SaslMechanism};
@@ -55,15 +57,33 @@ fn check_file(key: &str, path: &str) -> Result<(), String> {
             (!text.is_ok_and(|text| !text.is_empty())).then_some("which holds no text in UTF-8")
         }
         // A password for the key cannot be configured.
-        Some("keyFile") => PrivateKeyDer::from_pem_slice(&bytes)
-            .is_err()
-            .then_some("expected an unencrypted private key in PEM"),
-        _ => {
-            let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
-            (!certificates.is_ok_and(|found| !found.is_empty())).then_some("expected certificates in PEM")
-        }
+        Some("keyFile") => (!is_private_key(&bytes)).then_some("expected an unencrypted private key in PEM"),
+        _ => (!is_certificates(&bytes)).then_some("expected certificates in PEM"),
     };
     problem.map_or(Ok(()), |problem| Err(problem.to_owned()))
+}
+
+#[cfg(feature = "tls")]
+fn is_private_key(bytes: &[u8]) -> bool {
+    PrivateKeyDer::from_pem_slice(bytes).is_ok()
+}
+
+#[cfg(feature = "tls")]
+fn is_certificates(bytes: &[u8]) -> bool {
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(bytes).collect();
+    certificates.is_ok_and(|found| !found.is_empty())
+}
+
+/// A build without TLS uses no keys.
+#[cfg(not(feature = "tls"))]
+fn is_private_key(_bytes: &[u8]) -> bool {
+    true
+}
+
+/// A build without TLS uses no certificates.
+#[cfg(not(feature = "tls"))]
+fn is_certificates(_bytes: &[u8]) -> bool {
+    true
 }
 
 /// Reads all files. That a file cannot be read counts as a content of its own.
@@ -112,6 +132,7 @@ fn named(config: &Config) -> impl Iterator<Item = (&'static str, &str)> {
 }
 
 /// Reads the file that a key names.
+#[cfg(feature = "registry")]
 pub(crate) fn read_for(key: &'static str, path: &str) -> Result<Vec<u8>, FileError> {
     read(path).map_err(|error| FileError { key, path: path.to_owned(), error })
 }

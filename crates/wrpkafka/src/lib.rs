@@ -1,8 +1,31 @@
 //! Publishes WRP messages to Kafka: routes, keys, headers and the delivery that a message's QoS asks for.
 //!
+//! ```no_run
+//! use std::time::Duration;
+//!
+//! use wrp::{Message, QosLevel};
+//! use wrpkafka::{Config, Publisher};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let publisher = Publisher::new(Config {
+//!     brokers: vec!["localhost:9092".into()],
+//!     record_delivery_timeout: Duration::from_secs(10), // without it, records wait for their brokers
+//!     ..Config::default()
+//! })?;
+//! publisher.start()?;
+//! let event = Message::event("mac:112233445566", "event:iot").with_qos(QosLevel::High);
+//! println!("{}", publisher.submit(&event).await?); // `Accepted`
+//! publisher.stop(Duration::from_secs(10)).await;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! A [`Publisher`] is made from a [`Config`], which needs nothing but brokers, and started. A message is published with
 //! [`Publisher::publish`], which waits as the message's quality of service asks, or with [`Publisher::submit`], which never
-//! waits and reports to a [`Receipt`]. [`Listener`]s observe every record.
+//! waits and returns the result as a future, a [`Delivery`]. [`Listener`]s observe every record.
+//!
+//! Features: `client` is the default; `tls`, `vendored` (an OpenSSL that is compiled along), `registry` and `mock` add to it.
 //!
 //! The layers, lowest first; each uses only those before it:
 //!
@@ -38,7 +61,7 @@ mod engine;
 mod error;
 #[cfg(feature = "client")]
 mod files;
-#[cfg(feature = "client")]
+#[cfg(feature = "registry")]
 mod http_agent;
 #[cfg(feature = "client")]
 mod listener;
@@ -73,12 +96,12 @@ pub use dead_letter::{DeadLetterOutcome, DeadLetterReason};
 pub use delivery::{Annotation, Receipt};
 #[cfg(feature = "client")]
 pub use engine::backlog::Buffered;
-pub use error::{ErrorType, FileError, PublishError, StartError};
+pub use error::{ErrorType, FileError, FlushError, PublishError, StartError};
 #[cfg(feature = "client")]
 pub use listener::{Listener, ListenerId, PublishEvent, TopicChange, TopicState};
 pub use outcome::Outcome;
 #[cfg(feature = "client")]
-pub use publisher::{PreparedUpdate, Publisher};
+pub use publisher::{AsMessage, Delivery, PreparedUpdate, Publisher};
 pub use routing::{
     Attribute, Attributes, CachedVerdict, Filtered, FilteredBy, HeaderBlock, Key, Plan, PlannedRecord,
     RouteTable, RoutingError, Sender, Target,

@@ -52,8 +52,42 @@ pub trait Listener: Send + Sync {
     }
 }
 
+/// A closure observes the result of each record.
+impl<F: Fn(&PublishEvent<'_>) + Send + Sync> Listener for F {
+    fn on_publish(&self, event: &PublishEvent<'_>) {
+        self(event);
+    }
+}
+
+impl<L: Listener + ?Sized> Listener for Arc<L> {
+    fn on_publish(&self, event: &PublishEvent<'_>) {
+        (**self).on_publish(event);
+    }
+
+    fn on_dead_letter(&self, reason: DeadLetterReason, outcome: DeadLetterOutcome) {
+        (**self).on_dead_letter(reason, outcome);
+    }
+
+    fn on_filtered(&self, event: &Filtered<'_>) {
+        (**self).on_filtered(event);
+    }
+
+    fn on_client_stats(&self, stats: &ClientStats) {
+        (**self).on_client_stats(stats);
+    }
+
+    fn on_topic_change(&self, change: &TopicChange) {
+        (**self).on_topic_change(change);
+    }
+
+    fn on_connection_failure(&self, failure: ConnectionFailure) {
+        (**self).on_connection_failure(failure);
+    }
+}
+
 /// The result of one record, or of a message that became none (then topic and strategy are empty).
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct PublishEvent<'a> {
     /// The authority of the message's destination.
     pub event_type: &'a str,

@@ -1,10 +1,11 @@
-//! A Kafka cluster ([`MockKafka`], librdkafka's mock cluster) and a schema registry ([`MockRegistry`]) inside the process,
+//! A Kafka cluster ([`MockKafka`], librdkafka's mock cluster) and a schema registry (`MockRegistry`) inside the process,
 //! for tests, the demo and the simulator.
 //!
 //! The cluster speaks the protocol over real sockets and keeps the latest records of each partition in memory (about
 //! 5 MB). It has neither security nor replication.
 
 mod reader;
+#[cfg(feature = "registry")]
 mod registry;
 
 use std::collections::HashMap;
@@ -18,6 +19,7 @@ use rdkafka::producer::DefaultProducerContext;
 pub use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 pub use reader::MockRecord;
+#[cfg(feature = "registry")]
 pub use registry::MockRegistry;
 
 use crate::config::DEFAULT_TOPIC;

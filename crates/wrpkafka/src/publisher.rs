@@ -10,8 +10,11 @@
 )]
 
 mod announce;
+mod as_message;
 mod encode;
 mod lifecycle;
+mod observe;
+mod pending;
 mod publish;
 mod submit;
 mod update;
@@ -19,8 +22,11 @@ mod update;
 #[cfg(test)]
 mod tests;
 
+pub use as_message::AsMessage;
+pub use pending::Delivery;
 pub use update::PreparedUpdate;
 
+use std::fmt;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
@@ -32,25 +38,44 @@ use wrp::{MessageRef, QosLevel};
 use self::lifecycle::Lifecycle;
 use crate::client::{Connect, librdkafka};
 use crate::config::{Config, ConfigError};
-use crate::connection_failure::ConnectionFailure;
 use crate::delivery::{Annotation, Receipt};
 use crate::engine::Engine;
-use crate::engine::backlog::Buffered;
 use crate::engine::settings::Settings;
-use crate::engine::worker::{Order, StopRequest, Worker};
-use crate::error::{PublishError, StartError};
+use crate::engine::worker::{FlushRequest, Order, StopRequest, Worker};
+use crate::error::{FlushError, PublishError, StartError};
 use crate::listener::{Listener, ListenerId};
 use crate::outcome::Outcome;
 use crate::registry::RegistryThread;
 use crate::routing::{Plan, RouteTable, RoutingError, Sender};
-use crate::schema::{SchemaStats, Schemas};
-use crate::stats::{ClientStats, Stopped, TopicUsage};
+use crate::schema::Schemas;
+use crate::stats::Stopped;
 
 /// Publishes WRP messages to Kafka. Cheap to clone: all clones are the same publisher.
 ///
 /// It is made ([`new`](Publisher::new)), started and stopped. Messages are published with
-/// [`submit`](Publisher::submit), which never waits and reports to a [`Receipt`], or with
+/// [`submit`](Publisher::submit), which never waits and returns a [`Delivery`], or with
 /// [`publish`](Publisher::publish), which waits as the message's quality of service asks.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use wrp::Message;
+/// use wrpkafka::{Config, Publisher};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let publisher = Publisher::new(Config {
+///     brokers: vec!["localhost:9092".into()],
+///     // Without this, a record waits for its brokers for ever.
+///     record_delivery_timeout: Duration::from_secs(10),
+///     ..Config::default()
+/// })?;
+/// publisher.start()?;
+/// let event = Message::event("mac:112233445566", "event:iot");
+/// println!("{}", publisher.submit(&event).await?);
+/// publisher.stop(Duration::from_secs(10)).await;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Publisher {
     /// None in a disabled one.
@@ -175,7 +200,39 @@ impl Publisher {
         stopped
     }
 
-    /// Publishes a message without ever waiting, for callers such as a gateway's sessions.
+    /// Waits until nothing is buffered: until every record, also of those that are published meanwhile, is acknowledged or has
+    /// failed. Records do not wait for the linger time meanwhile. Needs no particular runtime.
+    ///
+    /// # Errors
+    /// The time is over, or the publisher is not running.
+    pub async fn flush(&self, within: Duration) -> Result<(), FlushError> {
+        let Some(shared) = &self.shared else { return Ok(()) };
+        let (reply, answer) = oneshot::channel();
+        let now = Instant::now();
+        let deadline = now.checked_add(within).unwrap_or(now + Duration::from_secs(86_400));
+        let asked = match &*shared.threads.lock() {
+            Some(threads) => threads.worker.send(Order::Flush(FlushRequest { deadline, reply })).is_ok(),
+            None => false,
+        };
+        if !asked {
+            return Err(FlushError::NotRunning);
+        }
+        answer.await.unwrap_or(Err(FlushError::NotRunning))
+    }
+
+    /// Publishes a message without ever waiting, and returns a future of its result: [`Outcome::Accepted`] when the brokers
+    /// have acknowledged all its records. The message is on its way when this returns, whether or not the future is awaited.
+    ///
+    /// The future waits as long as a record may take: without a
+    /// [`record_delivery_timeout`](Config::record_delivery_timeout) and without brokers, until the publisher is stopped.
+    pub fn submit(&self, message: impl AsMessage) -> Delivery {
+        let (delivery, receipt) = Delivery::new();
+        // The receipt gets an error, too.
+        let _ = self.submit_with(message, Some(receipt));
+        delivery
+    }
+
+    /// As [`submit`](Publisher::submit), with a callback or without any, for callers such as a gateway's sessions.
     ///
     /// Returns [`Outcome::Attempted`] for a message of low QoS, [`Outcome::Queued`] for others; [`Outcome::Failed`] if
     /// the last of its records was rejected at once. The message's final result goes to the receipt, exactly once, whatever
@@ -187,22 +244,23 @@ impl Publisher {
     /// # Errors
     /// The message was rejected as a whole: the publisher does not run, or no route takes the message. The receipt gets
     /// the same error.
-    pub fn submit(
+    pub fn submit_with(
         &self,
-        message: &MessageRef<'_>,
+        message: impl AsMessage,
         receipt: Option<Receipt>,
     ) -> Result<Outcome, PublishError> {
-        self.submit_for(message, message.qos.level(), None, None, receipt)
+        let message = message.as_message();
+        self.submit_for(&message, message.qos.level(), None, None, receipt)
     }
 
-    /// As [`submit`](Publisher::submit), for a sender whose attributes the filters of the routes check; `submit` itself
-    /// is for a sender without attributes.
+    /// As [`submit_with`](Publisher::submit_with), for a sender whose attributes the filters of the routes check; `submit_with`
+    /// itself is for a sender without attributes.
     ///
     /// If the filters of all matching routes reject the sender, no record is made, which is no failure: this returns
     /// [`Outcome::Filtered`], and the receipt gets `Ok` of the same.
     ///
     /// # Errors
-    /// As `submit`.
+    /// As `submit_with`.
     pub fn submit_from(
         &self,
         message: &MessageRef<'_>,
@@ -215,7 +273,7 @@ impl Publisher {
     /// As [`submit_from`](Publisher::submit_from), for a message to whose records the caller adds something.
     ///
     /// # Errors
-    /// As `submit`.
+    /// As `submit_with`.
     pub fn submit_annotated(
         &self,
         message: &MessageRef<'_>,
@@ -230,7 +288,7 @@ impl Publisher {
     /// QoS says: such as one that its sender cannot send again.
     ///
     /// # Errors
-    /// As `submit`.
+    /// As `submit_with`.
     pub fn submit_as(
         &self,
         message: &MessageRef<'_>,
@@ -270,8 +328,8 @@ impl Publisher {
     ///
     /// # Errors
     /// The message was rejected as a whole, or from QoS 75 a record of it was not acknowledged.
-    pub async fn publish(&self, message: &MessageRef<'_>) -> Result<Outcome, PublishError> {
-        self.publish_for(message, None).await
+    pub async fn publish(&self, message: impl AsMessage) -> Result<Outcome, PublishError> {
+        self.publish_for(&message.as_message(), None).await
     }
 
     /// As [`publish`](Publisher::publish), for a sender whose attributes the filters of the routes check.
@@ -281,10 +339,10 @@ impl Publisher {
     /// [`Outcome::Filtered`].
     pub async fn publish_from(
         &self,
-        message: &MessageRef<'_>,
+        message: impl AsMessage,
         sender: &Sender<'_>,
     ) -> Result<Outcome, PublishError> {
-        self.publish_for(message, Some(sender)).await
+        self.publish_for(&message.as_message(), Some(sender)).await
     }
 
     async fn publish_for(
@@ -305,71 +363,18 @@ impl Publisher {
         result
     }
 
-    /// How full the publisher is. All zero in a disabled one.
-    #[must_use]
-    pub fn buffered(&self) -> Buffered {
-        self.shared.as_ref().map(|shared| shared.engine.buffered()).unwrap_or_default()
-    }
-
-    /// What each topic holds of the client and of the records that wait, by level. Topics that hold nothing are listed too,
-    /// as long as a route names them. Empty in a disabled publisher.
-    #[must_use]
-    pub fn topics(&self) -> Vec<TopicUsage> {
-        let Some(shared) = &self.shared else { return Vec::new() };
-        let now = Instant::now();
-        shared.engine.usage_by_lane().into_iter().filter_map(|lane| lane.into_topic(now)).collect()
-    }
-
-    /// What keeps records from leaving, if anything does. It ends when a broker has accepted a record, or was connected by
-    /// the latest report ([`Config::statistics_interval`]); that records are not acknowledged ends with an acknowledgement.
-    #[must_use]
-    pub fn connection_failure(&self) -> Option<ConnectionFailure> {
-        self.shared.as_ref().and_then(|shared| shared.engine.connection_failure())
-    }
-
-    /// Whether brokers have been reached, and nothing has kept records from leaving since. False in a disabled publisher.
-    #[must_use]
-    pub fn is_up(&self) -> bool {
-        self.shared.as_ref().is_some_and(|shared| shared.engine.is_up())
-    }
-
-    /// For how long the Kafka client has had records of which none was acknowledged; none if it has no records.
-    #[must_use]
-    pub fn unacknowledged(&self) -> Option<Duration> {
-        self.shared.as_ref().and_then(|shared| shared.engine.unacknowledged())
-    }
-
-    /// What the clients have counted, as of the latest report
-    /// ([`Config::statistics_interval`]).
-    #[must_use]
-    pub fn client_stats(&self) -> ClientStats {
-        self.shared.as_ref().map(|shared| shared.engine.client_stats()).unwrap_or_default()
-    }
-
-    /// How many panics of listeners, of receipts and of the client's thread were caught. Each is logged.
-    #[must_use]
-    pub fn panics(&self) -> u64 {
-        self.shared.as_ref().map_or(0, |shared| shared.engine.completion.listeners.panics.count())
-    }
-
-    /// How many records have been refused in a batch that was too large for its topic, and were sent again alone.
-    #[must_use]
-    pub fn refused_in_batches(&self) -> u64 {
-        self.shared.as_ref().map_or(0, |shared| shared.engine.refused_in_batches())
-    }
-
-    /// What was asked of the schema registry, and what it answered. All zero without one.
-    #[must_use]
-    pub fn schema_stats(&self) -> SchemaStats {
-        let schemas = self.shared.as_ref().and_then(|shared| shared.engine.schemas());
-        schemas.map(|schemas| schemas.stats()).unwrap_or_default()
-    }
-
     /// Adds a listener, which observes every record. A disabled publisher calls none.
-    #[expect(clippy::needless_pass_by_value, reason = "a listener is handed over")]
-    pub fn add_listener(&self, listener: Arc<dyn Listener>) -> ListenerId {
+    ///
+    /// ```
+    /// # let publisher = wrpkafka::Publisher::disabled();
+    /// publisher.add_listener(|event: &wrpkafka::PublishEvent<'_>| println!("{}: {:?}", event.topic, event.error_type));
+    /// ```
+    pub fn add_listener(&self, listener: impl Listener + 'static) -> ListenerId {
         match &self.shared {
-            Some(shared) => shared.engine.completion.listeners.add(&listener),
+            Some(shared) => {
+                let listener: Arc<dyn Listener> = Arc::new(listener);
+                shared.engine.completion.listeners.add(&listener)
+            }
             None => ListenerId::default(),
         }
     }
@@ -379,6 +384,16 @@ impl Publisher {
         if let Some(shared) = &self.shared {
             shared.engine.completion.listeners.remove(id);
         }
+    }
+}
+
+impl fmt::Debug for Publisher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Publisher")
+            .field("is_enabled", &self.is_enabled())
+            .field("is_up", &self.is_up())
+            .field("buffered", &self.buffered())
+            .finish_non_exhaustive()
     }
 }
 

@@ -2,11 +2,15 @@
 //!
 //! It asks for every subject of [`Schemas`] whose id is not known, writes the answers there, and reports each answer
 //! through a callback. What happens to the records that wait for an id is not decided here. Start reading at
-//! [`RegistryThread::start`]; the requests themselves are in [`api`].
+//! [`RegistryThread::start`]; the requests themselves are in `registry/api.rs`.
 
 #![expect(clippy::disallowed_methods, reason = "the registry's thread is without tokio and owns its clock")]
 
+#[cfg(not(feature = "registry"))]
+mod absent;
+#[cfg(feature = "registry")]
 mod api;
+mod lookup_error;
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -17,7 +21,11 @@ use std::time::{Duration, Instant};
 use crate::config::SchemaRegistry;
 use crate::error::PublishError;
 use crate::schema::{Schemas, Subject};
-use api::{LookupError, Registry};
+#[cfg(not(feature = "registry"))]
+use absent::Registry;
+#[cfg(feature = "registry")]
+use api::Registry;
+use lookup_error::LookupError;
 
 /// The pause after a registry could not be reached; it doubles each time.
 const BACKOFF: RangeInclusive<Duration> = Duration::from_millis(250)..=Duration::from_secs(30);

@@ -3,13 +3,16 @@
 //!
 //! A token is fetched anew when four fifths of its life are over, or when a broker refuses it. After a failure or a refusal the
 //! next request waits, longer each time; the token that is there stays in use as long as it is valid. Each client has a thread
-//! of its own, which ends with it. How a token is asked for is in [`request`]; start reading at [`Tokens::start`].
+//! of its own, which ends with it. How a token is asked for is in `token/request.rs`; start reading at [`Tokens::start`].
 
 #![expect(clippy::disallowed_methods, reason = "the thread is without tokio and owns its clock")]
 
+#[cfg(not(feature = "registry"))]
+mod absent;
+mod issued;
+#[cfg(feature = "registry")]
 mod request;
 
-use std::ffi::CString;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,6 +21,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::Mutex;
 
+#[cfg(not(feature = "registry"))]
+use self::absent::TokenServer;
+pub(crate) use self::issued::Token;
+#[cfg(feature = "registry")]
 use self::request::TokenServer;
 use crate::config::OAuth2;
 
@@ -47,17 +54,6 @@ pub(crate) enum News {
     Token(Token),
     /// There is no valid token, and why.
     Missing(String),
-}
-
-/// An access token and what librdkafka asks of it.
-pub(crate) struct Token {
-    pub(crate) value: CString,
-    /// Whom it is for: the client's id.
-    pub(crate) principal: CString,
-    /// The time of its end in milliseconds since 1970.
-    pub(crate) expires_at: i64,
-    /// Names and values in turn.
-    pub(crate) extensions: Vec<CString>,
 }
 
 impl Tokens {

@@ -68,7 +68,7 @@ impl KafkaSink {
         let fullness = Arc::<Fullness>::default();
         let mut tasks = Vec::new();
         if publisher.is_enabled() {
-            publisher.add_listener(Arc::clone(&metrics) as Arc<dyn wrpkafka::Listener>);
+            publisher.add_listener(Arc::clone(&metrics));
             tasks.push(tokio::spawn(watch(publisher.clone(), Arc::clone(&metrics), Arc::clone(&fullness))));
             tasks.push(tokio::spawn(Arc::clone(&status).run()));
         }

@@ -30,7 +30,9 @@ use rdkafka::statistics::Statistics;
 use self::own_lines::OwnLines;
 use self::statistics::report;
 use super::events::{Certainty, ClientError, ClientEvents, Next};
-use super::{BuildError, Client, DeliveryError, SendError, TopicAnswer, diagnosis, probe, properties};
+#[cfg(feature = "tls")]
+use super::probe::why_untrusted;
+use super::{BuildError, Client, DeliveryError, SendError, TopicAnswer, diagnosis, properties};
 use crate::config::{Config, SaslMechanism, Tls};
 use crate::connection_failure::ConnectionFailure;
 use crate::delivery::{DeliveryContext, Record, RecordRef};
@@ -164,6 +166,12 @@ impl Librdkafka {
     }
 }
 
+/// Without TLS there is no certificate.
+#[cfg(not(feature = "tls"))]
+fn why_untrusted(_address: &str, _ca_file: &str) -> Option<ConnectionFailure> {
+    None
+}
+
 fn owned_headers(headers: Headers<'_>) -> OwnedHeaders {
     let owned = OwnedHeaders::new_with_capacity(headers.len());
     headers.iter().fold(owned, |owned, (key, value)| owned.insert(Header { key, value: Some(value) }))
@@ -261,7 +269,7 @@ impl Context {
         let (events, is_probing) = (Arc::clone(&self.events), Arc::clone(&self.is_probing));
         let (address, text, ca_file) = (address.to_owned(), text.to_owned(), self.ca_file.clone());
         let probe = move || {
-            let found = probe::why_untrusted(&address, &ca_file);
+            let found = why_untrusted(&address, &ca_file);
             let failure = found.unwrap_or(ConnectionFailure::UntrustedCertificate);
             events.on_connection_failure(failure, Certainty::Known, &text);
             is_probing.store(false, Ordering::Relaxed);

@@ -41,6 +41,9 @@ pub(crate) fn client_config(config: &Config) -> ClientConfig {
         .set("reconnect.backoff.max.ms", "2000");
     batching(&mut client, &config.dynamic);
     security(&mut client, &config.tls, &config.sasl);
+    for (name, value) in &config.client_properties {
+        client.set(name, value);
+    }
     client
 }
 
@@ -127,6 +130,13 @@ mod tests {
             let client = client_config(&config);
             assert_eq!((client.get("acks"), client.get("enable.idempotence")), (Some(value), Some("false")));
         }
+    }
+
+    #[test]
+    fn properties_of_the_configuration_are_handed_over() {
+        let client_properties = vec![("client.id".to_owned(), "mine".to_owned())];
+        let config = Config { client_properties, ..config() };
+        assert_eq!(client_config(&config).get("client.id"), Some("mine"));
     }
 
     #[test]

@@ -30,6 +30,9 @@ impl Config {
 
     fn check_tls(&self, faults: &mut Faults) {
         let tls = &self.tls;
+        if tls.enabled && cfg!(all(feature = "client", not(feature = "tls"))) {
+            faults.add("tls.enabled", "needs a build of wrpkafka with the feature `tls`");
+        }
         if tls.enabled && tls.cert_file.is_empty() != tls.key_file.is_empty() {
             let missing = if tls.cert_file.is_empty() { "tls.certFile" } else { "tls.keyFile" };
             faults.add(missing, "is empty: a client certificate needs both certFile and keyFile");

@@ -25,6 +25,7 @@ use super::settings::Settings;
 use crate::client::events::Certainty;
 use crate::client::{BuildError, Connect};
 use crate::connection_failure::ConnectionFailure;
+use crate::error::FlushError;
 use crate::stats::Stopped;
 
 /// How long the thread polls the client before it looks at anything else.
@@ -40,7 +41,14 @@ pub(crate) enum Order {
     Replace(Arc<ClientInstance>),
     /// Brokers are asked whether these topics exist.
     LookUp(Vec<Arc<str>>),
+    Flush(FlushRequest),
     Stop(StopRequest),
+}
+
+/// A request to deliver what is buffered.
+pub(crate) struct FlushRequest {
+    pub(crate) deadline: Instant,
+    pub(crate) reply: oneshot::Sender<Result<(), FlushError>>,
 }
 
 /// A request to stop.
@@ -61,6 +69,7 @@ pub(crate) struct Worker {
     files: FileWatch,
     progress: Progress,
     topics: TopicLookup,
+    flushes: Vec<FlushRequest>,
     /// When a record was sent alone last.
     probed: Option<Instant>,
 }
@@ -92,6 +101,7 @@ impl Worker {
             files,
             progress: Progress::default(),
             topics: TopicLookup::default(),
+            flushes: Vec::new(),
             probed: None,
         })
     }
@@ -101,11 +111,13 @@ impl Worker {
         let engine = Arc::clone(&self.engine);
         let panics = &engine.completion.listeners.panics;
         let request = loop {
-            panics.catch("thread", || self.turn(TICK));
+            panics.catch("thread", || self.turn(if self.flushes.is_empty() { TICK } else { SHORT_TICK }));
+            self.flush();
             match self.orders.try_recv() {
                 Ok(Order::Stop(request)) => break Some(request),
                 Ok(Order::Replace(next)) => self.replace_by(next),
                 Ok(Order::LookUp(topics)) => self.topics.add(topics),
+                Ok(Order::Flush(request)) => self.flushes.push(request),
                 Err(TryRecvError::Disconnected) => break None,
                 Err(TryRecvError::Empty) => {}
             }
@@ -124,6 +136,27 @@ impl Worker {
         if let Some(request) = request {
             // The caller may have given up.
             let _ = request.reply.send(Stopped { undelivered, failed });
+        }
+    }
+
+    /// Hurries the client while a flush is waited for, and answers those that are over.
+    fn flush(&mut self) {
+        if self.flushes.is_empty() {
+            return;
+        }
+        if let Some(instance) = self.current() {
+            instance.client.flush(SHORT_TICK);
+        }
+        let (is_drained, now) = (self.engine.backlog.is_drained(), Instant::now());
+        let is_over = |request: &mut FlushRequest| is_drained || now >= request.deadline;
+        for request in self.flushes.extract_if(.., is_over) {
+            let usage = self.engine.backlog.usage();
+            let result = match usage.records + usage.waiting_records {
+                0 => Ok(()),
+                records => Err(FlushError::TimedOut { records }),
+            };
+            // The caller may have given up.
+            let _ = request.reply.send(if is_drained { Ok(()) } else { result });
         }
     }
 

@@ -5,6 +5,7 @@ mod fatal_error;
 mod lanes;
 mod live;
 mod logged;
+mod pending;
 mod qos_vectors;
 mod topics;
 
@@ -50,7 +51,7 @@ fn started(config: Config) -> (Publisher, Script) {
 fn submit(publisher: &Publisher, key: &str, qos: i64) -> (Result<Outcome, PublishError>, Fates) {
     let (told, fates) = channel();
     let receipt = Box::new(move |fate| drop(told.send(fate)));
-    (publisher.submit(&event(key, qos).as_ref(), Some(receipt)), fates)
+    (publisher.submit_with(event(key, qos), Some(receipt)), fates)
 }
 
 /// The number of the client that gets records; none while one is replaced.
@@ -87,7 +88,7 @@ impl Listener for Events {
 
 fn listen(publisher: &Publisher) -> Arc<Events> {
     let events = Arc::new(Events::default());
-    publisher.add_listener(Arc::clone(&events) as _);
+    publisher.add_listener(Arc::clone(&events));
     events
 }
 
@@ -159,7 +160,7 @@ async fn a_caller_that_can_wait_waits_for_room_and_displaces_nobody() {
     config.waiting = WaitingLimit { records: 1, bytes: 1000 };
     let (publisher, script) = started(config);
     for key in ["client", "room"] {
-        assert_eq!(publisher.publish(&event(key, 25).as_ref()).await, Ok(Outcome::Queued));
+        assert_eq!(publisher.publish(event(key, 25)).await, Ok(Outcome::Queued));
     }
     let waits = event("waits", 50);
     let waits = waits.as_ref();
@@ -179,7 +180,7 @@ async fn a_caller_that_waits_for_room_learns_of_the_stop() {
     let mut config = config(1);
     config.waiting.records = 0;
     let (publisher, _script) = started(config);
-    publisher.submit(&event("client", 0).as_ref(), None).unwrap();
+    publisher.submit_with(event("client", 0), None).unwrap();
     let waits = event("waits", 25);
     let waits = waits.as_ref();
     let (waited, stopped) = tokio::join!(publisher.publish(&waits), publisher.stop(Duration::ZERO));
@@ -271,7 +272,7 @@ fn a_record_that_is_too_large_fails_at_once() {
     let mut message = event("1", 75);
     message.payload = Some(vec![0; 512]);
     let (told, fates) = channel();
-    let outcome = publisher.submit(&message.as_ref(), Some(Box::new(move |fate| told.send(fate).unwrap())));
+    let outcome = publisher.submit_with(&message, Some(Box::new(move |fate| told.send(fate).unwrap())));
     assert_eq!(outcome, Ok(Outcome::Failed));
     assert!(matches!(fate(&fates), Err(PublishError::TooLarge { limit: 512, .. })));
 }
@@ -303,9 +304,9 @@ fn a_receipt_may_publish_in_its_turn() {
     let again = publisher.clone();
     let receipt = Box::new(move |_| {
         let message = event("2", 0);
-        again.submit(&message.as_ref(), Some(Box::new(move |fate| told.send(fate).unwrap()))).unwrap();
+        again.submit_with(&message, Some(Box::new(move |fate| told.send(fate).unwrap()))).unwrap();
     });
-    publisher.submit(&event("1", 0).as_ref(), Some(receipt)).unwrap();
+    publisher.submit_with(event("1", 0), Some(receipt)).unwrap();
     assert_eq!(fate(&fates), Ok(Outcome::Accepted));
     assert_eq!(script.keys(), ["1", "2"]);
 }
@@ -357,7 +358,7 @@ fn other_routes_and_headers_hold_from_the_next_message_on() {
 fn a_listener_that_was_removed_hears_nothing() {
     let (publisher, script) = started(config(10));
     let (kept, removed) = (listen(&publisher), Arc::new(Events::default()));
-    let id = publisher.add_listener(Arc::clone(&removed) as _);
+    let id = publisher.add_listener(Arc::clone(&removed));
     publisher.remove_listener(id);
     script.answer([Answer::Delivered(Ok(()))]);
     assert_eq!(fate(&submit(&publisher, "1", 0).1), Ok(Outcome::Accepted));
@@ -369,7 +370,7 @@ async fn a_disabled_publisher_takes_everything_silently() {
     let publisher = Publisher::disabled();
     assert!(!publisher.is_enabled());
     publisher.start().unwrap();
-    assert_eq!(publisher.publish(&event("1", 99).as_ref()).await, Ok(Outcome::Queued));
+    assert_eq!(publisher.publish(event("1", 99)).await, Ok(Outcome::Queued));
     let (outcome, fates) = submit(&publisher, "1", 0);
     assert_eq!((outcome, fate(&fates)), (Ok(Outcome::Attempted), Ok(Outcome::Attempted)));
     assert_eq!(publisher.stop(PATIENCE).await.undelivered, 0);

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use ureq::Agent;
 
+use super::lookup_error::LookupError;
 use crate::config::SchemaRegistry;
 use crate::files;
 use crate::http_agent;
@@ -16,17 +17,6 @@ const MEDIA_TYPE: &str = "application/vnd.schemaregistry.v1+json";
 const MAX_BODY: u64 = 64 << 10;
 /// The most of a registry's own error text that is kept, in characters.
 const MAX_REASON: usize = 300;
-
-/// Why the registry did not answer with an id.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum LookupError {
-    /// The registry rejects the schema, and will do so until the operator corrects the cause.
-    #[error("{status}: {reason}")]
-    Rejected { status: u16, reason: String },
-    /// The registry could not be reached, or reported an error of its own.
-    #[error("{0}")]
-    Unreachable(String),
-}
 
 /// A client of the registry, with the credentials and authorities that the files held when it was opened.
 pub(crate) struct Registry {

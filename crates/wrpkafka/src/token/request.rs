@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use ureq::Agent;
 
-use super::Token;
+use super::issued::Token;
 use crate::config::OAuth2;
 use crate::{files, http_agent};
 

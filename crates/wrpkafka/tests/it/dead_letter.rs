@@ -36,7 +36,7 @@ type Letters = Receiver<(DeadLetterReason, DeadLetterOutcome)>;
 fn listened(publisher: &Publisher) -> (Letters, Arc<Told>) {
     let (told, letters) = channel();
     let listener = Arc::new(Told(Mutex::new(told), Mutex::default()));
-    publisher.add_listener(Arc::clone(&listener) as Arc<dyn Listener>);
+    publisher.add_listener(Arc::clone(&listener));
     (letters, listener)
 }
 
@@ -97,7 +97,7 @@ async fn the_value_of_a_record_that_is_too_large_is_cut_to_fit() {
     large.payload = Some(vec![b'x'; 300_000]);
     let too_large = result(&submit(&publisher, &large)).unwrap_err();
     assert!(matches!(too_large, PublishError::TooLarge { limit: 200_000, .. }), "{too_large}");
-    assert_eq!(publisher.publish(&large.as_ref()).await, Ok(Outcome::Attempted));
+    assert_eq!(publisher.publish(&large).await, Ok(Outcome::Attempted));
     let cut = Ok((DeadLetterReason::TooLarge, DeadLetterOutcome::Delivered));
     assert_eq!([letters.recv_timeout(PATIENCE), letters.recv_timeout(PATIENCE)], [cut, cut]);
     // Too large for a broker, in its batch and alone: nothing is to be cut.

@@ -70,7 +70,7 @@ fn started(kafka: &MockKafka, routes: &[&str]) -> (Publisher, Arc<Seen>) {
     }
     let publisher = Publisher::new(config).unwrap();
     let seen = Arc::new(Seen::default());
-    publisher.add_listener(Arc::clone(&seen) as Arc<dyn Listener>);
+    publisher.add_listener(Arc::clone(&seen));
     publisher.start().unwrap();
     (publisher, seen)
 }

@@ -26,7 +26,7 @@ async fn an_event_arrives_as_v5_under_its_device_id_with_its_headers() {
     ];
     let publisher = started(config);
     let message = event(1, 75);
-    assert_eq!(publisher.publish(&message.as_ref()).await, Ok(Outcome::Accepted));
+    assert_eq!(publisher.publish(&message).await, Ok(Outcome::Accepted));
     assert_eq!(result(&submit(&publisher, &event(2, 50))), Ok(Outcome::Accepted));
     assert_eq!(publisher.stop(PATIENCE).await.undelivered, 0);
 
@@ -66,7 +66,7 @@ async fn keyed_records_go_where_a_java_producer_would_send_them() {
             qos: Qos(25),
             ..Message::default()
         };
-        publisher.submit(&message.as_ref(), None).unwrap();
+        publisher.submit_with(&message, None).unwrap();
         expected.insert(key, i32::try_from(chosen[1].as_u64().unwrap()).unwrap());
     }
     assert_eq!(publisher.stop(PATIENCE).await.undelivered, 0);
@@ -127,7 +127,7 @@ async fn a_delivery_timeout_ends_the_wait() {
     let mut config = config(&kafka);
     config.record_delivery_timeout = Duration::from_secs(1);
     let publisher = started(config);
-    assert_eq!(publisher.publish(&event(1, 75).as_ref()).await, Err(PublishError::Timeout));
+    assert_eq!(publisher.publish(event(1, 75)).await, Err(PublishError::Timeout));
 }
 
 #[tokio::test]
@@ -143,7 +143,7 @@ async fn what_a_broker_refuses_for_good_is_a_broker_error() {
         (&[RDKafkaRespErr::RD_KAFKA_RESP_ERR_POLICY_VIOLATION], "PolicyViolation: Broker: Policy violation"),
     ] {
         kafka.fail_requests(RDKafkaApiKey::Produce, errors).unwrap();
-        let refused = publisher.publish(&event(1, 75).as_ref()).await.unwrap_err();
+        let refused = publisher.publish(event(1, 75)).await.unwrap_err();
         assert_eq!(refused.error_type(), ErrorType::BrokerError);
         assert_eq!(refused.to_string(), text);
     }
@@ -155,7 +155,7 @@ async fn what_a_broker_refuses_for_now_is_sent_again() {
     let publisher = started(config(&kafka));
     let errors = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS; 5];
     kafka.fail_requests(RDKafkaApiKey::Produce, &errors).unwrap();
-    assert_eq!(publisher.publish(&event(1, 75).as_ref()).await, Ok(Outcome::Accepted));
+    assert_eq!(publisher.publish(event(1, 75)).await, Ok(Outcome::Accepted));
     assert_eq!(publisher.stop(PATIENCE).await.undelivered, 0);
     assert_eq!(kafka.records("wrp-events", 2, Duration::from_secs(2)).unwrap().len(), 1);
 }
@@ -164,7 +164,7 @@ async fn what_a_broker_refuses_for_now_is_sent_again() {
 async fn a_topic_that_is_not_authorized_is_waited_for() {
     let kafka = MockKafka::start(1).unwrap();
     let publisher = started(config(&kafka));
-    assert_eq!(publisher.publish(&event(1, 75).as_ref()).await, Ok(Outcome::Accepted));
+    assert_eq!(publisher.publish(event(1, 75)).await, Ok(Outcome::Accepted));
     let errors = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED; 2];
     kafka.fail_requests(RDKafkaApiKey::Produce, &errors).unwrap();
     let waiting: Vec<_> = (2..7).map(|number| submit(&publisher, &event(number, 50))).collect();
@@ -190,7 +190,7 @@ async fn a_fan_out_ends_with_its_last_record() {
     config.dynamic.topic_map = vec![route("wrp-events"), route("second")];
     let publisher = started(config);
     assert_eq!(result(&submit(&publisher, &event(1, 75))), Ok(Outcome::Accepted));
-    assert_eq!(publisher.publish(&event(2, 75).as_ref()).await, Ok(Outcome::Accepted));
+    assert_eq!(publisher.publish(event(2, 75)).await, Ok(Outcome::Accepted));
     assert_eq!(publisher.stop(PATIENCE).await.undelivered, 0);
     for topic in ["wrp-events", "second"] {
         assert_eq!(kafka.records(topic, 2, PATIENCE).unwrap().len(), 2, "{topic}");
@@ -236,7 +236,7 @@ async fn the_client_counts_what_it_does() {
     let mut config = config(&kafka);
     config.statistics_interval = Duration::from_secs(1);
     let publisher = started(config);
-    assert_eq!(publisher.publish(&event(1, 75).as_ref()).await, Ok(Outcome::Accepted));
+    assert_eq!(publisher.publish(event(1, 75)).await, Ok(Outcome::Accepted));
     let (told, reports) = channel();
     struct Reports(parking_lot::Mutex<std::sync::mpsc::Sender<wrpkafka::ClientStats>>);
     impl wrpkafka::Listener for Reports {

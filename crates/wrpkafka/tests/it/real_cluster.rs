@@ -88,7 +88,7 @@ async fn assert_faults_are_seen(kafka: &Kafka) {
     settings.dynamic.topic_map = vec![route(&[topic], "")];
     let publisher = started(settings.config(kafka));
     for number in [0, 2, 1, 1, 5] {
-        publisher.publish(&numbered("mac:faulty", "seq=", number, 75).as_ref()).await.unwrap();
+        publisher.publish(numbered("mac:faulty", "seq=", number, 75)).await.unwrap();
     }
     publisher.stop(PATIENCE).await;
     let counts = kafka.count(&[topic]);
@@ -317,7 +317,7 @@ fn send_until(ended: &AtomicBool, publisher: &Publisher, rate: u64) -> Sent {
             *(if matters { &mut sent.matter } else { &mut sent.low }) += 1;
             let receipts = Arc::clone(&sent.receipts);
             let receipt = Box::new(move |_| _ = receipts.fetch_add(1, Ordering::Relaxed));
-            publisher.submit(&message.as_ref(), Some(receipt)).unwrap();
+            publisher.submit_with(&message, Some(receipt)).unwrap();
         }
         pass_time(Duration::from_millis(1));
     }

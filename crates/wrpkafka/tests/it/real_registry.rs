@@ -76,7 +76,7 @@ fn full_value(payload: &Value) -> Value {
 
 async fn publish(publisher: &Publisher) {
     for message in [full(), sparse()] {
-        assert_eq!(publisher.publish(&message.as_ref()).await, Ok(Outcome::Accepted));
+        assert_eq!(publisher.publish(&message).await, Ok(Outcome::Accepted));
     }
     assert_eq!(publisher.stop(PATIENCE).await.undelivered, 0);
 }
@@ -142,7 +142,7 @@ async fn a_registry_that_comes_back(kafka: &Kafka, registry: &Registry) {
     for message in [full(), sparse()] {
         let (told, fate) = tokio::sync::oneshot::channel();
         let receipt = Box::new(move |result| drop(told.send(result)));
-        publisher.submit(&message.as_ref(), Some(receipt)).unwrap();
+        publisher.submit_with(&message, Some(receipt)).unwrap();
         fates.push(fate);
     }
     assert_eq!(publisher.buffered().waiting_records, 2);
@@ -166,7 +166,7 @@ async fn a_schema_that_is_refused(kafka: &Kafka, registry: &Registry) {
     config.dead_letter.topic = "letters".to_owned();
     config.schema_registry.when_down = WhenDown::Buffer;
     let publisher = started(config);
-    let refused = publisher.publish(&full().as_ref()).await.unwrap_err();
+    let refused = publisher.publish(full()).await.unwrap_err();
     println!("refused: {refused}");
     assert!(matches!(refused, PublishError::SchemaRefused { status: 409, .. }), "{refused:?}");
     assert_eq!(publisher.stop(PATIENCE).await.undelivered, 0);
@@ -179,7 +179,7 @@ async fn a_record_that_the_broker_finds_too_large(kafka: &Kafka, registry: &Regi
     let publisher = started(config);
     let mut large = full();
     large.payload = Some(vec![b'x'; 2 * BROKER_LIMIT]);
-    let refused = publisher.publish(&large.as_ref()).await.unwrap_err();
+    let refused = publisher.publish(&large).await.unwrap_err();
     assert_eq!(refused.dead_letter_reason(), Some(DeadLetterReason::TooLarge), "{refused}");
     assert_eq!(publisher.stop(PATIENCE).await.undelivered, 0);
 

@@ -44,7 +44,7 @@ async fn every_mechanism_publishes_with_and_without_tls() {
         let publisher = started(config.clone());
         for n in 0..EVENTS {
             let message = numbered(&format!("event:{way}"), "seq=", n, 75);
-            let published = tokio::time::timeout(PATIENCE, publisher.publish(&message.as_ref())).await;
+            let published = tokio::time::timeout(PATIENCE, publisher.publish(&message)).await;
             assert!(matches!(published, Ok(Ok(_))), "{way}: {published:?}");
         }
         assert_eq!(publisher.stop(PATIENCE).await.undelivered, 0, "{way}");
@@ -152,7 +152,7 @@ async fn each_wrong_setting_is_reported_by_its_own_name_within_ten_seconds_and_n
     let publishers = wrong.map(|(what, config, expected)| {
         let port = config.brokers[0].rsplit_once(':').map(|(_, port)| format!(":{port}")).unwrap();
         let publisher = started(config);
-        let submitted = publisher.submit(&numbered("event:wrong", "seq=", 0, 75).as_ref(), None);
+        let submitted = publisher.submit_with(numbered("event:wrong", "seq=", 0, 75), None);
         assert!(matches!(submitted, Ok(Outcome::Queued)), "{what}: {submitted:?}");
         (what, publisher, port, expected)
     });
@@ -198,7 +198,7 @@ async fn a_password_may_come_from_a_file_and_change_there() {
     });
     std::fs::write(&file, format!("{PASSWORD}\n")).unwrap();
     let message = numbered("event:password-file", "seq=", 0, 75);
-    let published = tokio::time::timeout(PATIENCE, publisher.publish(&message.as_ref())).await;
+    let published = tokio::time::timeout(PATIENCE, publisher.publish(&message)).await;
     assert_eq!(published.unwrap(), Ok(Outcome::Accepted));
     assert_eq!(publisher.connection_failure(), None);
     publisher.stop(PATIENCE).await;
@@ -264,7 +264,7 @@ impl Load {
     fn run(&mut self, publisher: &Publisher, length: Duration) {
         let begun = Instant::now();
         while begun.elapsed() < length {
-            publisher.submit(&numbered(self.device, "seq=", self.sent, 75).as_ref(), None).unwrap();
+            publisher.submit_with(numbered(self.device, "seq=", self.sent, 75), None).unwrap();
             self.sent += 1;
             pass_time(Duration::from_millis(2));
         }

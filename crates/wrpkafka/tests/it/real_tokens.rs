@@ -41,7 +41,7 @@ fn config(broker: &Secured, tokens: &TokenServer) -> Config {
 
 async fn publish(publisher: &Publisher, n: usize) {
     let message = numbered("event:tokens", "seq=", n, 75);
-    let published = tokio::time::timeout(PATIENCE, publisher.publish(&message.as_ref())).await;
+    let published = tokio::time::timeout(PATIENCE, publisher.publish(&message)).await;
     assert_eq!(published.expect("the record is acknowledged in time"), Ok(Outcome::Accepted), "{n}");
 }
 
@@ -77,7 +77,7 @@ async fn a_token_server_that_fails_is_named_and_asked_again() {
     let Some(broker) = broker().await else { return };
     let tokens = TokenServer::start(Answer::Status(503));
     let publisher = started(config(&broker, &tokens));
-    let submitted = publisher.submit(&numbered("event:refused", "seq=", 0, 75).as_ref(), None);
+    let submitted = publisher.submit_with(numbered("event:refused", "seq=", 0, 75), None);
     assert!(matches!(submitted, Ok(Outcome::Queued)), "{submitted:?}");
     let fails_by = |failure| publisher.connection_failure() == Some(failure);
     eventually("the token server is named", SOON, || fails_by(ConnectionFailure::NoToken));

@@ -51,7 +51,7 @@ async fn every_topic_of_a_fan_out_has_the_id_of_its_own_subject() {
     config.dynamic.topic_map = routes(&[TOPIC, "second"]);
     let publisher = started(config);
     let message = event(1, 75);
-    assert_eq!(publisher.publish(&message.as_ref()).await, Ok(Outcome::Accepted));
+    assert_eq!(publisher.publish(&message).await, Ok(Outcome::Accepted));
     assert_eq!(result(&submit(&publisher, &message)), Ok(Outcome::Accepted));
     for topic in [TOPIC, "second"] {
         let records = kafka.records(topic, 2, PATIENCE).unwrap();
@@ -153,7 +153,7 @@ async fn without_a_registry_raw_records_say_what_they_are() {
     let publisher = started(config);
     let message = event(1, 75);
     assert_eq!(result(&submit(&publisher, &message)), Ok(Outcome::Accepted));
-    assert_eq!(publisher.publish(&message.as_ref()).await, Ok(Outcome::Accepted));
+    assert_eq!(publisher.publish(&message).await, Ok(Outcome::Accepted));
     for record in kafka.records(TOPIC, 2, PATIENCE).unwrap() {
         assert_eq!(header(&record, "content-type"), Some("application/msgpack"));
         assert_eq!(MessageRef::decode_v5(&record.value).unwrap().0.to_owned(), message);
@@ -174,7 +174,7 @@ async fn without_a_registry_records_that_may_not_wait_become_dead_letters() {
     let message = event(1, 75);
     let unknown = PublishError::SchemaUnknown { subject: "wrp-events-value".into() };
     assert_eq!(result(&submit(&publisher, &message)), Err(unknown.clone()));
-    assert_eq!(publisher.publish(&message.as_ref()).await, Err(unknown));
+    assert_eq!(publisher.publish(&message).await, Err(unknown));
     assert_eq!(publisher.stop(PATIENCE).await.undelivered, 0);
     for record in kafka.records("letters", 2, PATIENCE).unwrap() {
         assert_eq!(header(&record, "dead-letter-reason"), Some("schema_unknown"));

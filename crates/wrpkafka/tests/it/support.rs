@@ -37,7 +37,7 @@ pub(crate) fn started(config: Config) -> Publisher {
 pub(crate) fn submit(publisher: &Publisher, message: &Message) -> Results {
     let (sender, results) = channel();
     let receipt = Box::new(move |result| drop(sender.send(result)));
-    publisher.submit(&message.as_ref(), Some(receipt)).unwrap();
+    publisher.submit_with(message, Some(receipt)).unwrap();
     results
 }
 

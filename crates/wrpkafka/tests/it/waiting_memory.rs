@@ -98,7 +98,7 @@ async fn measure() -> (usize, usize) {
         // As large as the gateway's: what the outcome is counted for, and the message's acknowledgement.
         let receipt = (Arc::clone(&shared), Arc::clone(&shared), [0_u64; 2]);
         let receipt = Box::new(move |_| drop(receipt));
-        publisher.submit(&event(number).as_ref(), Some(receipt)).unwrap();
+        publisher.submit_with(event(number), Some(receipt)).unwrap();
     };
     (0..DEVICES).for_each(submit);
     assert_eq!(publisher.buffered().bytes, RECORD, "the one in the client");

@@ -28,7 +28,7 @@ async fn a_fatal_error_loses_nothing_and_keeps_the_order() {
         };
         let (told, fate) = channel();
         let receipt = Box::new(move |result| drop(told.send(result)));
-        publisher.submit(&message.as_ref(), Some(receipt)).unwrap();
+        publisher.submit_with(&message, Some(receipt)).unwrap();
         fates.push(fate);
     }
     client.fail();

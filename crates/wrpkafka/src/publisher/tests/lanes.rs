@@ -20,7 +20,7 @@ pub(super) fn submit_to(publisher: &Publisher, topic: &str, key: &str, qos: i64)
     let (told, fates) = channel();
     let message = Message { dest: format!("event:{topic}").as_str().into(), ..event(key, qos) };
     let receipt = Box::new(move |fate| drop(told.send(fate)));
-    publisher.submit(&message.as_ref(), Some(receipt)).unwrap();
+    publisher.submit_with(&message, Some(receipt)).unwrap();
     fates
 }
 

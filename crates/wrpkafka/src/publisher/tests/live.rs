@@ -101,7 +101,7 @@ fn the_size_of_a_record_is_held_to_the_new_limit() {
         message.payload = Some(vec![0; 600]);
         let (told, fates) = channel();
         let receipt = Box::new(move |fate| drop(told.send(fate)));
-        publisher.submit(&message.as_ref(), Some(receipt)).unwrap();
+        publisher.submit_with(&message, Some(receipt)).unwrap();
         fate(&fates)
     };
     assert!(matches!(large(512), Err(PublishError::TooLarge { limit: 512, .. })));
@@ -133,7 +133,7 @@ fn sasl(password: &str) -> Sasl {
 fn right_credentials_help_a_client_at_once_that_was_never_let_in() {
     let (publisher, script) = started(config(10));
     let troubles = Arc::new(Troubles::default());
-    publisher.add_listener(Arc::clone(&troubles) as _);
+    publisher.add_listener(Arc::clone(&troubles));
     let fates = [("1", 25), ("2", 75)].map(|(key, qos)| submit(&publisher, key, qos).1);
     script.fail_connection(ConnectionFailure::Credentials);
     eventually("it is known", || publisher.connection_failure() == Some(ConnectionFailure::Credentials));
@@ -259,7 +259,7 @@ fn a_panic_of_a_listener_of_a_receipt_or_of_the_thread_costs_no_other_record() {
     let (_, first) = submit(&publisher, "1", 25);
     script.panic();
     eventually("the thread's panic is counted", || publisher.panics() == 1);
-    publisher.submit(&event("2", 25).as_ref(), Some(Box::new(|_| panic!("wanted by a test")))).unwrap();
+    publisher.submit_with(event("2", 25), Some(Box::new(|_| panic!("wanted by a test")))).unwrap();
     let (_, third) = submit(&publisher, "3", 25);
     script.deliver(3, Ok(()));
     assert_eq!((fate(&first), fate(&third)), (Ok(Outcome::Accepted), Ok(Outcome::Accepted)));

@@ -84,10 +84,10 @@ async fn produce(value: &Value) -> Result<(), String> {
     let publisher = Publisher::with_client(config, script.connect()).map_err(|error| error.to_string())?;
     publisher.start().map_err(|error| error.to_string())?;
     let events = Arc::new(Events::default());
-    publisher.add_listener(Arc::clone(&events) as _);
+    publisher.add_listener(Arc::clone(&events));
 
     let message = Message { dest: "event:x".into(), qos, ..Message::default() };
-    let result = publisher.publish(&message.as_ref()).await;
+    let result = publisher.publish(&message).await;
     publisher.stop(Duration::from_secs(20)).await;
     let outcome = result.as_ref().map_or("Failed", |outcome| outcome.as_str());
     if value["outcome"] != outcome || value["error"].is_string() != result.is_err() {
@@ -125,7 +125,7 @@ async fn before(value: &Value) -> Result<(), String> {
     let publisher =
         Publisher::with_client(config, Script::default().connect()).map_err(|error| error.to_string())?;
     let events = Arc::new(Events::default());
-    publisher.add_listener(Arc::clone(&events) as _);
+    publisher.add_listener(Arc::clone(&events));
     match situation {
         // Dropping the future is how a caller ends a call: then no caller is left to report to.
         "the caller's context is over" => return Ok(()),
@@ -142,7 +142,7 @@ async fn before(value: &Value) -> Result<(), String> {
     }
     let dest = if event_type.is_empty() { "nonsense".to_owned() } else { format!("event:{event_type}") };
     let message = Message { dest: dest.as_str().into(), ..Message::default() };
-    let result = publisher.publish(&message.as_ref()).await;
+    let result = publisher.publish(&message).await;
     let told: Vec<_> =
         events.0.lock().iter().map(|told| (told.event_type.clone(), told.error_type)).collect();
     let error_type = result.as_ref().err().map(PublishError::error_type);

@@ -32,7 +32,7 @@ impl Listener for Changes {
 fn listened(config: Config) -> (Publisher, Script, Arc<Changes>) {
     let (publisher, script) = started(config);
     let changes = Arc::new(Changes::default());
-    publisher.add_listener(Arc::clone(&changes) as _);
+    publisher.add_listener(Arc::clone(&changes));
     (publisher, script, changes)
 }
 
