@@ -36,24 +36,25 @@ const PARTS: &[(&str, &str)] = &[
     ("crates/", "The process and its configuration"),
 ];
 
-/// Calls whose message is a variable: the beginning of each message, as it stands in a source; `…` is what a value fills.
-const VARIABLE: &[(&str, &str)] = &[
-    (REFUSALS, "connects too often, connections are refused for a time"),
-    (REFUSALS, "exceeds its rate for too long, connections are refused for a time"),
-    (RATE, "device exceeds its rate, nothing is read from it until the rate allows it"),
-    (RATE, "device exceeds its rate, its messages are dropped until the rate allows them"),
-    (RATE, "device closed, it has the largest of too many unfinished messages"),
-    (RATE, "device closed, its message did not arrive completely in time"),
-    (RATE, "device closed, it does not read and most of too many messages wait for it"),
-    ("crates/talaria/src/server/config.rs", "server is reachable without authentication: …"),
-    (BODIES, "request rejected, too many bytes of bodies wait in all"),
-    (BODIES, "response replaced by a 503, too many bytes of bodies wait in all"),
-    (BODIES, "connection cut whose client does not read, too many bytes of bodies wait in all"),
-    ("crates/wrpkafka/src/client/librdkafka.rs", "…"),
+/// Calls whose message is a variable: the file, a field by which the call is known among those of the file, and a message as it
+/// stands in a source; `…` is what a value fills.
+const VARIABLE: &[(&str, &str, &str)] = &[
+    (REFUSALS, "", "connects too often, connections are refused for a time"),
+    (REFUSALS, "", "exceeds its rate for too long, connections are refused for a time"),
+    (CONTEXT, "`limit`", "device exceeds its rate, nothing is read from it until the rate allows it"),
+    (CONTEXT, "`limit`", "device exceeds its rate, its messages are dropped until the rate allows them"),
+    (CONTEXT, "`reason`", "device closed, it has the largest of too many unfinished messages"),
+    (CONTEXT, "`reason`", "device closed, its message did not arrive completely in time"),
+    (CONTEXT, "`reason`", "device closed, it does not read and most of too many messages wait for it"),
+    ("crates/talaria/src/server/config.rs", "", "server is reachable without authentication: …"),
+    (BODIES, "", "request rejected, too many bytes of bodies wait in all"),
+    (BODIES, "", "response replaced by a 503, too many bytes of bodies wait in all"),
+    (BODIES, "", "connection cut whose client does not read, too many bytes of bodies wait in all"),
+    ("crates/wrpkafka/src/client/librdkafka.rs", "", "…"),
 ];
 const REFUSALS: &str = "crates/talaria/src/device/refusals.rs";
 const BODIES: &str = "crates/talaria/src/server/metrics.rs";
-const RATE: &str = "crates/talaria/src/device/session/context.rs";
+const CONTEXT: &str = "crates/talaria/src/device/session/context.rs";
 
 struct Line {
     level: &'static str,
@@ -100,8 +101,9 @@ fn lines(findings: &mut Findings) -> Vec<Line> {
                 let Some(open) = source.production[at + name.len()..].strip_prefix("!(") else { continue };
                 let from = source.production.len() - open.len();
                 let Some((message, fields)) = call(source, from) else { continue };
-                let variable: Vec<&str> =
-                    VARIABLE.iter().filter(|(path, _)| *path == file.path).map(|(_, text)| *text).collect();
+                let is_of_call = |path: &str, field: &str| path == file.path && fields.contains(field);
+                let variable = VARIABLE.iter().filter(|(path, field, _)| is_of_call(path, field));
+                let variable: Vec<&str> = variable.map(|(.., text)| *text).collect();
                 if !is_variable(&message) {
                     found.push(Line { level, message, fields, part });
                 } else if variable.is_empty() {
@@ -121,7 +123,16 @@ fn lines(findings: &mut Findings) -> Vec<Line> {
         }
     }
     found.sort_by(|a, b| (a.level, &a.message).cmp(&(b.level, &b.message)));
-    found.dedup_by(|a, b| (a.level, &a.message) == (b.level, &b.message));
+    // A line that is written in two places has the fields of both.
+    found.dedup_by(|other, first| {
+        let is_same = (other.level, &other.message) == (first.level, &first.message);
+        for field in other.fields.split(", ") {
+            if is_same && !first.fields.contains(field) {
+                first.fields = format!("{}, {field}", first.fields);
+            }
+        }
+        is_same
+    });
     found
 }
 
