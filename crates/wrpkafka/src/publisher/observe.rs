@@ -27,7 +27,8 @@ impl Publisher {
     }
 
     /// What keeps records from leaving, if anything does. It ends when a broker has accepted a record, or was connected by
-    /// the latest report ([`Config::statistics_interval`]); that records are not acknowledged ends with an acknowledgement.
+    /// the latest report ([`Config::statistics_interval`](crate::Config::statistics_interval)); that records are not
+    /// acknowledged ends with an acknowledgement.
     #[must_use]
     pub fn connection_failure(&self) -> Option<ConnectionFailure> {
         self.shared.as_ref().and_then(|shared| shared.engine.connection_failure())
@@ -46,7 +47,7 @@ impl Publisher {
     }
 
     /// What the clients have counted, as of the latest report
-    /// ([`Config::statistics_interval`]).
+    /// ([`Config::statistics_interval`](crate::Config::statistics_interval)).
     #[must_use]
     pub fn client_stats(&self) -> ClientStats {
         self.shared.as_ref().map(|shared| shared.engine.client_stats()).unwrap_or_default()
