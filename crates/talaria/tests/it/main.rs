@@ -45,6 +45,7 @@ mod jwt_keys;
 mod jwt_process;
 mod labels;
 mod live_configuration;
+mod metrics_page;
 mod observe;
 mod process;
 mod proxies;

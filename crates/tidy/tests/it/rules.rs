@@ -8,6 +8,7 @@ mod layers;
 mod limits;
 mod links;
 mod log_page;
+mod metrics;
 mod metrics_page;
 mod module_files;
 mod page;

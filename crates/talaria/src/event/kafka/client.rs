@@ -44,6 +44,9 @@ impl ClientMetrics {
         let mut last = self.last.lock();
         for node in &stats.nodes {
             let before = last.nodes.iter().find(|before| before.node_id == node.node_id);
+            if self.nodes.iter().all(|(_, count)| count(node) == 0) {
+                continue;
+            }
             for (counter, count) in &self.nodes {
                 add(counter, &[&node.node_id], before.map_or(0, count), count(node));
             }
@@ -96,11 +99,9 @@ fn topics(family: &Family<'_>) -> [Counted<TopicStats>; 3] {
     ]
 }
 
-/// A series is created when there is something to count.
+/// Also when nothing was added: a series that begins at 0 shows its first growth to Prometheus' `increase`.
 fn add(counter: &IntCounterVec, labels: &[&str], before: u64, now: u64) {
-    if now > before {
-        counter.with_label_values(labels).inc_by(now - before);
-    }
+    counter.with_label_values(labels).inc_by(now.saturating_sub(before));
 }
 
 fn gauge(value: u64) -> i64 {
@@ -136,9 +137,9 @@ mod tests {
             r#"talaria_talaria_connects_total{node_id="1"} 2"#,
             r#"talaria_talaria_produce_records_total{node_id="1",topic="t"} 9"#,
             "talaria_talaria_buffered_fetch_bytes 0",
+            r#"talaria_talaria_read_errors_total{node_id="1"} 0"#,
         ] {
             assert!(text.lines().any(|there| there == line), "no {line} in\n{text}");
         }
-        assert!(!text.contains("read_errors_total{"));
     }
 }

@@ -83,14 +83,22 @@ pub(crate) fn links(text: &str) -> Vec<(usize, &str)> {
 
 /// What stands in backticks in one column of the tables under a heading, each with its line.
 pub(crate) fn quoted_in_column<'a>(text: &'a str, heading: &str, column: usize) -> Vec<(usize, &'a str)> {
+    let rows = rows_below(text, heading).into_iter();
+    rows.filter_map(|(line, cells)| Some((line, *cells.get(column)?)))
+        .flat_map(|(line, cell)| cell.split('`').skip(1).step_by(2).map(move |text| (line, text)))
+        .collect()
+}
+
+/// The cells of each row of the tables under a heading, each row with its line.
+pub(crate) fn rows_below<'a>(text: &'a str, heading: &str) -> Vec<(usize, Vec<&'a str>)> {
     let found = headings(text).find(|found| found.text == heading);
     let Some((start, level)) = found.map(|found| (found.line, found.level)) else { return Vec::new() };
     let next = headings(text).find(|next| next.line > start && next.level <= level);
     let end = next.map_or(usize::MAX, |next| next.line);
-    let rows = lines(text).filter(|(line, text, _)| (start..end).contains(line) && text.starts_with('|'));
-    // What a row has before its first `|` is empty.
-    rows.filter_map(|(line, row, _)| Some((line, row.split('|').nth(column + 1)?)))
-        .flat_map(|(line, cell)| cell.split('`').skip(1).step_by(2).map(move |text| (line, text)))
+    lines(text)
+        .filter(|(line, text, _)| (start..end).contains(line) && text.starts_with('|'))
+        // What a row has before its first `|` is empty.
+        .map(|(line, row, _)| (line, row.split('|').skip(1).map(str::trim).collect()))
         .collect()
 }
 

@@ -98,6 +98,11 @@ pub(crate) fn lock() -> &'static str {
     LOCK.get_or_init(|| fs::read_to_string(root().join("Cargo.lock")).unwrap_or_default())
 }
 
+/// A file of `testdata`, which the rules do not read otherwise.
+pub(crate) fn testdata(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_default()
+}
+
 fn root() -> &'static Path {
     static ROOT: OnceLock<PathBuf> = OnceLock::new();
     ROOT.get_or_init(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))
