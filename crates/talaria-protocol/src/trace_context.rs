@@ -107,6 +107,12 @@ impl TraceId {
         NonZeroU128::new(id).map(Self)
     }
 
+    /// The number.
+    #[must_use]
+    pub fn get(self) -> u128 {
+        self.0.get()
+    }
+
     /// The id as it is sent.
     #[must_use]
     pub fn to_bytes(self) -> [u8; 16] {

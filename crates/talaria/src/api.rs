@@ -162,22 +162,22 @@ impl Api {
     /// `GET /devices`: all connected devices.
     pub async fn devices<R>(&self, version: ApiVersion, request: &Request<R>) -> Response<Body> {
         let trace = RequestTrace::arrived(&self.tracing, request, "/devices");
-        let response = match self.authorize(version, request).await {
+        let mut response = match self.authorize(version, request).await {
             Ok(_) => {
                 let list = devices::list(Arc::clone(&self.registry));
                 reply::with_body(StatusCode::OK, JSON, Body::pieces(list))
             }
             Err(response) => response,
         };
-        trace.end(response.status());
+        trace.end(&mut response);
         response
     }
 
     /// `GET /device/{id}/stat`: one device. The id is checked before the credentials (contract §3.3).
     pub async fn stat<R>(&self, version: ApiVersion, id: &str, request: &Request<R>) -> Response<Body> {
         let trace = RequestTrace::arrived(&self.tracing, request, "/device/{id}/stat");
-        let response = self.described(version, id, request).await;
-        trace.end(response.status());
+        let mut response = self.described(version, id, request).await;
+        trace.end(&mut response);
         response
     }
 
@@ -200,8 +200,8 @@ impl Api {
     /// `POST|PATCH /device/send`: a message to a device and, if it is a request, the device's answer.
     pub async fn send(&self, version: ApiVersion, request: Request<Incoming>) -> Response<Body> {
         let mut trace = RequestTrace::arrived(&self.tracing, &request, "/device/send");
-        let response = self.sent(version, request, &mut trace).await;
-        trace.end(response.status());
+        let mut response = self.sent(version, request, &mut trace).await;
+        trace.end(&mut response);
         response
     }
 

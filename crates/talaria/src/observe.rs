@@ -13,7 +13,7 @@ use talaria_protocol::answer::JSON;
 
 use crate::server::{Body, Handler, reply};
 use crate::telemetry::health::Health;
-use crate::telemetry::metrics::{CONTENT_TYPE, Metrics, PageEncoding};
+use crate::telemetry::metrics::{Metrics, PageEncoding, PageFormat};
 
 pub use readiness::{Readiness, Reason};
 
@@ -57,17 +57,18 @@ impl Handler for HealthPage {
 
 impl Handler for MetricsPage {
     async fn handle(&self, request: Request<Incoming>) -> Response<Body> {
-        const TEXT: HeaderValue = HeaderValue::from_static(CONTENT_TYPE);
         const GZIP: HeaderValue = HeaderValue::from_static("gzip");
-        const VARY_BY: HeaderValue = HeaderValue::from_static("Accept-Encoding");
+        const VARY_BY: HeaderValue = HeaderValue::from_static("Accept, Accept-Encoding");
         if request.uri().path() != "/metrics" {
             return reply::not_found();
         }
+        let format = PageFormat::accepted_by(request.headers());
         let encoding = PageEncoding::accepted_by(request.headers());
-        let Some(page) = self.0.page(encoding).await else {
+        let Some(page) = self.0.page(format, encoding).await else {
             return reply::empty(StatusCode::SERVICE_UNAVAILABLE);
         };
-        let mut response = reply::with_body(StatusCode::OK, TEXT, page);
+        let mut response =
+            reply::with_body(StatusCode::OK, HeaderValue::from_static(format.content_type()), page);
         response.headers_mut().insert(VARY, VARY_BY);
         if encoding == PageEncoding::Gzip {
             response.headers_mut().insert(CONTENT_ENCODING, GZIP);

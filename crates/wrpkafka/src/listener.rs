@@ -101,6 +101,8 @@ pub struct PublishEvent<'a> {
     pub error_type: Option<ErrorType>,
     /// From the publish call until the result was final.
     pub duration: Duration,
+    /// The trace that the message is recorded in ([`Annotation::trace`](crate::Annotation::trace)).
+    pub trace: Option<u128>,
 }
 
 /// A topic that can no longer be written to, or can again.

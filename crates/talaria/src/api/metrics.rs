@@ -9,10 +9,11 @@ use prometheus::{Histogram, IntCounterVec, IntGauge};
 use tokio::time::Instant;
 
 use super::access::AccessMetrics;
+use super::spans::RecordedIn;
 use crate::device::SendError;
 use crate::server::Body;
 use crate::telemetry::health::RequestTally;
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::{Latency, Metrics};
 
 const DURATION_SECONDS: [f64; 11] = [0.0625, 0.125, 0.25, 0.5, 1.0, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0];
 const SIZE_BYTES: [f64; 4] = [200.0, 500.0, 900.0, 1500.0];
@@ -24,7 +25,7 @@ pub struct ApiMetrics {
     requests: IntCounterVec,
     errors: IntCounterVec,
     in_flight: IntGauge,
-    duration: Histogram,
+    duration: Latency,
     writing_header: Histogram,
     request_size: Histogram,
     response_size: Histogram,
@@ -59,7 +60,7 @@ impl ApiMetrics {
                 &["code", "error"],
             ),
             in_flight: family.gauge("in_flight_requests", "The number of requests being answered"),
-            duration: histogram(
+            duration: family.latency(
                 "request_duration_seconds",
                 "The time to a request's answer",
                 &DURATION_SECONDS,
@@ -111,11 +112,12 @@ impl InFlight<'_> {
     /// The request is answered. An upgrade counts as 200, as it does in the reference.
     pub fn answered(self, response: &mut Response<Body>) {
         let metrics = self.metrics;
-        let took = self.started.elapsed().as_secs_f64();
+        let took = self.started.elapsed();
+        let trace = response.extensions().get::<RecordedIn>().map(|recorded| recorded.0);
         let status = response.status();
         metrics.tally.answered(status);
-        metrics.duration.observe(took);
-        metrics.writing_header.observe(took);
+        metrics.duration.observe(took, trace);
+        metrics.writing_header.observe(took.as_secs_f64());
         response.body_mut().observe_size(&metrics.response_size);
         let code = if status == StatusCode::SWITCHING_PROTOCOLS { StatusCode::OK } else { status };
         metrics.requests.with_label_values(&[code.as_str(), self.method]).inc();

@@ -8,9 +8,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, StatusCode};
+use http::{HeaderMap, Request, Response};
 use jiff::Timestamp;
-use talaria_protocol::trace_context::{TRACEPARENT, TRACESTATE, TraceContext, is_trace_line};
+use talaria_protocol::trace_context::{TRACEPARENT, TRACESTATE, TraceContext, TraceId, is_trace_line};
 use wrp::{MessageRef, Strings};
 
 use crate::device::SendError;
@@ -29,6 +29,10 @@ pub(super) enum RequestTrace {
     /// It is known.
     Begun(Box<Begun>),
 }
+
+/// The trace that a request is recorded in, as an extension of its response.
+#[derive(Clone, Copy)]
+pub(super) struct RecordedIn(pub(super) TraceId);
 
 /// A request as it came.
 pub(super) struct Arrival {
@@ -90,12 +94,16 @@ impl RequestTrace {
         (frame, Exchange { span })
     }
 
-    /// The answer has this status.
-    pub(super) fn end(mut self, status: StatusCode) {
+    /// This is the answer.
+    pub(super) fn end<B>(mut self, response: &mut Response<B>) {
         self.begin();
         if let Self::Begun(begun) = self
             && let Some(mut span) = begun.span
         {
+            if let Some(context) = span.context() {
+                response.extensions_mut().insert(RecordedIn(context.trace_id));
+            }
+            let status = response.status();
             span.set(names::HTTP_STATUS, i64::from(status.as_u16()));
             // A server fails by its own errors only.
             if status.is_server_error() {

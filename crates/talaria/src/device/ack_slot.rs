@@ -100,7 +100,7 @@ mod tests {
     }
 
     fn ack(length: usize) -> Ack {
-        let of = Acknowledged { level: QosLevel::High, since: Instant::now() };
+        let of = Acknowledged { level: QosLevel::High, since: Instant::now(), trace: None };
         Ack { frame: vec![0; length].into(), of }
     }
 

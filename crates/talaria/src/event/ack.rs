@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec};
+use prometheus::{IntCounter, IntCounterVec};
 use talaria_protocol::session::Reason;
 use tokio::time::Instant;
 use wrp::{MessageRef, MessageType, QosLevel, Text};
@@ -21,8 +21,9 @@ use super::finalizer::{AckPolicy, Finalizer, Settle};
 use super::verdict::Verdict;
 use crate::device::{Ack, AckLimits, AckNotSentError, AckSlot, Acknowledged, Device, UNKNOWN_PARTNER};
 use crate::telemetry::labels::{HeldLabels, LabelTable, MAX_PARTNERS};
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::{LatencyVec, Metrics};
 use crate::thread_buffer::WriteBuffer;
+use crate::trace::Trace;
 
 /// Seconds, from the message's arrival to its acknowledgement. The reference has a native histogram here.
 const LATENCY_BUCKETS: &[f64] =
@@ -50,8 +51,8 @@ pub(super) struct Acks {
 pub struct AckMetrics {
     success: IntCounterVec,
     failure: IntCounterVec,
-    success_latency: HistogramVec,
-    failure_latency: HistogramVec,
+    success_latency: LatencyVec,
+    failure_latency: LatencyVec,
     unsent: IntCounterVec,
     /// The partners of the devices that have been sent an acknowledgement.
     partners: Arc<LabelTable<1, AckSeries>>,
@@ -92,13 +93,15 @@ impl Acks {
         self: &Arc<Self>,
         device: &Arc<Device>,
         message: &MessageRef<'_>,
+        trace: Option<&Trace>,
     ) -> Option<Finalizer> {
         let frame = self.frame(message, Verdict::Delivered);
-        let of = Acknowledged { level: message.qos.level(), since: Instant::now() };
+        let trace = trace.and_then(Trace::recorded);
+        let of = Acknowledged { level: message.qos.level(), since: Instant::now(), trace };
         let Some(slot) = device.take_ack_slot(&self.limits, frame.len()) else {
             let frame = self.frame(message, Verdict::NotEnqueued);
-            let sent = device.send_refusal(&self.limits, Ack { frame, of });
-            self.check_sent(device, of, sent);
+            let sent = device.send_refusal(&self.limits, Ack { frame, of: of.clone() });
+            self.check_sent(device, &of, sent);
             return None;
         };
         Some(Finalizer::new(self.policy, Pending { acks: Arc::clone(self), slot, frame, of }))
@@ -107,14 +110,14 @@ impl Acks {
     /// Acknowledges a message that is dropped before any sink gets it.
     pub(super) fn refuse(&self, device: &Arc<Device>, message: &MessageRef<'_>, verdict: Verdict) {
         let frame = self.frame(message, verdict);
-        let of = Acknowledged { level: message.qos.level(), since: Instant::now() };
+        let of = Acknowledged { level: message.qos.level(), since: Instant::now(), trace: None };
         let slot = device.take_ack_slot(&self.limits, frame.len());
-        let ack = Ack { frame, of };
+        let ack = Ack { frame, of: of.clone() };
         let sent = match slot {
             Some(mut slot) => slot.send(ack),
             None => device.send_refusal(&self.limits, ack),
         };
-        self.check_sent(device, of, sent);
+        self.check_sent(device, &of, sent);
     }
 
     /// How many could not be written since the start.
@@ -135,7 +138,7 @@ impl Acks {
                     message.level,
                 )
             });
-            series.count(now.saturating_duration_since(message.since));
+            series.count(now.saturating_duration_since(message.since), message.trace_id());
         }
     }
 
@@ -152,7 +155,7 @@ impl Acks {
                     message.level,
                 )
             });
-            series.count(now.saturating_duration_since(message.since));
+            series.count(now.saturating_duration_since(message.since), message.trace_id());
         }
         self.unsent.fetch_add(messages.len() as u64, Ordering::Relaxed);
         self.metrics.unsent.with_label_values(&[reason.as_str()]).inc_by(messages.len() as u64);
@@ -189,9 +192,9 @@ impl Acks {
         Bytes::copy_from_slice(&frame)
     }
 
-    fn check_sent(&self, device: &Device, of: Acknowledged, sent: Result<(), AckNotSentError>) {
+    fn check_sent(&self, device: &Device, of: &Acknowledged, sent: Result<(), AckNotSentError>) {
         if let Err(AckNotSentError(reason)) = sent {
-            self.unwritten(device, &[of], reason);
+            self.unwritten(device, std::slice::from_ref(of), reason);
         }
     }
 }
@@ -210,8 +213,8 @@ impl Settle for Pending {
             }
             tracing::debug!(device = %device.id(), %verdict, "message not delivered");
         }
-        let sent = self.slot.send(Ack { frame, of: self.of });
-        self.acks.check_sent(&device, self.of, sent);
+        let sent = self.slot.send(Ack { frame, of: self.of.clone() });
+        self.acks.check_sent(&device, &self.of, sent);
     }
 }
 
@@ -221,7 +224,7 @@ impl AckMetrics {
         let bare = metrics.bare();
         let names = ["qos_level", "partner_id", "message_type"];
         let counter = |name, help| bare.counter_vec(name, help, &names);
-        let latency = |name, help| bare.histogram_vec(name, help, &names, LATENCY_BUCKETS);
+        let latency = |name, help| bare.latency_vec(name, help, &names, LATENCY_BUCKETS);
         let success = counter(
             "outbound_ack_success",
             "The acknowledgements written to the connection of their device, positive or negative",
@@ -249,7 +252,7 @@ impl AckMetrics {
             for labels in LEVELS.map(|level| labels(level, partner)) {
                 // An error says that there is no such series.
                 counters.iter().for_each(|family| drop(family.remove_label_values(&labels)));
-                latencies.iter().for_each(|family| drop(family.remove_label_values(&labels)));
+                latencies.iter().for_each(|family| family.remove(&labels));
             }
         };
         let partners = LabelTable::new(MAX_PARTNERS, |_| AckSeries::default(), remove);
@@ -265,14 +268,14 @@ impl AckMetrics {
     fn series(
         &self,
         counter: &IntCounterVec,
-        latency: &HistogramVec,
+        latency: &LatencyVec,
         partner: &HeldLabels<1, AckSeries>,
         level: QosLevel,
     ) -> Series {
         let [partner] = partner.values();
         let labels = labels(level, partner);
         let counter: IntCounter = counter.with_label_values(&labels);
-        let latency: Histogram = latency.with_label_values(&labels);
+        let latency = latency.with_label_values(&labels);
         Series { counter, latency }
     }
 }

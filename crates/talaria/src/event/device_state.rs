@@ -7,11 +7,13 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use prometheus::{Histogram, IntCounter};
+use prometheus::IntCounter;
+use talaria_protocol::trace_context::TraceId;
 use wrp::QosLevel;
 use wrpkafka::CachedVerdict;
 
 use crate::telemetry::labels::HeldLabels;
+use crate::telemetry::metrics::Latency;
 
 /// The state of the sinks for one device.
 #[derive(Debug, Default)]
@@ -33,7 +35,7 @@ pub(super) struct AckSeries {
 #[derive(Debug)]
 pub(super) struct Series {
     pub(super) counter: IntCounter,
-    pub(super) latency: Histogram,
+    pub(super) latency: Latency,
 }
 
 impl AckSeries {
@@ -47,9 +49,9 @@ impl AckSeries {
 }
 
 impl Series {
-    pub(super) fn count(&self, took: Duration) {
+    pub(super) fn count(&self, took: Duration, trace: Option<TraceId>) {
         self.counter.inc();
-        self.latency.observe(took.as_secs_f64());
+        self.latency.observe(took, trace);
     }
 }
 

@@ -152,7 +152,7 @@ impl Events for Dispatcher {
         let is_for_kafka =
             self.kafka.is_enabled() && dest.as_ref().is_some_and(|dest| dest.scheme == Scheme::Event);
         let finalizer = if message.wants_ack() {
-            let Some(finalizer) = self.acks.finalizer(device, message) else {
+            let Some(finalizer) = self.acks.finalizer(device, message, trace) else {
                 http_sink.refuse(EventSource::Device(device), DropReason::FullQueue, None);
                 if is_for_kafka {
                     self.kafka.refuse(message.qos.level());

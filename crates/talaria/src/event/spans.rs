@@ -124,7 +124,11 @@ impl Publishing {
         let headers = [(TRACEPARENT, traceparent), (TRACESTATE, state.unwrap_or_default())];
         let headers = if state.is_some() { &headers[..] } else { &headers[..1] };
         let on_topic = |topic: &str| self.add_topic(topic);
-        then(&Annotation { headers, on_topic: &on_topic })
+        then(&Annotation {
+            headers,
+            trace: self.span.is_some().then_some(self.context.trace_id.get()),
+            on_topic: &on_topic,
+        })
     }
 
     /// All records of the message have ended.

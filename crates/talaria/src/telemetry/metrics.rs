@@ -5,6 +5,8 @@
 //! Contract §10.3 lists which families have the prefix `<namespace>_<subsystem>_` and which have none ("bare"). The
 //! names are not here but with the components. Start reading at [`Metrics`].
 
+mod exemplars;
+mod open_metrics;
 mod page;
 
 use std::collections::HashMap;
@@ -21,10 +23,10 @@ use tokio::sync::Semaphore;
 
 use super::process::ProcessCollector;
 
-pub use page::PageEncoding;
+pub use exemplars::{Latency, LatencyVec};
+pub use page::{PageEncoding, PageFormat};
 
-/// The `Content-Type` of [`Metrics::gather_text`] (contract §10.2).
-pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores";
+use exemplars::Exemplars;
 
 /// The prefixes of metric names (`metric.metricsOptions` and `touchstone` of the configuration).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +59,8 @@ pub struct Metrics {
     prefix: String,
     bare_prefix: String,
     registered: Mutex<HashMap<String, Registered>>,
+    /// Those of the families of latencies, by their names.
+    exemplars: Mutex<HashMap<String, Arc<Exemplars>>>,
     /// Held while a page is being made.
     page_turn: Arc<Semaphore>,
 }
@@ -97,6 +101,7 @@ impl Metrics {
             prefix: prefix(&config.namespace, &config.subsystem),
             bare_prefix: prefix(&config.bare_namespace, &config.bare_subsystem),
             registered: Mutex::default(),
+            exemplars: Mutex::default(),
             page_turn: Arc::new(Semaphore::new(1)),
         }
     }
@@ -111,13 +116,23 @@ impl Metrics {
         Family { metrics: self, prefix: &self.bare_prefix }
     }
 
-    /// All metrics in the text exposition format ([`CONTENT_TYPE`]).
+    /// All metrics in the OpenMetrics format, with exemplars ([`PageFormat::OpenMetrics`]).
+    pub fn gather_open_metrics(&self) -> Vec<u8> {
+        open_metrics::encode(&self.registry.gather(), &self.exemplars.lock()).into_bytes()
+    }
+
+    /// All metrics in the text exposition format ([`PageFormat::Text`]).
     pub fn gather_text(&self) -> Vec<u8> {
         let mut text = Vec::with_capacity(16 * 1024);
         if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
             tracing::warn!(%error, "cannot encode all metrics, the metrics page is incomplete");
         }
         text
+    }
+
+    fn exemplars(&self, name: String, labels: &[&str], buckets: &[f64]) -> Arc<Exemplars> {
+        let new = || Arc::new(Exemplars::new(labels, buckets));
+        Arc::clone(self.exemplars.lock().entry(name).or_insert_with(new))
     }
 
     fn get_or_register(&self, name: String, make: impl FnOnce(&str) -> Registered) -> Registered {
@@ -196,6 +211,20 @@ impl Family<'_> {
             histogram_opts(full, help, buckets),
             labels
         ))
+    }
+
+    /// A histogram of latencies in seconds, with exemplars.
+    #[must_use]
+    pub fn latency(&self, name: &str, help: &str, buckets: &[f64]) -> Latency {
+        let exemplars = self.metrics.exemplars(format!("{}{name}", self.prefix), &[], buckets);
+        Latency::new(self.histogram(name, help, buckets), exemplars)
+    }
+
+    /// A histogram of latencies in seconds for every combination of `labels`, with exemplars.
+    #[must_use]
+    pub fn latency_vec(&self, name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> LatencyVec {
+        let exemplars = self.metrics.exemplars(format!("{}{name}", self.prefix), labels, buckets);
+        LatencyVec::new(self.histogram_vec(name, help, labels, buckets), exemplars)
     }
 }
 

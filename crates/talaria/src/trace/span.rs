@@ -87,6 +87,11 @@ impl Trace {
         &self.context
     }
 
+    /// The same, if the trace is recorded.
+    pub(crate) fn recorded(&self) -> Option<Arc<TraceContext>> {
+        self.queue.as_ref().map(|_| Arc::clone(&self.context))
+    }
+
     /// The next step, if the trace is recorded.
     pub(crate) fn span(&self, name: impl Into<Cow<'static, str>>, kind: SpanKind) -> Option<Span> {
         let queue = self.queue.as_ref()?;

@@ -444,3 +444,65 @@ fn a_provider_that_is_not_known_stops_the_start() {
         assert!(complaint.contains(expected), "{complaint}");
     }
 }
+
+/// Contract §10.20
+#[tokio::test(flavor = "multi_thread")]
+async fn the_latency_histograms_show_the_trace_to_a_client_that_asks_for_open_metrics() {
+    let collector = Collector::start(Protocol::Grpc, Behaviour::Takes).await;
+    let (broker, receiver) = (MockKafka::start(1).unwrap(), Receiver::start().await);
+    let inbound = "inbound: {authKey: dXNlcjpwYXNz}\n".to_owned();
+    let sections = [collector.section(ALL), kafka(&broker), endpoint(&receiver), inbound].concat();
+    let gateway = GatewayProcess::start(&sections).await;
+    let page = async |accept: &str| {
+        let head = format!("GET /metrics HTTP/1.1\r\nHost: t\r\n{accept}\r\n");
+        let page = request(gateway.metric_address(), head).await;
+        (page.header("content-type").unwrap().to_owned(), page.text().to_owned())
+    };
+    let device = Device::connect(gateway.primary(), MAC).await;
+    let parent = format!("traceparent: {PARENT}");
+    device.send(with_headers(event(MAC, 1, 75), &[&parent]));
+    eventually("the acknowledgement", PATIENCE, async || !device.acks().is_empty()).await;
+    spans(&collector, "POST", 1).await;
+    let headers =
+        format!("Authorization: Basic dXNlcjpwYXNz\r\nContent-Type: application/msgpack\r\n{parent}\r\n");
+    let mut body = Vec::new();
+    Message { msg_type: wrp::MessageType::SIMPLE_EVENT, ..question() }.as_ref().encode_v3(&mut body);
+    assert_eq!(request(gateway.primary(), send(&headers, &body)).await.status, 200);
+
+    let asking = "Accept: application/openmetrics-text;version=1.0.0,text/plain;q=0.5\r\n";
+    let (content_type, open_metrics) = page(asking).await;
+    assert_eq!(
+        content_type,
+        "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores"
+    );
+    let exemplar = format!(" # {{trace_id=\"{TRACE}\"}} ");
+    for family in [
+        "kafka_publish_latency_seconds",
+        "outbound_ack_success_latency_seconds",
+        "outbound_request_duration_seconds",
+        "talaria_talaria_request_duration_seconds",
+    ] {
+        let with_exemplar = open_metrics.lines().filter(|line| line.contains(&exemplar));
+        let of_family = with_exemplar.filter(|line| line.starts_with(&format!("{family}_bucket{{"))).count();
+        assert_eq!(of_family, 1, "{family}:\n{open_metrics}");
+    }
+    for line in [
+        "# TYPE talaria_process_cpu_seconds counter",
+        "# TYPE outbound_retries unknown",
+        "outbound_retries 0",
+        "# TYPE talaria_talaria_device_count gauge",
+        "talaria_talaria_device_count 1",
+    ] {
+        assert!(open_metrics.lines().any(|found| found == line), "{line}:\n{open_metrics}");
+    }
+    assert!(
+        open_metrics.contains("talaria_talaria_request_duration_seconds_bucket{le=\"1.0\"} "),
+        "{open_metrics}"
+    );
+    assert!(open_metrics.ends_with("\n# EOF\n"));
+
+    let (content_type, text) = page("").await;
+    assert_eq!(content_type, "text/plain; version=0.0.4; charset=utf-8; escaping=underscores");
+    assert!(!text.contains("trace_id") && !text.contains("# EOF"), "{text}");
+    assert!(text.contains("talaria_talaria_request_duration_seconds_bucket{le=\"1\"} "), "{text}");
+}

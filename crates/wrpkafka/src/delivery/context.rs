@@ -99,6 +99,16 @@ impl DeliveryContext {
         self.bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
     }
 
+    /// The message is recorded in this trace.
+    pub(crate) fn set_trace(&mut self, trace: u128) {
+        self.receipt.set_trace(trace);
+    }
+
+    /// The trace that the message is recorded in.
+    pub(crate) fn trace(&mut self) -> Option<u128> {
+        self.receipt.trace()
+    }
+
     /// Reports the record's result to the message's receipt.
     pub(crate) fn settle(self, result: Result<(), PublishError>) {
         self.receipt.settle(result);

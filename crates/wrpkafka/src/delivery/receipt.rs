@@ -15,13 +15,52 @@ use crate::outcome::Outcome;
 /// and must not wait. No lock is held meanwhile, so it may publish messages itself.
 pub type Receipt = Box<dyn FnOnce(Result<Outcome, PublishError>) + Send>;
 
-/// A record's share of its message's receipt. Dropping it unsettled reports a failure: a result that is forgotten cannot
-/// look like a delivery.
+/// A record's share of its message's receipt, and the trace that the message is recorded in. Dropping it unsettled reports a
+/// failure: a result that is forgotten cannot look like a delivery.
 #[derive(Default)]
 pub(crate) struct ReceiptShare(
     /// Never locked: the client wants what it carries to be usable by several threads.
-    Mutex<Option<Receipt>>,
+    Mutex<Share>,
 );
+
+/// Two variants, so that it takes no more than the receipt.
+enum Share {
+    /// Of a message that is not recorded.
+    Receipt(Receipt),
+    Other(Option<Box<Traced>>),
+}
+
+const _: () = assert!(size_of::<Share>() == size_of::<Receipt>());
+
+struct Traced {
+    trace: u128,
+    receipt: Option<Receipt>,
+}
+
+impl Default for Share {
+    fn default() -> Self {
+        Self::Other(None)
+    }
+}
+
+impl From<Option<Receipt>> for Share {
+    fn from(receipt: Option<Receipt>) -> Self {
+        receipt.map_or(Self::Other(None), Self::Receipt)
+    }
+}
+
+impl Share {
+    fn take_receipt(&mut self) -> Option<Receipt> {
+        match self {
+            Self::Other(None) => None,
+            Self::Other(Some(traced)) => traced.receipt.take(),
+            Self::Receipt(_) => match std::mem::take(self) {
+                Self::Receipt(receipt) => Some(receipt),
+                Self::Other(_) => None,
+            },
+        }
+    }
+}
 
 impl std::fmt::Debug for ReceiptShare {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -44,7 +83,7 @@ struct FanoutState {
 impl ReceiptShare {
     /// The share of a message with one record.
     pub(crate) fn sole(receipt: Receipt) -> Self {
-        Self(Mutex::new(Some(receipt)))
+        Self(Mutex::new(Share::Receipt(receipt)))
     }
 
     /// The shares of a receipt for this many records.
@@ -57,7 +96,7 @@ impl ReceiptShare {
             receipt => (receipt, None),
         };
         (0..records).map(move |_| match fanout.clone() {
-            None => Self(Mutex::new(sole.take())),
+            None => Self(Mutex::new(sole.take().into())),
             Some(fanout) => {
                 let receipt: Receipt = Box::new(move |result| fanout.settle(result.map(drop)));
                 Self::sole(receipt)
@@ -65,8 +104,22 @@ impl ReceiptShare {
         })
     }
 
+    /// The message is recorded in this trace.
+    pub(super) fn set_trace(&mut self, trace: u128) {
+        let share = self.0.get_mut();
+        *share = Share::Other(Some(Box::new(Traced { trace, receipt: share.take_receipt() })));
+    }
+
+    /// The trace that the message is recorded in.
+    pub(super) fn trace(&mut self) -> Option<u128> {
+        match self.0.get_mut() {
+            Share::Other(Some(traced)) => Some(traced.trace),
+            Share::Other(None) | Share::Receipt(_) => None,
+        }
+    }
+
     pub(super) fn settle(mut self, result: Result<(), PublishError>) {
-        if let Some(receipt) = self.0.get_mut().take() {
+        if let Some(receipt) = self.0.get_mut().take_receipt() {
             receipt(result.map(|()| Outcome::Accepted));
         }
     }
@@ -74,7 +127,7 @@ impl ReceiptShare {
 
 impl Drop for ReceiptShare {
     fn drop(&mut self) {
-        if let Some(receipt) = self.0.get_mut().take() {
+        if let Some(receipt) = self.0.get_mut().take_receipt() {
             receipt(Err(PublishError::Stopped));
         }
     }
@@ -127,6 +180,18 @@ mod tests {
         let (receipt, results) = receipt();
         drop(ReceiptShare::split(receipt, 1).next());
         assert_eq!(results.recv(), Ok(Err(PublishError::Stopped)));
+    }
+
+    #[test]
+    fn a_share_with_a_trace_settles_as_one_without() {
+        let (receipt, results) = receipt();
+        let mut share = ReceiptShare::split(receipt, 1).next().unwrap();
+        assert_eq!(share.trace(), None);
+        share.set_trace(7);
+        assert_eq!(share.trace(), Some(7));
+        share.settle(Ok(()));
+        assert_eq!(results.recv(), Ok(Ok(Outcome::Accepted)));
+        assert!(results.recv().is_err(), "called once");
     }
 
     #[test]

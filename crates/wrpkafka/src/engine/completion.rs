@@ -35,13 +35,14 @@ impl Completion {
     /// Reports what became of a record.
     pub(crate) fn record(
         &self,
-        context: DeliveryContext,
+        mut context: DeliveryContext,
         result: Result<(), PublishError>,
         failed_in: FailedIn<'_>,
     ) {
         if let Some(reason) = context.dead_letter {
             return self.dead_letter(reason, result);
         }
+        let trace = context.trace();
         let (topic, error) = (&*context.target.topic, result.as_ref().err());
         self.listeners.on_publish(&PublishEvent {
             event_type: context.event_type(),
@@ -50,6 +51,7 @@ impl Completion {
             error,
             error_type: error.map(PublishError::error_type),
             duration: context.submitted.elapsed(),
+            trace,
         });
         if let Some(error) = error {
             self.failed.fetch_add(1, Ordering::Relaxed);
@@ -78,6 +80,7 @@ impl Completion {
             error: Some(error),
             error_type: Some(error.error_type()),
             duration: submitted.elapsed(),
+            trace: None,
         });
         self.log(error, "", FailedIn::Call(destination));
     }

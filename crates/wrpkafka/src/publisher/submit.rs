@@ -43,7 +43,7 @@ impl Shared {
         let common = MessageContext { event_type: &plan.event_type, level, submitted };
         scratch::with(|scratch| {
             self.encode(message, &routes, scratch);
-            if let Some(Annotation { headers, on_topic }) = annotation {
+            if let Some(Annotation { headers, on_topic, .. }) = annotation {
                 headers.iter().for_each(|(name, value)| scratch.headers.push(name, value.as_bytes()));
                 plan.records.iter().for_each(|planned| on_topic(planned.target.topic()));
             }
@@ -52,7 +52,11 @@ impl Shared {
             for (planned, share) in plan.records.iter().zip(shares) {
                 let dispatched = self.with_record(message, planned, scratch, |record, frame| {
                     let target = planned.target.clone();
-                    engine.dispatch(record, DeliveryContext::new(target, &common, frame, share))
+                    let mut context = DeliveryContext::new(target, &common, frame, share);
+                    if let Some(trace) = annotation.and_then(|annotation| annotation.trace) {
+                        context.set_trace(trace);
+                    }
+                    engine.dispatch(record, context)
                 });
                 outcome = match dispatched {
                     Ok(()) if level == QosLevel::Low => Outcome::Attempted,

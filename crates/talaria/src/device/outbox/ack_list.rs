@@ -18,6 +18,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use smallvec::SmallVec;
 use talaria_protocol::session::Reason;
+use talaria_protocol::trace_context::{TraceContext, TraceId};
 use tokio::time::Instant;
 use wrp::QosLevel;
 
@@ -46,12 +47,21 @@ pub struct Ack {
 }
 
 /// What is counted of an acknowledged message.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Acknowledged {
     /// Its level.
     pub level: QosLevel,
     /// When it arrived.
     pub since: Instant,
+    /// Its place in its trace, if it is recorded.
+    pub trace: Option<Arc<TraceContext>>,
+}
+
+impl Acknowledged {
+    /// Its trace, if it is recorded.
+    pub fn trace_id(&self) -> Option<TraceId> {
+        self.trace.as_ref().map(|trace| trace.trace_id)
+    }
 }
 
 /// The connection has ended or is about to, so that an acknowledgement cannot be written.

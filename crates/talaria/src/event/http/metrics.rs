@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use ::http::StatusCode;
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
+use talaria_protocol::trace_context::TraceId;
 use talaria_protocol::url::{Origin, Target};
 use wrp::QosLevel;
 
 use super::breaker::State;
 use crate::event::reason::{DropReason, EventOutcome, NO_STATUS, SchemeLabel};
 use crate::event::shed::{ShedEvents, ShedReason};
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::{Latency, LatencyVec, Metrics};
 
 /// Seconds. The reference has a native histogram here. These are its buckets for requests, and finer ones for receivers
 /// nearby.
@@ -29,7 +30,7 @@ pub struct HttpMetrics {
     pub(super) queue_size: IntGauge,
     in_flight: IntGauge,
     requests: IntCounterVec,
-    durations: HistogramVec,
+    durations: LatencyVec,
     sizes: HistogramVec,
     events: IntCounterVec,
     dropped: IntCounterVec,
@@ -57,7 +58,7 @@ pub(super) struct ReceiverGauges {
 #[derive(Clone, Debug)]
 struct Series {
     requests: IntCounter,
-    duration: Histogram,
+    duration: Latency,
     size: Histogram,
 }
 
@@ -70,6 +71,8 @@ pub(super) struct Attempt {
     pub(super) took: Duration,
     /// Bytes of the body that was sent.
     pub(super) size: usize,
+    /// The trace that it is recorded in.
+    pub(super) trace: Option<TraceId>,
 }
 
 impl HttpMetrics {
@@ -83,7 +86,7 @@ impl HttpMetrics {
             in_flight: bare
                 .gauge("outbound_inflight", "The number of requests to event receivers that are under way"),
             requests: bare.counter_vec("outbound_requests", "The requests made to event receivers", &labels),
-            durations: bare.histogram_vec(
+            durations: bare.latency_vec(
                 "outbound_request_duration_seconds",
                 "The durations of the requests to event receivers, in seconds",
                 &labels,
@@ -233,7 +236,7 @@ impl Series {
     #[expect(clippy::cast_precision_loss, reason = "a body has fewer bytes than 2^52")]
     fn observe(&self, attempt: &Attempt) {
         self.requests.inc();
-        self.duration.observe(attempt.took.as_secs_f64());
+        self.duration.observe(attempt.took, attempt.trace);
         self.size.observe(attempt.size as f64);
     }
 }

@@ -19,7 +19,7 @@ use super::queue::WorkerSlot;
 use crate::event::reason::DropReason;
 use crate::event::spans;
 use crate::event::verdict::Verdict;
-use crate::trace::Trace;
+use crate::trace::{Span, Trace};
 
 /// Takes and posts events until the queue is closed.
 pub(super) async fn work(context: Arc<LaneContext>, worker: usize) {
@@ -77,6 +77,7 @@ impl InFlight<'_> {
         if let Some(span) = &mut span {
             spans::posted(span, posted.as_ref().map(|answer| answer.status));
         }
+        let trace = span.as_ref().and_then(Span::context).map(|context| context.trace_id);
         drop(span);
         let took = start.elapsed();
         context.metrics.attempted(&Attempt {
@@ -84,6 +85,7 @@ impl InFlight<'_> {
             outcome: posted.as_ref().map(|answer| answer.status).map_err(PostError::reason),
             took,
             size: job.body.len(),
+            trace,
         });
         let report = Report::new(&posted, start, took);
         self.finish(posted);

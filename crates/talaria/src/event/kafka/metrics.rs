@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus::{Gauge, HistogramVec, IntCounter, IntCounterVec, IntGauge};
+use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge};
+use talaria_protocol::trace_context::TraceId;
 use wrp::QosLevel;
 use wrpkafka::{
     Buffered, ClientStats, DeadLetterOutcome, DeadLetterReason, Filtered, Listener, Outcome, PublishError,
@@ -15,7 +16,7 @@ use super::schema::SchemaMetrics;
 use super::topics::TopicMetrics;
 use crate::event::reason::{DropReason, EventOutcome, NO_STATUS, SchemeLabel};
 use crate::event::shed::{ShedEvents, ShedReason};
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::{LatencyVec, Metrics};
 
 /// Seconds: the reference's.
 const LATENCY_BUCKETS: &[f64] = &[0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 10.0];
@@ -30,7 +31,7 @@ pub struct KafkaMetrics {
     dropped: IntCounterVec,
     published: IntCounterVec,
     filtered: IntCounterVec,
-    latency: HistogramVec,
+    latency: LatencyVec,
     utilization: Gauge,
     waiting_utilization: Gauge,
     up: IntGauge,
@@ -69,7 +70,7 @@ impl KafkaMetrics {
                 "The messages that matched a route but were rejected by its filter, by the rule that rejected them",
                 &["topic", "rule"],
             ),
-            latency: bare.histogram_vec(
+            latency: bare.latency_vec(
                 "kafka_publish_latency_seconds",
                 "Seconds from a record's submission to its outcome",
                 &record_labels,
@@ -161,7 +162,7 @@ impl Listener for KafkaMetrics {
         let error_type = event.error_type.map_or(SUCCESS, wrpkafka::ErrorType::as_str);
         let labels = [error_type, event.topic, event.topic_shard_strategy];
         self.published.with_label_values(&labels).inc();
-        self.latency.with_label_values(&labels).observe(event.duration.as_secs_f64());
+        self.latency.observe(&labels, event.duration, event.trace.and_then(TraceId::new));
     }
 
     fn on_filtered(&self, event: &Filtered<'_>) {

@@ -232,9 +232,10 @@ async fn acknowledgements_are_counted_when_they_are_written_or_given_up() {
     let receiver = Receiver::answering(Answer::Status(202));
     let gateway = Gateway::start(&config(), Publisher::disabled(), &receiver);
     let device = some_device();
-    let message = Acknowledged { level: QosLevel::Medium, since: tokio::time::Instant::now() };
-    gateway.dispatcher.acknowledged(&device, &[message; 3]);
-    gateway.dispatcher.unacknowledged(&device, &[message; 2], Reason::Duplicate);
+    let message =
+        || Acknowledged { level: QosLevel::Medium, since: tokio::time::Instant::now(), trace: None };
+    gateway.dispatcher.acknowledged(&device, &[message(), message(), message()]);
+    gateway.dispatcher.unacknowledged(&device, &[message(), message()], Reason::Duplicate);
     for line in [
         r#"outbound_ack_success{message_type="SimpleEvent",partner_id="comcast",qos_level="Medium"} 3"#,
         r#"outbound_ack_failure{message_type="SimpleEvent",partner_id="comcast",qos_level="Medium"} 2"#,

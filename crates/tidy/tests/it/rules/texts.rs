@@ -14,8 +14,17 @@ const GATEWAY: &[&str] =
     &["crates/wrp/src", "crates/wrpkafka/src", "crates/talaria-protocol/src", "crates/talaria/src"];
 
 /// What registers a metric; its first argument is the name.
-const REGISTERING: &[&str] =
-    &["counter", "counter_vec", "gauge", "gauge_vec", "float_gauge", "histogram", "histogram_vec"];
+const REGISTERING: &[&str] = &[
+    "counter",
+    "counter_vec",
+    "gauge",
+    "gauge_vec",
+    "float_gauge",
+    "histogram",
+    "histogram_vec",
+    "latency",
+    "latency_vec",
+];
 
 /// The beginnings of the names of XMiDT's headers.
 const HEADERS: &[&str] =

@@ -9,7 +9,7 @@ use super::*;
 use crate::device::{Ack, AckLimits, AckNotSentError, Acknowledged};
 
 fn ack(length: usize) -> Ack {
-    let of = Acknowledged { level: QosLevel::High, since: Instant::now() };
+    let of = Acknowledged { level: QosLevel::High, since: Instant::now(), trace: None };
     Ack { frame: vec![7; length].into(), of }
 }
 

@@ -58,7 +58,7 @@ async fn a_device_is_closed_only_after_its_acknowledgements_and_left_at_the_dead
     let started = Instant::now();
     let outcome = async {
         sleep(seconds(3)).await;
-        let of = Acknowledged { level: QosLevel::High, since: started };
+        let of = Acknowledged { level: QosLevel::High, since: started, trace: None };
         slot.send(Ack { frame: vec![7; 100].into(), of }).unwrap();
         client.expect(0x82, [7; 100]).await;
         client.expect_close(1001, "drained").await;
