@@ -186,6 +186,15 @@ impl Refusals {
         }
     }
 
+    /// Other rules, from now on. What has been counted still counts, and what is refused stays so, but for no longer than by the
+    /// new rules; if these refuse nothing, all refusals end.
+    pub fn set_rules(&mut self, rules: RefusalRules, now: Duration) {
+        let longest = if rules.is_active() { rules.time } else { Duration::ZERO };
+        let latest = now.saturating_add(longest);
+        self.refused.values_mut().for_each(|record| record.until = record.until.min(latest));
+        self.rules = rules;
+    }
+
     /// A client of this address asks to connect, under an id that is not known yet.
     ///
     /// # Errors

@@ -72,6 +72,16 @@ impl CpuShare {
         Self { balance: burst(each_second), updated: Instant::now(), each_second, configured: each_second }
     }
 
+    /// So much of so many cores from now on. What it was lowered by stays.
+    pub(crate) fn set(&mut self, cores: u32, percent: u32) {
+        let configured = i64::from(cores) * i64::from(percent) * 10_000_000;
+        let lowered =
+            i128::from(self.each_second) * i128::from(configured) / i128::from(self.configured.max(1));
+        self.each_second = i64::try_from(lowered).unwrap_or(configured).clamp(configured / LEAST, configured);
+        self.configured = configured;
+        self.balance = self.balance.min(burst(self.each_second));
+    }
+
     /// Nanoseconds of CPU.
     pub(crate) const fn each_second(&self) -> i64 {
         self.each_second
@@ -180,6 +190,17 @@ mod tests {
         assert_eq!(share.each_second(), full);
         share.earn(start + 2_000 * MILLISECOND);
         assert_eq!(share.each_second(), full / 4);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_share_holds_at_once_and_stays_lowered_in_proportion() {
+        let mut share = CpuShare::new(2, 50);
+        share.adapt(3 * MILLISECOND);
+        share.set(2, 25);
+        assert_eq!(share.each_second(), 500_000_000 / 8 * 7);
+        assert!(!is_left_after(&mut share, 2 * MILLISECOND), "4 ms of its share");
+        (0..1000).for_each(|_| share.adapt(MILLISECOND));
+        assert_eq!(share.each_second(), 500_000_000);
     }
 
     #[test]

@@ -138,3 +138,26 @@ fn rules_without_a_limit_are_not_active() {
     assert!(refusals.counted.is_empty());
     assert!(rules().is_active());
 }
+
+#[test]
+fn other_rules_shorten_refusals_and_none_end_them() {
+    let mut refusals = Refusals::new(rules());
+    let connect = |refusals: &mut Refusals, name: &str, at| {
+        refusals.check_id(&id(name), true, None, seconds(at)).map_err(|refused| refused.wait)
+    };
+    for name in ["uuid:a", "uuid:b"] {
+        let connects = [(); 4].map(|()| connect(&mut refusals, name, 0).is_ok());
+        assert_eq!(connects, [true, true, true, false]);
+    }
+    refusals.set_rules(RefusalRules { time: seconds(30), ..rules() }, seconds(20));
+    assert_eq!(connect(&mut refusals, "uuid:a", 20), Err(seconds(30)));
+    refusals.set_rules(RefusalRules { time: seconds(3600), ..rules() }, seconds(20));
+    assert_eq!(connect(&mut refusals, "uuid:a", 20), Err(seconds(30)), "none is longer than it was");
+    let connects = [(); 4].map(|()| connect(&mut refusals, "uuid:c", 21).is_ok());
+    assert_eq!(connects, [true, true, true, false]);
+    assert_eq!(refusals.take_ended(seconds(50)).len(), 2);
+    assert_eq!(connect(&mut refusals, "uuid:c", 50), Err(seconds(3571)), "a new one has the new time");
+    refusals.set_rules(RefusalRules::none(), seconds(51));
+    assert_eq!(connect(&mut refusals, "uuid:c", 51), Ok(()));
+    assert_eq!(refusals.take_ended(seconds(51)).len(), 1);
+}

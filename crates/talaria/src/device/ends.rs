@@ -65,6 +65,11 @@ impl Ends {
         Arc::new(Self { state: Mutex::new(state), waiting })
     }
 
+    /// `percent` of all cores, from now on.
+    pub(super) fn set_percent(&self, percent: u32) {
+        self.state.lock().share.set(cores(), percent);
+    }
+
     /// Whether the session of this device may end now. If not, the device gets [`Signal::MayEnd`] when its turn has come.
     pub(super) fn begin(self: &Arc<Self>, device: &Arc<Device>) -> bool {
         let mut state = self.state.lock();

@@ -7,14 +7,7 @@ use super::manager::Manager;
 use crate::live::{Change, Live, PrepareError, Setting};
 
 impl Live<Config> for Manager {
-    const SETTINGS: &'static [Setting] = &[
-        Setting::live(""),
-        Setting::at_start(
-            "refusal",
-            "what ids and addresses have done so far was counted by the rules of the start",
-        ),
-        Setting::at_start("disconnectCpuPercent", "the ends that are under way have taken of the share"),
-    ];
+    const SETTINGS: &'static [Setting] = &[Setting::live("")];
 
     fn prepare(self: &Arc<Self>, settings: &Config) -> Result<Change, PrepareError> {
         let (manager, settings) = (Arc::clone(self), settings.clone());
@@ -23,7 +16,8 @@ impl Live<Config> for Manager {
 }
 
 impl Manager {
-    /// Connected devices keep the bounds of their queues and of their messages' lengths; everything else holds for them, too.
+    /// Connected devices keep the bounds of their queues and of their messages' lengths, and the address of one that connected
+    /// without `floodTime` is not known; everything else holds for them, too.
     fn change(&self, config: Config) {
         let context = &self.context;
         context.registry.set_limit(config.max_devices);
@@ -31,6 +25,8 @@ impl Manager {
         context.wheel.set_periods(&config);
         context.unfinished.set_limit(config.max_unfinished_bytes);
         context.queued.set_limit(config.max_queued_bytes);
+        context.refusals.set_rules(&config.refusal);
+        context.ends.set_percent(config.disconnect_cpu_percent);
         context.config.store(Arc::new(config));
     }
 }

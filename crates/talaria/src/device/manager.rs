@@ -49,7 +49,7 @@ pub struct Manager {
     takeovers: Takeovers,
     wheel_task: AbortHandle,
     /// Reports the refusals that end.
-    refusal_task: Option<AbortHandle>,
+    refusal_task: AbortHandle,
 }
 
 /// A registered device whose connection is being upgraded. If this is dropped, it has left before.
@@ -116,8 +116,8 @@ impl Manager {
     pub fn new(config: Config, events: Arc<dyn Events>, metrics: &Metrics) -> Arc<Self> {
         let wheel = Arc::new(Wheel::new(&config));
         let (turning, announcing) = (Arc::clone(&wheel), Arc::clone(&events));
-        let refusals = RefusalTable::new(&config.refusal, RefusalMetrics::register(metrics)).map(Arc::new);
-        let ending = refusals.clone();
+        let refusals = Arc::new(RefusalTable::new(&config.refusal, RefusalMetrics::register(metrics)));
+        let ending = Arc::clone(&refusals);
         let metrics = DeviceMetrics::register(metrics);
         let takeovers = Takeovers::default();
         metrics.max_device_count.set(config.max_devices.map_or(0, |max| max as i64));
@@ -146,7 +146,7 @@ impl Manager {
             takeovers,
             wheel_task: tokio::spawn(async move { turning.run(|| announcing.has_room()).await })
                 .abort_handle(),
-            refusal_task: ending.map(|table| tokio::spawn(async move { table.run().await }).abort_handle()),
+            refusal_task: tokio::spawn(async move { ending.run().await }).abort_handle(),
         })
     }
 
@@ -203,8 +203,7 @@ impl Manager {
     /// # Errors
     /// [`ConnectError::Refused`] if it is.
     pub fn check_address(&self, client: Option<IpAddr>) -> Result<(), ConnectError> {
-        let (Some(refusals), Some(client)) = (&self.context.refusals, client) else { return Ok(()) };
-        refusals.check_address(client)
+        client.map_or(Ok(()), |client| self.context.refusals.check_address(client))
     }
 
     /// The check of an id, once it is known whose it is: whether it is refused for a time (contract §2.19).
@@ -212,7 +211,7 @@ impl Manager {
     /// # Errors
     /// [`ConnectError::Refused`] if it is.
     pub fn check_id(&self, identity: &Identity) -> Result<(), ConnectError> {
-        self.context.refusals.as_ref().map_or(Ok(()), |refusals| refusals.check_id(identity))
+        self.context.refusals.check_id(identity)
     }
 
     /// The check after the token: whether a filter excludes the device (contract §2.7).
@@ -302,8 +301,6 @@ impl fmt::Debug for Manager {
 impl Drop for Manager {
     fn drop(&mut self) {
         self.wheel_task.abort();
-        if let Some(task) = &self.refusal_task {
-            task.abort();
-        }
+        self.refusal_task.abort();
     }
 }

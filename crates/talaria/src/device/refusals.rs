@@ -1,12 +1,14 @@
 //! Ids and addresses that are refused for a time (`device.manager.refusal`, contract §2.19): their responses, their metrics
 //! and their lines in the log.
 //!
-//! Who is refused, and for how long, is decided in [`talaria_protocol::refusal`]. Without limits in the configuration this
-//! does not exist, and nothing is counted.
+//! Who is refused, and for how long, is decided in [`talaria_protocol::refusal`]. Without limits in the configuration nothing is
+//! counted.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use prometheus::{IntCounterVec, IntGaugeVec};
 use talaria_protocol::connect::{ConnectError, Identity};
@@ -23,8 +25,7 @@ use crate::telemetry::metrics::Metrics;
 #[derive(Debug)]
 pub(super) struct RefusalTable {
     refusals: Mutex<Refusals>,
-    time: Duration,
-    flood_time: Option<Duration>,
+    rules: ArcSwap<RefusalRules>,
     /// The moment from which times count.
     started: Instant,
     /// Notified when a refusal begins.
@@ -67,18 +68,29 @@ impl RefusalMetrics {
 }
 
 impl RefusalTable {
-    /// A table by these rules; none if they refuse nothing.
-    pub(super) fn new(rules: &RefusalRules, metrics: RefusalMetrics) -> Option<Self> {
-        rules.is_active().then(|| Self {
+    /// A table by these rules.
+    pub(super) fn new(rules: &RefusalRules, metrics: RefusalMetrics) -> Self {
+        Self {
             refusals: Mutex::new(Refusals::new(rules.clone())),
-            time: rules.time,
-            flood_time: rules.flood_time,
+            rules: ArcSwap::from_pointee(rules.clone()),
             started: Instant::now(),
             begun: Notify::new(),
             metrics,
             begin_lines: KeyedThrottle::new(),
             end_lines: KeyedThrottle::new(),
-        })
+        }
+    }
+
+    /// Other rules, from now on.
+    pub(super) fn set_rules(&self, rules: &RefusalRules) {
+        if **self.rules.load() == *rules {
+            return;
+        }
+        self.rules.store(Arc::new(rules.clone()));
+        self.refusals.lock().set_rules(rules.clone(), self.now());
+        // The next refusal may end earlier.
+        self.begun.notify_one();
+        self.report_ended();
     }
 
     /// Checks the address of a client that asks to connect.
@@ -86,6 +98,9 @@ impl RefusalTable {
     /// # Errors
     /// [`ConnectError::Refused`]
     pub(super) fn check_address(&self, client: IpAddr) -> Result<(), ConnectError> {
+        if !self.rules.load().is_active() {
+            return Ok(());
+        }
         let checked = self.refusals.lock().check_address(client, self.now());
         checked.map_err(|refused| self.refuse("address", refused))
     }
@@ -95,6 +110,9 @@ impl RefusalTable {
     /// # Errors
     /// [`ConnectError::Refused`]
     pub(super) fn check_id(&self, identity: &Identity) -> Result<(), ConnectError> {
+        if !self.rules.load().is_active() {
+            return Ok(());
+        }
         let (id, has_token) = (&identity.id, identity.claims.is_some());
         let checked = self.refusals.lock().check_id(id, has_token, identity.client, self.now());
         checked.map_err(|refused| self.refuse("id", refused))
@@ -108,7 +126,7 @@ impl RefusalTable {
         client: Option<IpAddr>,
         lasts: Duration,
     ) -> Option<Duration> {
-        let most = self.flood_time.filter(|most| lasts >= *most)?;
+        let most = self.rules.load().flood_time.filter(|most| lasts >= *most)?;
         let has_token = device.claims().is_some();
         let begun = self.refusals.lock().exceeded(device.id(), has_token, client, lasts, self.now())?;
         begun.iter().for_each(|refusal| self.begin(refusal));
@@ -117,7 +135,7 @@ impl RefusalTable {
 
     /// Whether the addresses of devices matter after they have connected.
     pub(super) fn needs_address(&self) -> bool {
-        self.flood_time.is_some()
+        self.rules.load().flood_time.is_some()
     }
 
     /// Reports the refusals that end, for ever.
@@ -172,7 +190,7 @@ impl RefusalTable {
     fn log(&self, subject: &Subject, reason: RefusalReason) {
         let (kind, subject) = (subject.kind(), subject.to_string());
         let Some(suppressed) = self.begin_lines.admit(&subject) else { return };
-        let time = self.time.as_secs_f64();
+        let time = self.rules.load().time.as_secs_f64();
         let message = match reason {
             RefusalReason::Flapping => "connects too often, connections are refused for a time",
             RefusalReason::Flooding => "exceeds its rate for too long, connections are refused for a time",

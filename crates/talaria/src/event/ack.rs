@@ -10,6 +10,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use prometheus::{IntCounter, IntCounterVec};
 use talaria_protocol::session::Reason;
@@ -39,7 +40,7 @@ const LONGEST: usize = 4096;
 #[derive(Debug)]
 pub(super) struct Acks {
     source: Box<str>,
-    policy: AckPolicy,
+    policy: ArcSwap<AckPolicy>,
     limits: Arc<AckLimits>,
     metrics: AckMetrics,
     /// How many could not be written since the start.
@@ -80,11 +81,17 @@ impl Acks {
         // The reference's bare host name is not a locator, and strict devices reject it (contract §14.11).
         Arc::new(Self {
             source: format!("dns:{host}").into(),
-            policy,
+            policy: ArcSwap::from_pointee(policy),
             limits,
             metrics,
             unsent: AtomicU64::new(0),
         })
+    }
+
+    /// Other settings, for the messages that come from now on.
+    pub(super) fn set(&self, policy: AckPolicy, messages_each: usize, bytes: usize) {
+        self.policy.store(Arc::new(policy));
+        self.limits.set(messages_each, bytes);
     }
 
     /// The finalizer of a message that wants an acknowledgement. If there are too many of them already, the message is
@@ -104,7 +111,7 @@ impl Acks {
             self.check_sent(device, &of, sent);
             return None;
         };
-        Some(Finalizer::new(self.policy, Pending { acks: Arc::clone(self), slot, frame, of }))
+        Some(Finalizer::new(**self.policy.load(), Pending { acks: Arc::clone(self), slot, frame, of }))
     }
 
     /// Acknowledges a message that is dropped before any sink gets it.

@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt as _, join};
 use talaria_protocol::inbound::{ACCOUNT_ID, HARDWARE_DEVICE_ID};
@@ -33,10 +34,11 @@ const FIELDS: usize = 16 * 1024;
 
 /// Passes messages to the sinks. There is one for the whole gateway. Its methods for devices never wait.
 pub struct Dispatcher {
-    source: Box<str>,
+    /// That of online and offline events.
+    pub(super) source: ArcSwap<String>,
     pub(super) http: LiveHttp,
     pub(super) kafka: KafkaSink,
-    acks: Arc<Acks>,
+    pub(super) acks: Arc<Acks>,
     traces: Arc<Tracing>,
     /// What was lost before the stop began.
     lost_before: OnceLock<Undelivered>,
@@ -67,7 +69,7 @@ impl Dispatcher {
         let http = LiveHttp::new(http);
         let traces = Tracing::off();
         Self {
-            source: config.source.as_str().into(),
+            source: ArcSwap::from_pointee(config.source.clone()),
             http,
             kafka,
             acks,
@@ -133,11 +135,11 @@ impl Events for Dispatcher {
     }
 
     fn online(&self, device: &Arc<Device>) {
-        self.status(device, &StatusEvent::online(&self.source, device));
+        self.status(device, &StatusEvent::online(&self.source.load(), device));
     }
 
     fn offline(&self, device: &Arc<Device>, reason: &CloseReason) {
-        self.status(device, &StatusEvent::offline(&self.source, device, reason));
+        self.status(device, &StatusEvent::offline(&self.source.load(), device, reason));
     }
 
     fn message(&self, device: &Arc<Device>, message: &mut MessageRef<'_>) {

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::time::{Duration, Instant, sleep};
 
-use super::config::{Config, QueueLimit};
+use super::config::Config;
 use super::dispatcher::Dispatcher;
 use super::http::HttpSink;
 use crate::live::{Change, Live, PrepareError, Setting};
@@ -31,13 +31,7 @@ pub(super) struct LiveHttp {
 }
 
 impl Live<Config> for Dispatcher {
-    const SETTINGS: &'static [Setting] = &[
-        Setting::live(""),
-        Setting::at_start("source", "it is in the acknowledgements of the messages that are under way"),
-        Setting::at_start("ackPolicy", "it was promised for the messages that are under way"),
-        Setting::at_start("maxUnacknowledgedPerDevice", "devices have taken room by it"),
-        Setting::at_start("maxUnacknowledgedBytes", "devices have taken room by it"),
-    ];
+    const SETTINGS: &'static [Setting] = &[Setting::live("")];
 
     fn prepare(self: &Arc<Self>, settings: &Config) -> Result<Change, PrepareError> {
         if self.http.retiring.lock().len() >= MAX_RETIRING {
@@ -48,10 +42,10 @@ impl Live<Config> for Dispatcher {
         }
         let next = Arc::new(self.http.load().replaced(settings));
         let (dispatcher, within) = (Arc::clone(self), settings.request_timeout);
-        let (status, runtime) = (settings.status_queue, Handle::current());
+        let (own, runtime) = (settings.clone(), Handle::current());
         Ok(Box::new(move || {
             let _runtime = runtime.enter();
-            dispatcher.set_status_limit(status);
+            dispatcher.change(&own);
             dispatcher.http.replace(next, &dispatcher, within);
         }))
     }
@@ -106,8 +100,15 @@ impl LiveHttp {
 }
 
 impl Dispatcher {
-    fn set_status_limit(&self, limit: QueueLimit) {
-        self.http.load().set_status_limit(limit);
-        self.kafka.set_status_limit(limit);
+    /// What is the dispatcher's own. A message that is under way keeps the policy of its acknowledgement.
+    fn change(&self, config: &Config) {
+        self.http.load().set_status_limit(config.status_queue);
+        self.kafka.set_status_limit(config.status_queue);
+        self.source.store(Arc::new(config.source.clone()));
+        self.acks.set(
+            config.ack_policy,
+            config.max_unacknowledged_per_device,
+            config.max_unacknowledged_bytes,
+        );
     }
 }

@@ -16,7 +16,7 @@ use crate::event::{self, Dispatcher};
 use crate::live::{Change, Live, PrepareError, Setting};
 use crate::primary::Subprotocols;
 use crate::reload::part::{Key, Part};
-use crate::server::{self, Server, ServerSettings};
+use crate::server::{self, Handshakes, HandshakesConfig, Server, ServerSettings};
 use crate::telemetry::log;
 use crate::trace::{self, Tracing};
 
@@ -28,7 +28,6 @@ const GATEWAY: &[(&str, &str)] = &[
     ("flavor", "every response carries it from the start on"),
     ("metric.metricsOptions", "the names of metrics do not change while they are read"),
     ("touchstone", "the names of metrics do not change while they are read"),
-    ("device.manager.handshakes", "their pace is set at the start"),
     ("config", "it says where changes come from"),
     ("health.readyWithin", "only the start waits"),
 ];
@@ -73,6 +72,9 @@ pub(super) fn of(bound: &BoundGateway) -> Vec<Part> {
         Part::new("device.manager.upgrader.subprotocols", Arc::clone(&gateway.subprotocols), |config| {
             Some(config.subprotocols.clone())
         }),
+        Part::new("device.manager.handshakes", Arc::clone(&gateway.handshakes), |config| {
+            Some(config.handshakes)
+        }),
         Part::new("device.outbound", Arc::clone(&gateway.dispatcher), |config| Some(config.event.clone())),
         Part::new("kafka", publisher, kafka),
         Part::new("", Arc::clone(&gateway.tracing), |config| Some(config.trace.clone())),
@@ -99,6 +101,7 @@ pub fn keys(config: &Config) -> Vec<Key> {
         Key::all::<api::Config, Api>(""),
         Key::all::<device::Config, Manager>("device.manager"),
         Key::all::<Vec<Subprotocol>, Subprotocols>("device.manager.upgrader.subprotocols"),
+        Key::all::<HandshakesConfig, Handshakes>("device.manager.handshakes"),
         Key::all::<event::Config, Dispatcher>("device.outbound"),
         Key::all::<KafkaSettings, LivePublisher>("kafka"),
         Key::all::<Option<discovery::Config>, Discovery>(""),

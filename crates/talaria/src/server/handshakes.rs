@@ -14,6 +14,8 @@
 //!
 //! Start reading at [`Handshakes::begin`].
 
+mod live;
+
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -62,7 +64,7 @@ pub enum HandshakeKind {
 #[derive(Debug)]
 pub struct Handshakes {
     state: Mutex<State>,
-    config: HandshakesConfig,
+    cores: u32,
     waiting: IntGauge,
     refused: [IntCounter; 2],
     lines: Throttle,
@@ -89,6 +91,7 @@ pub struct RefusedError {
 #[derive(Debug)]
 struct State {
     share: CpuShare,
+    max_wait: Duration,
     /// What a handshake of each kind took lately, in nanoseconds of CPU.
     cost: [i64; 2],
     line: VecDeque<Waiting>,
@@ -138,6 +141,7 @@ impl Handshakes {
         let guess = nanoseconds(FIRST_GUESS);
         let state = State {
             share: CpuShare::new(cores, config.cpu_percent),
+            max_wait: config.max_wait,
             cost: [guess; 2],
             line: VecDeque::new(),
             going_on: VecDeque::new(),
@@ -145,7 +149,7 @@ impl Handshakes {
         };
         Arc::new(Self {
             state: Mutex::new(state),
-            config,
+            cores,
             waiting: family.gauge("handshakes_waiting", "The number of handshakes that wait in line"),
             refused: [HandshakeKind::Tls, HandshakeKind::Device]
                 .map(|kind| refused.with_label_values(&[kind.as_str()])),
@@ -190,7 +194,7 @@ impl Handshakes {
             let (begin, begun) = oneshot::channel();
             line(&mut state).push_back(Waiting { since: now, kind, begin });
             self.waiting.set(state.waiting());
-            (now + self.config.max_wait, begun)
+            (now + state.max_wait, begun)
         };
         match timeout_at(deadline, begun).await {
             Ok(Ok(taken)) => Ok(self.handshake(kind, taken)),
@@ -210,7 +214,7 @@ impl Handshakes {
             let now = Instant::now();
             state.share.adapt(late);
             state.share.earn(now);
-            state.admit(now, self.config.max_wait);
+            state.admit(now);
             self.waiting.set(state.waiting());
             if state.waiting() == 0 {
                 state.is_driven = false;
@@ -280,7 +284,8 @@ impl State {
     }
 
     /// Lets those begin for whom there is time, and drops those that have waited too long.
-    fn admit(&mut self, now: Instant, max_wait: Duration) {
+    fn admit(&mut self, now: Instant) {
+        let max_wait = self.max_wait;
         for line in [&mut self.going_on, &mut self.line] {
             while line.front().is_some_and(|first| now >= first.since + max_wait) {
                 line.pop_front();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use crate::support::device::Device;
-use crate::support::event::{event, number};
+use crate::support::event::{event, number, text};
 use crate::support::eventually;
 use crate::support::http::{Response, request};
 use crate::support::process::GatewayProcess;
@@ -277,4 +277,64 @@ async fn a_change_by_an_operator_outlives_a_restart_only_in_the_file_that_keeps_
     assert_eq!(ask(control, "DELETE config", "", "").await.status, 200);
     assert!(!file.exists());
     std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_change_at_once_and_end_with_their_rules() {
+    let (mut gateway, control) = start("").await;
+    let connect = async |id: &str| {
+        let head = format!(
+            "GET /api/v2/device HTTP/1.1\r\nHost: t\r\nX-Webpa-Device-Name: {id}\r\nUpgrade: websocket\r\n\
+             Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        );
+        request(gateway.primary(), head).await.status
+    };
+    let refusal = |rules: Json| json!({"device": {"manager": {"refusal": rules}}});
+    assert_eq!([connect("mac:000000000001").await, connect("mac:000000000001").await], [101; 2]);
+    let answer = patch(control, &refusal(json!({"connectsPerId": 1, "time": "1h"}))).await;
+    assert_eq!((answer.status, &answer.json()["waitingForRestart"]), (200, &json!([])), "{}", answer.text());
+    assert_eq!([connect("mac:000000000001").await, connect("mac:000000000001").await], [101, 429]);
+    let active = async || gateway.metric("talaria_talaria_device_refusals_active", &["id"]).await as usize;
+    assert_eq!(active().await, 1);
+    assert_eq!(patch(control, &refusal(json!({"connectsPerId": 0}))).await.status, 200);
+    assert_eq!((connect("mac:000000000001").await, active().await), (101, 0));
+    gateway.logged("refusal has ended, connections are accepted again").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn acknowledgements_and_the_source_of_events_change_at_once() {
+    // It accepts connections, in its backlog, and never answers.
+    let hangs = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let receiver = Receiver::start().await;
+    let (gateway, control) = start(&format!(
+        "shutdownTimeout: 0s\ndevice: {{outbound: {{eventEndpoints: {{default: 'http://{}/', device-status: '{}'}}}}}}\n",
+        hangs.local_addr().unwrap(),
+        receiver.url()
+    ))
+    .await;
+    let device = Device::connect(gateway.primary(), "mac:000000000001").await;
+    device.send(event(device.id(), 1, 80));
+    eventually("its message is under way", PATIENCE, async || {
+        gateway.metric("outbound_inflight", &[]).await > 0.0
+    })
+    .await;
+    let change = json!({
+        "device": {
+            "manager": {"handshakes": {"cpuPercent": 40, "maxWait": "2s"}, "disconnectCpuPercent": 20},
+            "outbound": {"maxUnacknowledgedPerDevice": 1, "maxUnacknowledgedBytes": 1_000_000, "ackPolicy": "all",
+                "source": "dns:another.example.com"},
+        }
+    });
+    let answer = patch(control, &change).await;
+    assert_eq!((answer.status, &answer.json()["waitingForRestart"]), (200, &json!([])), "{}", answer.text());
+    device.send(event(device.id(), 2, 80));
+    eventually("the second message is refused", PATIENCE, async || {
+        device.acks().iter().any(|ack| ack.rdr == Some(100))
+    })
+    .await;
+    let _other = Device::connect(gateway.primary(), "mac:000000000002").await;
+    eventually("the next online event has the source", PATIENCE, async || {
+        receiver.take().iter().any(|posted| text(&posted.message.source) == "dns:another.example.com")
+    })
+    .await;
 }

@@ -14,6 +14,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use smallvec::SmallVec;
@@ -33,7 +34,7 @@ const DEVICE_SHARE: usize = 16;
 /// The bounds of all devices' acknowledgements.
 #[derive(Debug)]
 pub struct AckLimits {
-    messages_each: usize,
+    messages_each: AtomicUsize,
     budget: Budget,
 }
 
@@ -59,6 +60,7 @@ pub struct Acknowledged {
 
 impl Acknowledged {
     /// Its trace, if it is recorded.
+    #[must_use]
     pub fn trace_id(&self) -> Option<TraceId> {
         self.trace.as_ref().map(|trace| trace.trace_id)
     }
@@ -111,7 +113,16 @@ impl AckLimits {
     /// Each device may have so many messages that are not acknowledged, the acknowledgements of all together so many bytes.
     #[must_use]
     pub fn new(messages_each: usize, bytes: usize) -> Arc<Self> {
-        Arc::new(Self { messages_each, budget: Budget::new(Store::Unacknowledged, bytes) })
+        Arc::new(Self {
+            messages_each: AtomicUsize::new(messages_each),
+            budget: Budget::new(Store::Unacknowledged, bytes),
+        })
+    }
+
+    /// Other bounds. Acknowledgements that have room keep it.
+    pub fn set(&self, messages_each: usize, bytes: usize) {
+        self.messages_each.store(messages_each, Ordering::Relaxed);
+        self.budget.set_limit(bytes);
     }
 
     /// The room that all of them take, in bytes.
@@ -150,7 +161,7 @@ impl AckList {
     /// Takes room for one more acknowledgement. Returns whether there was any.
     pub(super) fn take(&mut self, bytes: usize, holder: impl FnOnce() -> Arc<dyn Holder>) -> bool {
         let (limits, total) = (&self.limits, self.bytes + bytes);
-        let has_room = self.slots < limits.messages_each
+        let has_room = self.slots < limits.messages_each.load(Ordering::Relaxed)
             && total <= limits.budget.limit() / DEVICE_SHARE
             && limits.budget.change(&mut self.holding, total, holder).is_ok();
         if has_room {

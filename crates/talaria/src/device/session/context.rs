@@ -38,8 +38,8 @@ pub(in crate::device) struct SessionContext {
     pub(in crate::device) queued: Arc<Budget>,
     /// The moment from which the rates of devices count.
     pub(in crate::device) started: Instant,
-    /// Which ids and addresses are refused; none if none ever is.
-    pub(in crate::device) refusals: Option<Arc<RefusalTable>>,
+    /// Which ids and addresses are refused.
+    pub(in crate::device) refusals: Arc<RefusalTable>,
     /// The log lines about devices that are closed for what they cost.
     pub(in crate::device) cost_lines: KeyedThrottle,
     /// The log lines about devices that exceed their rates.
@@ -77,7 +77,7 @@ impl SessionContext {
             };
             warn!(id = %device.id(), limit, count, suppressed, "{message}");
         }
-        let time = self.refusals.as_ref()?.exceeded(device, excess.client, excess.lasts)?;
+        let time = self.refusals.exceeded(device, excess.client, excess.lasts)?;
         Some(Ending::flooding(&duration::format(time)))
     }
 

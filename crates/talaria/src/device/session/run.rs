@@ -110,7 +110,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     // Only a device whose address matters later has this before its first message.
-    let needs_address = context.refusals.as_ref().is_some_and(|refusals| refusals.needs_address());
+    let needs_address = context.refusals.needs_address();
     let pace = needs_address.then(|| Box::new(Pace::of(connection.client)));
     let mut task = Task {
         session: Session::new(context.config.load().frame_limits()),
