@@ -52,6 +52,8 @@ pub struct TopicStats {
     pub produced_bytes: u64,
     /// Batches of records; where a topic has several nodes, its batches are divided as its records are.
     pub produced_batches: u64,
+    /// Bytes of these batches as they were sent, compressed and with the headers of batches; divided as the bytes of records are.
+    pub compressed_bytes: u64,
 }
 
 /// What a topic holds at the moment.

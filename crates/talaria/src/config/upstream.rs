@@ -30,14 +30,9 @@ const FOREIGN: &[(&str, Foreign)] = &[
         Foreign::Ignored("is not supported, messages are not compressed"),
     ),
     ("device.manager.initialCapacity", Foreign::NoEffect),
-    // Batches are always counted.
+    // Both are always counted.
     ("kafka.enableBatchMetrics", Foreign::NoEffect),
-    (
-        "kafka.enableCompressedBytes",
-        Foreign::Ignored(
-            "is not supported: the Kafka client does not tell the compressed bytes of a topic; see write_bytes_total, what is sent to each broker",
-        ),
-    ),
+    ("kafka.enableCompressedBytes", Foreign::NoEffect),
     ("log", Foreign::NoEffect),
     ("zap", Foreign::NoEffect),
     ("zap.development", Foreign::NoEffect),

@@ -11,7 +11,11 @@ use talaria::observe::{HealthPage, MetricsPage};
 use talaria::server::{ConnectionMetrics, Handler, Server};
 use talaria::telemetry::health::Health;
 use talaria::telemetry::metrics::Metrics;
+use wrp::Message;
+use wrpkafka::mock::MockKafka;
 
+use crate::support::device::Device;
+use crate::support::event::event;
 use crate::support::eventually;
 use crate::support::gateway::{any_port, identity};
 use crate::support::http::{Response, request};
@@ -141,4 +145,24 @@ async fn a_closed_gate_and_a_stop_make_the_gateway_unready() {
         ready(&gateway).await == (503, vec!["the gateway stops".to_owned()])
     })
     .await;
+}
+
+/// contract §10.8
+#[tokio::test(flavor = "multi_thread")]
+async fn the_compressed_bytes_of_a_topic_are_what_its_batches_take() {
+    const PAYLOAD: usize = 50_000;
+    let kafka = MockKafka::start(1).unwrap();
+    let sections = format!(
+        "kafka: {{enabled: true, brokers: ['{}'], initialDynamicConfig: {{compression: gzip}}}}\n",
+        kafka.brokers()
+    );
+    let gateway = GatewayProcess::start(&sections).await;
+    let device = Device::connect(gateway.primary(), "mac:000000000001").await;
+    device.send(Message { payload: Some(vec![0; PAYLOAD]), ..event(device.id(), 1, 80) });
+    let bytes =
+        async |name: &str| gateway.metric(&format!("talaria_talaria_{name}"), &["wrp-events"]).await as usize;
+    eventually("its bytes are counted", PATIENCE, async || bytes("produce_bytes_total").await > PAYLOAD)
+        .await;
+    let compressed = bytes("produce_compressed_bytes_total").await;
+    assert!((100..PAYLOAD / 10).contains(&compressed), "{compressed}");
 }

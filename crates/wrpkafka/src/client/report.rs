@@ -1,6 +1,6 @@
 //! What a client has counted since it was created. The sums over all clients are the engine's (`engine/statistics.rs`).
 
-/// One report. Counters only grow, except for [`TopicCounters::batches`].
+/// One report. Counters only grow, except for [`TopicCounters::batches`] and [`TopicCounters::batch_bytes`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ClientReport {
     /// Whether a connection to a broker is open, beyond the first contact.
@@ -34,6 +34,8 @@ pub(crate) struct TopicCounters {
     pub(crate) topic: String,
     /// Batches since the previous report.
     pub(crate) batches: u64,
+    /// Bytes of these batches as they are sent: compressed, with their headers.
+    pub(crate) batch_bytes: u64,
     pub(crate) partitions: Vec<PartitionCounters>,
 }
 

@@ -5,7 +5,7 @@
 pub struct Annotation<'a> {
     /// Names and values, after the configured headers.
     pub headers: &'a [(&'a str, &'a str)],
-    /// The id of the trace that the message is recorded in, which is told again with the result of each record
+    /// The id of the trace that the message is recorded in, which the event about each record repeats
     /// ([`PublishEvent::trace`](crate::PublishEvent::trace)).
     pub trace: Option<u128>,
     /// Called with the topic of each record, before it is handed to the client.

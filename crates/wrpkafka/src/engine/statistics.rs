@@ -97,14 +97,21 @@ impl LastReport {
             grown.0 += now.0.saturating_sub(before.0);
             grown.1 += now.1.saturating_sub(before.1);
         }
-        let records: u64 = by_node.values().map(|grown| grown.0).sum();
+        let (records, bytes) = by_node.values().fold((0, 0), |sum, grown| (sum.0 + grown.0, sum.1 + grown.1));
         for (node_id, grown) in by_node.into_iter().filter(|(_, grown)| grown.0 > 0) {
             let entry = topic_of(total, &topic.topic, &node_id);
             entry.produced_records += grown.0;
             entry.produced_bytes += grown.1;
-            entry.produced_batches += (topic.batches * grown.0).div_ceil(records.max(1));
+            entry.produced_batches += share(topic.batches, grown.0, records);
+            entry.compressed_bytes += share(topic.batch_bytes, grown.1, bytes);
         }
     }
+}
+
+/// What belongs to `part` of `whole`.
+fn share(sum: u64, part: u64, whole: u64) -> u64 {
+    let share = (u128::from(sum) * u128::from(part)).div_ceil(u128::from(whole.max(1)));
+    u64::try_from(share).unwrap_or(sum)
 }
 
 fn seed(address: &str, seeds: &[String]) -> String {
@@ -145,7 +152,12 @@ mod tests {
             ..BrokerCounters::default()
         };
         let partition = PartitionCounters { partition: 0, leader, records, bytes: records * 100 };
-        let topic = TopicCounters { topic: "t".to_owned(), batches, partitions: vec![partition] };
+        let topic = TopicCounters {
+            topic: "t".to_owned(),
+            batches,
+            batch_bytes: records * 40,
+            partitions: vec![partition],
+        };
         ClientReport { brokers: vec![broker], topics: vec![topic], ..ClientReport::default() }
     }
 
@@ -168,9 +180,12 @@ mod tests {
         let topics: Vec<_> = stats
             .topics
             .iter()
-            .map(|t| (t.node_id.as_str(), t.produced_records, t.produced_bytes, t.produced_batches))
+            .map(|t| {
+                let (records, bytes) = (t.produced_records, (t.produced_bytes, t.compressed_bytes));
+                (t.node_id.as_str(), records, bytes, t.produced_batches)
+            })
             .collect();
-        assert_eq!(topics, [("1", 5, 500, 2), ("2", 7, 700, 5)]);
+        assert_eq!(topics, [("1", 5, (500, 200), 2), ("2", 7, (700, 160 + 320), 5)]);
     }
 
     #[test]

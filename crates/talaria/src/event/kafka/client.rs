@@ -15,7 +15,7 @@ type Counted<T> = (IntCounterVec, fn(&T) -> u64);
 #[derive(Debug)]
 pub(super) struct ClientMetrics {
     nodes: [Counted<NodeStats>; 8],
-    topics: [Counted<TopicStats>; 3],
+    topics: [Counted<TopicStats>; 4],
     buffered_records: IntGauge,
     buffered_bytes: IntGauge,
     last: Mutex<ClientStats>,
@@ -86,7 +86,7 @@ fn nodes(family: &Family<'_>) -> [Counted<NodeStats>; 8] {
     ]
 }
 
-fn topics(family: &Family<'_>) -> [Counted<TopicStats>; 3] {
+fn topics(family: &Family<'_>) -> [Counted<TopicStats>; 4] {
     let counter = |name, help| family.counter_vec(name, help, &["node_id", "topic"]);
     [
         (counter("produce_bytes_total", "Bytes of the records sent to brokers"), |topic| {
@@ -96,6 +96,13 @@ fn topics(family: &Family<'_>) -> [Counted<TopicStats>; 3] {
         (counter("produce_batches_total", "Batches of records sent to brokers"), |topic| {
             topic.produced_batches
         }),
+        (
+            counter(
+                "produce_compressed_bytes_total",
+                "Bytes of the batches sent to brokers, after compression",
+            ),
+            |topic| topic.compressed_bytes,
+        ),
     ]
 }
 

@@ -39,6 +39,7 @@ fn topic_counters(topic: &Topic) -> TopicCounters {
     TopicCounters {
         topic: topic.topic.clone(),
         batches: count(topic.batchcnt.cnt),
+        batch_bytes: count(topic.batchsize.sum),
         partitions: led
             .map(|partition| PartitionCounters {
                 partition: partition.partition,
@@ -75,6 +76,7 @@ mod tests {
         };
         let mut topic = Topic { topic: "t".to_owned(), ..Topic::default() };
         topic.batchcnt.cnt = 3;
+        topic.batchsize.sum = 700;
         for (partition, leader) in [(0, 1), (1, -1)] {
             topic
                 .partitions
@@ -93,7 +95,7 @@ mod tests {
         assert_eq!(found.brokers.len(), 1);
         let counters = &found.brokers[0];
         assert_eq!((counters.node_id, counters.connects, counters.write_bytes), (None, 2, 10));
-        assert_eq!(found.topics[0].batches, 3);
+        assert_eq!((found.topics[0].batches, found.topics[0].batch_bytes), (3, 700));
         let led = PartitionCounters { partition: 0, leader: 1, records: 5, bytes: 0 };
         assert_eq!(found.topics[0].partitions, [led]);
         statistics.brokers.insert("b:9092/1".to_owned(), broker(1, "learned", "UP"));
