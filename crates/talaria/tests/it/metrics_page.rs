@@ -207,7 +207,7 @@ kafka:
     topicMap:
     - {{pattern: sensor-report, topic: wrp-events}}
     - {{pattern: hangs, topic: wrp-hangs}}
-    - {{pattern: filtered, topic: wrp-events, filter: {{allow: [{{key: partner-id, is: nobody}}]}}}}
+    - {{pattern: filtered, topic: wrp-events, filter: {{allow: [{{key: partner-id, is: another}}]}}}}
     batchMaxBytes: 20000
 {tracing}",
             certificate = pair.certificate.display(),
