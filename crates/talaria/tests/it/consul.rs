@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::support::certificates::Authority;
 use crate::support::consul::{Consul, Mood};
 use crate::support::device::Device;
 use crate::support::eventually;
@@ -248,4 +249,29 @@ async fn events_go_to_the_instances_of_the_receivers_that_consul_knows() {
     eventually("the gateway has heard of it", PATIENCE, async || updates().await > before).await;
     let _device = Device::connect(gateway.primary(), "mac:112233445567").await;
     eventually("the next one arrives at the other instance", PATIENCE, async || other.count() == 1).await;
+}
+
+/// Contract §11.5
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn consul_is_reached_by_tls_with_a_certificate_of_the_gateway_and_no_other_is_trusted() {
+    let authority = Authority::new();
+    let consul =
+        Consul::start_tls(authority.server_with_clients(&authority.issue(&["consul.example"]))).await;
+    let pair = authority.pair("gateway", &["gateway.example"]);
+    let (certificate, key) = (pair.certificate.display(), pair.key.display());
+    let client = format!("certFile: '{certificate}', keyFile: '{key}', address: consul.example");
+    let place = Place::of(1);
+    let tls = |keys: &str| service(&place, &consul, &format!(", scheme: https, tlsConfig: {{{keys}}}"));
+    // The system's authorities do not know it.
+    let gateway = place.start(&tls(&client)).await;
+    let errors = async || gateway.metric("talaria_talaria_sd_error_count", &["talaria"]).await;
+    eventually("it is not trusted", PATIENCE, async || errors().await > 0.0).await;
+    assert!(consul.ids().is_empty() && consul.queries() == 0, "nothing was said to it");
+    let trusted = format!("{client}, caFile: '{}'", authority.ca().display());
+    place.reload(&gateway, &tls(&trusted));
+    knows(&gateway, 1).await;
+    assert_eq!(consul.ids(), ["talaria-127.0.0.1"]);
+    let before = errors().await;
+    place.reload(&gateway, &tls(&trusted.replace("consul.example", "another.example")));
+    eventually("the name counts", PATIENCE, async || errors().await > before).await;
 }

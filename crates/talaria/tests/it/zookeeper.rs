@@ -5,6 +5,7 @@ use std::time::Duration;
 use realkafka::ZooKeeper;
 use serde_json::json;
 
+use crate::support::consul::Consul;
 use crate::support::device::Device;
 use crate::support::eventually;
 use crate::support::fleet::{self, Place};
@@ -120,4 +121,38 @@ async fn zookeeper_may_be_down_at_the_start_and_a_closed_gate_withdraws() {
     fleet::knows(&gateway, PATH, 0).await;
     assert!(device.is_connected(), "it has withdrawn, so that it counts as an instance (contract §7.1)");
     assert_eq!(gateway.metric("talaria_talaria_sd_registered", &[]).await as usize, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_replaces_zookeeper_by_consul_and_consul_by_zookeeper_and_the_devices_stay() {
+    let Some(zookeeper) = zookeeper().await else { return };
+    let consul = Consul::start().await;
+    let (place, other) = (Place::of(1), Place::of(2));
+    let at_zookeeper = service(&place, &zookeeper, "10s");
+    let (host, port) = (place.primary.ip(), place.primary.port());
+    let at_consul = format!(
+        "service:\n  defaultScheme: http\n  consul:\n    client: {{address: '{}', waitTime: 1s}}\n    disableGenerateID: true\n    \
+         registrations: [{{name: talaria, address: '{host}', port: {port}, checks: [{{checkID: c, ttl: 10s}}]}}]\n    \
+         watches: [{{service: talaria}}]\n",
+        consul.address()
+    );
+    let gateway = place.start(&at_zookeeper).await;
+    fleet::knows(&gateway, PATH, 1).await;
+    let device = Device::connect(gateway.primary(), "mac:112233445566").await;
+    let witness = other
+        .start(&service(&other, &zookeeper, "10s").replace("talaria, address", "witness, address"))
+        .await;
+    fleet::knows(&witness, PATH, 1).await;
+
+    place.reload(&gateway, &at_consul);
+    eventually("it is registered at consul", PATIENCE, async || consul.ids() == ["talaria"]).await;
+    fleet::knows(&gateway, "talaria[]", 1).await;
+    fleet::knows(&witness, PATH, 0).await;
+    assert!(device.is_connected());
+
+    place.reload(&gateway, &at_zookeeper);
+    fleet::knows(&witness, PATH, 1).await;
+    fleet::knows(&gateway, PATH, 1).await;
+    eventually("it is not registered at consul", PATIENCE, async || consul.ids().is_empty()).await;
+    assert!(device.is_connected());
 }

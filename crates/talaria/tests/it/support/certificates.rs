@@ -12,7 +12,8 @@ use rcgen::{
 };
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
 use talaria::server::tls;
 
 pub(crate) struct Authority {
@@ -123,6 +124,22 @@ impl Authority {
         fs::write(&pair.certificate, certificate).expect("the folder can be written to");
         fs::write(&pair.key, key).expect("the folder can be written to");
         pair
+    }
+
+    /// What a server with this certificate needs whose clients have to show one of this authority.
+    pub(crate) fn server_with_clients(&self, (certificate, key): &(String, String)) -> ServerConfig {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.issuer.der().clone()).expect("an authority");
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+        let chain = vec![CertificateDer::from_pem_slice(certificate.as_bytes()).expect("PEM")];
+        let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("PEM");
+        ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_client_cert_verifier(clients.build().expect("a verifier"))
+            .with_single_cert(chain, key)
+            .expect("a certificate with its key")
     }
 
     /// What a client needs that trusts this authority; it shows the certificate if it has one.

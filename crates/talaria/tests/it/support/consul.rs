@@ -4,6 +4,7 @@
 //! It has services with their checks (TTL and HTTP), blocking queries with their index, errors of a cluster without a leader,
 //! refusals for want of a token, and it can be made to lie.
 
+mod connection;
 mod reply;
 mod service;
 
@@ -17,17 +18,16 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use reply::{elsewhere, json_of, plain, unescaped, with_index};
+use rustls::ServerConfig;
 use serde_json::{Value as Json, json};
 use service::{Check, Service, is_well, text, time};
 use talaria_protocol::go::duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
 /// How often checks are looked at.
 const TICK: Duration = Duration::from_millis(20);
@@ -75,6 +75,15 @@ struct Agent {
 
 impl Consul {
     pub(crate) async fn start() -> Self {
+        Self::start_with(None).await
+    }
+
+    /// One that speaks TLS.
+    pub(crate) async fn start_tls(tls: ServerConfig) -> Self {
+        Self::start_with(Some(TlsAcceptor::from(Arc::new(tls)))).await
+    }
+
+    async fn start_with(tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let agent = Agent {
@@ -88,7 +97,7 @@ impl Consul {
         };
         let state = Arc::new(State { agent: Mutex::new(agent), changes: watch::Sender::new(()) });
         let mut tasks = JoinSet::new();
-        tasks.spawn(serve(listener, Arc::clone(&state)));
+        tasks.spawn(connection::serve(listener, tls, Arc::clone(&state)));
         tasks.spawn(watch_checks(Arc::clone(&state)));
         Self { address, state, _tasks: tasks }
     }
@@ -139,29 +148,6 @@ impl Consul {
         agent.index += 1;
         change(&mut agent);
         self.state.changes.send_replace(());
-    }
-}
-
-async fn serve(listener: TcpListener, state: Arc<State>) {
-    let mut connections = JoinSet::new();
-    loop {
-        let Ok((stream, _)) = listener.accept().await else { continue };
-        let state = Arc::clone(&state);
-        connections.spawn(async move {
-            let service = service_fn(|request| answer(Arc::clone(&state), request));
-            let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-            let mut changes = state.changes.subscribe();
-            tokio::pin!(connection);
-            loop {
-                if state.agent.lock().mood == Mood::Down {
-                    return;
-                }
-                tokio::select! {
-                    _ = &mut connection => return,
-                    _ = changes.changed() => {}
-                }
-            }
-        });
     }
 }
 

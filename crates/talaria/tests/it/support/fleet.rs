@@ -1,6 +1,8 @@
 //! A fleet of gateways, each a process with an address of its own on the loopback network, and devices that connect to the
 //! gateway that their hash names, as Petasos would send them there.
 
+mod requests;
+
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -8,14 +10,17 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use talaria_protocol::discovery::{DEFAULT_VNODES, Ring};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use wrp::{Message, MessageType};
 
 use super::device::Device;
 use super::eventually;
-use super::http::request;
+use super::http::{Client, request};
 use super::process::GatewayProcess;
+use requests::Requests;
 
 /// Reached only by a test that fails.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -44,12 +49,21 @@ impl Place {
 
     /// Starts the gateway. `sections` is its configuration beside the addresses.
     pub(crate) async fn start(&self, sections: &str) -> GatewayProcess {
+        GatewayProcess::start_at(&self.servers(), sections).await
+    }
+
+    /// Has the gateway read another configuration.
+    pub(crate) fn reload(&self, gateway: &GatewayProcess, sections: &str) {
+        gateway.write_at(&self.servers(), sections);
+        gateway.signal("-HUP");
+    }
+
+    fn servers(&self) -> String {
         let Self { primary, health, control } = self;
-        let servers = format!(
+        format!(
             "primary: {{address: '{primary}'}}\nhealth: {{address: '{health}'}}\nmetric: {{address: '127.0.0.1:0'}}\n\
              control: {{address: '{control}'}}\n"
-        );
-        GatewayProcess::start_at(&servers, sections).await
+        )
     }
 
     /// Sends a request to the control server. Returns the status.
@@ -111,6 +125,12 @@ impl Devices {
         self.connections.lock().iter().map(|(id, connection)| (id.clone(), connection.connects)).collect()
     }
 
+    /// Begins to send events to each device without a pause.
+    pub(crate) fn requests(&self) -> Requests {
+        let ids = self.connections.lock().keys().cloned().collect();
+        Requests::start(ids, self.instances.subscribe())
+    }
+
     /// Sends an event to each device by the REST API of the gateway that the instances name.
     pub(crate) async fn reach_each(&self) {
         let instances = self.instances.borrow().clone();
@@ -161,6 +181,11 @@ async fn live(
 
 /// The status of an event that is sent to a device.
 async fn send(gateway: SocketAddr, id: &str) -> u16 {
+    try_send(gateway, id).await.expect("the gateway answers")
+}
+
+/// The same; none if the gateway does not answer.
+async fn try_send(gateway: SocketAddr, id: &str) -> Option<u16> {
     let message = Message {
         msg_type: MessageType::SIMPLE_EVENT,
         source: "dns:test.example.com".into(),
@@ -174,12 +199,14 @@ async fn send(gateway: SocketAddr, id: &str) -> u16 {
          Content-Length: {}\r\n\r\n",
         body.len()
     );
-    request(gateway, [head.as_bytes(), &body].concat()).await.status
+    let mut client = Client::over(TcpStream::connect(gateway).await.ok()?);
+    client.socket.write_all(&[head.as_bytes(), &body].concat()).await.ok()?;
+    Some(client.next_response().await?.status)
 }
 
 /// Of three gateways, all of which know the fleet, the last one leaves and comes back: its devices move and no others, at a
-/// rate of 50 a second, as the metrics say, and each is reached by the REST API of the gateway that discovery names. `service`
-/// is what is watched; `has_left` looks whether the last one is registered no longer.
+/// rate of 50 a second, as the metrics say, and each is reached by the REST API of the gateway that discovery names: those that
+/// stay by each request, also while others move. `service` is what is watched; `has_left` looks whether the last one is registered no longer.
 pub(crate) async fn one_leaves_and_comes_back(
     places: &[Place; 3],
     configurations: &[String; 3],
@@ -192,6 +219,8 @@ pub(crate) async fn one_leaves_and_comes_back(
     let devices = Devices::connect(count, all.clone()).await;
     devices.reach_each().await;
     let before = devices.connects();
+    let leavers = moving(before.keys().cloned(), &all, &two);
+    let requests = devices.requests();
 
     devices.know(two.clone());
     let leaving = gateways.pop().unwrap();
@@ -199,7 +228,6 @@ pub(crate) async fn one_leaves_and_comes_back(
     has_left().await;
     devices.settled(count).await;
     devices.reach_each().await;
-    let leavers = moving(before.keys().cloned(), &all, &two);
     let after = devices.connects();
     let reconnected: Vec<String> = after.keys().filter(|id| after[*id] != before[*id]).cloned().collect();
     assert_eq!(reconnected, leavers);
@@ -228,6 +256,11 @@ pub(crate) async fn one_leaves_and_comes_back(
     let reconnected: Vec<String> =
         returned.keys().filter(|id| returned[*id] != after[*id]).cloned().collect();
     assert_eq!(reconnected, leavers);
+    let reached = requests.end().await;
+    assert_eq!(reached.events.len(), count, "{reached:?}");
+    assert!(reached.events.values().all(|events| *events > 1), "{reached:?}");
+    let stayed = reached.missed.iter().find(|id| !leavers.contains(id));
+    assert_eq!(stayed, None, "a device that stays was not reached");
 }
 
 /// Waits until the gateway knows so many instances.

@@ -205,7 +205,12 @@ impl GatewayProcess {
 
     /// Writes another configuration.
     pub(crate) fn write(&self, sections: &str) {
-        fs::write(self.folder.join("talaria.yaml"), format!("{ON_FREE_PORTS}{sections}")).unwrap();
+        self.write_at(ON_FREE_PORTS, sections);
+    }
+
+    /// The same with these servers in place of those on free ports.
+    pub(crate) fn write_at(&self, servers: &str, sections: &str) {
+        fs::write(self.folder.join("talaria.yaml"), format!("{servers}{sections}")).unwrap();
     }
 
     /// Where operators reach it, once its control server has started.
