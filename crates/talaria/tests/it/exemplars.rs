@@ -39,8 +39,7 @@ async fn the_latency_histograms_show_the_trace_to_a_client_that_asks_for_open_me
     };
     let device = Device::connect(gateway.primary(), MAC).await;
     let parent = format!("traceparent: 00-{TRACE}-b7ad6b7169203331-01");
-    device
-        .send(Message { headers: Some([parent.as_str().into()].into_iter().collect()), ..event(MAC, 1, 75) });
+    device.send(Message { headers: Some([&parent].into_iter().collect()), ..event(MAC, 1, 75) });
     eventually("the acknowledgement", PATIENCE, async || !device.acks().is_empty()).await;
     eventually("the request to the receiver", PATIENCE, async || {
         collector.spans().iter().any(|span| span.name == "POST")

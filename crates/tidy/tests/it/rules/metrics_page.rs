@@ -60,7 +60,10 @@ fn the_page_of_metrics_is_up_to_date() -> Result<(), Findings> {
         let is_prefixed =
             PREFIXED.contains(&number) && !unprefixed.iter().any(|start| name.starts_with(start));
         let full = format!("{}{name}", if is_prefixed { PREFIX } else { "" });
-        let kind = metric.function.trim_end_matches("_vec").trim_start_matches("float_");
+        let kind = match metric.function.trim_end_matches("_vec").trim_start_matches("float_") {
+            "latency" => "histogram",
+            kind => kind,
+        };
         let labels = if about.labels.len() >= quoted(&metric.labels).len() {
             about.labels.clone()
         } else {
@@ -108,7 +111,8 @@ fn described(contract: &str) -> BTreeMap<&str, Described<'_>> {
         let meaning = if names.len() == 1 { cells.get(2).copied().unwrap_or_default() } else { "" };
         for name in names {
             let (name, own) = name.split_once('{').unwrap_or((name, ""));
-            let is_list = cells.len() == 2 && second.chars().all(|c| c.is_lowercase() || "_, ".contains(c));
+            let is_kind = ["counter", "gauge", "histogram"].contains(&second);
+            let is_list = cells.len() == 2 && !is_kind && second.chars().all(|c| c.is_lowercase() || "_, ".contains(c));
             let all =
                 [own.trim_end_matches('}'), between(second, '{', '}'), if is_list { second } else { "" }];
             let labels = all.into_iter().find(|labels| !labels.is_empty()).unwrap_or_default();
