@@ -112,7 +112,8 @@ fn described(contract: &str) -> BTreeMap<&str, Described<'_>> {
         for name in names {
             let (name, own) = name.split_once('{').unwrap_or((name, ""));
             let is_kind = ["counter", "gauge", "histogram"].contains(&second);
-            let is_list = cells.len() == 2 && !is_kind && second.chars().all(|c| c.is_lowercase() || "_, ".contains(c));
+            let is_list =
+                cells.len() == 2 && !is_kind && second.chars().all(|c| c.is_lowercase() || "_, ".contains(c));
             let all =
                 [own.trim_end_matches('}'), between(second, '{', '}'), if is_list { second } else { "" }];
             let labels = all.into_iter().find(|labels| !labels.is_empty()).unwrap_or_default();
