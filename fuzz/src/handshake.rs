@@ -53,7 +53,10 @@ fn request(data: &[u8]) -> (Method, HeaderMap) {
                 if let (Ok(name), Ok(value)) =
                     (HeaderName::from_bytes(name), HeaderValue::from_bytes(value.trim_ascii()))
                 {
-                    headers.append(name, value);
+                    // The library has a limit, which hyper's limit on the length of a header does not let requests reach.
+                    if headers.try_append(name, value).is_err() {
+                        break;
+                    }
                 }
             }
         }
