@@ -28,6 +28,7 @@ fn main() {
     hosts();
     certificates();
     routes();
+    zookeeper();
 }
 
 fn write(target: &str, name: &str, bytes: &[u8]) {
@@ -390,4 +391,23 @@ fn certificates() {
     ] {
         write("certificate", name, format!("\x02{rule}\n{names}").as_bytes());
     }
+}
+
+/// Frames of ZooKeeper; in front of each: how it is read.
+fn zookeeper() {
+    let header = [0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0];
+    let children = [0, 0, 0, 2, 0, 0, 0, 1, b'a', 0, 0, 0, 2, b'b', b'c'];
+    let answer = [&header[..], &children].concat();
+    let event = [&[255; 4][..], &[0; 12], &[0, 0, 0, 4, 0, 0, 0, 3, 0, 0, 0, 2, b'/', b'a']].concat();
+    let lying = [&header[..], &[0x7f, 0xff, 0xff, 0xff]].concat();
+    let connected = [&[0; 4][..], &[0, 0, 0x27, 0x10], &7_i64.to_be_bytes(), &[0, 0, 0, 2, 1, 2, 0]].concat();
+    for (name, content) in
+        [("answer", &answer), ("event", &event), ("lying-length", &lying), ("connected", &connected)]
+    {
+        write("zookeeper", name, &[&[1], &content[..]].concat());
+        let framed = [&(content.len() as u32).to_be_bytes()[..], content].concat();
+        write("zookeeper", &format!("{name}-framed"), &[&[0], &framed[..], &framed].concat());
+    }
+    write("zookeeper", "length-beyond-the-limit", &[0, 0x7f, 0xff, 0xff, 0xff]);
+    write("zookeeper", "names", b"\x02a\n\n_c_0011-http://127.0.0.1:6200\n\xc3\xa9");
 }

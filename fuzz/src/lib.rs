@@ -27,6 +27,7 @@ pub mod routes;
 pub mod smuggling;
 pub mod url;
 pub mod websocket;
+pub mod zookeeper;
 
 /// Makes a fuzz target of a module of this crate.
 #[macro_export]
