@@ -4,7 +4,7 @@
 //! The sessions are in `socket.rs`; they have no buffers of their own, because hundreds of thousands of them are idle.
 //!
 //! Deliberately absent: anything that extracts a secret from rustls or writes a TLS record itself. Start reading at
-//! [`Config::load`] for a setting, at `socket.rs` for a connection.
+//! `config.rs` for a setting, at `socket.rs` for a connection.
 
 mod certificates;
 mod config;
