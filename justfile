@@ -72,7 +72,7 @@ test-all:
 crates *args:
     scripts/crates "$@"
 
-# Run all fuzz targets, which share two and a half minutes of one core, or some of them for longer: `just fuzz 600 websocket`
+# Run all fuzz targets, which share a hundred seconds of one core, or some of them for longer: `just fuzz 600 websocket`
 fuzz seconds="" *targets:
     scripts/fuzz "$@"
 

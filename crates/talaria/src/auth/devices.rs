@@ -71,7 +71,7 @@ impl Live<Config> for DeviceAuth {
         let validator = settings
             .jwt
             .as_ref()
-            .map(|jwt| Validator::changed(before.validator.as_ref(), jwt, self.key_metrics.clone()))
+            .map(|jwt| Validator::changed(before.validator.as_ref(), jwt, &self.key_metrics))
             .transpose()?;
         let settings = Settings {
             validator,
@@ -87,7 +87,7 @@ impl DeviceAuth {
     /// Starts to fetch keys, if there are any. Needs a tokio runtime.
     pub fn start(config: &Config, metrics: &Metrics) -> Self {
         let key_metrics = KeyMetrics::register(metrics);
-        let start = |jwt| Arc::new(Validator::start(jwt, key_metrics.clone()));
+        let start = |jwt| Arc::new(Validator::start(jwt, &key_metrics));
         let settings = Settings {
             validator: config.jwt.as_ref().map(start),
             fail_open: config.fail_open,

@@ -33,7 +33,7 @@ pub struct Validator {
 impl Validator {
     /// A validator with keys of its own. Needs a tokio runtime.
     #[must_use]
-    pub fn start(config: &Config, metrics: KeyMetrics) -> Self {
+    pub fn start(config: &Config, metrics: &KeyMetrics) -> Self {
         let keys = Arc::new(Keys::start(config.keys.clone(), metrics));
         Self { keys, required: config.required.clone() }
     }
@@ -47,7 +47,7 @@ impl Validator {
     pub(super) fn changed(
         before: Option<&Arc<Self>>,
         config: &Config,
-        metrics: KeyMetrics,
+        metrics: &KeyMetrics,
     ) -> Result<Arc<Self>, PrepareError> {
         if let Some(before) = before.filter(|before| *before.keys.config() == config.keys) {
             let (keys, required) = (Arc::clone(&before.keys), config.required.clone());

@@ -25,6 +25,7 @@ pub use config::{Config, Source};
 pub use metrics::KeyMetrics;
 
 use fetch::Fetcher;
+use metrics::SourceMetrics;
 use refresh::Refreshed;
 
 /// A running fetch, and its outcome once it has ended.
@@ -43,19 +44,19 @@ struct Shared {
     fetcher: Fetcher,
     cache: Mutex<Cache<Fetching>>,
     refreshed: Refreshed,
-    metrics: KeyMetrics,
+    metrics: SourceMetrics,
 }
 
 impl Keys {
     /// Starts to fetch the sources, if there are any. Needs a tokio runtime.
     #[must_use]
-    pub fn start(config: Config, metrics: KeyMetrics) -> Self {
+    pub fn start(config: Config, metrics: &KeyMetrics) -> Self {
         let shared = Arc::new(Shared {
             fetcher: Fetcher::new(&config),
             cache: Mutex::new(Cache::new(config.max_age, config.max_keys)),
             refreshed: Refreshed::new(config.sources.is_empty()),
+            metrics: metrics.of(&config),
             config,
-            metrics,
         });
         let refreshing = (!shared.config.sources.is_empty())
             .then(|| tokio::spawn(refresh::run(Arc::clone(&shared))).abort_handle());
@@ -137,7 +138,7 @@ impl Keys {
                 cache.finish(&id, &outcome, now());
                 shared.metrics.keep_labels(|id| cache.is_known(id));
             }
-            shared.metrics.resolved(shared.config.template.as_ref(), &id, &outcome);
+            shared.metrics.resolved(&id, &outcome);
             outcome_sender.send_replace(Some(outcome));
         });
         fetching

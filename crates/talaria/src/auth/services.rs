@@ -89,7 +89,7 @@ impl ServiceAuth {
     pub fn start(config: &Config, metrics: &Metrics) -> Self {
         let key_metrics = KeyMetrics::register(metrics);
         let tokens = config.tokens.as_ref().map(|tokens| {
-            let validator = Validator::start(&tokens.jwt, key_metrics.clone());
+            let validator = Validator::start(&tokens.jwt, &key_metrics);
             (Arc::new(validator), tokens.capabilities.clone())
         });
         let attempts = Arc::new(Attempts::new(config.attempts));
@@ -109,7 +109,7 @@ impl ServiceAuth {
         let tokens = match &config.tokens {
             Some(tokens) => {
                 let validator = before.tokens.as_ref().map(|(validator, _)| validator);
-                let validator = Validator::changed(validator, &tokens.jwt, self.key_metrics.clone())?;
+                let validator = Validator::changed(validator, &tokens.jwt, &self.key_metrics)?;
                 Some((validator, tokens.capabilities.clone()))
             }
             None => None,

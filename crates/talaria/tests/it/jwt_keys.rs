@@ -1,5 +1,6 @@
 //! Key servers that are slow, down, lying or flooding, and keys that change (contract §6.3).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,9 +11,13 @@ use talaria::telemetry::metrics::Metrics;
 use talaria_protocol::keys::{DocumentError, FetchError, KeyError};
 use talaria_protocol::token::TokenError;
 
+use crate::support::eventually;
 use crate::support::tokens::{Answer, KeyServer, Signer};
 
 const HOUR: Duration = Duration::from_secs(3600);
+
+/// Reached only by a test that fails.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 fn validator(keys: keys::Config) -> Validator {
     counted(keys, &Metrics::default())
@@ -20,7 +25,7 @@ fn validator(keys: keys::Config) -> Validator {
 
 fn counted(keys: keys::Config, metrics: &Metrics) -> Validator {
     let config = Config { keys, ..Config::default() };
-    Validator::start(&config, KeyMetrics::register(metrics))
+    Validator::start(&config, &KeyMetrics::register(metrics))
 }
 
 fn at(template: &str) -> keys::Config {
@@ -56,6 +61,44 @@ async fn a_thousand_who_wait_for_one_key_make_one_request() {
         assert!(waiter.await.unwrap());
     }
     assert_eq!(keys.asked(), ["/keys/k"]);
+}
+
+/// contract §10.12: a reload with other sources starts a validator in the place of the old one.
+#[tokio::test]
+async fn series_are_of_the_sources_in_use_only() {
+    let signer = Signer::new("ES256");
+    let jwk = signer.jwk("x");
+    let keys = KeyServer::start(move |path| match path {
+        "/old/known" | "/new/known" => Answer::json(&jwk),
+        _ => Answer::status("404 Not Found"),
+    });
+    let metrics = Metrics::default();
+    let sources = || -> BTreeSet<String> {
+        let page = String::from_utf8(metrics.gather_text()).unwrap();
+        let lines = page.lines().filter(|line| line.starts_with("keys_resolve"));
+        lines.map(|line| line.rsplit_once(' ').unwrap().0.to_owned()).collect()
+    };
+    let series = |family: &str, of: &str, key: &str| {
+        format!("{family}{{keyID=\"{key}\",source=\"{}\"}}", keys.url(&format!("/{of}/{{keyID}}")))
+    };
+    let expected = |of| {
+        [
+            ("keys_resolve_total", "known"),
+            ("keys_resolve_total", "other"),
+            ("keys_resolve_error_total", "other"),
+        ]
+        .map(|(family, key)| series(family, of, key))
+        .into()
+    };
+    for of in ["old", "new"] {
+        let validator = counted(at(&keys.url(&format!("/{of}/{{keyID}}"))), &metrics);
+        assert!(validator.validate(&token(&signer, "known")).await.is_ok());
+        assert!(validator.validate(&token(&signer, "strange")).await.is_err());
+        eventually("both are counted", PATIENCE, async || sources().len() == 3).await;
+        assert_eq!(sources(), expected(of));
+        drop(validator);
+        eventually("no series is left", PATIENCE, async || sources().is_empty()).await;
+    }
 }
 
 #[tokio::test]

@@ -1,17 +1,18 @@
 //! The metrics and log lines of keys (contract §10.12).
 
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 use prometheus::{IntCounterVec, IntGaugeVec};
 use talaria_protocol::keys::{Document, KeyError, KeyId, Known, Template};
 
+use super::config::Config;
 use crate::telemetry::labels::{HeldLabels, LabelTable, MAX_KEY_IDS, OTHER};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::throttle::Throttle;
 
-/// Handles of the key metrics.
+/// The `keys_*` families.
 #[derive(Clone, Debug)]
 pub struct KeyMetrics {
     refreshes: IntCounterVec,
@@ -19,12 +20,21 @@ pub struct KeyMetrics {
     refresh_errors: IntCounterVec,
     resolves: IntCounterVec,
     resolve_errors: IntCounterVec,
+}
+
+/// What is counted of the keys of one validator. Dropping it removes its series: after a reload with other sources, the old
+/// ones have none.
+#[derive(Debug)]
+pub(super) struct SourceMetrics {
+    families: KeyMetrics,
+    /// The label `source` of single keys: the template of their URLs.
+    template: Arc<str>,
+    /// The label `source` of fetched documents.
+    sources: Vec<String>,
     /// The label of each key that is kept. A stranger chooses the id, so only ids whose key was found have one.
-    labels: Arc<Mutex<HashMap<KeyId, HeldLabels<1, ()>>>>,
+    labels: Mutex<HashMap<KeyId, HeldLabels<1, ()>>>,
     key_ids: Arc<LabelTable<1, ()>>,
-    /// The label `source`, once it is known.
-    source: Arc<OnceLock<String>>,
-    log: Arc<Throttle>,
+    log: Throttle,
 }
 
 impl KeyMetrics {
@@ -33,15 +43,6 @@ impl KeyMetrics {
         let family = metrics.bare();
         let counter = |name, help, labels: &[&str]| family.counter_vec(name, help, labels);
         let resolve = ["source", "keyID"];
-        let resolves = counter("keys_resolve_total", "Fetches of single keys", &resolve);
-        let resolve_errors = counter("keys_resolve_error_total", "Failed fetches of single keys", &resolve);
-        let source = Arc::new(OnceLock::<String>::new());
-        let (families, of_source) = ([resolves.clone(), resolve_errors.clone()], Arc::clone(&source));
-        let remove = move |[key_id]: [&str; 1]| {
-            let Some(source) = of_source.get() else { return };
-            // An error says that there is no such series.
-            families.iter().for_each(|family| drop(family.remove_label_values(&[source, key_id])));
-        };
         Self {
             refreshes: counter("keys_refresh_total", "Fetches of key sources", &["source"]),
             refreshed_keys: family.gauge_vec(
@@ -50,15 +51,32 @@ impl KeyMetrics {
                 &["source"],
             ),
             refresh_errors: counter("keys_refresh_error_total", "Failed fetches of sources", &["source"]),
-            resolves,
-            resolve_errors,
-            labels: Arc::default(),
-            key_ids: LabelTable::new(MAX_KEY_IDS, |_| (), remove),
-            source,
-            log: Arc::new(Throttle::new()),
+            resolves: counter("keys_resolve_total", "Fetches of single keys", &resolve),
+            resolve_errors: counter("keys_resolve_error_total", "Failed fetches of single keys", &resolve),
         }
     }
 
+    /// The metrics of a validator's keys.
+    pub(super) fn of(&self, config: &Config) -> SourceMetrics {
+        let template: Arc<str> = config.template.as_ref().map(ToString::to_string).unwrap_or_default().into();
+        let (families, source) =
+            ([self.resolves.clone(), self.resolve_errors.clone()], Arc::clone(&template));
+        let remove = move |[key_id]: [&str; 1]| {
+            // An error says that there is no such series.
+            families.iter().for_each(|family| drop(family.remove_label_values(&[&source, key_id])));
+        };
+        SourceMetrics {
+            families: self.clone(),
+            template,
+            sources: config.sources.iter().map(|source| source.uri.to_string()).collect(),
+            labels: Mutex::default(),
+            key_ids: LabelTable::new(MAX_KEY_IDS, |_| (), remove),
+            log: Throttle::new(),
+        }
+    }
+}
+
+impl SourceMetrics {
     /// A document was fetched. Warns of keys that are used but should be replaced (contract §6.4, §14.28).
     pub(super) fn fetched(&self, source: &Template, document: &Document) {
         let uri = source.to_string();
@@ -78,17 +96,17 @@ impl KeyMetrics {
     }
 
     /// The fetch of a key has ended.
-    pub(super) fn resolved(&self, source: Option<&Template>, id: &KeyId, outcome: &Result<Known, KeyError>) {
-        let uri = self.source.get_or_init(|| source.map(ToString::to_string).unwrap_or_default());
+    pub(super) fn resolved(&self, id: &KeyId, outcome: &Result<Known, KeyError>) {
+        let (uri, families) = (&*self.template, &self.families);
         let key_id = id.as_str();
         let mut labels = self.labels.lock();
         if outcome.is_ok() && !labels.contains_key(id) {
             labels.insert(id.clone(), self.key_ids.hold([key_id]));
         }
         let label = labels.get(id).map_or(OTHER, |label| label.values()[0]);
-        self.resolves.with_label_values(&[uri, label]).inc();
+        families.resolves.with_label_values(&[uri, label]).inc();
         if outcome.is_err() {
-            self.resolve_errors.with_label_values(&[uri, label]).inc();
+            families.resolve_errors.with_label_values(&[uri, label]).inc();
         }
         drop(labels);
         match outcome {
@@ -103,14 +121,14 @@ impl KeyMetrics {
 
     /// The fetch of a source has ended.
     pub(super) fn refreshed(&self, source: &Template, error: Option<&KeyError>, keys: Option<usize>) {
-        let uri = source.to_string();
-        self.refreshes.with_label_values(&[&uri]).inc();
+        let (uri, families) = (source.to_string(), &self.families);
+        families.refreshes.with_label_values(&[&uri]).inc();
         if let Some(keys) = keys {
-            self.refreshed_keys.with_label_values(&[&uri]).set(keys as i64);
+            families.refreshed_keys.with_label_values(&[&uri]).set(keys as i64);
             tracing::info!(uri, keys, "key refresh");
         }
         if let Some(error) = error {
-            self.refresh_errors.with_label_values(&[&uri]).inc();
+            families.refresh_errors.with_label_values(&[&uri]).inc();
             tracing::warn!(uri, %error, "key refresh failed, the previous keys stay in use");
         }
     }
@@ -118,5 +136,22 @@ impl KeyMetrics {
     /// Removes the labels of keys that are not kept any more.
     pub(super) fn keep_labels(&self, is_known: impl Fn(&KeyId) -> bool) {
         self.labels.lock().retain(|id, _| is_known(id));
+    }
+}
+
+impl Drop for SourceMetrics {
+    fn drop(&mut self) {
+        let KeyMetrics { refreshes, refreshed_keys, refresh_errors, resolves, resolve_errors } =
+            &self.families;
+        // Each label that is held removes its own series. An error says that there is no such series.
+        self.labels.get_mut().clear();
+        for family in [resolves, resolve_errors] {
+            drop(family.remove_label_values(&[&self.template, OTHER]));
+        }
+        for source in &self.sources {
+            drop(refreshes.remove_label_values(&[source]));
+            drop(refreshed_keys.remove_label_values(&[source]));
+            drop(refresh_errors.remove_label_values(&[source]));
+        }
     }
 }
