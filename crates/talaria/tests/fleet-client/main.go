@@ -53,21 +53,40 @@ func main() {
 	case "instances-consul":
 		instances(sdconsul.NewInstancer(sdconsul.NewClient(consul(address, "")), log.NewNopLogger(), argument(0), nil, true), argument(1))
 	case "instances-zookeeper":
-		client, err := sdzk.NewClient(strings.Split(address, ","), log.NewNopLogger())
-		check(err)
-		instancer, err := sdzk.NewInstancer(client, argument(0), log.NewNopLogger())
-		check(err)
+		client := zookeeper(address)
+		var instancer *sdzk.Instancer
+		retried(func() (err error) {
+			instancer, err = sdzk.NewInstancer(client, argument(0), log.NewNopLogger())
+			return err
+		})
 		instances(instancer, argument(1))
 	case "register-zookeeper":
-		client, err := sdzk.NewClient(strings.Split(address, ","), log.NewNopLogger())
-		check(err)
+		client := zookeeper(address)
 		service := sdzk.Service{Path: argument(0), Name: argument(1), Data: []byte(argument(2))}
-		check(client.Register(&service))
+		retried(func() error { return client.Register(&service) })
 		time.Sleep(3 * time.Second)
 		client.Stop()
 	default:
 		fail(fmt.Errorf("unknown command %s", command))
 	}
+}
+
+// A client that waits longer than by default, for a machine that is busy.
+func zookeeper(address string) sdzk.Client {
+	patience := 20 * time.Second
+	client, err := sdzk.NewClient(strings.Split(address, ","), log.NewNopLogger(), sdzk.ConnectTimeout(patience), sdzk.SessionTimeout(patience))
+	check(err)
+	return client
+}
+
+// The client gives up what it was asked when it has tried each server once; it goes on connecting.
+func retried(ask func() error) {
+	const noServer = "zk: could not connect to a server"
+	err := ask()
+	for end := time.Now().Add(20 * time.Second); err != nil && err.Error() == noServer && time.Now().Before(end); err = ask() {
+		time.Sleep(100 * time.Millisecond)
+	}
+	check(err)
 }
 
 func consul(address, token string) *api.Client {

@@ -115,7 +115,7 @@ fn parse(bytes: &[u8]) -> Option<(Response, usize)> {
 fn chunks(bytes: &[u8], body: &mut Vec<u8>) -> Option<usize> {
     let mut at = 0;
     loop {
-        let line = bytes[at..].windows(2).position(|pair| pair == b"\r\n")?;
+        let line = bytes.get(at..)?.windows(2).position(|pair| pair == b"\r\n")?;
         let length = usize::from_str_radix(std::str::from_utf8(&bytes[at..at + line]).unwrap(), 16).unwrap();
         let data = at + line + 2;
         body.extend_from_slice(bytes.get(data..data + length)?);
