@@ -7,7 +7,7 @@ fn a_wrong_command_line_exits_with_64_and_says_what_is_wrong() {
     for (arguments, problem) in [
         (&["bench"][..], "required"),
         (&["receiver", "--latency", "50"], "expected a duration with a unit, such as 30s, 500ms or 1m30s"),
-        (&["devices", "--for", "-1s"], "expected a duration with a unit"),
+        (&["devices", "--for=-1s"], "expected a duration with a unit"),
         (&["bench", "--spawn", "talaria", "--pid", "1"], "cannot be used with"),
     ] {
         let output = Command::new(env!("CARGO_BIN_EXE_talaria-sim")).args(arguments).output().unwrap();
