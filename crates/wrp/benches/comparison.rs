@@ -10,6 +10,7 @@
     reason = "a benchmark prints what it has measured, and stops at what it cannot measure"
 )]
 
+mod event;
 #[path = "comparison/serde_message.rs"]
 mod serde_message;
 
@@ -17,14 +18,14 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use serde_message::SerdeMessage;
-use wrp::{Message, MessageRef, MessageType, Qos, json};
+use wrp::{Message, MessageRef, json};
 
 const TURNS: u32 = 300;
 /// Calls of one turn.
 const CALLS: u32 = 200;
 
 fn main() {
-    let owned = event();
+    let owned = event::event();
     let mut frame = Vec::new();
     owned.as_ref().encode_v3(&mut frame);
     let borrowed = MessageRef::decode_v3(&frame).unwrap();
@@ -112,27 +113,4 @@ fn turn(work: &mut impl FnMut()) -> Duration {
         work();
     }
     begun.elapsed()
-}
-
-fn event() -> Message {
-    let metadata = [
-        ("/boot-time", "1542834188"),
-        ("/last-reconnect-reason", "SSL_Socket_Close"),
-        ("/trust", "1000"),
-        ("/hw-model", "TG1682"),
-    ];
-    Message {
-        msg_type: MessageType::SIMPLE_EVENT,
-        source: "mac:112233445566/iot".into(),
-        dest: "event:device-status/mac:112233445566/fully-manageable".into(),
-        content_type: "application/json".into(),
-        metadata: Some(metadata.into()),
-        payload: Some(
-            br#"{"device_id":"112233445566","timestamp":1542834188,"state":"on","cause":"reconnected-now"}"#
-                .to_vec(),
-        ),
-        partner_ids: Some(["*"].into()),
-        qos: Qos(30),
-        ..Message::default()
-    }
 }
