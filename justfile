@@ -88,6 +88,10 @@ wycheproof:
 bench *args:
     cargo bench --workspace "$@"
 
+# Count what an event, a request and a connect cost, against the figures of before: `just count`, `UPDATE=1 just count`
+count *args:
+    cargo test --package talaria --all-features --test it allocations -- --nocapture
+
 # Run the demo for 10 s; nothing may be lost. Not with --release, which would take CI eight minutes more
 smoke:
     cargo run --package talaria -- demo --for 10s

@@ -4,15 +4,11 @@
 //! allocates. The clients are bare sockets, which
 //! own no memory: a client's TLS session is forgotten as soon as its device is connected.
 
-#![expect(unsafe_code, reason = "a global allocator that counts cannot be written without")]
+#![expect(unsafe_code, reason = "asks the C library what it has allocated")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::AtomicIsize;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -32,6 +28,7 @@ use talaria_protocol::ws::handshake;
 use wrp::MessageRef;
 
 use crate::support::certificates::Authority;
+use crate::support::{allocator, alone};
 
 /// Devices that are measured, after as many that warm everything up.
 const DEVICES: usize = 1000;
@@ -47,28 +44,6 @@ const CONVEY: &str = r#"{"boot-time":1542834188,"hw-model":"TG1682G","hw-manufac
     "last-reconnect-reason":"webpa_process_starts","webpa-last-reconnect-reason":"ping_miss",
     "webpa-protocol":"PARODUS-2.0-1234","webpa-interface-used":"erouter0","boot-time-retry-wait":10,
     "webpa-interface-label":"docsis","wan-ipv4-address":"203.0.113.7"}"#;
-
-struct Counting;
-
-static LIVE: AtomicIsize = AtomicIsize::new(0);
-
-// SAFETY: all memory is the system allocator's; this only counts.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        LIVE.fetch_add(layout.size() as isize, Relaxed);
-        // SAFETY: the caller's promises are the system allocator's.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        LIVE.fetch_sub(layout.size() as isize, Relaxed);
-        // SAFETY: the caller's promises are the system allocator's.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
 
 struct Deaf;
 
@@ -101,26 +76,12 @@ struct Cost {
     all: isize,
 }
 
-/// Set in the process that measures.
-const MEASURES: &str = "MEASURES_DEVICE_MEMORY";
-
-const TEST: &str = "device_memory::an_idle_device_with_convey_and_token_costs_less_than_two_kibibytes_and_less_than_six_over_tls";
-
 #[test]
 fn an_idle_device_with_convey_and_token_costs_less_than_two_kibibytes_and_less_than_six_over_tls() {
-    if std::env::var_os(MEASURES).is_some() {
-        return measure_all();
-    }
-    let binary = std::env::current_exe().expect("a process has a binary");
-    let measured = Command::new(binary)
-        .args(["--exact", TEST, "--nocapture"])
-        .env(MEASURES, "1")
-        .output()
-        .expect("this binary can be run again");
-    let output = String::from_utf8_lossy(&measured.stdout);
-    let errors = String::from_utf8_lossy(&measured.stderr);
-    println!("{output}");
-    assert!(measured.status.success() && output.contains("1 passed"), "{output}\n{errors}");
+    alone(
+        "device_memory::an_idle_device_with_convey_and_token_costs_less_than_two_kibibytes_and_less_than_six_over_tls",
+        measure_all,
+    );
 }
 
 fn measure_all() {
@@ -182,11 +143,11 @@ fn measure(number: usize, tls: Option<tls::Config>, open: Open<'_>) -> Cost {
     let mut devices = connect(address, 0..number, open);
     settle(&manager, number);
     devices.reserve_exact(number);
-    let before = (LIVE.load(Relaxed), allocated());
+    let before = (allocator::live(), allocated());
     devices.append(&mut connect(address, number..2 * number, open));
     settle(&manager, 2 * number);
     let each = |before: isize, after: isize| (after - before) / number as isize;
-    Cost { rust: each(before.0, LIVE.load(Relaxed)), all: each(before.1, allocated()) }
+    Cost { rust: each(before.0, allocator::live()), all: each(before.1, allocated()) }
 }
 
 /// All that is in use of the C library's heap, with what it takes to keep count of it.
@@ -224,9 +185,9 @@ fn connect(address: SocketAddr, numbers: std::ops::Range<usize>, open: Open<'_>)
 fn settle(manager: &Manager, devices: usize) {
     let until = Instant::now() + Duration::from_secs(30);
     let mut last = isize::MAX;
-    while manager.registry().len() < devices || LIVE.load(Relaxed) != last {
+    while manager.registry().len() < devices || allocator::live() != last {
         assert!(Instant::now() < until, "{} of {devices} devices connected", manager.registry().len());
-        last = LIVE.load(Relaxed);
+        last = allocator::live();
         std::thread::sleep(Duration::from_millis(200));
     }
 }

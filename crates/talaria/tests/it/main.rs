@@ -17,6 +17,7 @@
 
 mod access_check;
 mod acks;
+mod allocations;
 mod api;
 mod api_auth;
 mod attack;

@@ -3,6 +3,7 @@
 //!
 //! Nothing here is the project's own client code: devices speak through tungstenite, topics are read by Kafka's Java client.
 
+pub(crate) mod allocator;
 pub(crate) mod bad_receiver;
 pub(crate) mod certificates;
 pub(crate) mod collector;
@@ -42,6 +43,27 @@ pub(crate) async fn time_passes(duration: Duration) {
     let before = Instant::now();
     tokio::time::sleep(duration).await;
     assert!(before.elapsed() < duration, "the clock is not paused");
+}
+
+/// Runs the body of a test in a process of its own, which this test binary starts of itself: nothing else allocates there.
+///
+/// # Panics
+/// When the body fails there. `test` is the name of the test, with its module.
+pub(crate) fn alone(test: &str, body: impl FnOnce()) {
+    const IS_ALONE: &str = "TALARIA_TEST_IS_ALONE";
+    if std::env::var_os(IS_ALONE).is_some() {
+        return body();
+    }
+    let binary = std::env::current_exe().expect("a process has a binary");
+    let run = Command::new(binary)
+        .args(["--exact", test, "--nocapture"])
+        .env(IS_ALONE, "1")
+        .output()
+        .expect("this binary can be run again");
+    let output = String::from_utf8_lossy(&run.stdout);
+    let errors = String::from_utf8_lossy(&run.stderr);
+    println!("{output}");
+    assert!(run.status.success() && output.contains("1 passed"), "{output}\n{errors}");
 }
 
 /// Kills another process when this one ends, however it ends; dropped, it lets go.
