@@ -243,6 +243,12 @@ impl Gateway {
         })
     }
 
+    /// Admits devices and runs their sessions.
+    #[must_use]
+    pub fn manager(&self) -> &Arc<Manager> {
+        &self.manager
+    }
+
     /// The connected devices.
     #[must_use]
     pub fn registry(&self) -> &Arc<Registry> {
