@@ -12,23 +12,22 @@
     reason = "a benchmark prints what it has measured, and stops at what it cannot measure"
 )]
 
+mod cluster;
 mod cpu;
 mod sample;
 
-use std::io::{BufRead as _, BufReader, Read as _};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::{Duration, Instant};
 
+use cluster::Cluster;
 use rdkafka::ClientConfig;
 use rdkafka::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
 use sample::{TOPIC, five_routes, message};
-use wrpkafka::mock::MockKafka;
 use wrpkafka::{Config, Listener, PublishEvent, Publisher};
 
 /// Records of one turn.
@@ -38,8 +37,6 @@ const TURNS: usize = 7;
 const BUFFER: u64 = 100_000;
 const LINGER: Duration = Duration::from_millis(5);
 const WITHIN: Duration = Duration::from_secs(60);
-/// The variable that makes this process the cluster's.
-const CLUSTER: &str = "WRPKAFKA_BENCH_CLUSTER";
 
 /// A turn's measure.
 #[derive(Clone, Copy)]
@@ -49,8 +46,8 @@ struct Measured {
 }
 
 fn main() {
-    if std::env::var_os(CLUSTER).is_some() {
-        return serve_cluster();
+    if cluster::is_asked_for() {
+        return cluster::serve();
     }
     let cluster = Cluster::start();
     let (mut bare, mut ours) = (Vec::new(), Vec::new());
@@ -196,39 +193,4 @@ fn publisher(brokers: &str) -> Measured {
         }
         acknowledged.wait();
     })
-}
-
-/// A mock cluster in a process of its own, so that its CPU is not counted.
-struct Cluster {
-    child: Child,
-    brokers: String,
-}
-
-impl Cluster {
-    fn start() -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .env(CLUSTER, "1")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut brokers = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut brokers).unwrap();
-        Self { child, brokers: brokers.trim().to_owned() }
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        // The process ends when its input ends.
-        drop(self.child.stdin.take());
-        let _ = self.child.wait();
-    }
-}
-
-/// The other process: serves until its input ends.
-fn serve_cluster() {
-    let kafka = MockKafka::start(4).unwrap();
-    println!("{}", kafka.brokers());
-    let _ = std::io::stdin().read_to_end(&mut Vec::new());
 }
