@@ -27,8 +27,8 @@ use crate::config::Config;
 use crate::delivery::{DeliveryContext, RecordRef};
 use crate::error::{FileError, PublishError, StartError};
 
-/// A client that buffers records and delivers them. It calls [`ClientEvents::on_delivery`] with the result of each, from
-/// within [`Client::poll`].
+/// A client that buffers records and delivers them. It calls [`ClientEvents::on_delivery`] with the result of each: from
+/// within [`Client::poll`], and for delivered records also from a thread of its own.
 pub(crate) trait Client: Send + Sync {
     /// Hands over a record. Never waits; the client copies what it keeps.
     fn send(&self, record: RecordRef<'_>, context: Box<DeliveryContext>) -> Result<(), SendError>;

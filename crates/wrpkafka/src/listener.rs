@@ -15,11 +15,12 @@ use crate::error::{ErrorType, PublishError};
 use crate::routing::Filtered;
 use crate::stats::ClientStats;
 
-/// Observes a publisher. Every method is called from the client's thread or from a publishing one: it must return quickly
-/// and must not wait.
+/// Observes a publisher. Every method is called from one of the client's threads or from a publishing one, also by several at a
+/// time: it must return quickly and must not wait. A record's acknowledgement comes from the thread that reads the answers of its
+/// broker, so that others wait behind it.
 pub trait Listener: Send + Sync {
-    /// Called once for every record, when its result is final: from the client's thread, or from the publishing one if the
-    /// record never reached the client.
+    /// Called once for every record, when its result is final: from one of the client's threads, or from the publishing one if
+    /// the record never reached the client.
     fn on_publish(&self, event: &PublishEvent<'_>);
 
     /// Called for every record that could never be delivered, when the result of its dead letter is final: in addition to

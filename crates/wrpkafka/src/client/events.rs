@@ -5,8 +5,8 @@ use super::report::ClientReport;
 use crate::connection_failure::ConnectionFailure;
 use crate::delivery::{DeliveryContext, Record};
 
-/// Where a client reports to. Called from the thread that serves the client; [`ClientEvents::on_connection_failure`] also
-/// from a thread that examines a certificate.
+/// Where a client reports to. Called from the thread that serves the client; [`ClientEvents::on_delivery`] of a delivered record
+/// also from the client's own threads, and [`ClientEvents::on_connection_failure`] from one that examines a certificate.
 pub(crate) trait ClientEvents: Send + Sync {
     /// The client is done with a record. `record` copies what the client still holds of it, for a record that has to be
     /// sent again or becomes a dead letter.

@@ -35,6 +35,8 @@ pub(crate) fn client_config(config: &Config) -> ClientConfig {
         // The engine bounds what is in the client: these limits must never be reached.
         .set("queue.buffering.max.messages", "0")
         .set("queue.buffering.max.kbytes", i32::MAX.to_string())
+        // Of delivered records an interceptor learns (`librdkafka/producer.rs`).
+        .set("delivery.report.only.error", "true")
         .set("statistics.interval.ms", millis(config.statistics_interval))
         .set("socket.nagle.disable", "true")
         // A broker that comes back is reconnected within two seconds rather than ten.

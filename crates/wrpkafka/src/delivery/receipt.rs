@@ -11,7 +11,7 @@ use crate::outcome::Outcome;
 /// Called exactly once with the result of a whole message: `Ok` ([`Outcome::Accepted`]) when the brokers have
 /// acknowledged every record of it, else the error of the record that failed first.
 ///
-/// Called from the client's thread, or from the publishing thread when the result is known at once: it must be quick
+/// Called from one of the client's threads, or from the publishing thread when the result is known at once: it must be quick
 /// and must not wait. No lock is held meanwhile, so it may publish messages itself.
 pub type Receipt = Box<dyn FnOnce(Result<Outcome, PublishError>) + Send>;
 

@@ -61,14 +61,13 @@ impl Clients {
         self.built.fetch_add(1, Relaxed)
     }
 
-    /// A client has delivered a record. For the thread that serves the clients.
+    /// A client has delivered a record.
     pub(super) fn delivered(&self, client: u64, buffered: impl Fn() -> Buffered) {
         // Nearly always the same client: then nothing is written that other threads read.
         if self.delivered_by.load(Relaxed) != client {
             self.delivered_by.store(client, Relaxed);
         }
-        // There is only one writer.
-        self.delivered.store(self.delivered.load(Relaxed) + 1, Relaxed);
+        self.delivered.fetch_add(1, Relaxed);
         if !self.connection.is_reached() {
             self.reached(client, Evidence::Delivered, buffered);
         }

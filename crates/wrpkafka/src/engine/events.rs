@@ -42,7 +42,14 @@ impl ClientEvents for EngineEvents {
         // Without an engine there are no listeners, and dropping the context reports to the receipt.
         let Some(engine) = self.engine.upgrade() else { return Next::GoOn };
         match &result {
-            Ok(()) => engine.clients.delivered(self.number, || engine.buffered()),
+            Ok(()) => {
+                engine.clients.delivered(self.number, || engine.buffered());
+                let mut next = Next::GoOn;
+                // The client's own threads cannot unwind.
+                let panics = &engine.completion.listeners.panics;
+                panics.catch("thread", || next = engine.delivered(context, result, record));
+                return next;
+            }
             Err(DeliveryError::NotSent) => self.set_failed(&engine),
             Err(DeliveryError::MaybeWritten) => {
                 engine.clients.count_maybe_written();

@@ -147,7 +147,7 @@ impl Worker {
         if let Some(instance) = self.current() {
             instance.client.flush(SHORT_TICK);
         }
-        let (is_drained, now) = (self.engine.backlog.is_drained(), Instant::now());
+        let (is_drained, now) = (self.engine.backlog.is_drained() && self.is_settled(), Instant::now());
         let is_over = |request: &mut FlushRequest| is_drained || now >= request.deadline;
         for request in self.flushes.extract_if(.., is_over) {
             let usage = self.engine.backlog.usage();
@@ -158,6 +158,13 @@ impl Worker {
             // The caller may have given up.
             let _ = request.reply.send(if is_drained { Ok(()) } else { result });
         }
+    }
+
+    /// Whether the clients have nothing to report. The last receipts may still be called by a thread of theirs when the backlog is
+    /// empty.
+    fn is_settled(&self) -> bool {
+        let replaced = self.replacement.as_ref().and_then(|replacement| replacement.old.as_ref());
+        self.current().iter().chain(replaced).all(|instance| instance.client.outstanding() == 0)
     }
 
     fn turn(&mut self, tick: Duration) {

@@ -50,7 +50,7 @@ const VARIABLE: &[(&str, &str, &str)] = &[
     (BODIES, "", "request rejected, too many bytes of bodies wait in all"),
     (BODIES, "", "response replaced by a 503, too many bytes of bodies wait in all"),
     (BODIES, "", "connection cut whose client does not read, too many bytes of bodies wait in all"),
-    ("crates/wrpkafka/src/client/librdkafka.rs", "", "…"),
+    ("crates/wrpkafka/src/client/librdkafka/context.rs", "", "…"),
 ];
 const REFUSALS: &str = "crates/talaria/src/device/refusals.rs";
 const BODIES: &str = "crates/talaria/src/server/metrics.rs";

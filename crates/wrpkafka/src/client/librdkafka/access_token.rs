@@ -5,7 +5,7 @@ use std::ffi::{CStr, c_char};
 use rdkafka::bindings::{rd_kafka_oauthbearer_set_token, rd_kafka_resp_err_t};
 use rdkafka::client::Client;
 
-use super::Context;
+use super::context::Context;
 use crate::token::Token;
 
 /// The most of librdkafka's text about an error, in bytes.

@@ -5,7 +5,6 @@ use std::sync::mpsc::Sender;
 
 use parking_lot::Mutex;
 use rdkafka::bindings::rd_kafka_test_fatal_error;
-use rdkafka::producer::Producer as _;
 use rdkafka::types::RDKafkaRespErr;
 
 use super::{create, properties};
