@@ -41,6 +41,9 @@ const IS_TEXT: u8 = 0x80;
 /// A length from this on is written in four more bytes.
 const LONG: u8 = 0xff;
 
+/// What stands before nearly every value: the field's number and its length, in bytes.
+const HEAD: usize = 2;
+
 /// Whether a device's convey header is complete: the metadata `/compliance`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compliance {
@@ -95,10 +98,11 @@ impl Convey {
         let Some(header) = header.filter(|header| !header.is_empty()) else {
             return Self::without_values(Compliance::Missing);
         };
-        let mut printed: [Option<Printed>; FIELDS.len()] = Default::default();
+        let mut printed: [Option<Printed<'_>>; FIELDS.len()] = Default::default();
         let mut plain_reconnect = None;
-        let mut others: Vec<Option<Printed>> = keys.iter().map(|_| None).collect();
-        let read = print::read_object(&decode_prefix(header), |key, value| {
+        let mut others: Vec<Option<Printed<'_>>> = keys.iter().map(|_| None).collect();
+        let json = decode_prefix(header);
+        let read = print::read_object(&json, |key, value| {
             if let Some(other) = keys.iter().position(|wanted| wanted.as_bytes() == key) {
                 others[other] = Some(value.clone());
             }
@@ -115,7 +119,8 @@ impl Convey {
         if printed[LAST_RECONNECT].is_none() {
             printed[LAST_RECONNECT] = plain_reconnect;
         }
-        let mut values = Vec::new();
+        let length = |value: &Printed<'_>| value.bytes.len() + HEAD;
+        let mut values = Vec::with_capacity(printed.iter().flatten().map(length).sum());
         for (field, value) in printed.iter().enumerate() {
             encode(&mut values, Key::Field(field), value.as_ref());
         }
@@ -237,7 +242,7 @@ impl<'a> Entries<'a> {
     }
 }
 
-fn encode(out: &mut Vec<u8>, key: Key<'_>, value: Option<&Printed>) {
+fn encode(out: &mut Vec<u8>, key: Key<'_>, value: Option<&Printed<'_>>) {
     let Some(value) = value else { return };
     let is_text = if value.is_text { IS_TEXT } else { 0 };
     match key {
@@ -264,11 +269,15 @@ fn encode_part(out: &mut Vec<u8>, part: &[u8]) {
 /// The bytes of as much of `header` as is base64. The reference decodes while it parses, so garbage after the object
 /// does no harm, and a blank or a missing `=` within it does.
 fn decode_prefix(header: &[u8]) -> Vec<u8> {
+    if let Ok(whole) = STANDARD.decode(header) {
+        return whole;
+    }
     let mut bytes = Vec::with_capacity(header.len() / 4 * 3);
     for group in header.chunks_exact(4) {
-        let Ok(decoded) = STANDARD.decode(group) else { break };
-        bytes.extend_from_slice(&decoded);
-        if decoded.len() < 3 {
+        let mut decoded = [0; 3];
+        let Ok(length) = STANDARD.decode_slice(group, &mut decoded) else { break };
+        bytes.extend_from_slice(&decoded[..length]);
+        if length < decoded.len() {
             break;
         }
     }
@@ -304,6 +313,23 @@ mod tests {
         assert_eq!((value("missing"), value("unwanted")), (None, None));
         assert_eq!(convey.metadata().map(|(key, _)| key).collect::<Vec<_>>(), ["/fw-name"]);
         assert!(Convey::always_keeps("fw-name") && !Convey::always_keeps("slot"));
+    }
+
+    #[test]
+    fn as_much_of_a_header_as_is_base64_is_read() {
+        let whole = STANDARD.encode(r#"{"fw-name":"f"}"#);
+        for (header, read) in [
+            (whole.clone(), r#"{"fw-name":"f"}"#),
+            (format!("{whole}!"), r#"{"fw-name":"f"}"#),
+            (format!("{whole}===="), r#"{"fw-name":"f"}"#),
+            (format!("Zg=={whole}"), "f"),
+            (format!("Zm8={whole}"), "fo"),
+            (format!("Zm9v Zm9v{whole}"), "foo"),
+            ("Zm9vZm9".to_owned(), "foo"),
+            ("Zm".to_owned(), ""),
+        ] {
+            assert_eq!(decode_prefix(header.as_bytes()), read.as_bytes(), "{header}");
+        }
     }
 
     #[test]

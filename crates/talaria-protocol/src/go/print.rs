@@ -1,8 +1,9 @@
 //! JSON that is read only to be printed as Go's `%v` prints it.
 //!
 //! The reader is not serde_json, because strings may hold bytes that are not UTF-8 and what follows the first value is
-//! ignored. It keeps no tree: every value is printed when it has been read.
+//! ignored. It keeps no tree: every value is printed when it has been read, and a string without escapes is borrowed.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// How deep lists and objects may nest.
@@ -10,9 +11,9 @@ const MAX_DEPTH: usize = 64;
 
 /// A JSON value in the form that Go's `%v` gives it.
 #[derive(Clone, Debug)]
-pub struct Printed {
+pub struct Printed<'a> {
     /// The text. Strings are as they came, UTF-8 or not.
-    pub bytes: Vec<u8>,
+    pub bytes: Cow<'a, [u8]>,
     /// Whether it was a JSON string.
     pub is_text: bool,
 }
@@ -26,7 +27,7 @@ pub struct PrintError;
 ///
 /// # Errors
 /// [`PrintError`]
-pub fn read_object(bytes: &[u8], mut visit: impl FnMut(&[u8], Printed)) -> Result<(), PrintError> {
+pub fn read_object<'a>(bytes: &'a [u8], mut visit: impl FnMut(&[u8], Printed<'a>)) -> Result<(), PrintError> {
     let mut reader = Reader { rest: bytes };
     match reader.peek()? {
         b'{' => reader.object(MAX_DEPTH, |key, value| visit(&key, value)),
@@ -39,7 +40,7 @@ struct Reader<'a> {
     rest: &'a [u8],
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
     /// The first byte that is not blank.
     fn peek(&mut self) -> Result<u8, PrintError> {
         self.rest = self.rest.trim_ascii_start();
@@ -57,16 +58,16 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn value(&mut self, depth: usize) -> Result<Printed, PrintError> {
+    fn value(&mut self, depth: usize) -> Result<Printed<'a>, PrintError> {
         let first = self.peek()?;
         let bytes = match first {
             b'"' => self.string()?,
-            b'{' => self.map(depth.checked_sub(1).ok_or(PrintError)?)?,
-            b'[' => self.list(depth.checked_sub(1).ok_or(PrintError)?)?,
-            b'n' => self.literal("null").map(|()| b"<nil>".to_vec())?,
-            b't' => self.literal("true").map(|()| b"true".to_vec())?,
-            b'f' => self.literal("false").map(|()| b"false".to_vec())?,
-            _ => self.number()?,
+            b'{' => self.map(depth.checked_sub(1).ok_or(PrintError)?)?.into(),
+            b'[' => self.list(depth.checked_sub(1).ok_or(PrintError)?)?.into(),
+            b'n' => self.literal("null").map(|()| b"<nil>".as_slice())?.into(),
+            b't' => self.literal("true").map(|()| b"true".as_slice())?.into(),
+            b'f' => self.literal("false").map(|()| b"false".as_slice())?.into(),
+            _ => self.number()?.into(),
         };
         Ok(Printed { bytes, is_text: first == b'"' })
     }
@@ -111,7 +112,11 @@ impl Reader<'_> {
         Ok(out)
     }
 
-    fn object(&mut self, depth: usize, mut visit: impl FnMut(Vec<u8>, Printed)) -> Result<(), PrintError> {
+    fn object(
+        &mut self,
+        depth: usize,
+        mut visit: impl FnMut(Cow<'a, [u8]>, Printed<'a>),
+    ) -> Result<(), PrintError> {
         self.next()?;
         if self.peek()? == b'}' {
             return self.next().map(|_| ());
@@ -136,16 +141,29 @@ impl Reader<'_> {
         }
     }
 
-    fn string(&mut self) -> Result<Vec<u8>, PrintError> {
+    fn string(&mut self) -> Result<Cow<'a, [u8]>, PrintError> {
         self.next()?;
         let mut out = Vec::new();
         loop {
-            match self.next()? {
-                b'"' => return Ok(out),
-                b'\\' => self.escape(&mut out)?,
-                byte => out.push(byte),
+            let plain = self.plain()?;
+            if self.next()? == b'"' {
+                if out.is_empty() {
+                    return Ok(plain.into());
+                }
+                out.extend_from_slice(plain);
+                return Ok(out.into());
             }
+            out.extend_from_slice(plain);
+            self.escape(&mut out)?;
         }
+    }
+
+    /// As much of a string as is itself.
+    fn plain(&mut self) -> Result<&'a [u8], PrintError> {
+        let length = self.rest.iter().position(|byte| matches!(byte, b'"' | b'\\')).ok_or(PrintError)?;
+        let (plain, rest) = self.rest.split_at(length);
+        self.rest = rest;
+        Ok(plain)
     }
 
     fn escape(&mut self, out: &mut Vec<u8>) -> Result<(), PrintError> {
