@@ -100,6 +100,11 @@ smoke:
 guides *args:
     scripts/guides "$@"
 
+# Try what a new user does in the first hour, in a bare Debian, and print the minutes: `just first-hour [--binaries FOLDER] [STEP…]`; needs
+# root and debootstrap, and half an hour
+first-hour *args:
+    scripts/first-hour "$@"
+
 # Make a book of docs/ in target/book; needs mdbook (`cargo install mdbook`)
 book:
     mdbook build
