@@ -7,6 +7,7 @@ mod kafka;
 mod measurement;
 mod output;
 mod receiver;
+mod size;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -39,6 +40,11 @@ enum Command {
     Bench(Box<talaria_sim::bench::Options>),
     /// Attack a gateway while simulated devices work, and measure what they notice
     Attack(Box<talaria_sim::attack::Options>),
+    /// Calculate how many gateways, how much memory, how many cores and connections a fleet takes
+    ///
+    /// From measured costs, which docs/scaling.md lists with their conditions, and from assumptions about the fleet, which are
+    /// the defaults of these options.
+    Size(Box<talaria_sim::size::Options>),
     /// Print the completions of the command line for a shell
     Completions {
         /// The shell that will read them
@@ -74,6 +80,7 @@ impl Cli {
             Command::Kafka(options) => kafka::run(options).await,
             Command::Bench(options) => measurement::bench(&options).await,
             Command::Attack(options) => measurement::attack(&options).await,
+            Command::Size(options) => size::run(*options),
             Command::Completions { shell } => output::print_completions(Self::command(), shell),
             Command::Man { directory } => output::write_manual(Self::command(), &directory),
         };

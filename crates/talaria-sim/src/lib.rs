@@ -5,6 +5,7 @@
 //! - [`ledger`]: which message was sent when, and at which ends it has arrived.
 //! - [`testbed`]: a gateway with all of these around it.
 //! - [`bench`](mod@bench): measures what a connect, an idle device, an event and a request cost a gateway.
+//! - [`size`]: calculates from such measurements what a fleet takes.
 //! - [`attack`]: attacks a gateway while honest devices work, and measures what they notice.
 //!
 //! The crate does not use the gateway's code. It works with any Talaria-compatible gateway, which it knows only by its addresses
@@ -23,6 +24,7 @@ pub mod random;
 pub mod receiver;
 pub mod run;
 pub mod sink;
+pub mod size;
 pub mod tally;
 pub mod testbed;
 pub mod tls;

@@ -10,4 +10,5 @@ mod command_line;
 mod fleet;
 mod kafka;
 mod receiver;
+mod scaling;
 mod support;
