@@ -14,7 +14,7 @@
 //! - a certificate that is trusted by itself: [`x509`];
 //! - a connection through a proxy: [`proxy_protocol`], [`forwarded`], [`network`];
 //! - which gateway of a fleet a device belongs to: [`discovery`];
-//! - how long a receiver asks to wait: [`retry_after`];
+//! - what an event receiver answers: [`receiver_answer`]; how long it asks to wait: [`retry_after`];
 //! - the trace that a request or a message belongs to: [`trace_context`];
 //! - how often something may come: [`rate`], and of how many strangers that is remembered: [`recent`]; who is refused for a
 //!   time: [`refusal`];
@@ -42,6 +42,7 @@ pub mod keys;
 pub mod network;
 pub mod proxy_protocol;
 pub mod rate;
+pub mod receiver_answer;
 pub mod recent;
 pub mod refusal;
 pub mod request_checks;
