@@ -35,13 +35,13 @@ mod post_error;
 mod queue;
 mod receiver;
 mod receivers;
+mod request_head;
 mod retries;
 mod retry_policy;
 pub(super) mod routes;
 mod turns;
 mod waiting_devices;
 mod watched_files;
-mod watched_stream;
 mod worker;
 mod worker_shares;
 

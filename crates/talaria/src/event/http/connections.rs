@@ -42,11 +42,11 @@ impl Connections {
         Arc::new(Self { pool: Pool::new(transport), dial, connect_timeout })
     }
 
-    /// A connection for a request.
+    /// A connection for a request. `lookup` is the name resolution of the worker, if it may have only one at a time.
     ///
     /// # Errors
     /// Why none could be opened; [`PostError::ConnectTimeout`] if none was open or free in time.
-    pub(super) async fn get(self: &Arc<Self>, origin: &Origin, lookup: &Lookup) -> Opened {
+    pub(super) async fn get(self: &Arc<Self>, origin: &Origin, lookup: Option<&Lookup>) -> Opened {
         match self.pool.check_out(origin) {
             Checkout::Kept(connection) => Ok(connection),
             Checkout::Wait(waiting) => {
@@ -74,14 +74,20 @@ impl Connections {
         }
     }
 
-    async fn race(self: &Arc<Self>, mut waiting: Waiting<'_>, origin: &Origin, lookup: &Lookup) -> Opened {
+    async fn race(
+        self: &Arc<Self>,
+        mut waiting: Waiting<'_>,
+        origin: &Origin,
+        lookup: Option<&Lookup>,
+    ) -> Opened {
         let window = Arc::clone(waiting.window());
         let permit = tokio::select! {
             biased;
             freed = waiting.freed() => return Ok(freed),
             permit = window.permit() => permit,
         };
-        let opened = Arc::clone(self).open(origin.clone(), lookup.clone(), permit);
+        let opened =
+            Arc::clone(self).open(origin.clone(), lookup.map_or_else(Lookup::new, Lookup::clone), permit);
         let opened: Pin<Box<dyn Future<Output = Opened> + Send>> = Box::pin(opened);
         let mut opening =
             Opening { connections: Arc::clone(self), origin: origin.clone(), opened: Some(opened) };

@@ -3,31 +3,31 @@
 //! A URL that a device names gets neither credentials nor a second request, and little time (contract §5.8). Start reading
 //! at [`Client::post`].
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::http::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER,
-    USER_AGENT,
-};
+use ::http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
 use ::http::uri::{Authority, Scheme};
-use ::http::{Method, Request, Response, StatusCode, Uri};
+use ::http::{Method, Request, StatusCode, Uri};
 use bytes::Bytes;
 use http_body_util::Full;
 use jiff::Timestamp;
+use talaria_protocol::receiver_answer::{self, AnswerHead};
 use talaria_protocol::retry_after;
 use talaria_protocol::trace_context::TraceContext;
 use talaria_protocol::url::{Address, AddressError, Origin, Target};
 use tokio::time::Instant;
 use wrp::Format;
 
-use super::connection::{Body, Connection, ExchangeError};
+use super::connection::{Body, Connection, ExchangeError, Written};
 use super::connections::Connections;
 use super::credentials::Credentials;
-use super::dial::{Dial, Lookup, Protocol};
+use super::dial::{Dial, Lookup};
 use super::post_error::PostError;
+use super::request_head::{self, RequestHeads};
 use crate::event::config::{AuthKey, Config, CredentialsConfig, DnsConfig};
 use crate::event::spans;
 
@@ -43,6 +43,7 @@ pub(super) struct Client {
     connections: Arc<Connections>,
     method: Method,
     trust: Trust,
+    heads: RequestHeads,
 }
 
 /// The last answer to a request.
@@ -75,6 +76,7 @@ enum Disclosure {
 
 /// A request that is to be made.
 struct Outgoing<'a> {
+    target: &'a Arc<Target>,
     address: &'a Address,
     body: &'a Bytes,
     /// Of its event.
@@ -95,11 +97,13 @@ impl Client {
         let instance = RandomState::new().hash_one(0);
         let credentials = (!config.credentials.is_empty())
             .then(|| Box::new(Credentials::new(&config.credentials, instance)));
-        Self {
-            connections: Connections::new(&config.transport, config.connect_timeout, dial),
-            method: config.method.clone(),
-            trust: Trust::Configured { auth_key: config.auth_key.clone(), credentials, schemes, identified },
-        }
+        let (auth_key, method) = (config.auth_key.clone(), config.method.clone());
+        let trust = Trust::Configured { auth_key, credentials, schemes, identified };
+        let targets = config.endpoints.iter().filter_map(|(_, target)| target.as_ref().ok());
+        let heads =
+            RequestHeads::new(targets, &method, |address| trust.authorization(address, Disclosure::Sent));
+        let connections = Connections::new(&config.transport, config.connect_timeout, dial);
+        Self { connections, method, heads, trust }
     }
 
     /// A client for the URLs that devices name.
@@ -109,6 +113,7 @@ impl Client {
             connections: Connections::new(transport, *connect_timeout, dial),
             method: config.method.clone(),
             trust: Trust::Named { answer_timeout: *answer_timeout },
+            heads: RequestHeads::default(),
         }
     }
 
@@ -144,10 +149,11 @@ impl Client {
         for _ in 0..=MAX_REDIRECTS {
             let address = target.address()?;
             let bearer = self.bearer(address, disclosure).await?;
-            let outgoing = Outgoing { address, body, deadline, disclosure, bearer: bearer.as_ref(), trace };
+            let bearer = bearer.as_ref();
+            let outgoing = Outgoing { target: &target, address, body, deadline, disclosure, bearer, trace };
             let answer = self.send(&outgoing, lookup).await?;
             // The token was withdrawn. The receiver has not taken the event, which is sent once more with a new one.
-            if !is_repeated && self.is_outdated(address, bearer.as_ref(), &answer) {
+            if !is_repeated && self.is_outdated(address, bearer, &answer) {
                 is_repeated = true;
                 continue;
             }
@@ -176,10 +182,10 @@ impl Client {
     }
 
     /// Whether the receiver has refused an access token that can be replaced.
-    fn is_outdated(&self, address: &Address, bearer: Option<&HeaderValue>, answer: &Response<()>) -> bool {
+    fn is_outdated(&self, address: &Address, bearer: Option<&HeaderValue>, answer: &AnswerHead) -> bool {
         match (&self.trust, bearer) {
             (Trust::Configured { credentials: Some(credentials), .. }, Some(bearer)) => {
-                answer.status() == StatusCode::UNAUTHORIZED && credentials.refused(address, bearer)
+                answer.status == StatusCode::UNAUTHORIZED && credentials.refused(address, bearer)
             }
             _ => false,
         }
@@ -187,20 +193,26 @@ impl Client {
 
     /// Makes one request. If the receiver has closed a kept connection before anything was sent, the request is made on
     /// another one.
-    async fn send(&self, outgoing: &Outgoing<'_>, lookup: &Lookup) -> Result<Response<()>, PostError> {
+    async fn send(&self, outgoing: &Outgoing<'_>, lookup: &Lookup) -> Result<AnswerHead, PostError> {
         let origin = &outgoing.address.origin;
         let mut refused = 0;
         loop {
             let mut connection = self.connect(origin, lookup).await?;
-            let request = self.request(outgoing, connection.protocol())?;
-            match self.exchange(&mut connection, request).await {
+            let exchange = self.exchange(&mut connection, outgoing);
+            let exchanged = match &self.trust {
+                Trust::Configured { .. } => exchange.await,
+                Trust::Named { answer_timeout, .. } => within(*answer_timeout, exchange)
+                    .await
+                    .unwrap_or(Err(ExchangeError::Failed(PostError::AnswerTimeout))),
+            };
+            match exchanged {
                 Ok(answer) => {
                     self.connections.put(origin, connection);
                     return Ok(answer);
                 }
                 // By HTTP/1.1 this can only be a kept connection. There are not many of them, and it is gone now.
                 Err(ExchangeError::NotSent(error)) => {
-                    refused += usize::from(connection.protocol() == Protocol::Http2);
+                    refused += usize::from(matches!(connection, Connection::Http2(_)));
                     if refused > MAX_REFUSED {
                         return Err(error);
                     }
@@ -213,21 +225,31 @@ impl Client {
     async fn connect(&self, origin: &Origin, lookup: &Lookup) -> Result<Connection, PostError> {
         match &self.trust {
             // No worker waits for a resolution that was given up: the configuration bounds the number of hosts.
-            Trust::Configured { .. } => self.connections.get(origin, &Lookup::new()).await,
-            Trust::Named { .. } => self.connections.get(origin, lookup).await,
+            Trust::Configured { .. } => self.connections.get(origin, None).await,
+            Trust::Named { .. } => self.connections.get(origin, Some(lookup)).await,
         }
     }
 
     async fn exchange(
         &self,
         connection: &mut Connection,
-        request: Request<Body>,
-    ) -> Result<Response<()>, ExchangeError> {
-        match &self.trust {
-            Trust::Configured { .. } => connection.exchange(request).await,
-            Trust::Named { answer_timeout, .. } => within(*answer_timeout, connection.exchange(request))
-                .await
-                .unwrap_or(Err(ExchangeError::Failed(PostError::AnswerTimeout))),
+        outgoing: &Outgoing<'_>,
+    ) -> Result<AnswerHead, ExchangeError> {
+        let mut headers = HeaderMap::new();
+        match connection {
+            Connection::Http1(connection) => {
+                self.add_headers(outgoing, &mut headers).map_err(ExchangeError::Failed)?;
+                let (first, rest) = (self.head(outgoing), request_head::rest(&headers, outgoing.body.len()));
+                let is_head = self.method == Method::HEAD;
+                let method =
+                    if is_head { receiver_answer::Method::Head } else { receiver_answer::Method::Other };
+                connection.exchange(&Written { parts: [&first, &rest, outgoing.body], method }).await
+            }
+            Connection::Http2(connection) => {
+                let request = self.request(outgoing, headers).map_err(ExchangeError::Failed)?;
+                // Boxed, so that the future of an event by HTTP/1.1 does not carry its state.
+                Box::pin(connection.exchange(request)).await
+            }
         }
     }
 
@@ -238,58 +260,60 @@ impl Client {
         }
     }
 
-    /// A request with the headers of Go's client (contract §5.4). hyper adds the `Content-Length`.
-    fn request(&self, outgoing: &Outgoing<'_>, protocol: Protocol) -> Result<Request<Body>, PostError> {
-        let address = outgoing.address;
-        let mut headers = HeaderMap::with_capacity(8);
-        let (uri, user_agent) = match protocol {
-            Protocol::Http1 => {
-                headers.insert(HOST, address.host.clone());
-                (address.path.clone(), "Go-http-client/1.1")
-            }
-            Protocol::Http2 => (absolute(address)?, "Go-http-client/2.0"),
-        };
-        headers.insert(USER_AGENT, HeaderValue::from_static(user_agent));
-        let authorization = outgoing.bearer.or_else(|| self.authorization(address, outgoing.disclosure));
-        if let Some(authorization) = authorization {
+    /// The part of a head by HTTP/1.1 that is the same for all events of the URL.
+    fn head<'a>(&'a self, outgoing: &Outgoing<'a>) -> Cow<'a, [u8]> {
+        let is_usual = outgoing.disclosure == Disclosure::Sent && outgoing.bearer.is_none();
+        is_usual.then(|| self.heads.get(outgoing.target)).flatten().unwrap_or_else(|| {
+            let authorization = self.authorization(outgoing);
+            request_head::first(&self.method, outgoing.address, authorization).into()
+        })
+    }
+
+    /// A request by HTTP/2 with the headers of Go's client (contract §5.4). hyper adds the `Content-Length`.
+    fn request(&self, outgoing: &Outgoing<'_>, mut headers: HeaderMap) -> Result<Request<Body>, PostError> {
+        headers.insert(USER_AGENT, HeaderValue::from_static("Go-http-client/2.0"));
+        if let Some(authorization) = self.authorization(outgoing) {
             headers.insert(AUTHORIZATION, authorization.clone());
         }
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(Format::Msgpack.mime()));
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
-        if let Some(trace) = outgoing.trace {
-            spans::set_headers(trace, &mut headers);
-        }
-        if let Trust::Configured { credentials: Some(credentials), .. } = &self.trust
-            && outgoing.disclosure == Disclosure::Sent
-        {
-            credentials.headers(address, outgoing.body, outgoing.deadline, &mut headers)?;
-        }
+        self.add_headers(outgoing, &mut headers)?;
         let mut request = Request::new(Full::new(outgoing.body.clone()));
         *request.method_mut() = self.method.clone();
-        *request.uri_mut() = uri;
+        *request.uri_mut() = absolute(outgoing.address)?;
         *request.headers_mut() = headers;
         Ok(request)
     }
 
-    /// The configured credentials, or else those in the URL. A URL that a redirect gives has only its own.
-    fn authorization<'a>(&'a self, address: &'a Address, disclosure: Disclosure) -> Option<&'a HeaderValue> {
-        let Trust::Configured { auth_key, .. } = &self.trust else {
-            return None;
-        };
-        let configured = auth_key.as_ref().filter(|_| disclosure == Disclosure::Sent).map(AuthKey::header);
-        configured.or(address.credentials.as_ref())
+    /// Adds the headers that differ from event to event: those of its trace and of a signature.
+    fn add_headers(&self, outgoing: &Outgoing<'_>, headers: &mut HeaderMap) -> Result<(), PostError> {
+        if let Some(trace) = outgoing.trace {
+            spans::set_headers(trace, headers);
+        }
+        match &self.trust {
+            Trust::Configured { credentials: Some(credentials), .. }
+                if outgoing.disclosure == Disclosure::Sent =>
+            {
+                credentials.headers(outgoing.address, outgoing.body, outgoing.deadline, headers)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn authorization<'a>(&'a self, outgoing: &Outgoing<'a>) -> Option<&'a HeaderValue> {
+        outgoing.bearer.or_else(|| self.trust.authorization(outgoing.address, outgoing.disclosure))
     }
 
     /// Where an answer redirects the request, if that redirect is followed. 301, 302 and 303 would change the request into
     /// one without the event, so that their 202 would not be a delivery (contract §5.7).
-    fn redirection(&self, from: &Target, answer: &Response<()>) -> Result<Option<Target>, PostError> {
+    fn redirection(&self, from: &Target, answer: &AnswerHead) -> Result<Option<Target>, PostError> {
         let Trust::Configured { schemes, identified, .. } = &self.trust else {
             return Ok(None);
         };
-        if !matches!(answer.status(), StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT) {
+        if !matches!(answer.status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT) {
             return Ok(None);
         }
-        let Some(location) = answer.headers().get(LOCATION) else {
+        let Some(location) = &answer.location else {
             return Ok(None);
         };
         let location = location.to_str().map_err(|_| PostError::BadRedirect)?;
@@ -305,10 +329,21 @@ impl Client {
     }
 }
 
+impl Trust {
+    /// The configured credentials, or else those in the URL. A URL that a redirect gives has only its own.
+    fn authorization<'a>(&'a self, address: &'a Address, disclosure: Disclosure) -> Option<&'a HeaderValue> {
+        let Self::Configured { auth_key, .. } = self else {
+            return None;
+        };
+        let configured = auth_key.as_ref().filter(|_| disclosure == Disclosure::Sent).map(AuthKey::header);
+        configured.or(address.credentials.as_ref())
+    }
+}
+
 impl Answer {
-    fn new(answer: &Response<()>) -> Self {
+    fn new(answer: &AnswerHead) -> Self {
         let wait = |value: &HeaderValue| retry_after::wait(value.as_bytes(), Timestamp::now());
-        Self { status: answer.status(), retry_after: answer.headers().get(RETRY_AFTER).and_then(wait) }
+        Self { status: answer.status, retry_after: answer.retry_after.as_ref().and_then(wait) }
     }
 }
 

@@ -98,6 +98,8 @@ const fn of_error(error: &PostError) -> Health {
         | PostError::Connect(_)
         | PostError::Tls(_)
         | PostError::Closed
+        | PostError::Broken(_)
+        | PostError::NotHttp(_)
         | PostError::Exchange(_) => Health::Unreachable,
         // A kept connection that is closed tells of the connection only.
         PostError::KeptClosed(_)

@@ -79,7 +79,7 @@ struct Host {
 }
 
 struct Parked {
-    connection: Box<Http1>,
+    connection: Http1,
     since: Instant,
 }
 
@@ -209,7 +209,7 @@ impl Pool {
             .clamp(Duration::from_millis(100), SWEEP_PERIOD)
     }
 
-    fn park(&self, origin: &Origin, mut connection: Box<Http1>) {
+    fn park(&self, origin: &Origin, mut connection: Http1) {
         if !connection.park(&self.waker) {
             return;
         }

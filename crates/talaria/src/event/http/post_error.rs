@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::io;
 
+use talaria_protocol::receiver_answer::AnswerError;
 use talaria_protocol::url::AddressError;
 use talaria_protocol::url::public_address::NotPublicError;
 
@@ -50,7 +51,13 @@ pub enum PostError {
     /// The receiver closed a kept connection after the request was sent. It may have the event or not (contract §14.31).
     #[error("a kept connection was closed after the request had been sent: {0}")]
     KeptClosed(#[source] Box<Self>),
-    /// The request could not be written or its answer could not be read.
+    /// The request could not be written or its answer could not be read, by HTTP/1.1.
+    #[error("the exchange failed: {0}")]
+    Broken(#[source] io::Error),
+    /// The answer is not one of HTTP/1.1.
+    #[error("the exchange failed: {0}")]
+    NotHttp(#[from] AnswerError),
+    /// The same by HTTP/2.
     #[error("the exchange failed: {}", innermost(.0))]
     Exchange(#[source] hyper::Error),
     /// Too many redirects followed each other.
@@ -80,16 +87,11 @@ impl PostError {
             Self::Exchange(error) if is_go_away(error) => DropReason::ConnectionClosed,
             Self::Exchange(error) if is_reset(error) => DropReason::Network,
             Self::Exchange(error) => match io_error(error).map(io::Error::kind) {
-                Some(io::ErrorKind::UnexpectedEof) => DropReason::UnexpectedEof,
-                Some(
-                    io::ErrorKind::ConnectionReset
-                    | io::ErrorKind::ConnectionAborted
-                    | io::ErrorKind::BrokenPipe
-                    | io::ErrorKind::NotConnected,
-                ) => DropReason::ConnectionClosed,
-                Some(_) => DropReason::Network,
+                Some(kind) => reason_of(kind),
                 None => DropReason::UnknownNetwork,
             },
+            Self::Broken(error) => reason_of(error.kind()),
+            Self::NotHttp(_) => DropReason::UnknownNetwork,
             Self::TooManyRedirects(_) | Self::BadRedirect => DropReason::Unknown,
         }
     }
@@ -99,7 +101,7 @@ impl PostError {
     pub fn is_temporary(&self) -> bool {
         match self {
             Self::Lookup(error) => lookup_is_temporary(error),
-            Self::Connect(error) => is_temporary(error),
+            Self::Connect(error) | Self::Broken(error) => is_temporary(error),
             Self::KeptClosed(_) | Self::AttemptTimeout | Self::Credentials(_) => true,
             Self::Exchange(error) => io_error(error).is_some_and(is_temporary),
             _ => false,
@@ -110,7 +112,7 @@ impl PostError {
     pub(super) fn may_have_arrived(&self) -> bool {
         match self {
             Self::Closed | Self::KeptClosed(_) | Self::AttemptTimeout => true,
-            Self::Exchange(_) => self.reason() == DropReason::ConnectionClosed,
+            Self::Broken(_) | Self::Exchange(_) => self.reason() == DropReason::ConnectionClosed,
             _ => false,
         }
     }
@@ -123,6 +125,17 @@ impl From<hyper::Error> for PostError {
         } else {
             Self::Exchange(error)
         }
+    }
+}
+
+const fn reason_of(kind: io::ErrorKind) -> DropReason {
+    match kind {
+        io::ErrorKind::UnexpectedEof => DropReason::UnexpectedEof,
+        io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::BrokenPipe
+        | io::ErrorKind::NotConnected => DropReason::ConnectionClosed,
+        _ => DropReason::Network,
     }
 }
 

@@ -33,7 +33,7 @@ impl RetryPolicy {
             Err(
                 PostError::Lookup(_) | PostError::Connect(_) | PostError::Tls(_) | PostError::ConnectTimeout,
             ) => *connect,
-            Err(error @ (PostError::Closed | PostError::Exchange(_))) => {
+            Err(error @ (PostError::Closed | PostError::Broken(_) | PostError::Exchange(_))) => {
                 // An answer that is not HTTP is not better the next time.
                 *reset && error.reason() != DropReason::UnknownNetwork
             }

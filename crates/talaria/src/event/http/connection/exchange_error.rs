@@ -1,4 +1,4 @@
-//! What both protocols share: the bodies, and how a request fails.
+//! How a request fails, by either protocol.
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -6,11 +6,7 @@ use http_body_util::Full;
 use crate::event::http::post_error::PostError;
 use crate::event::reason::DropReason;
 
-/// The longest body of an answer that is read, in bytes. A longer one is cut off, and the head of the answer is valid all
-/// the same.
-pub(super) const MAX_ANSWER_BODY: usize = 256 * 1024;
-
-/// The body of a request.
+/// The body of a request by HTTP/2.
 pub(in crate::event) type Body = Full<Bytes>;
 
 /// A failed request.

@@ -1,39 +1,39 @@
 //! One HTTP/1.1 connection to a receiver, driven by the task that waits for the answer.
 //!
-//! hyper splits a client connection into a sender and a future that reads and writes, and expects the future in a task of its
-//! own. Here one task polls both: first the connection, which makes the answer ready, then the answer, with a waker that
-//! does nothing, because nothing else can make the answer ready. That saves two switches between tasks for each event, a
-//! quarter of its cost.
+//! Head and body of a request leave in one write, and the answer is read into a [buffer of the thread](crate::thread_buffer), so
+//! that a connection owns nothing but its socket. `talaria_protocol::receiver_answer` reads the answer. While a request is
+//! written, the answer is read already: a receiver may refuse an event before it has read all of it. The
+//! connection is closed then.
+//!
+//! Deliberately absent: time limits, and what is written (`request_head.rs`). Start reading at [`Http1::exchange`].
 
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
-use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
-use std::task::{Context, Poll, Waker};
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker, ready};
 
-use ::http::{Request, Response};
-use bytes::Bytes;
-use hyper::body::{Body as _, Incoming};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use talaria_protocol::receiver_answer::{AnswerHead, AnswerReader, Connection, Method, Progress};
+use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 
-use super::exchange_error::{Body, ExchangeError, MAX_ANSWER_BODY, is_closed_by_peer};
+use super::exchange_error::{ExchangeError, is_closed_by_peer};
 use crate::event::http::dial::Stream;
 use crate::event::http::post_error::PostError;
-use crate::event::http::watched_stream::{Watch, WatchedStream};
-
-type Driver = http1::Connection<TokioIo<WatchedStream>, Body>;
+use crate::thread_buffer::ReadBuffer;
 
 /// A connection that carries one request at a time.
 pub(in crate::event) struct Http1 {
-    sender: http1::SendRequest<Body>,
-    driver: Driver,
-    /// Whether the driver has ended. It must not be polled again.
+    stream: Box<dyn Stream>,
+    /// Whether it cannot carry another request. So it is while a request is under way.
     is_closed: bool,
-    /// Whether a byte of the current request was written, among others.
-    watch: Arc<Watch>,
     /// Whether a request was sent on it before, or it was idle, so that the receiver may have closed it.
     is_used: bool,
+}
+
+/// A request as it is written.
+pub(in crate::event) struct Written<'a> {
+    /// The head, in the parts that it is made of, and the body.
+    pub(in crate::event) parts: [&'a [u8]; 3],
+    pub(in crate::event) method: Method,
 }
 
 /// How to find out whether the receiver has closed an idle connection.
@@ -45,66 +45,59 @@ pub(in crate::event) enum Probe {
     System,
 }
 
+/// How much of a request was written.
+struct Writing<'a> {
+    parts: [&'a [u8]; 3],
+    written: usize,
+    state: WriteState,
+}
+
+enum WriteState {
+    Unfinished,
+    /// What was written may wait in the stream.
+    Unflushed,
+    Finished,
+    Failed(Option<io::Error>),
+}
+
 impl Http1 {
     /// Starts HTTP on a byte stream. Nothing is sent yet.
-    pub(super) async fn open(stream: Box<dyn Stream>) -> Result<Box<Self>, PostError> {
-        let mut builder = http1::Builder::new();
-        // Header names as Go writes them, because receivers' logs and filters show them.
-        builder.title_case_headers(true);
-        let watch = Arc::new(Watch::default());
-        let stream = WatchedStream::new(stream, Arc::clone(&watch));
-        let (sender, driver) = builder.handshake(TokioIo::new(stream)).await?;
-        Ok(Box::new(Self { sender, driver, is_closed: false, watch, is_used: false }))
+    pub(super) fn open(stream: Box<dyn Stream>) -> Self {
+        Self { stream, is_closed: false, is_used: false }
     }
 
     /// Sends a request and reads the whole answer. Returns the head of the answer.
     ///
-    /// If the future is dropped, the connection must be dropped, too.
-    pub(super) async fn exchange(&mut self, request: Request<Body>) -> Result<Response<()>, ExchangeError> {
+    /// If the future is dropped, the connection cannot be used any more.
+    pub(in crate::event::http) async fn exchange(
+        &mut self,
+        request: &Written<'_>,
+    ) -> Result<AnswerHead, ExchangeError> {
         let is_reused = std::mem::replace(&mut self.is_used, true);
-        self.watch.has_written.store(false, Relaxed);
-        let mut answer = pin!(self.sender.try_send_request(request));
-        let (driver, is_closed) = (&mut self.driver, &mut self.is_closed);
+        self.is_closed = true;
+        let mut writing = Writing { parts: request.parts, written: 0, state: WriteState::Unfinished };
+        let mut reader = AnswerReader::new(request.method);
+        let stream = &mut *self.stream;
         let answer = poll_fn(|cx| {
-            poll_driver(driver, is_closed, cx);
-            match answer.as_mut().poll(&mut no_wake()) {
-                Poll::Pending if *is_closed => Poll::Ready(None),
-                polled => polled.map(Some),
-            }
+            writing.poll(stream, cx);
+            poll_answer(stream, &mut reader, cx).map_err(|error| writing.error().unwrap_or(error))
         });
         match answer.await {
-            Some(Ok(answer)) => {
-                let (head, body) = answer.into_parts();
-                self.drain(body).await;
-                Ok(Response::from_parts(head, ()))
+            Ok((head, connection)) => {
+                let is_whole = matches!(writing.state, WriteState::Finished);
+                self.is_closed = !is_whole || connection == Connection::Closed;
+                Ok(head)
             }
-            Some(Err(error)) => Err(self.failed(is_reused, error.into_error().into())),
-            None => Err(self.failed(is_reused, PostError::Closed)),
-        }
-    }
-
-    fn failed(&self, is_reused: bool, error: PostError) -> ExchangeError {
-        if !is_reused || !is_closed_by_peer(&error) {
-            return ExchangeError::Failed(error);
-        }
-        if self.watch.has_written.load(Relaxed) {
-            ExchangeError::Failed(PostError::KeptClosed(Box::new(error)))
-        } else {
-            ExchangeError::NotSent(error)
+            Err(error) if !is_reused || !is_closed_by_peer(&error) => Err(ExchangeError::Failed(error)),
+            Err(error) if writing.written == 0 => Err(ExchangeError::NotSent(error)),
+            Err(error) => Err(ExchangeError::Failed(PostError::KeptClosed(Box::new(error)))),
         }
     }
 
     /// Whether a request can be sent on it, as far as is known. The task that polled it before is not woken any more.
     pub(in crate::event) fn is_ready(&mut self, probe: Probe) -> bool {
-        let probes = probe == Probe::System;
-        if probes {
-            self.watch.probes.store(true, Relaxed);
-        }
-        let is_open = self.poll_idle(&mut no_wake());
-        if probes {
-            self.watch.probes.store(false, Relaxed);
-        }
-        is_open
+        self.poll_idle(&mut Context::from_waker(Waker::noop()))
+            && (probe == Probe::Reactor || !self.stream.has_input())
     }
 
     /// Whether another request can be sent on it, now that one has ended or before the first one. `waker` is woken when
@@ -114,48 +107,77 @@ impl Http1 {
         self.poll_idle(&mut Context::from_waker(waker))
     }
 
+    /// Nothing is expected to arrive on an idle connection. If something does, it is its end, or the receiver does not keep to
+    /// HTTP.
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> bool {
-        poll_driver(&mut self.driver, &mut self.is_closed, cx);
-        !self.is_closed && self.sender.is_ready()
+        if !self.is_closed {
+            let mut byte = [0];
+            self.is_closed =
+                Pin::new(&mut *self.stream).poll_read(cx, &mut ReadBuf::new(&mut byte)).is_ready();
+        }
+        !self.is_closed
+    }
+}
+
+impl Writing<'_> {
+    /// Writes on, as far as the stream takes it. An error is kept: the answer may have come before.
+    fn poll(&mut self, stream: &mut dyn Stream, cx: &mut Context<'_>) {
+        if let Poll::Ready(Err(error)) = self.poll_write(stream, cx) {
+            self.state = WriteState::Failed(Some(error));
+        }
     }
 
-    /// Reads the body to its end, so that the connection can be used again. If it is too long or incomplete, the connection
-    /// is closed; the head of the answer is valid all the same.
-    async fn drain(&mut self, mut body: Incoming) {
-        let (driver, is_closed) = (&mut self.driver, &mut self.is_closed);
-        let mut length = 0;
-        let is_complete = poll_fn(|cx| {
-            loop {
-                if body.is_end_stream() {
-                    return Poll::Ready(true);
-                }
-                poll_driver(driver, is_closed, cx);
-                match Pin::new(&mut body).poll_frame(&mut no_wake()) {
-                    Poll::Pending if *is_closed => return Poll::Ready(false),
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(None) => return Poll::Ready(true),
-                    Poll::Ready(Some(Err(_))) => return Poll::Ready(false),
-                    Poll::Ready(Some(Ok(frame))) => length += frame.data_ref().map_or(0, Bytes::len),
-                }
-                if length > MAX_ANSWER_BODY {
-                    return Poll::Ready(false);
-                }
+    fn poll_write(&mut self, mut stream: &mut dyn Stream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let WriteState::Unfinished = self.state {
+            let mut slices = self.parts.map(IoSlice::new);
+            let mut left = &mut slices[..];
+            IoSlice::advance_slices(&mut left, self.written);
+            match ready!(Pin::new(&mut stream).poll_write_vectored(cx, left))? {
+                0 if !left.is_empty() => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => self.written += written,
             }
-        });
-        if !is_complete.await {
-            self.is_closed = true;
+            if self.written == self.parts.iter().map(|part| part.len()).sum::<usize>() {
+                self.state = WriteState::Unflushed;
+            }
+        }
+        if let WriteState::Unflushed = self.state {
+            ready!(Pin::new(&mut stream).poll_flush(cx))?;
+            self.state = WriteState::Finished;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Why the request could not be written.
+    fn error(&mut self) -> Option<PostError> {
+        match &mut self.state {
+            WriteState::Failed(error) => error.take().map(PostError::Broken),
+            WriteState::Unfinished | WriteState::Unflushed | WriteState::Finished => None,
         }
     }
 }
 
-fn poll_driver(driver: &mut Driver, is_closed: &mut bool, cx: &mut Context<'_>) {
-    // An error of the driver is also an error of the answer, if one is awaited.
-    if !*is_closed && Pin::new(driver).poll(cx).is_ready() {
-        *is_closed = true;
+fn poll_answer(
+    mut stream: &mut dyn Stream,
+    reader: &mut AnswerReader,
+    cx: &mut Context<'_>,
+) -> Poll<Result<(AnswerHead, Connection), PostError>> {
+    let mut buffer = ReadBuffer::borrow();
+    loop {
+        let mut read = ReadBuf::new(&mut buffer);
+        let ended = match ready!(Pin::new(&mut stream).poll_read(cx, &mut read)) {
+            Ok(()) if read.filled().is_empty() => PostError::Closed,
+            Ok(()) => match reader.read(read.filled())? {
+                Progress::Incomplete => continue,
+                Progress::Complete { head, used, connection } => {
+                    // Bytes that belong to no answer.
+                    let is_more = used < read.filled().len();
+                    return Poll::Ready(Ok((head, if is_more { Connection::Closed } else { connection })));
+                }
+            },
+            Err(error) => PostError::Broken(error),
+        };
+        // A body that was cut off is no loss.
+        let head = reader.end().map(|head| (head, Connection::Closed));
+        return Poll::Ready(head.ok_or(ended));
     }
-}
-
-/// A context whose waker does nothing.
-fn no_wake() -> Context<'static> {
-    Context::from_waker(Waker::noop())
 }

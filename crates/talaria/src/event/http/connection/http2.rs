@@ -11,14 +11,15 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
 
-use ::http::{Request, Response};
+use ::http::Request;
 use h2::Reason;
 use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper::rt::Executor;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use talaria_protocol::receiver_answer::{AnswerHead, MAX_BODY};
 
-use super::exchange_error::{Body, ExchangeError, MAX_ANSWER_BODY, is_closed_by_peer};
+use super::exchange_error::{Body, ExchangeError, is_closed_by_peer};
 use crate::event::http::dial::Stream;
 use crate::event::http::post_error::PostError;
 
@@ -97,13 +98,17 @@ impl Http2 {
         Ok(shared.place())
     }
 
-    pub(super) async fn exchange(&mut self, request: Request<Body>) -> Result<Response<()>, ExchangeError> {
+    /// Sends a request and reads the whole answer. Returns the head of the answer.
+    pub(in crate::event::http) async fn exchange(
+        &mut self,
+        request: Request<Body>,
+    ) -> Result<AnswerHead, ExchangeError> {
         self.is_used = self.shared.is_used.swap(true, Relaxed);
         match self.sender.try_send_request(request).await {
             Ok(answer) => {
                 let (head, body) = answer.into_parts();
                 drain(body).await;
-                Ok(Response::from_parts(head, ()))
+                Ok(AnswerHead::of(head.status, &head.headers))
             }
             Err(mut error) => {
                 let was_taken = error.take_message().is_none();
@@ -187,7 +192,7 @@ async fn drain(body: Incoming) {
     let mut length = 0;
     while let Some(Ok(frame)) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
         length += frame.data_ref().map_or(0, bytes::Bytes::len);
-        if length > MAX_ANSWER_BODY {
+        if length > MAX_BODY {
             return;
         }
     }
