@@ -23,6 +23,7 @@ fn main() {
     urls();
     control();
     smuggling();
+    answers();
     proxy_headers();
     forwarded();
     hosts();
@@ -264,6 +265,34 @@ fn smuggling() {
             let mut bytes = vec![cut];
             bytes.extend_from_slice(header.as_bytes());
             write("smuggling", &format!("{name}-{which}"), &bytes);
+        }
+    }
+}
+
+/// Answers of event receivers; in front of each: how it is cut.
+fn answers() {
+    let chunked = "HTTP/1.1 202 A\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for (name, answer) in [
+        ("length", "HTTP/1.1 202 Accepted\r\nContent-Length: 4\r\n\r\nbodyHTTP/1.1 5".to_owned()),
+        ("two-lengths", "HTTP/1.1 202 A\r\nContent-Length: 4, 4\r\nContent-Length: 5\r\n\r\n".to_owned()),
+        ("no-length", "HTTP/1.0 202 A\r\nServer: x\r\n\r\nbody".to_owned()),
+        ("keep-alive", "HTTP/1.0 202 A\nConnection: keep-alive\nContent-Length: 1\n\nx".to_owned()),
+        ("no-body", "HTTP/1.1 204 No Content\r\nContent-Length: 4\r\n\r\n".to_owned()),
+        ("interim", "HTTP/1.1 100 C\r\n\r\nHTTP/1.1 103 E\r\nLink: x\r\n\r\nHTTP/1.1 202 A\r\nContent-Length: 0\r\n\r\n".to_owned()),
+        ("chunked", format!("{chunked}4;x=\"y\"\r\nbody\r\na\r\n0123456789\r\n0\r\nX: y\r\n\r\n")),
+        ("chunk-too-large", format!("{chunked}fffffffff\r\n")),
+        ("chunk-without-line-end", format!("{chunked}1\r\nab\r\n")),
+        ("both", "HTTP/1.1 202 A\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n".to_owned()),
+        ("other-coding", "HTTP/1.1 202 A\r\nTransfer-Encoding: chunked, gzip\r\n\r\nx".to_owned()),
+        ("redirect", "HTTP/1.1 307 T\r\nLocation: /x\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n".to_owned()),
+        ("empty-lines", "\r\n\n\r\nHTTP/1.1 202 A\r\nContent-Length: 0\r\n\r\n".to_owned()),
+        ("switching", "HTTP/1.1 101 S\r\nUpgrade: x\r\n\r\nx".to_owned()),
+        ("not-http", "SSH-2.0-x\r\n".to_owned()),
+    ] {
+        for (cut, which) in [(0, "byte-by-byte"), (200, "whole")] {
+            let mut bytes = vec![cut];
+            bytes.extend_from_slice(answer.as_bytes());
+            write("receiver_answer", &format!("{name}-{which}"), &bytes);
         }
     }
 }

@@ -23,6 +23,7 @@ pub mod jwt;
 pub mod locator;
 pub mod message;
 pub mod proxy_protocol;
+pub mod receiver_answer;
 pub mod routes;
 pub mod smuggling;
 pub mod url;

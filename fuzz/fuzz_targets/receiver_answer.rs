@@ -1,0 +1,3 @@
+#![no_main]
+
+talaria_fuzz::target!(receiver_answer);
