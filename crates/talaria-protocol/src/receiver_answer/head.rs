@@ -53,7 +53,6 @@ pub(super) struct Head {
 }
 
 /// What was read of a head.
-#[expect(clippy::large_enum_variant, reason = "it is taken apart where it is returned")]
 pub(super) enum Parsed {
     Partial,
     /// A whole head, and its length.

@@ -1,5 +1,6 @@
 //! The HTTP sink as the receivers, the metrics and the acknowledgements see it.
 
+mod answers;
 mod connections;
 mod credentials;
 mod http2;

@@ -29,6 +29,8 @@ pub(crate) enum Answer {
     Redirect(u16, String),
     /// Answers 202 with a body of this length, in chunks.
     Chunked(usize),
+    /// Sends these bytes one after the other, and goes on as it says.
+    Bytes(&'static str, Then),
     /// Waits, then answers 202.
     After(Duration),
     /// Closes the connection instead of answering.
@@ -37,6 +39,13 @@ pub(crate) enum Answer {
     Nonsense,
     /// Never answers.
     Silence,
+}
+
+/// What a receiver does with a connection after an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Then {
+    Reads,
+    Closes,
 }
 
 /// A request as it came.
@@ -159,6 +168,16 @@ impl Receiver {
                         stream.write_all(piece.as_bytes()).await?;
                         stream.flush().await?;
                         tokio::task::yield_now().await;
+                    }
+                }
+                Answer::Bytes(bytes, then) => {
+                    for byte in bytes.as_bytes().chunks(1) {
+                        stream.write_all(byte).await?;
+                        stream.flush().await?;
+                        tokio::task::yield_now().await;
+                    }
+                    if then == Then::Closes {
+                        return stream.shutdown().await;
                     }
                 }
                 Answer::After(delay) => {
