@@ -11,15 +11,10 @@
 mod body;
 mod head;
 
+pub use self::body::MAX_BODY;
 use self::body::{Body, Read};
-pub use self::head::{AnswerError, AnswerHead, MAX_HEADERS};
+pub use self::head::{AnswerError, AnswerHead, MAX_HEAD, MAX_HEADERS, Method};
 use self::head::{Head, Parsed};
-
-/// The longest head in bytes, with all interim answers before it.
-pub const MAX_HEAD: usize = 64 * 1024;
-
-/// The longest body that is read, in bytes, with the framing of its chunks.
-pub const MAX_BODY: usize = 256 * 1024;
 
 /// So much of a torn head is parsed again with each read. A longer one is parsed when it has doubled or ended, so that a
 /// receiver that sends byte by byte costs no more than a multiple of its bytes.
@@ -30,15 +25,6 @@ const PARSED_EACH_TIME: usize = 1024;
 pub struct AnswerReader {
     method: Method,
     state: State,
-}
-
-/// Which answers have no body whatever their headers say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
-    /// Those to HEAD.
-    Head,
-    /// Only those whose status has none.
-    Other,
 }
 
 /// How far an answer has been read.

@@ -1,6 +1,7 @@
 //! The body of an answer, which is read to its end and dropped.
 
-use super::MAX_BODY;
+/// The longest body that is read, in bytes, with the framing of its chunks.
+pub const MAX_BODY: usize = 256 * 1024;
 
 /// A size of more hexadecimal digits is beyond every limit.
 const MAX_DIGITS: u8 = 8;

@@ -4,8 +4,10 @@ use std::mem::MaybeUninit;
 
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
-use super::body::Body;
-use super::{MAX_BODY, Method};
+use super::body::{Body, MAX_BODY};
+
+/// The longest head in bytes, with all interim answers before it.
+pub const MAX_HEAD: usize = 64 * 1024;
 
 /// As many headers may an answer have.
 pub const MAX_HEADERS: usize = 100;
@@ -27,8 +29,8 @@ pub enum AnswerError {
     /// It is not HTTP/1.x.
     #[error("the answer is not HTTP/1.1")]
     NotHttp,
-    /// The head is longer than [`MAX_HEAD`](super::MAX_HEAD).
-    #[error("the head of the answer is longer than {} bytes", super::MAX_HEAD)]
+    /// The head is longer than [`MAX_HEAD`].
+    #[error("the head of the answer is longer than {MAX_HEAD} bytes")]
     TooLong,
     /// More than [`MAX_HEADERS`].
     #[error("the answer has more than {MAX_HEADERS} headers")]
@@ -39,6 +41,15 @@ pub enum AnswerError {
     /// A transfer coding in an answer of HTTP/1.0, which has none.
     #[error("the answer of HTTP/1.0 has a Transfer-Encoding")]
     TransferEncoding,
+}
+
+/// Which answers have no body whatever their headers say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Those to HEAD.
+    Head,
+    /// Only those whose status has none.
+    Other,
 }
 
 /// A parsed head.

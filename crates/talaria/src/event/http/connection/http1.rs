@@ -69,7 +69,7 @@ impl Http1 {
     /// Sends a request and reads the whole answer. Returns the head of the answer.
     ///
     /// If the future is dropped, the connection cannot be used any more.
-    pub(in crate::event::http) async fn exchange(
+    pub(in crate::event) async fn exchange(
         &mut self,
         request: &Written<'_>,
     ) -> Result<AnswerHead, ExchangeError> {
@@ -80,7 +80,11 @@ impl Http1 {
         let stream = &mut *self.stream;
         let answer = poll_fn(|cx| {
             writing.poll(stream, cx);
-            poll_answer(stream, &mut reader, cx).map_err(|error| writing.error().unwrap_or(error))
+            match poll_answer(stream, &mut reader, cx) {
+                Poll::Ready(Ok(answer)) => Poll::Ready(Ok(answer)),
+                Poll::Ready(Err(error)) => Poll::Ready(Err(writing.error().unwrap_or(error))),
+                Poll::Pending => writing.error().map_or(Poll::Pending, |error| Poll::Ready(Err(error))),
+            }
         });
         match answer.await {
             Ok((head, connection)) => {

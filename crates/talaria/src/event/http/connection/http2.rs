@@ -99,7 +99,7 @@ impl Http2 {
     }
 
     /// Sends a request and reads the whole answer. Returns the head of the answer.
-    pub(in crate::event::http) async fn exchange(
+    pub(in crate::event) async fn exchange(
         &mut self,
         request: Request<Body>,
     ) -> Result<AnswerHead, ExchangeError> {

@@ -9,11 +9,14 @@ use rcgen::{CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
+use talaria_protocol::receiver_answer::Method;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
 use crate::event::config::{ClientCertificate, CredentialsConfig, Http2Offer, ReceiverTls, UrlPrefix};
+use crate::event::http::connection::{Connection, Probe, Written};
 
 /// A network in which the host has these addresses, one after the other; the last one stays.
 fn network(addresses: &'static [&'static str]) -> Network {
@@ -122,6 +125,22 @@ impl Authority {
     /// Starts a receiver that speaks these protocols, and asks clients for a certificate. Returns its port, and whether each
     /// client had one.
     async fn receiver(&self, protocols: &[&[u8]]) -> (u16, tokio::sync::mpsc::UnboundedReceiver<bool>) {
+        let acceptor = self.acceptor(protocols);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (sender, seen) = tokio::sync::mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                if let Ok(stream) = acceptor.accept(stream).await {
+                    let _ = sender.send(stream.get_ref().1.peer_certificates().is_some());
+                }
+            }
+        });
+        (port, seen)
+    }
+
+    /// The TLS of a receiver that speaks these protocols, and asks clients for a certificate.
+    fn acceptor(&self, protocols: &[&[u8]]) -> TlsAcceptor {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec!["receiver.example".to_owned()]).unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
@@ -139,18 +158,7 @@ impl Authority {
             )
             .unwrap();
         config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-        let acceptor = TlsAcceptor::from(Arc::new(config));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let (sender, seen) = tokio::sync::mpsc::unbounded_channel();
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                if let Ok(stream) = acceptor.accept(stream).await {
-                    let _ = sender.send(stream.get_ref().1.peer_certificates().is_some());
-                }
-            }
-        });
-        (port, seen)
+        TlsAcceptor::from(Arc::new(config))
     }
 }
 
@@ -227,4 +235,38 @@ async fn changed_files_are_used_for_the_next_connection_and_bad_ones_are_not() {
     assert!(network.dial(&origin, &Lookup::new()).await.is_ok());
     std::fs::write(authority.file("in-use"), "not a certificate").unwrap();
     assert!(network.dial(&origin, &Lookup::new()).await.is_ok());
+}
+
+/// TLS accepts more than its socket does: what waits in it is written, too.
+#[tokio::test]
+async fn large_requests_arrive_whole_over_tls_one_after_the_other() {
+    const HEAD: [&[u8]; 2] = [b"he", b"ad"];
+    let authority = Authority::new();
+    let acceptor = authority.acceptor(&[]);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let body: Vec<u8> = (0..4_000_000_u32).map(|number| number.to_le_bytes()[1]).collect();
+    let expected = [HEAD[0], HEAD[1], &body].concat();
+    let served = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut stream = acceptor.accept(stream).await.unwrap();
+        for _ in 0..2 {
+            let mut received = vec![0; expected.len()];
+            stream.read_exact(&mut received).await.unwrap();
+            assert!(received == expected);
+            stream.write_all(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+            stream.flush().await.unwrap();
+        }
+        stream
+    });
+    let tls = ReceiverTls { ca_file: Some(authority.file("ca")), client: None };
+    let (network, origin) = secured(port, Http2Offer::Offered, Some(tls));
+    let stream = network.dial(&origin, &Lookup::new()).await.unwrap();
+    let Ok(Connection::Http1(mut connection)) = Connection::open(stream).await else { panic!() };
+    for _ in 0..2 {
+        let request = Written { parts: [HEAD[0], HEAD[1], &body], method: Method::Other };
+        assert!(matches!(connection.exchange(&request).await, Ok(answer) if answer.status == 202));
+        assert!(connection.is_ready(Probe::System));
+    }
+    drop(served.await.unwrap());
 }
