@@ -88,9 +88,10 @@ wycheproof:
 bench *args:
     cargo bench --workspace "$@"
 
-# Count what an event, a request and a connect cost, against the figures of before: `just count`, `UPDATE=1 just count`
+# Count what an event, a request and a connect cost: allocations, and of a program built for a release also instructions and system
+# calls: `just count [target/release/talaria]`; with UPDATE=1 it writes testdata/counts
 count *args:
-    cargo test --package talaria --all-features --test it allocations -- --nocapture
+    scripts/count "$@"
 
 # Run the demo for 10 s; nothing may be lost. Not with --release, which would take CI eight minutes more
 smoke:

@@ -27,7 +27,7 @@ pub use kind::Kind;
 pub use options::Options;
 pub use report::{CounterIncrease, EventLatency, KindResult, Memory, Report, Series};
 
-use crate::testbed::{Limits, Requirements, Testbed};
+use crate::testbed::{Limits, Requirements, Routes, Testbed};
 use drill::Drill;
 use limits::{LONGEST_MESSAGE, UNFINISHED_MESSAGES};
 
@@ -45,6 +45,7 @@ pub async fn run(options: &Options) -> Result<Report, AttackError> {
         connections: options.testbed.devices + options.attackers,
         window: None,
         limits: Some(limits),
+        routes: Routes::Both,
     };
     let testbed = Testbed::start(&options.testbed, requirements).await?;
     let address = testbed.gateway.target.address;

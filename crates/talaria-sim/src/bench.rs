@@ -11,17 +11,26 @@
 //!
 //! The phases are in `phases.rs`. What they run on is a [`testbed`](crate::testbed).
 
+mod costs;
 mod error;
+mod instrument;
+mod open_loop;
 mod options;
+mod pace;
 mod phases;
 mod report;
 mod requests;
+mod row;
+pub mod rows;
 
+pub use costs::Costs;
 pub use error::BenchError;
+pub use instrument::{Instrument, InstrumentError};
 pub use options::Options;
 pub use report::{Connect, Disconnect, EndResult, Events, Idle, Parameters, Report, Requests};
 
-use crate::testbed::{Requirements, Testbed};
+use crate::testbed::{Requirements, Routes, Testbed};
+use pace::Pace;
 use phases::Bench;
 
 /// Runs the benchmark.
@@ -29,10 +38,15 @@ use phases::Bench;
 /// # Errors
 /// If it cannot be carried out. Losses are not errors: see [`Report::is_clean`].
 pub async fn run(options: &Options) -> Result<Report, BenchError> {
-    let requirements =
-        Requirements { connections: options.testbed.devices, window: Some(options.window), limits: None };
-    let testbed = Testbed::start(&options.testbed, requirements).await?;
-    let mut report = Bench { options, testbed: &testbed }.run().await?;
+    let requirements = Requirements {
+        connections: options.testbed.devices,
+        window: Some(options.window),
+        limits: None,
+        routes: Routes::Both,
+    };
+    let testbed = Box::pin(Testbed::start(&options.testbed, requirements)).await?;
+    let bench = Bench { options, testbed: &testbed, pace: Pace::FlatOut };
+    let mut report = Box::pin(bench.run()).await?;
     report.exit_code = testbed.stop().await?;
     Ok(report)
 }

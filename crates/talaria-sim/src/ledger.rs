@@ -148,9 +148,18 @@ impl Ledger {
 
     /// Enters a message. Call this before sending it: it may arrive before the send returns.
     pub fn send(&self, class: DeliveryClass) -> Key {
+        self.enter(class, self.now())
+    }
+
+    /// As [`Ledger::send`], for a message that should have been sent at `due`: its latencies count from then.
+    pub fn send_due(&self, class: DeliveryClass, due: Instant) -> Key {
+        self.enter(class, nanos(due.saturating_duration_since(self.started)))
+    }
+
+    fn enter(&self, class: DeliveryClass, sent_at: u64) -> Key {
         let sequence = self.next.fetch_add(1, Ordering::AcqRel);
         let (chunk, at) = self.new_entry(sequence);
-        chunk.sent_at[at].store(self.now(), Ordering::Relaxed);
+        chunk.sent_at[at].store(sent_at, Ordering::Relaxed);
         let best_effort = if class == DeliveryClass::BestEffort { BEST_EFFORT } else { 0 };
         chunk.state[at].fetch_or(SENT | best_effort, Ordering::AcqRel);
         self.sent[usize::from(class == DeliveryClass::BestEffort)].fetch_add(1, Ordering::Relaxed);

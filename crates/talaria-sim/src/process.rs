@@ -1,13 +1,16 @@
-//! Measuring another process: its CPU time and its memory. Also two system calls that the standard library lacks: SIGTERM, and
-//! the limit of open files. Works on Linux only.
+//! Measuring another process: its CPU time, its memory and its threads. Also what the standard library lacks: signals, and the limit
+//! of open files. Works on Linux only.
 
 mod sys;
+mod threads;
 
 use std::fs;
 use std::io;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
+
+pub use threads::{Activity, Threads};
 
 /// The interval between two samples of the memory.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(500);
@@ -54,6 +57,14 @@ impl Process {
         sys::cpu_time(self.pid)
     }
 
+    /// The threads of the process, and what they have done up to now.
+    ///
+    /// # Errors
+    /// If there is no such process.
+    pub fn threads(self) -> io::Result<Threads> {
+        Threads::of(self.pid)
+    }
+
     /// The resident memory in bytes, from `/proc/PID/smaps_rollup`, which counts the pages. `statm` would be cheaper, but the
     /// kernel updates it late.
     ///
@@ -87,12 +98,20 @@ impl Process {
         }
     }
 
+    /// Sends SIGINT, as Ctrl-C does.
+    ///
+    /// # Errors
+    /// If there is no such process, or if this process may not send it signals.
+    pub fn interrupt(self) -> io::Result<()> {
+        sys::signal(self.pid, sys::Signal::Interrupt)
+    }
+
     /// Sends SIGTERM.
     ///
     /// # Errors
     /// If there is no such process, or if this process may not send it signals.
     pub fn terminate(self) -> io::Result<()> {
-        sys::terminate(self.pid)
+        sys::signal(self.pid, sys::Signal::Terminate)
     }
 }
 

@@ -9,6 +9,7 @@ mod certificates;
 mod error;
 mod far_ends;
 mod gateway;
+mod metrics_page;
 mod options;
 mod spawn;
 
@@ -21,7 +22,8 @@ pub use spawn::SpawnError;
 
 pub(crate) use far_ends::FarEnds;
 pub(crate) use gateway::Gateway;
-pub(crate) use spawn::Limits;
+pub(crate) use metrics_page::{Compression, MetricsPage};
+pub(crate) use spawn::{Limits, Routes};
 
 use crate::fleet::{self, Fleet};
 use crate::ledger::Ledger;
@@ -47,6 +49,8 @@ pub(crate) struct Requirements {
     pub(crate) window: Option<usize>,
     /// The limits of a gateway that is started here; `None` for its defaults.
     pub(crate) limits: Option<Limits>,
+    /// Where a gateway that is started here sends the events of its devices.
+    pub(crate) routes: Routes,
 }
 
 impl Testbed {
@@ -55,16 +59,16 @@ impl Testbed {
         options: &TestbedOptions,
         requirements: Requirements,
     ) -> Result<Self, TestbedError> {
-        let Requirements { connections, window, limits } = requirements;
+        let Requirements { connections, window, limits, routes } = requirements;
         check_files(connections)?;
         let run = RunId::random();
-        let ledger = Ledger::new(run, FarEnds::expected(options));
+        let ledger = Ledger::new(run, FarEnds::expected(options, routes));
         let ledger = Arc::new(match window {
             Some(window) => ledger.with_window(window),
             None => ledger,
         });
         let far_ends = FarEnds::start(options, &ledger).await?;
-        let gateway = Gateway::start_or_find(options, run, &far_ends, limits).await?;
+        let gateway = Gateway::start_or_find(options, run, &far_ends, limits, routes).await?;
         let config = fleet::Config {
             tls: gateway.tls.clone().filter(|_| gateway.target.is_tls),
             connecting: options.connecting,

@@ -144,6 +144,20 @@ impl Traffic {
     /// # Errors
     /// If no device is able to, with the error of the last that tried.
     pub fn send_one(&mut self) -> Result<(), SendError> {
+        self.send_entered(Ledger::send)
+    }
+
+    /// Sends one event that was due at `due`, from which its latencies are counted: a load generator that is late must not make the
+    /// gateway look faster.
+    ///
+    /// # Errors
+    /// As [`Traffic::send_one`].
+    pub fn send_due(&mut self, due: std::time::Instant) -> Result<(), SendError> {
+        self.send_entered(|ledger, class| ledger.send_due(class, due))
+    }
+
+    /// Sends one event, which `enter` enters into the ledger.
+    fn send_entered(&mut self, enter: impl Fn(&Ledger, DeliveryClass) -> Key) -> Result<(), SendError> {
         let qos = self.qos.nth(self.count);
         let mut outcome = Err(SendError::Offline);
         for _ in 0..self.fleet.len() {
@@ -152,7 +166,7 @@ impl Traffic {
             if !self.fleet.is_online(device) {
                 continue;
             }
-            let key = self.ledger.send(delivery_class(qos));
+            let key = enter(&self.ledger, delivery_class(qos));
             outcome = self.fleet.send(device, |id, out| self.writer.write(id, key, qos, out));
             if outcome.is_ok() {
                 self.count += 1;

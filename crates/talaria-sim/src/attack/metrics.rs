@@ -5,24 +5,15 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::Request;
-use http::header::HOST;
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::error::AttackError;
 use super::kind::{Counter, Kind};
 use super::report::CounterIncrease;
+use crate::testbed::{Compression, MetricsPage};
 
 /// The time limit for a response.
 const TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The longest response that is read, in bytes.
-const LONGEST: usize = 16 * 1024 * 1024;
 
 /// The series of all metrics and their values at one time.
 #[derive(Debug)]
@@ -32,7 +23,11 @@ impl Scrape {
     /// Reads the metrics from the server at this address.
     pub(super) async fn of(address: SocketAddr) -> Result<Self, AttackError> {
         let late = |_| io::Error::from(io::ErrorKind::TimedOut);
-        let text = timeout(TIMEOUT, fetch(address)).await.map_err(late).and_then(|text| text);
+        let fetch = async {
+            let page = MetricsPage::connect(address).await?.fetch(Compression::None).await?;
+            String::from_utf8(page.into()).map_err(io::Error::other)
+        };
+        let text = timeout(TIMEOUT, fetch).await.map_err(late).and_then(|text| text);
         text.map(|text| Self::parse(&text)).map_err(|source| AttackError::Metrics { address, source })
     }
 
@@ -81,20 +76,6 @@ impl Scrape {
 
 fn printed((name, reason): Counter) -> String {
     reason.map_or_else(|| name.to_owned(), |reason| format!("{name}{{reason=\"{reason}\"}}"))
-}
-
-async fn fetch(address: SocketAddr) -> io::Result<String> {
-    let stream = TcpStream::connect(address).await?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-    // The task ends when the sender is dropped.
-    tokio::spawn(connection);
-    let request = Request::get("/metrics").header(HOST, address.to_string()).body(Empty::<Bytes>::new());
-    let response = sender.send_request(request.map_err(io::Error::other)?).await.map_err(io::Error::other)?;
-    if !response.status().is_success() {
-        return Err(io::Error::other(format!("status {}", response.status())));
-    }
-    let body = Limited::new(response.into_body(), LONGEST).collect().await.map_err(io::Error::other)?;
-    String::from_utf8(body.to_bytes().into()).map_err(io::Error::other)
 }
 
 #[cfg(test)]

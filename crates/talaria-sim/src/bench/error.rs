@@ -1,5 +1,6 @@
 //! Why a benchmark has no report.
 
+use super::instrument::InstrumentError;
 use crate::testbed::TestbedError;
 
 /// Why the benchmark could not be carried out.
@@ -11,4 +12,7 @@ pub enum BenchError {
     /// No device could connect, or all of them lost their connections.
     #[error("no device is connected to the gateway{}", .0.as_ref().map(|error| format!(": {error}")).unwrap_or_default())]
     NoDevices(Option<String>),
+    /// A tool that counts is missing or failed.
+    #[error(transparent)]
+    Instrument(#[from] InstrumentError),
 }

@@ -5,21 +5,25 @@ use std::time::Duration;
 
 use tokio::time::{Instant, interval, sleep};
 
+use super::costs::Stopwatch;
 use super::error::BenchError;
+use super::open_loop;
 use super::options::Options;
+use super::pace::Pace;
 use super::report::{Connect, Disconnect, EndResult, Events, Idle, Parameters, Report, Requests};
 use super::requests;
-use crate::process::{Process, Settled};
+use crate::fleet::SendError;
+use crate::process::Settled;
 use crate::progress;
 use crate::sink::{Sink, SinkCounts};
 use crate::testbed::{Api, Testbed, TestbedError};
 use crate::traffic::Traffic;
 
 /// Devices of the warm-up, unless a tenth of all is less.
-const WARM_UP_DEVICES: usize = 100;
+pub(super) const WARM_UP_DEVICES: usize = 100;
 
 /// Events of the warm-up, unless a tenth of all is less.
-const WARM_UP_EVENTS: u64 = 2000;
+pub(super) const WARM_UP_EVENTS: u64 = 2000;
 
 /// The time limit for online and offline events, and for the devices' connections to close.
 const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(15);
@@ -34,16 +38,12 @@ const POLL_INTERVAL: Duration = Duration::from_millis(10);
 pub(super) struct Bench<'a> {
     pub(super) options: &'a Options,
     pub(super) testbed: &'a Testbed,
-}
-
-/// The gateway's CPU clock and the wall clock at the start of a phase.
-struct Stopwatch {
-    process: Process,
-    cpu: Duration,
-    time: Instant,
+    /// How fast events are sent.
+    pub(super) pace: Pace,
 }
 
 impl Bench<'_> {
+    /// All phases.
     pub(super) async fn run(&self) -> Result<Report, BenchError> {
         let Options { events, requests, .. } = *self.options;
         let devices = self.options.testbed.devices;
@@ -93,7 +93,7 @@ impl Bench<'_> {
     }
 
     /// Connects the first devices, and returns the gateway's memory after that.
-    async fn warm_up(&self, devices: usize) -> Result<Settled, BenchError> {
+    pub(super) async fn warm_up(&self, devices: usize) -> Result<Settled, BenchError> {
         let connected = self.testbed.fleet.connect(0..devices, || ()).await;
         if devices > 0 && connected.online == 0 {
             return Err(BenchError::NoDevices(connected.error));
@@ -102,7 +102,7 @@ impl Bench<'_> {
         Ok(self.settle().await?)
     }
 
-    async fn connect(&self, warm_up: usize) -> Result<Connect, BenchError> {
+    pub(super) async fn connect(&self, warm_up: usize) -> Result<Connect, BenchError> {
         let Testbed { fleet, far_ends, .. } = self.testbed;
         let devices = self.options.testbed.devices;
         let bar = progress::bar("connecting", devices as u64);
@@ -120,14 +120,14 @@ impl Bench<'_> {
             failed: devices - usize::try_from(online).unwrap_or(devices),
             error: connected.error,
             seconds,
-            cpu_us: watch.cpu_us_each(connected.online as u64)?,
+            costs: watch.costs_each(connected.online as u64)?,
             latency: fleet.connect_latency(),
             online_http: far_ends.http().map(|sink| sink.counts().online),
             online_kafka: far_ends.kafka().map(|sink| sink.counts().online),
         })
     }
 
-    async fn events(&self, warm_up: u64) -> Result<Events, BenchError> {
+    pub(super) async fn events(&self, warm_up: u64) -> Result<Events, BenchError> {
         let Testbed { fleet, ledger, far_ends, .. } = self.testbed;
         let events = self.options.events;
         let (size, qos) = (self.options.testbed.size, self.options.testbed.qos);
@@ -144,7 +144,7 @@ impl Bench<'_> {
         self.send(&mut traffic, events).await?;
         let seconds = watch.seconds();
         self.acks().await;
-        let cpu_us = watch.cpu_us_each(events)?;
+        let costs = watch.costs_each(events)?;
         sleep(LATE_ARRIVALS).await;
 
         let after = ledger.counts();
@@ -160,7 +160,7 @@ impl Bench<'_> {
             unsent: snapshot.unsent - unsent,
             seconds,
             per_second: (after.sent - before.sent) as f64 / seconds.max(f64::EPSILON),
-            cpu_us,
+            costs,
             http: end(far_ends.http(), before.http, after.http),
             kafka: end(far_ends.kafka(), before.kafka, after.kafka),
             ack: EndResult::acks_between(&before, &after, fleet.recent_ack_latency()),
@@ -169,7 +169,7 @@ impl Bench<'_> {
         })
     }
 
-    /// Sends events, with a window of them in flight, and waits until each is done or given up.
+    /// Sends events at the pace of this run, and waits until each is done or given up.
     async fn send(&self, traffic: &mut Traffic, events: u64) -> Result<(), BenchError> {
         let ledger = &self.testbed.ledger;
         let bar = progress::bar("events", events);
@@ -182,9 +182,16 @@ impl Bench<'_> {
             }
         };
         let send = async {
-            for _ in 0..events {
-                ledger.acquire_slot().await;
-                traffic.send_one().map_err(|error| BenchError::NoDevices(Some(error.to_string())))?;
+            match self.pace {
+                Pace::FlatOut => {
+                    for _ in 0..events {
+                        ledger.acquire_slot().await;
+                        traffic.send_one().map_err(no_devices)?;
+                    }
+                }
+                Pace::PerSecond(rate) => {
+                    open_loop::send(traffic, rate, events).map_err(no_devices)?;
+                }
             }
             let is_open = || {
                 let counts = ledger.counts();
@@ -201,7 +208,7 @@ impl Bench<'_> {
         }
     }
 
-    async fn requests(&self, api: &Api) -> Result<Requests, BenchError> {
+    pub(super) async fn requests(&self, api: &Api) -> Result<Requests, BenchError> {
         let count = self.options.requests;
         let bar = progress::bar("requests", count);
         let requests = requests::Requests {
@@ -222,12 +229,12 @@ impl Bench<'_> {
             answered: count - failed.values().sum::<u64>(),
             failed,
             seconds,
-            cpu_us: watch.cpu_us_each(count)?,
+            costs: watch.costs_each(count)?,
             latency: responses.latency.total(),
         })
     }
 
-    async fn disconnect(&self) -> Result<Disconnect, BenchError> {
+    pub(super) async fn disconnect(&self) -> Result<Disconnect, BenchError> {
         let Testbed { fleet, far_ends, .. } = self.testbed;
         let devices = fleet.snapshot().online;
         let watch = self.stopwatch()?;
@@ -236,7 +243,7 @@ impl Bench<'_> {
         Ok(Disconnect {
             devices,
             cut,
-            cpu_us: watch.cpu_us_each(devices)?,
+            costs: watch.costs_each(devices)?,
             offline_http: far_ends.http().map(|sink| sink.counts().offline),
             offline_kafka: far_ends.kafka().map(|sink| sink.counts().offline),
         })
@@ -254,7 +261,7 @@ impl Bench<'_> {
         self.until(LATE_ARRIVALS, || ledger.counts().ack.lost_assured() == 0).await;
     }
 
-    async fn settle(&self) -> Result<Settled, TestbedError> {
+    pub(super) async fn settle(&self) -> Result<Settled, TestbedError> {
         let _spinner = progress::spinner("waiting for the gateway's memory to settle");
         let process = self.testbed.gateway.process;
         let settled = process.settle(self.options.settle).await;
@@ -269,24 +276,11 @@ impl Bench<'_> {
         }
     }
 
-    fn stopwatch(&self) -> Result<Stopwatch, TestbedError> {
-        Stopwatch::start(self.testbed.gateway.process)
+    pub(super) fn stopwatch(&self) -> Result<Stopwatch, BenchError> {
+        Stopwatch::start(self.testbed.gateway.process, self.options.count)
     }
 }
 
-impl Stopwatch {
-    fn start(process: Process) -> Result<Self, TestbedError> {
-        let cpu = process.cpu_time().map_err(|source| TestbedError::of_process(process, source))?;
-        Ok(Self { process, cpu, time: Instant::now() })
-    }
-
-    fn seconds(&self) -> f64 {
-        self.time.elapsed().as_secs_f64()
-    }
-
-    /// The CPU time since the start, in microseconds, divided by `count`.
-    fn cpu_us_each(&self, count: u64) -> Result<f64, TestbedError> {
-        let now = self.process.cpu_time().map_err(|source| TestbedError::of_process(self.process, source))?;
-        Ok((now - self.cpu).as_secs_f64() * 1e6 / count.max(1) as f64)
-    }
+fn no_devices(error: SendError) -> BenchError {
+    BenchError::NoDevices(Some(error.to_string()))
 }

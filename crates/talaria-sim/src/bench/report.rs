@@ -5,6 +5,7 @@ use std::fmt::{self, Display};
 
 use serde::{Deserialize, Serialize};
 
+use super::costs::Costs;
 use crate::latency::Summary;
 use crate::ledger::{Counts, EndCounts};
 
@@ -66,8 +67,9 @@ pub struct Connect {
     pub error: Option<String>,
     /// The duration of the phase.
     pub seconds: f64,
-    /// The CPU time per device, including its online event to both sinks.
-    pub cpu_us: f64,
+    /// The costs per device, including its online event to both sinks.
+    #[serde(flatten)]
+    pub costs: Costs,
     /// The time of a connect, from SYN to status 101.
     pub latency: Summary,
     /// Online events of all devices at the event receiver.
@@ -104,8 +106,9 @@ pub struct Events {
     pub seconds: f64,
     /// Events per second.
     pub per_second: f64,
-    /// The CPU time per event.
-    pub cpu_us: f64,
+    /// The costs per event.
+    #[serde(flatten)]
+    pub costs: Costs,
     /// Events at the event receiver; absent if there was none.
     pub http: Option<EndResult>,
     /// Events in the topic; absent if there was none.
@@ -142,8 +145,9 @@ pub struct Requests {
     pub failed: BTreeMap<String, u64>,
     /// The duration of the phase.
     pub seconds: f64,
-    /// The CPU time per request.
-    pub cpu_us: f64,
+    /// The costs per request.
+    #[serde(flatten)]
+    pub costs: Costs,
     /// The time from the request to the response, at the caller.
     pub latency: Summary,
 }
@@ -155,8 +159,9 @@ pub struct Disconnect {
     pub devices: u64,
     /// Connections that the gateway did not close in time.
     pub cut: usize,
-    /// The CPU time per device, including its offline event to both sinks.
-    pub cpu_us: f64,
+    /// The costs per device, including its offline event to both sinks.
+    #[serde(flatten)]
+    pub costs: Costs,
     /// Offline events at the event receiver.
     pub offline_http: Option<u64>,
     /// Offline events in the topic.
@@ -200,7 +205,13 @@ impl Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { run, pid, parameters, connect, idle, events, requests, disconnect, exit_code } = self;
         writeln!(f, "run {run}, gateway process {pid}")?;
-        row(f, "connect", connect.devices, format_args!("{:.1} µs of CPU", connect.cpu_us), connect.latency)?;
+        row(
+            f,
+            "connect",
+            connect.devices,
+            format_args!("{:.1} µs of CPU", connect.costs.cpu_us),
+            connect.latency,
+        )?;
         if connect.failed > 0 {
             let error = connect.error.as_deref().unwrap_or_default();
             detail(f, "failed", format_args!("{}: {error}", connect.failed))?;
@@ -212,7 +223,7 @@ impl Display for Report {
         detail(f, "after traffic", format_args!("{after:.0} bytes{settled}"))?;
         let rate =
             format!("{:.0}/s, window {}, {} bytes", events.per_second, parameters.window, parameters.size);
-        row(f, "event", events.sent, format_args!("{:.1} µs of CPU", events.cpu_us), rate)?;
+        row(f, "event", events.sent, format_args!("{:.1} µs of CPU", events.costs.cpu_us), rate)?;
         for (name, end) in
             [("http", events.http.as_ref()), ("kafka", events.kafka.as_ref()), ("ack", Some(&events.ack))]
         {
@@ -224,13 +235,19 @@ impl Display for Report {
         if events.unsent + events.strange > 0 {
             detail(f, "besides", format_args!("{} unsent, {} strange", events.unsent, events.strange))?;
         }
-        if let Some(Requests { sent, failed, cpu_us, latency, .. }) = requests {
-            row(f, "request", sent, format_args!("{cpu_us:.1} µs of CPU"), latency)?;
+        if let Some(Requests { sent, failed, costs, latency, .. }) = requests {
+            row(f, "request", sent, format_args!("{:.1} µs of CPU", costs.cpu_us), latency)?;
             for (error, count) in failed {
                 detail(f, "failed", format_args!("{count}: {error}"))?;
             }
         }
-        row(f, "disconnect", disconnect.devices, format_args!("{:.1} µs of CPU", disconnect.cpu_us), "")?;
+        row(
+            f,
+            "disconnect",
+            disconnect.devices,
+            format_args!("{:.1} µs of CPU", disconnect.costs.cpu_us),
+            "",
+        )?;
         detail(f, "offline events", arrived(disconnect.offline_http, disconnect.offline_kafka))?;
         if let Some(code) = exit_code.filter(|code| *code != 0) {
             detail(f, "gateway", format_args!("ended with exit code {code}"))?;

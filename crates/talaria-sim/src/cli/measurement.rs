@@ -14,8 +14,21 @@ use super::output::{CommandError, print_error_line, print_line};
 const NOT_CLEAN: u8 = 2;
 
 pub(super) async fn bench(options: &bench::Options) -> Result<ExitCode, CommandError> {
+    if options.is_by_rows() {
+        return rows(options).await;
+    }
     let report = bench::run(options).await?;
     print_report(&report, options.json())?;
+    Ok(exit_code(report.is_clean()))
+}
+
+async fn rows(options: &bench::Options) -> Result<ExitCode, CommandError> {
+    let (report, baseline) = bench::rows::run(options).await?;
+    print_report(&report, options.json())?;
+    if let Some(baseline) = baseline {
+        let comparison = baseline.compare(&report);
+        if options.json().is_some() { print_line(&comparison)? } else { print_error_line(&comparison) }
+    }
     Ok(exit_code(report.is_clean()))
 }
 

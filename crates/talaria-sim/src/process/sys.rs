@@ -23,9 +23,20 @@ pub(super) fn cpu_time(pid: u32) -> io::Result<Duration> {
     Ok(Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0)))
 }
 
-pub(super) fn terminate(pid: u32) -> io::Result<()> {
+/// What another process is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Signal {
+    Interrupt,
+    Terminate,
+}
+
+pub(super) fn signal(pid: u32, signal: Signal) -> io::Result<()> {
+    let number = match signal {
+        Signal::Interrupt => libc::SIGINT,
+        Signal::Terminate => libc::SIGTERM,
+    };
     // SAFETY: the call accesses no memory.
-    if unsafe { libc::kill(pid_t(pid)?, libc::SIGTERM) } != 0 {
+    if unsafe { libc::kill(pid_t(pid)?, number) } != 0 {
         return Err(io::Error::last_os_error());
     }
     Ok(())

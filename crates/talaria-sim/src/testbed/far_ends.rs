@@ -7,6 +7,7 @@ use wrpkafka::mock::MockKafka;
 
 use super::error::TestbedError;
 use super::options::TestbedOptions;
+use super::spawn::Routes;
 use crate::kafka::KafkaReader;
 use crate::ledger::{End, Ends, Ledger};
 use crate::receiver::Receiver;
@@ -27,14 +28,13 @@ pub(crate) struct FarEnds {
 impl FarEnds {
     /// The ends that an event must reach to count as done; without a receiver and Kafka it is the device, which gets the
     /// acknowledgement.
-    pub(crate) fn expected(options: &TestbedOptions) -> Ends {
-        let spawn = options.spawn.is_some();
-        let (http, kafka) = (spawn || options.receiver_listen.is_some(), spawn || options.kafka.is_some());
+    pub(crate) fn expected(options: &TestbedOptions, routes: Routes) -> Ends {
+        let http = has_receiver(options) && routes == Routes::Both;
+        let kafka = options.spawn.is_some() || options.kafka.is_some();
         Ends::NONE.with(End::Http, http).with(End::Kafka, kafka).with(End::Ack, !http && !kafka)
     }
 
     pub(crate) async fn start(options: &TestbedOptions, ledger: &Arc<Ledger>) -> Result<Self, TestbedError> {
-        let expected = ledger.expected();
         let mock = if options.spawn.is_some() {
             let mock = MockKafka::start(PARTITIONS)?;
             mock.create_topic(&options.topic, PARTITIONS)?;
@@ -42,7 +42,7 @@ impl FarEnds {
         } else {
             None
         };
-        let http = if expected.has(End::Http) {
+        let http = if has_receiver(options) {
             let address = options.receiver_listen.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
             let sink = Arc::new(Sink::new(End::Http, Arc::clone(ledger)));
             let receiver = Receiver::bind(address, Arc::clone(&sink) as _)
@@ -88,4 +88,9 @@ impl FarEnds {
     pub(crate) fn all(&self, condition: impl Fn(SinkCounts) -> bool) -> bool {
         [self.http(), self.kafka()].into_iter().flatten().all(|sink| condition(sink.counts()))
     }
+}
+
+/// Whether there is a receiver. It gets online and offline events also of a gateway whose devices' events go to Kafka only.
+fn has_receiver(options: &TestbedOptions) -> bool {
+    options.spawn.is_some() || options.receiver_listen.is_some()
 }

@@ -4,7 +4,7 @@ use super::api::Api;
 use super::error::TestbedError;
 use super::far_ends::FarEnds;
 use super::options::TestbedOptions;
-use super::spawn::{GatewayConfig, Limits, SpawnedGateway};
+use super::spawn::{GatewayConfig, Limits, Routes, SpawnedGateway};
 use crate::access::AccessError;
 use crate::fleet::Target;
 use crate::process::Process;
@@ -30,6 +30,7 @@ impl Gateway {
         run: RunId,
         far_ends: &FarEnds,
         limits: Option<Limits>,
+        routes: Routes,
     ) -> Result<Self, TestbedError> {
         let Some(path) = &options.spawn else { return Self::running(options) };
         let config = GatewayConfig {
@@ -39,8 +40,9 @@ impl Gateway {
             auth: &options.auth,
             tls: options.tls,
             limits,
+            routes,
         };
-        Self::spawned(SpawnedGateway::start(path, run, &config).await?)
+        Self::spawned(SpawnedGateway::start(&options.prefix, path, run, &config).await?)
     }
 
     fn spawned(spawned: SpawnedGateway) -> Result<Self, TestbedError> {

@@ -1,5 +1,6 @@
 //! The options that `bench` and `attack` share: which gateway, which far ends, which devices and events.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,6 +21,10 @@ pub struct TestbedOptions {
     /// Start this gateway program, with a Kafka cluster and an event receiver in memory; no address is needed then
     #[arg(long, value_name = "PATH", conflicts_with_all = ["device", "api", "pid", "receiver_listen", "kafka"])]
     pub(crate) spawn: Option<PathBuf>,
+
+    /// What stands before the program of --spawn on its command line: a tool that watches it, which makes it much slower
+    #[arg(skip)]
+    pub(crate) prefix: Vec<OsString>,
 
     /// Let the gateway of --spawn use TLS, with certificates that are made for this run
     #[arg(long, requires = "spawn", conflicts_with_all = ["ca", "insecure"])]

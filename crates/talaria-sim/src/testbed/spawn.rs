@@ -1,5 +1,6 @@
 //! A gateway that is started here: on free ports, with a minimal configuration, and stopped at the end.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -55,6 +56,14 @@ pub(crate) struct Limits {
     pub(crate) unfinished: usize,
 }
 
+/// Where the gateway sends the events of its devices. Their online and offline events always go to both sinks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Routes {
+    /// To the receiver and to Kafka.
+    Both,
+    KafkaOnly,
+}
+
 /// What the configuration of the gateway depends on.
 #[derive(Debug)]
 pub(super) struct GatewayConfig<'a> {
@@ -70,6 +79,7 @@ pub(super) struct GatewayConfig<'a> {
     pub(super) tls: bool,
     /// `None` for the gateway's defaults.
     pub(super) limits: Option<Limits>,
+    pub(super) routes: Routes,
 }
 
 /// Why a gateway did not start.
@@ -109,11 +119,12 @@ pub enum SpawnError {
 }
 
 impl SpawnedGateway {
-    /// Starts the program at `path` and waits until it listens.
+    /// Starts the program at `path`, with this before it on the command line, and waits until it listens.
     ///
     /// # Errors
     /// If it does not start, or does not listen within [`START_TIMEOUT`].
     pub(super) async fn start(
+        prefix: &[OsString],
         path: &Path,
         run: RunId,
         config: &GatewayConfig<'_>,
@@ -127,7 +138,10 @@ impl SpawnedGateway {
         let text = yaml([primary, health, metric], config, certificates.as_ref());
         fs::write(&config_file, text).map_err(io)?;
         let log = File::create(directory.log()).map_err(io)?;
-        let child = Command::new(path)
+        let program = prefix.first().map_or(path.as_os_str(), |tool| tool);
+        let child = Command::new(program)
+            .args(prefix.iter().skip(1))
+            .args((!prefix.is_empty()).then_some(path))
             .arg("-f")
             .arg(&config_file)
             .stdin(Stdio::null())
@@ -216,7 +230,7 @@ fn yaml(
     config: &GatewayConfig<'_>,
     certificates: Option<&Certificates>,
 ) -> String {
-    let GatewayConfig { receiver, brokers, topic, auth, limits, .. } = config;
+    let GatewayConfig { receiver, brokers, topic, auth, limits, routes, .. } = config;
     let quote = |text: &str| serde_json::Value::from(text).to_string();
     let brokers: Vec<_> = brokers.split(',').map(quote).collect();
     let (mut server, mut manager, mut outbound, mut keys) = (String::new(), String::new(), "", "");
@@ -239,14 +253,24 @@ fn yaml(
          health: {{address: \"{health}\"}}\n\
          metric: {{address: \"{metric}\"}}\n\
          {keys}inbound: {{authKey: [{auth}]}}\n\
-         device: {{{manager}outbound: {{eventEndpoints: {{default: {receiver}}}, outboundQueueSize: 10000{outbound}}}}}\n\
+         device: {{{manager}outbound: {{eventEndpoints: {{{receivers}: {receiver}}}, outboundQueueSize: 10000{outbound}}}}}\n\
          kafka:\n  enabled: true\n  brokers: [{brokers}]\n  initialDynamicConfig:\n    topicMap:\n    \
          - {{pattern: \"*\", topic: {topic}}}\n",
         auth = quote(&STANDARD.encode(auth)),
+        receivers = receivers(*routes),
         receiver = quote(receiver),
         brokers = brokers.join(", "),
         topic = quote(topic),
     )
+}
+
+/// The event type whose events go to the receiver.
+fn receivers(routes: Routes) -> &'static str {
+    match routes {
+        Routes::Both => "default",
+        // contract §5.1: an event type without URLs goes to no receiver if there is no default.
+        Routes::KafkaOnly => "device-status",
+    }
 }
 
 /// A directory that is removed on drop.
@@ -293,6 +317,7 @@ mod tests {
             auth: "user:pass",
             tls: false,
             limits: None,
+            routes: Routes::Both,
         };
         let yaml = yaml([address; 3], &config, None);
         for part in [
@@ -307,11 +332,20 @@ mod tests {
 
     #[tokio::test]
     async fn a_program_that_ends_at_once_is_an_error_that_shows_its_log() {
-        let config =
-            GatewayConfig { receiver: "", brokers: "", topic: "", auth: "", tls: false, limits: None };
-        let error = SpawnedGateway::start(Path::new("/bin/ls"), RunId::random(), &config).await.unwrap_err();
+        let config = GatewayConfig {
+            receiver: "",
+            brokers: "",
+            topic: "",
+            auth: "",
+            tls: false,
+            limits: None,
+            routes: Routes::Both,
+        };
+        let error =
+            SpawnedGateway::start(&[], Path::new("/bin/ls"), RunId::random(), &config).await.unwrap_err();
         assert!(matches!(&error, SpawnError::Ended { .. }), "{error}");
-        let error = SpawnedGateway::start(Path::new("/no/such"), RunId::random(), &config).await.unwrap_err();
+        let error =
+            SpawnedGateway::start(&[], Path::new("/no/such"), RunId::random(), &config).await.unwrap_err();
         assert!(matches!(error, SpawnError::Io { .. }), "{error}");
     }
 }

@@ -35,7 +35,7 @@ async fn bench(gateway: &TestGateway) -> Report {
         "--settle",
         "0",
     ];
-    bench::run(&options(gateway, &gateway.device_url(), &small)).await.unwrap()
+    Box::pin(bench::run(&options(gateway, &gateway.device_url(), &small))).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -48,7 +48,7 @@ async fn the_report_of_a_gateway_without_faults_is_clean() {
     assert_eq!((report.events.ack.received, report.events.ack.lost), (300, 0));
     assert_eq!(report.events.kafka, None);
     assert_eq!(report.requests.as_ref().unwrap().answered, 40);
-    assert!(report.events.cpu_us > 0.0 && report.connect.cpu_us > 0.0);
+    assert!(report.events.costs.cpu_us > 0.0 && report.connect.costs.cpu_us > 0.0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

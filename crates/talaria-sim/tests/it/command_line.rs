@@ -9,6 +9,8 @@ fn a_wrong_command_line_exits_with_64_and_says_what_is_wrong() {
         (&["receiver", "--latency", "50"], "expected a duration with a unit, such as 30s, 500ms or 1m30s"),
         (&["devices", "--for=-1s"], "expected a duration with a unit"),
         (&["bench", "--spawn", "talaria", "--pid", "1"], "cannot be used with"),
+        (&["bench", "--spawn", "talaria", "--row", "event"], "the rows are idle, "),
+        (&["bench", "--spawn", "talaria", "--against", "before"], "required"),
     ] {
         let output = Command::new(env!("CARGO_BIN_EXE_talaria-sim")).args(arguments).output().unwrap();
         let error = String::from_utf8(output.stderr).unwrap();

@@ -1,6 +1,7 @@
-//! The benchmark on the real program, small: its figures mean nothing here, but its counts do.
+//! The benchmark on the real program, as a whole and by rows, small: its figures mean nothing here, but its counts do.
 
 use clap::Parser;
+use talaria_sim::bench::rows::RowsReport;
 use talaria_sim::bench::{self, Options};
 
 #[derive(Parser)]
@@ -27,7 +28,7 @@ async fn is_clean(further: &[&str]) {
         further,
     ];
     let options = Command::try_parse_from(arguments.concat()).unwrap().options;
-    let report = bench::run(&options).await.unwrap();
+    let report = Box::pin(bench::run(&options)).await.unwrap();
     assert!(report.is_clean(), "{report}");
     assert_eq!((report.connect.online_http, report.connect.online_kafka), (Some(50), Some(50)), "{report}");
     assert_eq!(
@@ -42,4 +43,57 @@ async fn is_clean(further: &[&str]) {
         (report.requests.unwrap().answered, report.events.strange, report.exit_code),
         (200, 0, Some(0))
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_have_the_figures_of_their_work_and_a_baseline_of_the_same_run_is_accepted() {
+    let folder = std::env::temp_dir().join(format!("talaria-rows-{}.json", std::process::id()));
+    let rows = ["event-both-qos80-500", "event-kafka-qos80", "request", "metrics-scrape", "latency-100"];
+    let report = measured(&rows, &[]).await;
+    let cpu = "cpu_us";
+    for (row, figures) in [
+        (
+            "event-both-qos80-500",
+            &[cpu, "voluntary_switches", "http_p99_ms", "ack_p50_ms", "topic_p99_ms"][..],
+        ),
+        ("event-kafka-qos80", &[cpu, "per_second", "ack_p99_ms"]),
+        ("request", &[cpu, "response_p50_ms"]),
+        ("metrics-scrape", &[cpu, "page_bytes", "gzip_cpu_us"]),
+        ("latency-100", &["http_p50_ms", "ack_p99_ms", "kafka_report_p99_ms"]),
+    ] {
+        let median = report.measured.rows[row].median.as_ref().expect("a clean row");
+        for figure in figures {
+            assert!(median.0[*figure] > 0.0, "{row} {figure}: {report}");
+        }
+    }
+    // There is no receiver for these events.
+    assert!(
+        !report.measured.rows["event-kafka-qos80"].median.as_ref().unwrap().0.contains_key("http_p99_ms")
+    );
+
+    std::fs::write(&folder, serde_json::to_string(&report).unwrap()).unwrap();
+    measured(&["request"], &["--baseline", folder.to_str().unwrap()]).await;
+    std::fs::remove_file(folder).unwrap();
+}
+
+/// Measures rows of the program, which must be clean.
+async fn measured(rows: &[&str], further: &[&str]) -> RowsReport {
+    let mut arguments = vec!["bench", "--spawn", env!("CARGO_BIN_EXE_talaria"), "--for", "1s"];
+    arguments.extend([
+        "--devices",
+        "20",
+        "--events",
+        "300",
+        "--requests",
+        "50",
+        "--window",
+        "50",
+        "--settle",
+        "0",
+    ]);
+    arguments.extend(rows.iter().flat_map(|row| ["--row", row]).chain(further.iter().copied()));
+    let options = Command::try_parse_from(arguments).unwrap().options;
+    let (report, _) = Box::pin(bench::rows::run(&options)).await.unwrap();
+    assert!(report.is_clean(), "{report}");
+    report
 }

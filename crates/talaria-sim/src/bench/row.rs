@@ -1,0 +1,112 @@
+//! What there is to measure.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::pace::Pace;
+use crate::testbed::Routes;
+
+/// A kind of work, whose cost is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    /// Its name on the command line and in results.
+    pub name: &'static str,
+    pub(super) work: Work,
+    /// Whether devices and services use TLS.
+    pub(super) tls: bool,
+}
+
+/// What the gateway does in a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Work {
+    /// It holds devices that do nothing.
+    Idle,
+    Connect,
+    /// The cost of an event.
+    Events(Load),
+    /// How late events are that come at this rate: at the receiver, at the device with the acknowledgement of both sinks, and,
+    /// in a second run without the receiver, at the device with that of Kafka alone.
+    Latency(u32),
+    Request,
+    /// Its metrics page is read.
+    Scrape,
+}
+
+/// Events of all devices in turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Load {
+    pub(super) routes: Routes,
+    pub(super) qos: i64,
+    pub(super) pace: Pace,
+}
+
+const fn plain(name: &'static str, work: Work) -> Row {
+    Row { name, work, tls: false }
+}
+
+const fn over_tls(name: &'static str, work: Work) -> Row {
+    Row { name, work, tls: true }
+}
+
+const fn events(name: &'static str, routes: Routes, qos: i64, pace: Pace) -> Row {
+    plain(name, Work::Events(Load { routes, qos, pace }))
+}
+
+/// All rows, in the order in which they are measured.
+pub const ROWS: [Row; 17] = [
+    plain("idle", Work::Idle),
+    over_tls("idle-tls", Work::Idle),
+    plain("connect", Work::Connect),
+    over_tls("connect-tls", Work::Connect),
+    events("event-both-qos10", Routes::Both, 10, Pace::FlatOut),
+    events("event-both-qos80", Routes::Both, 80, Pace::FlatOut),
+    events("event-both-qos10-3000", Routes::Both, 10, Pace::PerSecond(3000)),
+    events("event-both-qos80-3000", Routes::Both, 80, Pace::PerSecond(3000)),
+    events("event-both-qos80-500", Routes::Both, 80, Pace::PerSecond(500)),
+    events("event-kafka-qos10", Routes::KafkaOnly, 10, Pace::FlatOut),
+    events("event-kafka-qos80", Routes::KafkaOnly, 80, Pace::FlatOut),
+    events("event-kafka-qos10-3000", Routes::KafkaOnly, 10, Pace::PerSecond(3000)),
+    events("event-kafka-qos80-3000", Routes::KafkaOnly, 80, Pace::PerSecond(3000)),
+    plain("request", Work::Request),
+    plain("metrics-scrape", Work::Scrape),
+    plain("latency", Work::Latency(3000)),
+    plain("latency-100", Work::Latency(100)),
+];
+
+/// The text names no row.
+#[derive(Debug, thiserror::Error)]
+#[error("`{name}` is not a row; the rows are {}", ROWS.map(|row| row.name).join(", "))]
+pub struct RowError {
+    name: String,
+}
+
+impl FromStr for Row {
+    type Err = RowError;
+
+    fn from_str(name: &str) -> Result<Self, RowError> {
+        ROWS.into_iter().find(|row| row.name == name).ok_or_else(|| RowError { name: name.to_owned() })
+    }
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn each_row_has_a_name_of_its_own_by_which_it_is_found() {
+        assert_eq!(ROWS.map(|row| row.name).into_iter().collect::<BTreeSet<_>>().len(), ROWS.len());
+        for row in ROWS {
+            assert_eq!(row.name.parse::<Row>().unwrap(), row);
+        }
+        let error = "events".parse::<Row>().unwrap_err().to_string();
+        assert!(error.contains("idle, idle-tls, connect"), "{error}");
+    }
+}
