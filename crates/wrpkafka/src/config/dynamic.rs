@@ -14,7 +14,7 @@ pub struct DynamicConfig {
     pub headers: Vec<(String, Vec<String>)>,
     /// How batches are compressed (none).
     pub compression: Compression,
-    /// How long a batch waits for more records (0).
+    /// How long a batch waits for more records (0: not at all, or at most 2 ms while more than 1,600 come in a second).
     pub linger: Duration,
     /// The largest batch, and so the largest record, in bytes; zero: the client's 1 MB.
     pub batch_max_bytes: u64,

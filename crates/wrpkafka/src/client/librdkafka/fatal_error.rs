@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use rdkafka::bindings::rd_kafka_test_fatal_error;
 use rdkafka::types::RDKafkaRespErr;
 
-use super::{create, properties};
+use super::create;
 use crate::client::{Client, Connect};
 
 /// A running client.
@@ -17,7 +17,7 @@ pub(crate) struct ClientHandle(usize);
 pub(crate) fn connect(handles: Sender<ClientHandle>) -> Connect {
     let handles = Mutex::new(handles);
     Box::new(move |config, events| {
-        let client = create(&properties::client_config(config), &config.tls, None, Arc::clone(&events))?;
+        let client = create(config, None, Arc::clone(&events))?;
         // The test may have ended.
         let _ = handles.lock().send(ClientHandle(client.producer.client().native_ptr() as usize));
         Ok(Box::new(client) as Box<dyn Client>)

@@ -27,7 +27,7 @@ use rdkafka::bindings::{
     rd_kafka_header_add, rd_kafka_headers_destroy, rd_kafka_headers_new, rd_kafka_headers_t,
     rd_kafka_interceptor_add_on_acknowledgement, rd_kafka_message_t, rd_kafka_outq_len, rd_kafka_producev,
     rd_kafka_purge, rd_kafka_queue_destroy, rd_kafka_queue_get_main, rd_kafka_queue_poll, rd_kafka_queue_t,
-    rd_kafka_resp_err_t, rd_kafka_t, rd_kafka_type_t, rd_kafka_vtype_t as vtype,
+    rd_kafka_queue_yield, rd_kafka_resp_err_t, rd_kafka_t, rd_kafka_type_t, rd_kafka_vtype_t as vtype,
 };
 use rdkafka::client::Client;
 use rdkafka::config::ClientConfig;
@@ -170,8 +170,9 @@ impl Producer {
         Err((context, ProduceError::Librdkafka(code.into())))
     }
 
-    /// Serves events for this long, at least those that are there.
-    pub(super) fn serve(&self, timeout: Duration) {
+    /// Serves events for this long, at least those that are there, or until [`Producer::wake`] is called.
+    /// `give_back` takes from the caller what has not been handed over yet, when the producer gives back its queue.
+    pub(super) fn serve(&self, timeout: Duration, give_back: &dyn Fn()) {
         let deadline = Instant::now() + timeout;
         let mut left = timeout;
         loop {
@@ -181,13 +182,18 @@ impl Producer {
             match NonNull::new(event) {
                 Some(event) => {
                     let event = Event(event);
-                    self.handle(&event);
+                    self.handle(&event, give_back);
                 }
-                // A shorter wait would be none.
-                None if left < Duration::from_millis(1) => return,
-                None => {}
+                // Nothing came, or the thread is needed elsewhere.
+                None => return,
             }
         }
+    }
+
+    /// Ends [`Producer::serve`], or the next one.
+    pub(super) fn wake(&self) {
+        // SAFETY: the queue is alive as long as the producer; the call is thread-safe.
+        unsafe { rd_kafka_queue_yield(self.queue.as_ptr()) };
     }
 
     /// Sends records at once, for at most this long, instead of lingering.
@@ -219,12 +225,12 @@ impl Producer {
         unsafe { rd_kafka_purge(self.client.native_ptr(), flags) };
     }
 
-    fn handle(&self, event: &Event) {
+    fn handle(&self, event: &Event, give_back: &dyn Fn()) {
         let context = self.client.context();
         // SAFETY: the event is alive, and what belongs to it is read here only.
         unsafe {
             match rd_kafka_event_type(event.0.as_ptr()) {
-                RD_KAFKA_EVENT_DR => self.returned(event),
+                RD_KAFKA_EVENT_DR => self.returned(event, give_back),
                 RD_KAFKA_EVENT_STATS => {
                     context.stats_raw(CStr::from_ptr(rd_kafka_event_stats(event.0.as_ptr())).to_bytes());
                 }
@@ -248,7 +254,7 @@ impl Producer {
     }
 
     /// Reports the failed records of an event.
-    fn returned(&self, event: &Event) {
+    fn returned(&self, event: &Event, give_back: &dyn Fn()) {
         loop {
             // SAFETY: the event is alive, and so are its records as long as it is.
             let message = unsafe { rd_kafka_event_message_next(event.0.as_ptr()).as_ref() };
@@ -262,6 +268,7 @@ impl Producer {
             // SAFETY: the record is alive as long as this.
             let returned = unsafe { Returned::new(message) };
             if self.client.context().returned(&returned, context) == Next::GiveBackQueue {
+                give_back();
                 self.give_back_queue();
             }
         }
@@ -280,9 +287,9 @@ impl Drop for Producer {
         // What it still holds goes back: a context that is forgotten would be a receipt that is never called.
         self.purge();
         let deadline = Instant::now() + GIVE_UP_WITHIN;
-        self.serve(Duration::ZERO);
+        self.serve(Duration::ZERO, &|| {});
         while self.outstanding() > 0 && Instant::now() < deadline {
-            self.serve(Duration::from_millis(10));
+            self.serve(Duration::from_millis(10), &|| {});
         }
         // SAFETY: this is the last use of the queue. The client is destroyed after this, as the field is dropped.
         unsafe { rd_kafka_queue_destroy(self.queue.as_ptr()) };

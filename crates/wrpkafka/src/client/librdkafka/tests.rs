@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "a real client does not know a paused clock")]
 
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, ThreadId};
 use std::time::Instant;
@@ -48,16 +49,22 @@ fn client(brokers: String) -> (Librdkafka, Receiver<Reported>) {
     let (reported, reports) = channel();
     let config = Config { brokers: vec![brokers], ..Config::default() };
     let events = Arc::new(Reports(Mutex::new(reported)));
-    let client = create(&properties::client_config(&config), &config.tls, None, events).unwrap();
+    let client = create(&config, None, events).unwrap();
     (client, reports)
 }
 
 fn send(client: &Librdkafka, receipt: Option<Receipt>) -> Result<(), DeliveryError> {
+    send_value(client, b"value", receipt)
+}
+
+fn send_value(client: &Librdkafka, value: &[u8], receipt: Option<Receipt>) -> Result<(), DeliveryError> {
     let target = Target::new("wrp-events", "");
     let message = MessageContext { event_type: "e", level: QosLevel::Medium, submitted: Instant::now() };
     let share = receipt.map(ReceiptShare::sole).unwrap_or_default();
     let context = DeliveryContext::new(Arc::clone(&target), &message, Frame::Closed, share);
-    client.send(record(&headers()).as_ref(&target), context).map_err(|error| error.error)
+    let headers = headers();
+    let record = RecordRef { target: &target, key: Some(b"key"), value, headers: headers.as_ref() };
+    client.send(record, context).map_err(|error| error.error)
 }
 
 fn record(headers: &HeaderBlock) -> Record {
@@ -108,6 +115,39 @@ fn a_failed_record_comes_back_as_it_was_to_the_thread_that_polls() {
     let sent = sent.as_ref(&target);
     assert_eq!((returned.key, returned.value), (sent.key, sent.value));
     assert!(returned.headers.iter().eq(sent.headers.iter()));
+}
+
+#[test]
+fn many_records_are_gathered_and_keep_their_order() {
+    const RECORDS: usize = 3000;
+    let kafka = MockKafka::start(1).unwrap();
+    let (client, reports) = client(kafka.brokers());
+    let is_done = AtomicBool::new(false);
+    let is_gathered = thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_done.load(Ordering::Relaxed) {
+                client.poll(Duration::from_millis(20));
+            }
+        });
+        let mut is_gathered = false;
+        for number in 0..RECORDS {
+            send_value(&client, number.to_string().as_bytes(), None).unwrap();
+            is_gathered |= client.handful.is_wanted();
+            thread::yield_now();
+        }
+        for _ in 0..RECORDS {
+            let (result, ..) = reports.recv_timeout(PATIENCE).unwrap();
+            assert_eq!(result, Ok(()));
+        }
+        is_done.store(true, Ordering::Relaxed);
+        is_gathered
+    });
+    assert!(is_gathered);
+    assert_eq!(client.outstanding(), 0);
+    let records = kafka.records("wrp-events", RECORDS, PATIENCE).unwrap();
+    let number = |value: &[u8]| str::from_utf8(value).unwrap().parse::<usize>().unwrap();
+    let numbers = records.iter().map(|record| number(&record.value));
+    assert!(numbers.eq(0..RECORDS));
 }
 
 #[test]
