@@ -3,8 +3,9 @@
 //! The crate's own producer has librdkafka make an event of each delivery report, and so wakes the thread that polls for
 //! each record. Here librdkafka reports only failed records like this (`delivery.report.only.error`); of delivered ones an
 //! interceptor learns, on the thread that has read the broker's answer, which is awake anyway. librdkafka calls it in that
-//! case with none of its locks held, so that the engine may send more records; for failed records it may hold some (for
-//! instance those whose time is over), which is why they take the other way.
+//! case with none of its locks held, so that the engine may send more records. There are two others, in which it may hold some:
+//! failed records (for instance those whose time is over), which is why they take the other way; and records whose own answer
+//! was lost and that a later answer acknowledges, too (`rd_kafka_dr_implicit_ack`). These wait for the thread that polls.
 //!
 //! It does not know what events mean: that is [`Context`]'s matter. Start at [`Producer::serve`].
 
@@ -12,11 +13,13 @@
 #![expect(clippy::disallowed_methods, reason = "librdkafka's threads do not know tokio")]
 
 use std::ffi::{CStr, c_char, c_void};
+use std::mem;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use rdkafka::ClientContext as _;
 use rdkafka::bindings::{
     RD_KAFKA_EVENT_DR, RD_KAFKA_EVENT_ERROR, RD_KAFKA_EVENT_LOG, RD_KAFKA_EVENT_OAUTHBEARER_TOKEN_REFRESH,
@@ -25,9 +28,10 @@ use rdkafka::bindings::{
     rd_kafka_event_destroy, rd_kafka_event_error, rd_kafka_event_error_string, rd_kafka_event_log,
     rd_kafka_event_message_next, rd_kafka_event_stats, rd_kafka_event_t, rd_kafka_event_type, rd_kafka_flush,
     rd_kafka_header_add, rd_kafka_headers_destroy, rd_kafka_headers_new, rd_kafka_headers_t,
-    rd_kafka_interceptor_add_on_acknowledgement, rd_kafka_message_t, rd_kafka_outq_len, rd_kafka_producev,
-    rd_kafka_purge, rd_kafka_queue_destroy, rd_kafka_queue_get_main, rd_kafka_queue_poll, rd_kafka_queue_t,
-    rd_kafka_queue_yield, rd_kafka_resp_err_t, rd_kafka_t, rd_kafka_type_t, rd_kafka_vtype_t as vtype,
+    rd_kafka_interceptor_add_on_acknowledgement, rd_kafka_message_broker_id, rd_kafka_message_t,
+    rd_kafka_outq_len, rd_kafka_producev, rd_kafka_purge, rd_kafka_queue_destroy, rd_kafka_queue_get_main,
+    rd_kafka_queue_poll, rd_kafka_queue_t, rd_kafka_queue_yield, rd_kafka_resp_err_t, rd_kafka_t,
+    rd_kafka_type_t, rd_kafka_vtype_t as vtype,
 };
 use rdkafka::client::Client;
 use rdkafka::config::ClientConfig;
@@ -61,7 +65,7 @@ pub(super) struct Producer {
     /// Whether it has given back its queue, which it does once.
     has_given_back: AtomicBool,
     /// What the interceptor points to. Dropped after the client, whose threads have ended by then.
-    _interceptor: Box<Interceptor>,
+    interceptor: Box<Interceptor>,
 }
 
 // SAFETY: librdkafka's handles may be used by any thread, several at a time (its INTRODUCTION.md, "Threads and callbacks").
@@ -70,8 +74,11 @@ unsafe impl Send for Producer {}
 unsafe impl Sync for Producer {}
 
 /// Learns of delivered records.
+#[expect(clippy::vec_box, reason = "librdkafka has had them as pointers")]
 struct Interceptor {
     events: Arc<dyn ClientEvents>,
+    /// Delivered records that only a later answer acknowledged, until the thread that polls reports them. There are few.
+    implied: Mutex<Vec<Box<DeliveryContext>>>,
 }
 
 /// Why a record was not taken.
@@ -88,7 +95,7 @@ impl Producer {
         context: Context,
         events: Arc<dyn ClientEvents>,
     ) -> Result<Self, KafkaError> {
-        let interceptor = Box::new(Interceptor { events });
+        let interceptor = Box::new(Interceptor { events, implied: Mutex::default() });
         let native = config.create_native_config()?;
         let served = RD_KAFKA_EVENT_DR
             | RD_KAFKA_EVENT_STATS
@@ -111,7 +118,7 @@ impl Producer {
         // SAFETY: the client is alive, and has this queue as long as it is.
         let queue = unsafe { rd_kafka_queue_get_main(client.native_ptr()) };
         let queue = NonNull::new(queue).ok_or(KafkaError::ClientCreation("it has no queue".to_owned()))?;
-        Ok(Self { client, queue, has_given_back: AtomicBool::new(false), _interceptor: interceptor })
+        Ok(Self { client, queue, has_given_back: AtomicBool::new(false), interceptor })
     }
 
     pub(super) fn client(&self) -> &Client<Context> {
@@ -173,6 +180,7 @@ impl Producer {
     /// Serves events for this long, at least those that are there, or until [`Producer::wake`] is called.
     /// `give_back` takes from the caller what has not been handed over yet, when the producer gives back its queue.
     pub(super) fn serve(&self, timeout: Duration, give_back: &dyn Fn()) {
+        self.interceptor.report_implied();
         let deadline = Instant::now() + timeout;
         let mut left = timeout;
         loop {
@@ -207,7 +215,8 @@ impl Producer {
     pub(super) fn outstanding(&self) -> usize {
         // SAFETY: the client is alive; the call is thread-safe.
         let outstanding = unsafe { rd_kafka_outq_len(self.client.native_ptr()) };
-        usize::try_from(outstanding).unwrap_or_default()
+        // In this order: a record is in one of the two.
+        usize::try_from(outstanding).unwrap_or_default() + self.interceptor.implied.lock().len()
     }
 
     /// Gives up the records that are not on their way.
@@ -296,6 +305,19 @@ impl Drop for Producer {
     }
 }
 
+impl Interceptor {
+    /// With none of librdkafka's locks held.
+    fn report(&self, context: Box<DeliveryContext>) {
+        // It goes on: a delivered record asks for nothing.
+        let _ = self.events.on_delivery(context, Ok(()), &Record::default);
+    }
+
+    fn report_implied(&self) {
+        let implied = mem::take(&mut *self.implied.lock());
+        implied.into_iter().for_each(|context| self.report(context));
+    }
+}
+
 /// An event of librdkafka, which ends with this.
 struct Event(NonNull<rd_kafka_event_t>);
 
@@ -340,14 +362,19 @@ unsafe extern "C" fn on_acknowledgement(
 ) -> rd_kafka_resp_err_t {
     // SAFETY: as the caller promises. librdkafka makes no event of a record without an error, so that the context is taken
     // once.
-    let (context, interceptor) = unsafe {
+    let (context, interceptor, broker) = unsafe {
         if (*message).err != NO_ERROR {
             return NO_ERROR;
         }
-        (Box::from_raw((*message)._private.cast::<DeliveryContext>()), &*interceptor.cast::<Interceptor>())
+        let context = Box::from_raw((*message)._private.cast::<DeliveryContext>());
+        (context, &*interceptor.cast::<Interceptor>(), rd_kafka_message_broker_id(message))
     };
-    // It goes on: a delivered record asks for nothing.
-    let _ = interceptor.events.on_delivery(context, Ok(()), &Record::default);
+    // Only a record's own answer notes the broker.
+    if broker < 0 {
+        interceptor.implied.lock().push(context);
+    } else {
+        interceptor.report(context);
+    }
     NO_ERROR
 }
 
@@ -375,4 +402,12 @@ fn headers(headers: Headers<'_>) -> *mut rd_kafka_headers_t {
 
 fn millis(duration: Duration) -> i32 {
     i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+impl Producer {
+    /// As if a later answer had acknowledged a record.
+    pub(super) fn imply(&self, context: Box<DeliveryContext>) {
+        self.interceptor.implied.lock().push(context);
+    }
 }

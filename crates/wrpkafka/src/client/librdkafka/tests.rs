@@ -59,12 +59,16 @@ fn send(client: &Librdkafka, receipt: Option<Receipt>) -> Result<(), DeliveryErr
 
 fn send_value(client: &Librdkafka, value: &[u8], receipt: Option<Receipt>) -> Result<(), DeliveryError> {
     let target = Target::new("wrp-events", "");
-    let message = MessageContext { event_type: "e", level: QosLevel::Medium, submitted: Instant::now() };
-    let share = receipt.map(ReceiptShare::sole).unwrap_or_default();
-    let context = DeliveryContext::new(Arc::clone(&target), &message, Frame::Closed, share);
+    let context = context(&target, receipt);
     let headers = headers();
     let record = RecordRef { target: &target, key: Some(b"key"), value, headers: headers.as_ref() };
     client.send(record, context).map_err(|error| error.error)
+}
+
+fn context(target: &Arc<Target>, receipt: Option<Receipt>) -> Box<DeliveryContext> {
+    let message = MessageContext { event_type: "e", level: QosLevel::Medium, submitted: Instant::now() };
+    let share = receipt.map(ReceiptShare::sole).unwrap_or_default();
+    DeliveryContext::new(Arc::clone(target), &message, Frame::Closed, share)
 }
 
 fn record(headers: &HeaderBlock) -> Record {
@@ -115,6 +119,18 @@ fn a_failed_record_comes_back_as_it_was_to_the_thread_that_polls() {
     let sent = sent.as_ref(&target);
     assert_eq!((returned.key, returned.value), (sent.key, sent.value));
     assert!(returned.headers.iter().eq(sent.headers.iter()));
+}
+
+#[test]
+fn a_record_that_a_later_answer_acknowledges_is_reported_to_the_thread_that_polls() {
+    let (client, reports) = client("localhost:1".to_owned());
+    client.producer.imply(context(&Target::new("wrp-events", ""), None));
+    assert!(client.outstanding() > 0 && reports.try_recv().is_err());
+    client.poll(Duration::ZERO);
+    let (result, _, by) = reports.try_recv().unwrap();
+    assert_eq!((result, by), (Ok(()), thread::current().id()));
+    client.poll(Duration::ZERO);
+    assert!(reports.try_recv().is_err(), "it is reported once");
 }
 
 #[test]
