@@ -1,6 +1,6 @@
 //! The metrics of the Kafka sink (contract §10.7): names, labels and buckets are all here.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge};
@@ -39,6 +39,9 @@ pub struct KafkaMetrics {
     refused_in_batches: IntCounter,
     topics: Arc<TopicMetrics>,
     outcomes: IntCounterVec,
+    /// The series of acknowledged messages, and those by outcome in the order of [`Outcome::ALL`], looked up once.
+    succeeded: OnceLock<IntCounter>,
+    ended: [OnceLock<IntCounter>; Outcome::ALL.len()],
     shed: ShedEvents,
     client: Arc<ClientMetrics>,
     schemas: Arc<SchemaMetrics>,
@@ -93,6 +96,8 @@ impl KafkaMetrics {
                 "The messages by their outcome",
                 &["outcome"],
             ),
+            succeeded: OnceLock::new(),
+            ended: Default::default(),
             shed: ShedEvents::register(metrics),
             panics: bare.counter("kafka_panics_total", "The panics that the Kafka sink has survived"),
             refused_in_batches: bare.counter(
@@ -108,24 +113,30 @@ impl KafkaMetrics {
     /// The outcome of a message is known. A filtered message was not for Kafka, so it counts as neither success nor failure.
     pub(super) fn message_ended(&self, level: QosLevel, result: &Result<Outcome, PublishError>) {
         if matches!(result, Ok(Outcome::Filtered)) {
-            return self.outcomes.with_label_values(&[Outcome::Filtered.as_str()]).inc();
+            return self.count(Outcome::Filtered);
         }
-        let error = result.as_ref().err();
+        self.count(published(level, result.is_ok()));
         let scheme = SchemeLabel::Event.label();
-        let (reason, outcome) = match error {
-            None => (DropReason::NoError, EventOutcome::Success),
-            Some(_) => (DropReason::KafkaSendFailure, EventOutcome::Failure),
+        let Err(error) = result else {
+            let labels = [scheme, DropReason::NoError.label(), EventOutcome::Success.label()];
+            return self.succeeded.get_or_init(|| self.events.with_label_values(&labels)).inc();
         };
-        self.events.with_label_values(&[scheme, reason.label(), outcome.label()]).inc();
+        let reason = DropReason::KafkaSendFailure.label();
+        self.events.with_label_values(&[scheme, reason, EventOutcome::Failure.label()]).inc();
+        self.dropped.with_label_values(&[scheme, NO_STATUS, reason]).inc();
         match error {
-            Some(PublishError::Displaced) => self.shed.at_kafka(level, ShedReason::Displaced),
-            Some(PublishError::BufferFull) => self.shed.at_kafka(level, ShedReason::NoRoom),
+            PublishError::Displaced => self.shed.at_kafka(level, ShedReason::Displaced),
+            PublishError::BufferFull => self.shed.at_kafka(level, ShedReason::NoRoom),
             _ => {}
         }
-        if error.is_some() {
-            self.dropped.with_label_values(&[scheme, NO_STATUS, reason.label()]).inc();
+    }
+
+    fn count(&self, outcome: Outcome) {
+        let counter = || self.outcomes.with_label_values(&[outcome.as_str()]);
+        match self.ended.get(outcome as usize) {
+            Some(handle) => handle.get_or_init(counter).inc(),
+            None => counter().inc(),
         }
-        self.outcomes.with_label_values(&[published(level, error.is_none()).as_str()]).inc();
     }
 
     pub(super) fn show_buffered(&self, buffered: &Buffered) {
