@@ -217,7 +217,7 @@ impl Fleet {
             self.manager.registry().len() == self.far_ends.len() - number
         });
         let closed = || self.far_ends.iter().filter(|far_end| far_end.is_closed()).count();
-        wait_until("the drained devices are told", || closed() == number);
+        wait_until("the drained devices get their close frames", || closed() == number);
         let (used, took) = (Usage::now().since(&before), start.elapsed());
         println!(
             "drain          {:.0} devices a second (asked {DRAIN_RATE}), {:.1} µs of CPU each",

@@ -39,6 +39,7 @@ const SLEEPING: &[(&str, &str)] = &[
     ("crates/talaria/tests/it/support/consul.rs", "checks that are due, and a query that waits"),
     ("crates/talaria/tests/it/support/receiver.rs", "a slow receiver"),
     ("crates/talaria/tests/it/support/tokens.rs", "a slow key server"),
+    ("crates/talaria/tests/sessions/main.rs", "polls threads that know no paused clock, with a bound"),
     ("crates/wrpkafka/src/publisher/tests.rs", "polls a thread that knows no paused clock, with a bound"),
     ("crates/wrpkafka/tests/it/support.rs", "real brokers and a load at a steady rate need real time"),
 ];
