@@ -22,6 +22,7 @@ use crate::reload::part::Part;
 use crate::reload::{Cause, Reload};
 use crate::server::Inherited;
 use crate::telemetry::log::{LogMetrics, Logging};
+use crate::turn_watch::{Threads, TurnWatch};
 
 use signals::{Request, Signals};
 
@@ -49,9 +50,17 @@ pub fn run(mut loaded: Loaded) -> ExitCode {
     if let Some(limit) = descriptors::raise_limit() {
         descriptors::apportion(&mut loaded.config, limit);
     }
-    let code = match tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("talaria").build() {
+    let threads = Threads::new();
+    let (entering, leaving) = (Arc::clone(&threads), Arc::clone(&threads));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("talaria")
+        .on_thread_start(move || entering.enter())
+        .on_thread_stop(move || leaving.leave())
+        .build();
+    let code = match runtime {
         Ok(runtime) => {
-            let code = match runtime.block_on(serve(loaded, &logging)) {
+            let code = match runtime.block_on(serve(loaded, &logging, threads)) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => error.report(),
             };
@@ -66,7 +75,7 @@ pub fn run(mut loaded: Loaded) -> ExitCode {
 }
 
 /// Runs a gateway until SIGTERM or SIGINT and then stops it in order; a second such signal ends the stop at once.
-async fn serve(loaded: Loaded, logging: &Arc<Logging>) -> Result<(), RunError> {
+async fn serve(loaded: Loaded, logging: &Arc<Logging>, threads: Arc<Threads>) -> Result<(), RunError> {
     let mut signals = Signals::listen().map_err(RunError::Signals)?;
     let mut inherited = Inherited::of_process();
     let bound =
@@ -75,6 +84,7 @@ async fn serve(loaded: Loaded, logging: &Arc<Logging>) -> Result<(), RunError> {
     let mut parts = bound.parts();
     parts.push(Part::new("zap", Arc::clone(logging), |config| Some(config.log.clone())));
     logging.count_into(LogMetrics::register(bound.gateway().metrics()));
+    let _turn_watch = TurnWatch::start(threads, bound.gateway().turn_metrics().clone());
     let metrics = bound.gateway().reload_metrics().clone();
     let watches = loaded.config.reload.watch;
     let reload = Reload::new(loaded, parts, metrics);

@@ -36,6 +36,7 @@ use crate::device::outbox::{Signal, Signals};
 use crate::device::registry::RunningSession;
 use crate::long_work::LONG;
 use crate::thread_buffer::{ReadBuffer, WriteBuffer};
+use crate::turn_watch::{Stuck, Turn};
 
 /// The most that is read at once. A frame that is longer is put together in memory of the session.
 const READ_AT_ONCE: usize = 64 * 1024;
@@ -154,7 +155,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Task<S> {
         if let Some(end) = &mut task.end {
             end.resume();
         }
+        let turn = Turn::begin();
         let polled = task.go_on(signals, cx);
+        if let Some(Stuck { took, suppressed }) = turn.end() {
+            tracing::warn!(id = %task.device.id(), ?took, suppressed, "the turn of a device held up its thread");
+        }
         if polled.is_pending()
             && let Some(end) = &mut task.end
         {
