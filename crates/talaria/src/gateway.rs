@@ -43,7 +43,6 @@ use crate::server::{
 use crate::telemetry::health::Health;
 use crate::telemetry::metrics::Metrics;
 use crate::trace::Tracing;
-use crate::turn_watch::TurnMetrics;
 
 use primary_servers::{PrimaryServers, stop_optional};
 use readiness::Phases;
@@ -85,7 +84,6 @@ pub struct Gateway {
     shutdown_timeout: Arc<ShutdownTimeout>,
     health: Arc<Health>,
     reload_metrics: ReloadMetrics,
-    turn_metrics: TurnMetrics,
     handshakes: Arc<Handshakes>,
     tracing: Arc<Tracing>,
 }
@@ -178,7 +176,6 @@ impl Gateway {
         let discovery = Arc::new(Discovery::new(&manager, dispatcher.receiver_instances(), &metrics));
         let api_metrics = ApiMetrics::register(&metrics);
         let reload_metrics = ReloadMetrics::register(&metrics);
-        let turn_metrics = TurnMetrics::register(&metrics);
         let health = Health::new(manager.metrics().health_sources(Arc::clone(api_metrics.tally())));
         let health = Arc::new(health.with_configuration(reload_metrics.health_sources()));
         let device_auth = Arc::new(DeviceAuth::start(&config.device_auth, &metrics));
@@ -208,7 +205,6 @@ impl Gateway {
             shutdown_timeout,
             health,
             reload_metrics,
-            turn_metrics,
             handshakes,
             tracing,
         })
@@ -275,12 +271,6 @@ impl Gateway {
     #[must_use]
     pub fn reload_metrics(&self) -> &ReloadMetrics {
         &self.reload_metrics
-    }
-
-    /// The metric of turns that hold up their thread.
-    #[must_use]
-    pub fn turn_metrics(&self) -> &TurnMetrics {
-        &self.turn_metrics
     }
 
     /// All metrics.

@@ -84,7 +84,7 @@ async fn serve(loaded: Loaded, logging: &Arc<Logging>, threads: Arc<Threads>) ->
     let mut parts = bound.parts();
     parts.push(Part::new("zap", Arc::clone(logging), |config| Some(config.log.clone())));
     logging.count_into(LogMetrics::register(bound.gateway().metrics()));
-    let _turn_watch = TurnWatch::start(threads, bound.gateway().turn_metrics().clone());
+    let _turn_watch = TurnWatch::start(threads, bound.gateway().manager().metrics().stuck_turns.clone());
     let metrics = bound.gateway().reload_metrics().clone();
     let watches = loaded.config.reload.watch;
     let reload = Reload::new(loaded, parts, metrics);

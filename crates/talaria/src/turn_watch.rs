@@ -18,7 +18,6 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use prometheus::IntCounter;
 
-use crate::telemetry::metrics::Metrics;
 use crate::telemetry::throttle::Throttle;
 
 /// A turn that takes longer holds up its thread.
@@ -84,21 +83,6 @@ pub(crate) struct Stuck {
     pub(crate) suppressed: u64,
 }
 
-/// The metric of stuck turns.
-#[derive(Clone, Debug)]
-pub struct TurnMetrics {
-    stuck: IntCounter,
-}
-
-impl TurnMetrics {
-    /// Registers the family.
-    #[must_use]
-    pub fn register(metrics: &Metrics) -> Self {
-        let help = "The number of turns of devices that held up their thread for more than 100 ms";
-        Self { stuck: metrics.prefixed().counter("device_stuck_turns_total", help) }
-    }
-}
-
 impl Threads {
     /// No threads.
     #[must_use]
@@ -157,9 +141,9 @@ impl Threads {
 }
 
 impl TurnWatch {
-    /// Looks at these threads, on a thread of its own.
+    /// Looks at these threads, on a thread of its own, and counts the turns that are stuck.
     #[must_use]
-    pub fn start(threads: Arc<Threads>, metrics: TurnMetrics) -> Self {
+    pub fn start(threads: Arc<Threads>, count: IntCounter) -> Self {
         let stops = Arc::<AtomicBool>::default();
         let stop = Arc::clone(&stops);
         let look = move || {
@@ -167,7 +151,7 @@ impl TurnWatch {
             while !stop.load(Relaxed) {
                 thread::park_timeout(LOOK_EVERY);
                 for thread in threads.look(Instant::now()) {
-                    metrics.stuck.inc();
+                    count.inc();
                     if let Some(suppressed) = lines.admit() {
                         tracing::warn!(
                             thread = &*thread,
@@ -287,12 +271,11 @@ mod tests {
 
     #[test]
     fn the_watch_counts_a_thread_that_is_stuck() {
-        let (threads, metrics) = (Threads::new(), Metrics::default());
-        let stuck = TurnMetrics::register(&metrics);
-        let watch = TurnWatch::start(Arc::clone(&threads), stuck.clone());
+        let (threads, count) = (Threads::new(), IntCounter::new("stuck", "stuck").unwrap());
+        let watch = TurnWatch::start(Arc::clone(&threads), count.clone());
         within(&threads, || {
             let turn = Turn::begin();
-            while stuck.stuck.get() == 0 {
+            while count.get() == 0 {
                 thread::yield_now();
             }
             assert!(turn.end().unwrap().took >= STUCK);

@@ -40,6 +40,8 @@ pub struct DeviceMetrics {
     pub device_limit_reached_count: IntCounter,
     /// Connections that were closed because their token had expired.
     pub expired_token_count: IntCounter,
+    /// Turns of devices that held up their thread, which `turn_watch` counts.
+    pub stuck_turns: IntCounter,
     hardware_model: Arc<LabelTable<4, IntGauge>>,
     takeovers: IntCounterVec,
     wrp_source_check: IntCounterVec,
@@ -116,6 +118,10 @@ impl DeviceMetrics {
             expired_token_count: family.counter(
                 "device_expired_tokens_total",
                 "connections that were closed because the device's token had expired",
+            ),
+            stuck_turns: family.counter(
+                "device_stuck_turns_total",
+                "turns of devices that held up their thread for more than 100 ms",
             ),
             hardware_model,
             takeovers: family.counter_vec(
