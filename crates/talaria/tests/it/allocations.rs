@@ -3,7 +3,7 @@
 //!
 //! One thing happens at a time, and is counted until all is quiet again: nearly all repetitions give the same number. In a burst, a device sends 64 events in one write; the result is the median of an event's share, which varies a little.
 //!
-//! `testdata/counts/allocations.txt` has the results of before. This test fails if one of them grows by one allocation;
+//! `testdata/counts/allocations.txt` has the results of before, that of a disconnect on a busy machine, where ends wait for their turn. This test fails if one of them grows by one allocation;
 //! `UPDATE=1` writes the file. Counted are all threads of the gateway, but not librdkafka's C code.
 
 mod far_ends;
