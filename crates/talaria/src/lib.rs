@@ -35,4 +35,4 @@ pub mod thread_buffer;
 pub mod top;
 pub mod trace;
 mod trust;
-pub mod turn_watch;
+mod turn_watch;
