@@ -33,14 +33,14 @@ thread_local! {
 
 /// Looks at the turns of a runtime's threads. Dropping it ends its thread.
 #[derive(Debug)]
-pub struct TurnWatch {
+pub(crate) struct TurnWatch {
     stops: Arc<AtomicBool>,
     looking: Option<JoinHandle<()>>,
 }
 
 /// The threads of a runtime.
 #[derive(Debug)]
-pub struct Threads {
+pub(crate) struct Threads {
     seen: Mutex<Vec<Seen>>,
     began: Instant,
     /// For the lines of the tasks.
@@ -86,13 +86,13 @@ pub(crate) struct Stuck {
 impl Threads {
     /// No threads.
     #[must_use]
-    pub fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         let lines = Throttle::every(LINES_EVERY);
         Arc::new(Self { seen: Mutex::default(), began: Instant::now(), lines })
     }
 
     /// This thread's turns are looked at from now on.
-    pub fn enter(self: &Arc<Self>) {
+    pub(crate) fn enter(self: &Arc<Self>) {
         let mark = Arc::new(Mark {
             threads: Arc::clone(self),
             turn: AtomicU64::new(0),
@@ -114,7 +114,7 @@ impl Threads {
     }
 
     /// This thread ends.
-    pub fn leave(&self) {
+    pub(crate) fn leave(&self) {
         let current = thread::current().id();
         self.seen.lock().retain(|seen| seen.thread != current);
     }
@@ -143,7 +143,7 @@ impl Threads {
 impl TurnWatch {
     /// Looks at these threads, on a thread of its own, and counts the turns that are stuck.
     #[must_use]
-    pub fn start(threads: Arc<Threads>, count: IntCounter) -> Self {
+    pub(crate) fn start(threads: Arc<Threads>, count: IntCounter) -> Self {
         let stops = Arc::<AtomicBool>::default();
         let stop = Arc::clone(&stops);
         let look = move || {
