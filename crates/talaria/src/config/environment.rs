@@ -26,7 +26,7 @@ const KUBERNETES: [&str; 3] = ["SERVICE_HOST", "SERVICE_PORT", "PORT"];
 
 /// Beginnings of names, without the prefix, of variables that this repository's scripts and tests read. A gateway that they
 /// start does not warn of them.
-const SCRIPTS: [&str; 14] = [
+const SCRIPTS: [&str; 15] = [
     "ADVISORY",
     "BIN",
     "BINARY",
@@ -39,6 +39,7 @@ const SCRIPTS: [&str; 14] = [
     "LONG_TESTS",
     "OUTAGE",
     "REQUIRE",
+    "SESSIONS",
     "TLS_DEVICES",
     "WYCHEPROOF",
 ];
