@@ -164,4 +164,6 @@ def main(binaries, name):
 
 
 if __name__ == "__main__":
+    # A shell that starts this in the background lets it, and all that it starts, ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(main(*sys.argv[1:]))
