@@ -51,7 +51,7 @@ pub(crate) struct Threads {
 #[derive(Debug)]
 struct Mark {
     threads: Arc<Threads>,
-    /// Another number for each turn, odd while it lasts.
+    /// An odd number for each turn while it lasts, and an even one between two turns.
     turn: AtomicU64,
     /// The last turn that was found stuck.
     stuck: AtomicU64,

@@ -176,7 +176,7 @@ impl Head {
 
     fn take(&mut self, name: &str, value: &[u8]) {
         let is = |wanted: header::HeaderName| name.eq_ignore_ascii_case(wanted.as_str());
-        // By length first: most headers are none of these.
+        // The length is compared first, because nearly all headers differ in it.
         match name.len() {
             8 if is(header::LOCATION) => keep_first(&mut self.answer.location, value),
             10 if is(header::CONNECTION) => {

@@ -1,9 +1,8 @@
-//! What this process has used so far, from `/proc`.
+//! What this process has used so far.
 
 use std::time::Duration;
 
-/// The kernel's clock ticks a second, as user space sees them.
-const USER_HZ: u64 = 100;
+use talaria_sim::process::Process;
 
 /// CPU time and memory.
 #[derive(Clone, Copy, Debug)]
@@ -15,20 +14,11 @@ pub(crate) struct Usage {
 
 impl Usage {
     pub(crate) fn now() -> Self {
-        let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux");
-        let (_, fields) = stat.rsplit_once(')').expect("a name in parentheses");
-        let field = |index: usize| {
-            fields.split_ascii_whitespace().nth(index).and_then(|text| text.parse::<u64>().ok())
-        };
-        let ticks = field(11).zip(field(12)).map(|(user, system)| user + system).expect("CPU times");
-        let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let resident = resident
-            .and_then(|text| text.trim().strip_suffix(" kB"))
-            .and_then(|text| text.parse::<i64>().ok());
+        let process = Process::new(std::process::id());
+        let resident = process.resident().expect("a process may read its own memory map");
         Self {
-            cpu: Duration::from_millis(ticks * 1000 / USER_HZ),
-            resident: resident.expect("a size") * 1024,
+            cpu: process.cpu_time().expect("this process exists"),
+            resident: i64::try_from(resident).expect("memory is not that large"),
         }
     }
 

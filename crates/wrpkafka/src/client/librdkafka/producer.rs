@@ -378,7 +378,7 @@ unsafe extern "C" fn on_acknowledgement(
     NO_ERROR
 }
 
-/// The headers as librdkafka has them; null if there are none.
+/// A list of these headers for librdkafka, or null if the record has no headers.
 fn headers(headers: Headers<'_>) -> *mut rd_kafka_headers_t {
     if headers.is_empty() {
         return ptr::null_mut();
