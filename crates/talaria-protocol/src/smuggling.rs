@@ -35,32 +35,49 @@ const START: Line = Line::Name { read: 0, may_be_length: true, may_be_encoding: 
 
 impl Ambiguity {
     /// Scans the next bytes of the header, which begins with the request line.
-    pub fn scan(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.line = match (self.line, byte) {
-                (Line::Over, _) => return,
-                (Line::Before, b'\r' | b'\n') => Line::Before,
-                // An empty line.
-                (Line::Name { read: 0, .. }, b'\n') => Line::Over,
-                (_, b'\n') => START,
-                (line @ Line::Name { read: 0, .. }, b'\r') => line,
-                (Line::Before | Line::Rest, _) => Line::Rest,
-                (Line::Name { read, may_be_length, may_be_encoding }, b':') => {
-                    self.has_length |= may_be_length && read == LENGTH.len();
-                    self.has_encoding |= may_be_encoding && read == ENCODING.len();
-                    Line::Rest
+    pub fn scan(&mut self, mut bytes: &[u8]) {
+        while let [byte, next @ ..] = bytes {
+            bytes = match self.line {
+                Line::Over => return,
+                // Most of a header. Only its end matters.
+                Line::Rest => {
+                    let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else { return };
+                    self.line = START;
+                    &bytes[end + 1..]
                 }
-                (Line::Name { read, may_be_length, may_be_encoding }, byte) => {
-                    let fits = |name: &[u8]| name.get(read) == Some(&byte.to_ascii_lowercase());
-                    let (may_be_length, may_be_encoding) =
-                        (may_be_length && fits(LENGTH), may_be_encoding && fits(ENCODING));
-                    if may_be_length || may_be_encoding {
-                        Line::Name { read: read + 1, may_be_length, may_be_encoding }
-                    } else {
-                        Line::Rest
-                    }
+                Line::Before | Line::Name { .. } => {
+                    self.line = self.after(*byte);
+                    next
                 }
             };
+        }
+    }
+
+    /// Where in a line the header is after this byte.
+    fn after(&mut self, byte: u8) -> Line {
+        match (self.line, byte) {
+            (Line::Before, b'\r' | b'\n') => Line::Before,
+            // An empty line.
+            (Line::Name { read: 0, .. }, b'\n') => Line::Over,
+            (_, b'\n') => START,
+            (line @ Line::Name { read: 0, .. }, b'\r') => line,
+            (Line::Name { read, may_be_length, may_be_encoding }, b':') => {
+                self.has_length |= may_be_length && read == LENGTH.len();
+                self.has_encoding |= may_be_encoding && read == ENCODING.len();
+                Line::Rest
+            }
+            (Line::Name { read, may_be_length, may_be_encoding }, byte) => {
+                let fits = |name: &[u8]| name.get(read) == Some(&byte.to_ascii_lowercase());
+                let (may_be_length, may_be_encoding) =
+                    (may_be_length && fits(LENGTH), may_be_encoding && fits(ENCODING));
+                if may_be_length || may_be_encoding {
+                    Line::Name { read: read + 1, may_be_length, may_be_encoding }
+                } else {
+                    Line::Rest
+                }
+            }
+            (line @ (Line::Rest | Line::Over), _) => line,
+            (Line::Before, _) => Line::Rest,
         }
     }
 

@@ -18,7 +18,9 @@ pub(crate) fn digits(address: &str) -> Result<usize, u8> {
 
 /// The hex digits in lower case, without separators.
 pub(crate) fn canonical(address: &str) -> String {
-    canonical_bytes(address).map(char::from).collect()
+    let mut canonical = String::with_capacity(address.len());
+    canonical.extend(canonical_bytes(address).map(char::from));
+    canonical
 }
 
 pub(crate) fn is_canonical(address: &str) -> bool {

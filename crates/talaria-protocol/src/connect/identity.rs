@@ -57,6 +57,39 @@ impl SessionId {
         text.iter().all(u8::is_ascii_alphanumeric).then_some(Self(text))
     }
 
+    /// The id that is this KSUID: its bytes as a number to the base of 62 (<https://github.com/segmentio/ksuid>).
+    ///
+    /// ```
+    /// # use talaria_protocol::connect::SessionId;
+    /// assert_eq!(SessionId::of_ksuid(&[0xff; 20]).as_str(), "aWgEPTl1tmebfsQzFP4bxwgy80V");
+    /// assert_eq!(SessionId::of_ksuid(&[0; 20]).as_str(), "000000000000000000000000000");
+    /// ```
+    #[must_use]
+    pub fn of_ksuid(ksuid: &[u8; 20]) -> Self {
+        const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+        /// As many digits as one division can give.
+        const DIGITS_AT_ONCE: usize = 5;
+        const DIVISOR: u64 = 62_u64.pow(5);
+
+        let mut number = [0_u64; 5];
+        for (part, bytes) in number.iter_mut().zip(ksuid.chunks_exact(4)) {
+            *part = bytes.iter().fold(0, |part, byte| part << 8 | u64::from(*byte));
+        }
+        let mut text = [0; KSUID_LENGTH];
+        for digits in text.rchunks_mut(DIGITS_AT_ONCE) {
+            let mut rest = 0;
+            for part in &mut number {
+                let dividend = rest << 32 | *part;
+                (*part, rest) = (dividend / DIVISOR, dividend % DIVISOR);
+            }
+            for digit in digits.iter_mut().rev() {
+                *digit = DIGITS[(rest % 62) as usize];
+                rest /= 62;
+            }
+        }
+        Self(text)
+    }
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {

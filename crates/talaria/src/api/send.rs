@@ -4,6 +4,7 @@
 //! routing. The access check, if there is one, comes before the credentials. A long message is decoded and encoded where no
 //! other connection waits for it.
 
+use std::borrow::Cow;
 use std::panic;
 use std::sync::Arc;
 use std::time::Duration;
@@ -97,8 +98,11 @@ pub(super) async fn send(
     *trace = its_trace;
     let (delivery, answer_format) = checked?;
     // The reference requires basic credentials here even if the API needs none. A checked token is accepted as well.
-    let has_basic = || basic::credentials(head.headers.get(AUTHORIZATION)).is_ok();
-    if !matches!(caller, Caller::Bearer { .. }) && !has_basic() {
+    let has_credentials = match caller {
+        Caller::Basic | Caller::Bearer { .. } => true,
+        Caller::Anonymous => basic::credentials(head.headers.get(AUTHORIZATION)).is_ok(),
+    };
+    if !has_credentials {
         return Err(SendRequestError::NoCredentials);
     }
     // From here on the queue of the device counts the message.
@@ -294,8 +298,8 @@ fn response(answer: Bytes, format: Format) -> Result<Response<Body>, SendRequest
 }
 
 /// The first header with this name; empty if there is none.
-fn text(headers: &HeaderMap, name: &HeaderName) -> String {
-    headers.get(name).map_or_else(String::new, |value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Cow<'a, str> {
+    headers.get(name).map_or(Cow::Borrowed(""), |value| String::from_utf8_lossy(value.as_bytes()))
 }
 
 #[cfg(test)]

@@ -92,7 +92,7 @@ impl fmt::Debug for BasicKeys {
 ///
 /// # Errors
 /// If there is none, or another scheme is used, or it is malformed.
-pub fn credentials(authorization: Option<&HeaderValue>) -> Result<Box<[u8]>, AuthError> {
+pub fn credentials(authorization: Option<&HeaderValue>) -> Result<Vec<u8>, AuthError> {
     let (scheme, value) = header::split(authorization)?;
     if !scheme.eq_ignore_ascii_case("basic") {
         return Err(AuthError::UnsupportedScheme(scheme.to_owned()));
@@ -100,15 +100,15 @@ pub fn credentials(authorization: Option<&HeaderValue>) -> Result<Box<[u8]>, Aut
     decode_value(value)
 }
 
-fn decode_value(value: &str) -> Result<Box<[u8]>, AuthError> {
+fn decode_value(value: &str) -> Result<Vec<u8>, AuthError> {
     let given = STANDARD.decode(value).map_err(|_| AuthError::Invalid)?;
-    if given.contains(&b':') { Ok(given.into()) } else { Err(AuthError::Invalid) }
+    if given.contains(&b':') { Ok(given) } else { Err(AuthError::Invalid) }
 }
 
-fn decode(key: &[u8]) -> Option<Box<[u8]>> {
+fn decode(key: &[u8]) -> Option<Vec<u8>> {
     let key = STANDARD.decode(key).ok()?;
     let user = key.iter().position(|&byte| byte == b':')?;
-    (user > 0).then(|| key.into())
+    (user > 0).then_some(key)
 }
 
 fn digest(credentials: &[u8]) -> Digest {

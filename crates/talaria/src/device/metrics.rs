@@ -160,13 +160,12 @@ impl DeviceMetrics {
     /// `unknown`.
     #[must_use]
     pub fn hardware_model(&self, device: &Device) -> CountedModel {
-        let text = |value: Option<wrp::Text<'_>>| value.map_or("unknown".into(), |text| text.to_string());
-        let series = self.hardware_model.hold([
-            text(device.convey().hardware_model()).as_str(),
-            device.partner_id(),
-            text(device.convey().firmware()).as_str(),
-            device.trust_text(),
-        ]);
+        let convey = device.convey();
+        let (model, firmware) = (convey.hardware_model(), convey.firmware());
+        let [model, firmware] =
+            [model, firmware].map(|value| value.map_or("unknown".into(), wrp::Text::to_str_lossy));
+        let series =
+            self.hardware_model.hold([&*model, device.partner_id(), &*firmware, device.trust_text()]);
         series.inc();
         CountedModel(series)
     }

@@ -1,5 +1,7 @@
 //! The identity headers: `X-Talaria-*` and `Date`, on every response except the 101 (contract §3.8).
 
+use std::cell::RefCell;
+
 use http::header::{DATE, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use jiff::Timestamp;
@@ -57,10 +59,24 @@ impl Identity {
 
 /// hyper would put the date on the 101 as well, which has three headers and no others (contract §2.16).
 fn set_date(headers: &mut HeaderMap) {
-    let date = DateTimePrinter::new().timestamp_to_rfc9110_string(&Timestamp::now());
-    if let Ok(date) = date.map_err(drop).and_then(|date| HeaderValue::try_from(date).map_err(drop)) {
+    if let Some(date) = date(Timestamp::now().as_second()) {
         headers.insert(DATE, date);
     }
+}
+
+/// The date of this second. Each thread writes it once.
+fn date(second: i64) -> Option<HeaderValue> {
+    thread_local! {
+        static WRITTEN: RefCell<Option<(i64, HeaderValue)>> = const { RefCell::new(None) };
+    }
+    WRITTEN.with_borrow_mut(|written| {
+        if written.as_ref().is_none_or(|(of, _)| *of != second) {
+            let date =
+                DateTimePrinter::new().timestamp_to_rfc9110_string(&Timestamp::from_second(second).ok()?);
+            *written = Some((second, HeaderValue::try_from(date.ok()?).ok()?));
+        }
+        written.as_ref().map(|(_, date)| date.clone())
+    })
 }
 
 #[cfg(test)]
@@ -83,6 +99,19 @@ mod tests {
         assert_eq!(header("x-talaria-flavor"), "mint");
         assert_eq!(header("x-talaria-start-time"), "23 Nov 26 11:48 UTC");
         assert!(header("date").ends_with(" GMT"));
+    }
+
+    #[test]
+    fn the_date_is_that_of_the_second() {
+        for (second, text) in [
+            (784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT"),
+            (784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT"),
+            (784_111_778, "Sun, 06 Nov 1994 08:49:38 GMT"),
+            (784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT"),
+        ] {
+            assert_eq!(date(second).unwrap(), text);
+        }
+        assert_eq!(date(i64::MAX), None);
     }
 
     #[test]

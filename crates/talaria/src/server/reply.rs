@@ -2,10 +2,13 @@
 
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
-use http::{Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 use talaria_protocol::answer;
 
 use super::Body;
+
+/// What most responses have: the type and the length of the body, the date, and five of the gateway's identity.
+const HEADERS: usize = 8;
 
 /// A response without a body.
 #[must_use]
@@ -19,6 +22,7 @@ pub fn empty(status: StatusCode) -> Response<Body> {
 pub fn with_body(status: StatusCode, content_type: HeaderValue, body: impl Into<Body>) -> Response<Body> {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
+    *response.headers_mut() = HeaderMap::with_capacity(HEADERS);
     response.headers_mut().insert(CONTENT_TYPE, content_type);
     response
 }

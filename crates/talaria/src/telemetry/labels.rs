@@ -43,7 +43,8 @@ pub struct LabelTable<const N: usize, S> {
     most: usize,
     make: ForValues<N, S>,
     remove: ForValues<N, ()>,
-    held: Mutex<HashMap<Values<N>, Arc<Entry<N, S>>>>,
+    /// By [`key`].
+    held: Mutex<HashMap<String, Arc<Entry<N, S>>>>,
 }
 
 /// A combination that its owner has until it drops this. One pointer.
@@ -74,14 +75,16 @@ impl<const N: usize, S> LabelTable<N, S> {
 
     /// Gives a combination of values, cut, to one more holder. If there are too many, it is the one of all others.
     pub fn hold(self: &Arc<Self>, values: [&str; N]) -> HeldLabels<N, S> {
-        let values = values.map(|value| Box::from(cut(value)));
+        let mut values = values.map(cut);
+        let mut key_of_values = key(values);
         let mut held = self.held.lock();
-        let is_known = held.contains_key(&values);
-        let values = if is_known || held.len() < self.most { values } else { [OTHER; N].map(Box::from) };
-        let entry = held.entry(values).or_insert_with_key(|values| {
-            let series = (self.make)(values.each_ref().map(|value| &**value));
-            let table = Arc::downgrade(self);
-            Arc::new(Entry { values: values.clone(), series, holders: AtomicUsize::new(0), table })
+        if !held.contains_key(&key_of_values) && held.len() >= self.most {
+            values = [OTHER; N];
+            key_of_values = key(values);
+        }
+        let entry = held.entry(key_of_values).or_insert_with(|| {
+            let (series, table) = ((self.make)(values), Arc::downgrade(self));
+            Arc::new(Entry { values: values.map(Box::from), series, holders: AtomicUsize::new(0), table })
         });
         entry.holders.fetch_add(1, Ordering::Relaxed);
         HeldLabels(Arc::clone(entry))
@@ -109,7 +112,7 @@ impl<const N: usize, S> Drop for HeldLabels<N, S> {
         let Some(table) = self.0.table.upgrade() else { return };
         let mut held = table.held.lock();
         if self.0.holders.fetch_sub(1, Ordering::Relaxed) == 1 {
-            held.remove(&self.0.values);
+            held.remove(&key(self.values()));
             // Under the lock, so that a new holder of the same values does not lose its series.
             (table.remove)(self.values());
         }
@@ -126,6 +129,17 @@ impl<const N: usize, S> fmt::Debug for HeldLabels<N, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("HeldLabels").field(&self.0.values).finish()
     }
+}
+
+/// A text that only this combination has: each value after its length.
+fn key<const N: usize>(values: [&str; N]) -> String {
+    let mut key = String::with_capacity(values.map(|value| value.len() + 1).iter().sum());
+    for value in values {
+        // No value is longer than 64 bytes, so its length is a character of ASCII.
+        key.push(char::from(u8::try_from(value.len()).unwrap_or(u8::MAX)));
+        key.push_str(value);
+    }
+    key
 }
 
 /// As much of a value as a label may have.

@@ -273,8 +273,15 @@ fn push_text(line: &mut String, text: &str) {
 }
 
 /// Appends `text` with everything escaped that a JSON string may not contain, and that a terminal does not show as it is.
-fn push_escaped(line: &mut String, text: &str) {
-    for c in text.chars() {
+fn push_escaped(line: &mut String, mut text: &str) {
+    // Nearly all text is plain, and is copied at once.
+    let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
+    loop {
+        let end = text.bytes().position(|byte| !is_plain(byte)).unwrap_or(text.len());
+        let (plain, rest) = text.split_at(end);
+        line.push_str(plain);
+        let mut chars = rest.chars();
+        let Some(c) = chars.next() else { return };
         match c {
             '"' => line.push_str("\\\""),
             '\\' => line.push_str("\\\\"),
@@ -286,6 +293,7 @@ fn push_escaped(line: &mut String, text: &str) {
             }
             c => line.push(c),
         }
+        text = chars.as_str();
     }
 }
 
