@@ -9,7 +9,8 @@ export PATH := justfile_directory() / ".tools/bin:" + env("PATH")
 deny_warnings := "-D warnings"
 
 # The recipes that CI runs, in this order. The tests are last, so that their summaries are at the end of its output.
-ci_recipes := "fmt-check deny crates lint doc fuzz smoke guides alerts unit test-all"
+ci_recipes := "fmt-check deny crates lint doc fuzz smoke guides alerts unit" + long_recipes + " test-all"
+long_recipes := if env("TALARIA_LONG_TESTS", "") == "" { "" } else { " reproducible" }
 
 [private]
 default:
@@ -67,6 +68,10 @@ deny:
 # Run all tests, with none skipped
 test-all:
     TALARIA_REQUIRE_KAFKA=1 TALARIA_REQUIRE_GO=1 cargo test --workspace --all-features
+
+# Build a release from two clones and compare the binaries: half an hour. With TALARIA_LONG_TESTS=1 CI does it as well
+reproducible:
+    scripts/release --check
 
 # Check that the libraries `wrp` and `wrpkafka` can be published: `just crates [--build | --program]`
 crates *args:
