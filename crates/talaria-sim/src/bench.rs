@@ -14,6 +14,7 @@
 mod costs;
 mod error;
 mod instrument;
+mod load;
 mod open_loop;
 mod options;
 mod pace;
@@ -26,6 +27,7 @@ pub mod rows;
 pub use costs::Costs;
 pub use error::BenchError;
 pub use instrument::{Instrument, InstrumentError};
+pub use load::{LoadError, LoadPlace, serve_stdio as serve_load};
 pub use options::Options;
 pub use report::{Connect, Disconnect, EndResult, Events, Idle, Parameters, Report, Requests};
 

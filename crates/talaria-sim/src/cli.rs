@@ -4,6 +4,7 @@
 
 mod devices;
 mod kafka;
+mod load;
 mod measurement;
 mod output;
 mod receiver;
@@ -38,6 +39,9 @@ enum Command {
     Kafka(kafka::Options),
     /// Measure what a connect, an idle device, an event and a request cost a gateway
     Bench(Box<talaria_sim::bench::Options>),
+    /// Run the devices of one gateway for `bench`, which starts this and writes orders to its stdin
+    #[command(hide = true)]
+    Load,
     /// Attack a gateway while simulated devices work, and measure what they notice
     Attack(Box<talaria_sim::attack::Options>),
     /// Calculate how many gateways, how much memory, how many cores and connections a fleet takes
@@ -79,6 +83,7 @@ impl Cli {
             Command::Receiver(options) => receiver::run(options).await,
             Command::Kafka(options) => kafka::run(options).await,
             Command::Bench(options) => measurement::bench(&options).await,
+            Command::Load => load::run().await,
             Command::Attack(options) => measurement::attack(&options).await,
             Command::Size(options) => size::run(*options),
             Command::Completions { shell } => output::print_completions(Self::command(), shell),

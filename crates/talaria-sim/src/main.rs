@@ -7,7 +7,7 @@ use std::process::ExitCode;
 #[tokio::main]
 async fn main() -> ExitCode {
     match cli::Cli::of_process() {
-        Ok(cli) => cli.run().await,
+        Ok(cli) => Box::pin(cli.run()).await,
         Err(code) => code,
     }
 }

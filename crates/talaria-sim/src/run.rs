@@ -5,13 +5,15 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::random::Random;
 
 /// The start of a key's text. It also shows that the text is not a UUID.
 const PREFIX: &str = "sim-";
 
 /// The id of one run of a fleet or a benchmark.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RunId(u32);
 
 impl RunId {
@@ -19,6 +21,12 @@ impl RunId {
     #[must_use]
     pub fn random() -> Self {
         Self((Random::new().next_u64() >> 32) as u32)
+    }
+
+    /// The id of the run after so many others. Such ids differ also in the ids of their devices, up to 65,536 of them.
+    #[must_use]
+    pub fn after(self, others: u32) -> Self {
+        Self(self.0.wrapping_add(others))
     }
 
     /// The id with this number, for tests.

@@ -9,6 +9,7 @@ mod certificates;
 mod error;
 mod far_ends;
 mod gateway;
+mod gateways;
 mod metrics_page;
 mod options;
 mod spawn;
@@ -22,6 +23,7 @@ pub use spawn::SpawnError;
 
 pub(crate) use far_ends::FarEnds;
 pub(crate) use gateway::Gateway;
+pub(crate) use gateways::Gateways;
 pub(crate) use metrics_page::{Compression, MetricsPage};
 pub(crate) use spawn::{Limits, Routes};
 
@@ -81,16 +83,13 @@ impl Testbed {
     }
 
     /// Stops the gateway if it was started here. Returns its exit code, or -1 if it was ended by a signal.
-    pub(crate) async fn stop(mut self) -> Result<Option<i32>, TestbedError> {
-        let Some(spawned) = self.gateway.spawned.take() else { return Ok(None) };
-        let status =
-            spawned.stop().await.map_err(|source| TestbedError::of_process(self.gateway.process, source))?;
-        Ok(Some(status.and_then(|status| status.code()).unwrap_or(-1)))
+    pub(crate) async fn stop(self) -> Result<Option<i32>, TestbedError> {
+        Box::pin(self.gateway.stop()).await
     }
 }
 
 /// Raises the limit of open files, and checks that it suffices.
-fn check_files(connections: usize) -> Result<(), TestbedError> {
+pub(crate) fn check_files(connections: usize) -> Result<(), TestbedError> {
     let needed = connections as u64 + OTHER_FILES;
     match process::raise_open_files() {
         Ok(allowed) if allowed < needed => Err(TestbedError::Files { connections, needed, allowed }),

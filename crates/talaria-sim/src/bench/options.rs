@@ -7,6 +7,7 @@ use clap::{ArgGroup, Args};
 use talaria_protocol::go::duration::parse_option;
 
 use super::instrument::Instrument;
+use super::load::LoadPlace;
 use super::row::{ROWS, Row};
 use crate::testbed::TestbedOptions;
 
@@ -35,14 +36,14 @@ pub struct Options {
     pub(super) requesting: usize,
 
     /// Wait at most this time for the gateway's memory to stop changing before it is read
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_option)]
+    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = parse_option)]
     pub(super) settle: Duration,
 
     /// Measure this row of the table of costs, with a gateway of its own, instead of all phases in one run; may be repeated
     #[arg(long = "row", value_name = "NAME", requires = "spawn")]
     rows: Vec<Row>,
 
-    /// Measure all rows
+    /// Measure all rows that are about one gateway: all but `fleet`
     #[arg(long, requires = "spawn", conflicts_with = "rows")]
     all: bool,
 
@@ -57,6 +58,19 @@ pub struct Options {
     /// Send events for this time in the rows with a fixed rate
     #[arg(long = "for", value_name = "TIME", default_value = "20s", value_parser = parse_option)]
     pub(super) run_for: Duration,
+
+    /// Gateways of the row `fleet`, among which its devices are divided. Each has a load process of its own, and both may
+    /// open as many files as the system allows a process
+    #[arg(long, value_name = "NUMBER", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=100))]
+    gateways: u32,
+
+    /// Events per second that all devices of the row `fleet` send together
+    #[arg(long, value_name = "NUMBER", default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(super) fleet_rate: u32,
+
+    /// Where the loads of the row `fleet` run
+    #[arg(skip)]
+    pub(super) load_place: LoadPlace,
 
     /// Let this tool count while each row is measured, and print its counts instead of times
     #[arg(long, value_name = "TOOL", requires = "is_by_rows")]
@@ -74,9 +88,24 @@ impl Options {
         self.all || !self.rows.is_empty()
     }
 
+    /// Runs the loads of the row `fleet` in this process, as programs other than `talaria-sim` must.
+    #[must_use]
+    pub fn with_loads_in_this_process(self) -> Self {
+        Self { load_place: LoadPlace::ThisProcess, ..self }
+    }
+
+    /// The number of gateways of the row `fleet`.
+    pub(super) fn gateways(&self) -> usize {
+        self.gateways as usize
+    }
+
     /// The rows to measure.
     pub(super) fn rows(&self) -> Vec<Row> {
-        if self.all { ROWS.to_vec() } else { self.rows.clone() }
+        if self.all {
+            ROWS.into_iter().filter(|row| !row.is_by_name_only()).collect()
+        } else {
+            self.rows.clone()
+        }
     }
 
     /// How often each row is measured.

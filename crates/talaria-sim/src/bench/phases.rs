@@ -7,7 +7,7 @@ use tokio::time::{Instant, interval, sleep};
 
 use super::costs::Stopwatch;
 use super::error::BenchError;
-use super::open_loop;
+use super::open_loop::{self, Schedule};
 use super::options::Options;
 use super::pace::Pace;
 use super::report::{Connect, Disconnect, EndResult, Events, Idle, Parameters, Report, Requests};
@@ -190,7 +190,7 @@ impl Bench<'_> {
                     }
                 }
                 Pace::PerSecond(rate) => {
-                    open_loop::send(traffic, rate, events).map_err(no_devices)?;
+                    open_loop::send(traffic, Schedule::all(rate, events)).map_err(no_devices)?;
                 }
             }
             let is_open = || {

@@ -30,6 +30,8 @@ pub(super) enum Work {
     Request,
     /// Its metrics page is read.
     Scrape,
+    /// Several gateways hold more devices than one process may open files for, which send events at a steady rate.
+    Fleet,
 }
 
 /// Events of all devices in turn.
@@ -38,6 +40,21 @@ pub(super) struct Load {
     pub(super) routes: Routes,
     pub(super) qos: i64,
     pub(super) pace: Pace,
+}
+
+impl Row {
+    /// Whether it is measured only if it is named: `--all` is about one gateway.
+    pub(super) fn is_by_name_only(self) -> bool {
+        self.work == Work::Fleet
+    }
+
+    /// Whether it has a cost that a tool can count.
+    pub(super) fn can_be_counted(self) -> bool {
+        match self.work {
+            Work::Connect | Work::Events(_) | Work::Request => true,
+            Work::Idle | Work::Latency(_) | Work::Scrape | Work::Fleet => false,
+        }
+    }
 }
 
 const fn plain(name: &'static str, work: Work) -> Row {
@@ -53,7 +70,7 @@ const fn events(name: &'static str, routes: Routes, qos: i64, pace: Pace) -> Row
 }
 
 /// All rows, in the order in which they are measured.
-pub const ROWS: [Row; 17] = [
+pub const ROWS: [Row; 18] = [
     plain("idle", Work::Idle),
     over_tls("idle-tls", Work::Idle),
     plain("connect", Work::Connect),
@@ -71,6 +88,7 @@ pub const ROWS: [Row; 17] = [
     plain("metrics-scrape", Work::Scrape),
     plain("latency", Work::Latency(3000)),
     plain("latency-100", Work::Latency(100)),
+    plain("fleet", Work::Fleet),
 ];
 
 /// The text names no row.

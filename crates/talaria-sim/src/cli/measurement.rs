@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use serde::Serialize;
+use talaria_sim::bench::rows::RowsReport;
 use talaria_sim::{attack, bench};
 
 use super::output::{CommandError, print_error_line, print_line};
@@ -17,13 +18,24 @@ pub(super) async fn bench(options: &bench::Options) -> Result<ExitCode, CommandE
     if options.is_by_rows() {
         return rows(options).await;
     }
-    let report = bench::run(options).await?;
+    let report = Box::pin(bench::run(options)).await?;
     print_report(&report, options.json())?;
     Ok(exit_code(report.is_clean()))
 }
 
 async fn rows(options: &bench::Options) -> Result<ExitCode, CommandError> {
-    let (report, baseline) = bench::rows::run(options).await?;
+    let mut written = Ok(());
+    let done = |row: &str, report: &RowsReport| {
+        // The whole takes an hour, and may be interrupted.
+        print_error_line(&format_args!("{}", report.row(row)));
+        if let (Ok(()), Some(file)) = (&written, options.json()) {
+            written = serde_json::to_string_pretty(report)
+                .map_err(CommandError::from)
+                .and_then(|json| write(file, json));
+        }
+    };
+    let (report, baseline) = bench::rows::run(options, done).await?;
+    written?;
     print_report(&report, options.json())?;
     if let Some(baseline) = baseline {
         let comparison = baseline.compare(&report);
@@ -42,13 +54,17 @@ pub(super) async fn attack(options: &attack::Options) -> Result<ExitCode, Comman
 fn print_report(report: &(impl Serialize + Display), file: Option<&Path>) -> Result<(), CommandError> {
     let json = serde_json::to_string_pretty(report)?;
     if let Some(path) = file {
-        fs::write(path, json + "\n").map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+        write(path, json)?;
         print_line(report)?;
     } else {
         print_line(&json)?;
         print_error_line(report);
     }
     Ok(())
+}
+
+fn write(file: &Path, json: String) -> Result<(), CommandError> {
+    fs::write(file, json + "\n").map_err(|error| format!("cannot write {}: {error}", file.display()).into())
 }
 
 fn exit_code(is_clean: bool) -> ExitCode {

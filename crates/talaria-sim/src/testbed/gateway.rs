@@ -45,7 +45,14 @@ impl Gateway {
         Self::spawned(SpawnedGateway::start(&options.prefix, path, run, &config).await?)
     }
 
-    fn spawned(spawned: SpawnedGateway) -> Result<Self, TestbedError> {
+    /// Stops it if it was started here. Returns its exit code, or -1 if it was ended by a signal.
+    pub(super) async fn stop(self) -> Result<Option<i32>, TestbedError> {
+        let Some(spawned) = self.spawned else { return Ok(None) };
+        let status = spawned.stop().await.map_err(|source| TestbedError::of_process(self.process, source))?;
+        Ok(Some(status.and_then(|status| status.code()).unwrap_or(-1)))
+    }
+
+    pub(super) fn spawned(spawned: SpawnedGateway) -> Result<Self, TestbedError> {
         let (mut target, mut api) = (Target::at(spawned.primary()), Api::at(spawned.primary()));
         let mut tls = None;
         if let Some(authority) = spawned.authority() {

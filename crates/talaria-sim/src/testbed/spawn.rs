@@ -17,8 +17,8 @@ use super::certificates::Certificates;
 use crate::process::Process;
 use crate::run::RunId;
 
-/// The time limit for the gateway to listen.
-const START_TIMEOUT: Duration = Duration::from_secs(30);
+/// The time limit for the gateway to listen, also under a tool that makes it fifty times slower.
+const START_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The time limit for the gateway to end after SIGTERM. It drains its sinks first.
 const STOP_TIMEOUT: Duration = Duration::from_secs(60);
@@ -28,6 +28,9 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Makes the gateway check tokens without having a valid key: no server listens on port 1.
 const NO_KEYS: &str = "jwtValidator: {Config: {Resolve: {Template: \"http://127.0.0.1:1/{keyID}\"}}}\n";
+
+/// Does not send away devices that wait long for their handshake: a tool makes the gateway slow, not overloaded.
+const SLOW: &str = "handshakes: {cpuPercent: 100, maxWait: 1m}, ";
 
 /// Lets devices name hosts on this machine in their events.
 const NAMED_HOSTS: &str = ", defaultScheme: http, allowedSchemes: [http], dns: {allowPrivate: true}";
@@ -54,6 +57,14 @@ pub(crate) struct Limits {
     pub(crate) message: usize,
     /// The unfinished messages of all devices together, in bytes.
     pub(crate) unfinished: usize,
+}
+
+/// How fast the gateway is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Speed {
+    Full,
+    /// It runs under a tool.
+    Slow,
 }
 
 /// Where the gateway sends the events of its devices. Their online and offline events always go to both sinks.
@@ -135,7 +146,8 @@ impl SpawnedGateway {
         let config_file = directory.0.join("talaria.yaml");
         let certificates =
             config.tls.then(|| Certificates::create(&directory.0, primary.ip())).transpose().map_err(io)?;
-        let text = yaml([primary, health, metric], config, certificates.as_ref());
+        let speed = if prefix.is_empty() { Speed::Full } else { Speed::Slow };
+        let text = yaml([primary, health, metric], config, certificates.as_ref(), speed);
         fs::write(&config_file, text).map_err(io)?;
         let log = File::create(directory.log()).map_err(io)?;
         let program = prefix.first().map_or(path.as_os_str(), |tool| tool);
@@ -229,17 +241,20 @@ fn yaml(
     [primary, health, metric]: [SocketAddr; 3],
     config: &GatewayConfig<'_>,
     certificates: Option<&Certificates>,
+    speed: Speed,
 ) -> String {
     let GatewayConfig { receiver, brokers, topic, auth, limits, routes, .. } = config;
     let quote = |text: &str| serde_json::Value::from(text).to_string();
     let brokers: Vec<_> = brokers.split(',').map(quote).collect();
     let (mut server, mut manager, mut outbound, mut keys) = (String::new(), String::new(), "", "");
+    if speed == Speed::Slow {
+        manager += SLOW;
+    }
     if let Some(Limits { request_timeout, message, unfinished }) = limits {
         let millis = request_timeout.as_millis();
         server = format!(", readHeaderTimeout: {millis}ms, readTimeout: {millis}ms");
-        manager = format!(
-            "manager: {{maxMessageSize: {message}, maxUnfinishedBytes: {unfinished}, \
-             messageTimeout: {millis}ms}}, "
+        manager += &format!(
+            "maxMessageSize: {message}, maxUnfinishedBytes: {unfinished}, messageTimeout: {millis}ms"
         );
         outbound = NAMED_HOSTS;
         keys = NO_KEYS;
@@ -253,7 +268,7 @@ fn yaml(
          health: {{address: \"{health}\"}}\n\
          metric: {{address: \"{metric}\"}}\n\
          {keys}inbound: {{authKey: [{auth}]}}\n\
-         device: {{{manager}outbound: {{eventEndpoints: {{{receivers}: {receiver}}}, outboundQueueSize: 10000{outbound}}}}}\n\
+         device: {{manager: {{{manager}}}, outbound: {{eventEndpoints: {{{receivers}: {receiver}}}, outboundQueueSize: 10000{outbound}}}}}\n\
          kafka:\n  enabled: true\n  brokers: [{brokers}]\n  initialDynamicConfig:\n    topicMap:\n    \
          - {{pattern: \"*\", topic: {topic}}}\n",
         auth = quote(&STANDARD.encode(auth)),
@@ -319,7 +334,7 @@ mod tests {
             limits: None,
             routes: Routes::Both,
         };
-        let yaml = yaml([address; 3], &config, None);
+        let yaml = yaml([address; 3], &config, None, Speed::Full);
         for part in [
             r#"default: "http://h/\"""#,
             r#"["a:1", "b:2"]"#,

@@ -67,6 +67,6 @@ async fn losses_duplicates_and_missing_acks_are_counted_exactly() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_benchmark_in_which_no_device_connects_is_an_error() {
     let gateway = TestGateway::start().await;
-    let error = bench::run(&options(&gateway, "ws://127.0.0.1:1/", &[])).await.unwrap_err();
+    let error = Box::pin(bench::run(&options(&gateway, "ws://127.0.0.1:1/", &[]))).await.unwrap_err();
     assert!(matches!(&error, BenchError::NoDevices(Some(_))), "{error}");
 }

@@ -9,6 +9,7 @@ mod bench;
 mod command_line;
 mod fleet;
 mod kafka;
+mod load;
 mod receiver;
 mod scaling;
 mod support;

@@ -1,7 +1,7 @@
 //! The benchmark on the real program, as a whole and by rows, small: its figures mean nothing here, but its counts do.
 
 use clap::Parser;
-use talaria_sim::bench::rows::RowsReport;
+use talaria_sim::bench::rows::{Figures, RowsReport};
 use talaria_sim::bench::{self, Options};
 
 #[derive(Parser)]
@@ -76,24 +76,40 @@ async fn rows_have_the_figures_of_their_work_and_a_baseline_of_the_same_run_is_a
     std::fs::remove_file(folder).unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fleet_of_several_gateways_loses_no_device_and_no_event() {
+    let report = measured(&["fleet"], &["--gateways", "3", "--fleet-rate", "400", "--settle", "1m"]).await;
+    let Figures(figures) = report.measured.rows["fleet"].median.as_ref().unwrap();
+    assert_eq!((figures["devices"], figures["events"]), (20.0, 400.0), "{report}");
+    for figure in ["cpu_us", "connect_cpu_us", "worst_ack_p50_ms", "all_told_bytes", "kernel_bytes"] {
+        assert!(figures.contains_key(figure), "{figure}: {report}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_cannot_be_measured_is_not_clean_and_the_next_one_is_measured() {
+    let arguments = ["bench", "--spawn", "/bin/true", "--row", "request", "--row", "fleet", "--devices", "1"];
+    let options = Command::try_parse_from(arguments).unwrap().options;
+    let mut done = Vec::new();
+    let run = bench::rows::run(&options, |row, _| done.push(row.to_owned()));
+    let (report, _) = Box::pin(run).await.unwrap();
+    assert_eq!(done, ["request", "fleet"]);
+    assert!(!report.is_clean() && report.to_string().contains("before it listened"), "{report}");
+}
+
 /// Measures rows of the program, which must be clean.
 async fn measured(rows: &[&str], further: &[&str]) -> RowsReport {
     let mut arguments = vec!["bench", "--spawn", env!("CARGO_BIN_EXE_talaria"), "--for", "1s"];
-    arguments.extend([
-        "--devices",
-        "20",
-        "--events",
-        "300",
-        "--requests",
-        "50",
-        "--window",
-        "50",
-        "--settle",
-        "0",
-    ]);
+    arguments.extend(["--devices", "20", "--events", "300", "--requests", "50", "--window", "50"]);
+    if !further.contains(&"--settle") {
+        arguments.extend(["--settle", "0"]);
+    }
     arguments.extend(rows.iter().flat_map(|row| ["--row", row]).chain(further.iter().copied()));
-    let options = Command::try_parse_from(arguments).unwrap().options;
-    let (report, _) = Box::pin(bench::rows::run(&options)).await.unwrap();
+    let options = Command::try_parse_from(arguments).unwrap().options.with_loads_in_this_process();
+    let mut done = Vec::new();
+    let run = bench::rows::run(&options, |row, _| done.push(row.to_owned()));
+    let (report, _) = Box::pin(run).await.unwrap();
+    assert_eq!(done, rows);
     assert!(report.is_clean(), "{report}");
     report
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::baseline::BaselineError;
 use crate::bench::error::BenchError;
+use crate::bench::load::LoadError;
 use crate::testbed::TestbedError;
 
 /// Why rows could not be measured.
@@ -13,6 +14,9 @@ pub enum RowsError {
     /// A row could not be measured.
     #[error(transparent)]
     Bench(#[from] BenchError),
+    /// A load process of the row `fleet` failed.
+    #[error(transparent)]
+    Load(#[from] LoadError),
     /// Rows are measured of gateways that are started for them.
     #[error("rows need --spawn: each has a gateway of its own")]
     NoProgram,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::error::RowsError;
 use super::figures::{Figures, Outcome};
-use super::kernel;
+use super::{fleet, kernel};
 
 use crate::bench::instrument::Instrument;
 use crate::bench::options::Options;
@@ -22,16 +22,13 @@ use crate::traffic::QosMix;
 const SCRAPES: u64 = 50;
 
 /// The part of the time of an open loop by which it may be longer, because the load generator itself was late.
-const PACE_TOLERANCE: f64 = 0.02;
+pub(super) const PACE_TOLERANCE: f64 = 0.02;
 
 /// Measures a row of a gateway program.
 ///
 /// # Errors
 /// If it cannot be measured. Losses are no error, but an [`Outcome`].
 pub(super) async fn measure(row: &Row, options: &Options, program: &Path) -> Result<Outcome, RowsError> {
-    if options.count.is_some() && matches!(row.work, Work::Idle | Work::Latency(_) | Work::Scrape) {
-        return Err(RowsError::NothingToCount(row.name));
-    }
     let run = |load: Option<Load>| one_run(row, load, options, program);
     match row.work {
         Work::Events(load) => Box::pin(run(Some(load))).await,
@@ -42,6 +39,7 @@ pub(super) async fn measure(row: &Row, options: &Options, program: &Path) -> Res
             Ok(latencies(both, kafka))
         }
         Work::Idle | Work::Connect | Work::Request | Work::Scrape => Box::pin(run(None)).await,
+        Work::Fleet => Box::pin(fleet::measure(options, program)).await,
     }
 }
 
@@ -133,7 +131,7 @@ async fn measured(row: &Row, load: Option<Load>, bench: &Bench<'_>) -> Result<Ou
                 figures.add_latency("response", &requests.latency);
             }
         }
-        (Work::Scrape | Work::Events(_) | Work::Latency(_), _) => {
+        (Work::Scrape | Work::Events(_) | Work::Latency(_) | Work::Fleet, _) => {
             let spawned = bench.testbed.gateway.spawned.as_ref().ok_or(RowsError::NoProgram)?;
             if let Err(error) = scrape(bench, spawned.metric(), &mut figures).await? {
                 return Ok(Outcome::NotClean(format!("the metrics page cannot be read: {error}")));

@@ -42,6 +42,10 @@ pub struct Size {
     pub event_bytes: usize,
     /// Events in flight at the same time, flat out.
     pub window: usize,
+    /// Gateways of the row `fleet`.
+    pub gateways: usize,
+    /// Events per second of all devices of the row `fleet`.
+    pub fleet_rate: u32,
     /// The tool that counted.
     pub count: Option<Instrument>,
 }
@@ -55,6 +59,13 @@ pub struct Measured {
     pub rows: BTreeMap<String, RowResult>,
 }
 
+impl Measured {
+    /// No results yet.
+    pub(super) fn nothing_of(gateway: GatewayVersion) -> Self {
+        Self { gateway, rows: BTreeMap::new() }
+    }
+}
+
 impl Size {
     pub(super) fn of(options: &Options) -> Self {
         Self {
@@ -64,6 +75,8 @@ impl Size {
             requests: options.requests,
             event_bytes: options.testbed.size,
             window: options.window,
+            gateways: options.gateways(),
+            fleet_rate: options.fleet_rate,
             count: options.count,
         }
     }
@@ -75,6 +88,18 @@ impl RowsReport {
     pub fn is_clean(&self) -> bool {
         let measured = std::iter::once(&self.measured).chain(&self.against);
         measured.flat_map(|measured| measured.rows.values()).all(|row| row.median.is_some())
+    }
+
+    /// The results of one row as a table.
+    #[must_use]
+    pub fn row(&self, name: &str) -> impl fmt::Display {
+        let one = |measured: &Measured| {
+            let (name, result) = measured.rows.get_key_value(name)?;
+            Some(BTreeMap::from([(name.clone(), result.clone())]))
+        };
+        let rows = one(&self.measured).unwrap_or_default();
+        let against = self.against.as_ref().and_then(one);
+        fmt::from_fn(move |f| table(f, &rows, against.as_ref()))
     }
 }
 

@@ -71,6 +71,10 @@ impl TestGateway {
         gateway
     }
 
+    pub(crate) fn device_address(&self) -> SocketAddr {
+        self.device
+    }
+
     pub(crate) fn device_url(&self) -> String {
         format!("ws://{}/api/v2/device", self.device)
     }
