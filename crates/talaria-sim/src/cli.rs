@@ -85,7 +85,7 @@ impl Cli {
             Command::Bench(options) => measurement::bench(&options).await,
             Command::Load => load::run().await,
             Command::Attack(options) => measurement::attack(&options).await,
-            Command::Size(options) => size::run(*options),
+            Command::Size(options) => size::run(&options),
             Command::Completions { shell } => output::print_completions(Self::command(), shell),
             Command::Man { directory } => output::write_manual(Self::command(), &directory),
         };

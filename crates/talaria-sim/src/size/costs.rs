@@ -46,21 +46,21 @@ pub struct MemoryCost {
     pub measured: &'static str,
 }
 
-const EVENT: CpuCost = CpuCost {
+pub(super) const EVENT: CpuCost = CpuCost {
     what: "an event to HTTP and Kafka, with its ack",
     option: "--event-cost",
     plain: Duration::from_micros(130),
     tls: Duration::from_micros(150),
     measured: "2026-11-26, paced at 3,000/s. A busier gateway pays less: 53 µs with 500 events in flight. TLS adds 20 µs, as it does there (73 against 53)",
 };
-const EVENT_WITHOUT_ACK: CpuCost = CpuCost {
+pub(super) const EVENT_WITHOUT_ACK: CpuCost = CpuCost {
     what: "an event to HTTP and Kafka, without an ack",
     option: "--event-without-ack-cost",
     plain: Duration::from_micros(101),
     tls: Duration::from_micros(121),
     measured: "that, times 113/145: both were measured in one sitting, paced at 3,000/s",
 };
-const REQUEST: CpuCost = CpuCost {
+pub(super) const REQUEST: CpuCost = CpuCost {
     what: "a request through the API, and the device's answer",
     option: "--request-cost",
     plain: Duration::from_micros(60),
@@ -74,14 +74,14 @@ const PING: CpuCost = CpuCost {
     tls: Duration::from_micros(18),
     measured: "2026-11-26, 8,000 devices (over TLS 6,000), each pinged every 2 s, half a minute",
 };
-const CONNECT: CpuCost = CpuCost {
+pub(super) const CONNECT: CpuCost = CpuCost {
     what: "a connect, with its online event to HTTP and Kafka",
     option: "--connect-cost",
     plain: Duration::from_micros(160),
     tls: Duration::from_micros(510),
     measured: "2026-11-26, 10,000 devices at once; 127 to 160 µs, of which this is the most",
 };
-const RESUMED_CONNECT: CpuCost = CpuCost {
+pub(super) const RESUMED_CONNECT: CpuCost = CpuCost {
     what: "a connect that resumes its TLS session",
     option: "--resumed-connect-cost",
     plain: Duration::from_micros(160),

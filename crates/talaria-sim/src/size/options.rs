@@ -1,16 +1,18 @@
 //! The options of the calculator, with the assumptions that are their defaults.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use talaria_protocol::go::duration::parse_option;
 
 use super::costs::{Connection, Costs};
+use super::measured::{Measured, MeasuredError};
 use super::plan::{FarEnds, Fleet, Host, Inputs, Sites};
 use super::units::{Bytes, Count, Factor, PerDay, PerSecond, Share};
 
 /// A fleet, the hosts of its gateways, and what differs from the measured costs.
-#[derive(Debug, Clone, Copy, PartialEq, Args)]
+#[derive(Debug, Clone, PartialEq, Args)]
 #[group(id = "size")]
 pub struct Options {
     /// Number of devices that are connected at the same time, such as 30e6
@@ -89,11 +91,15 @@ pub struct Options {
     #[arg(long, value_name = "NUMBER", default_value = "2000")]
     partition_rate: PerSecond,
 
+    /// Take the costs from this file, which `talaria-sim bench --all --json FILE` has written, instead of the built-in ones
+    #[arg(long, value_name = "FILE")]
+    measured: Option<PathBuf>,
+
     #[command(flatten)]
     costs: CostOptions,
 }
 
-/// Costs of another machine, as `talaria-sim bench` measures them. By default those of docs/scaling.md.
+/// Single costs of another machine. By default those of `--measured`, or of docs/scaling.md.
 #[derive(Debug, Clone, Copy, PartialEq, Args)]
 struct CostOptions {
     /// CPU of an event with its ack
@@ -130,8 +136,7 @@ struct CostOptions {
 }
 
 impl CostOptions {
-    fn or_measured(self, connection: Connection) -> Costs {
-        let measured = Costs::measured(connection);
+    fn or(self, measured: Costs) -> Costs {
         Costs {
             event: self.event_cost.unwrap_or(measured.event),
             event_without_ack: self.event_without_ack_cost.unwrap_or(measured.event_without_ack),
@@ -145,35 +150,51 @@ impl CostOptions {
     }
 }
 
-impl From<Options> for Inputs {
-    fn from(options: Options) -> Self {
-        let connection = if options.tls { Connection::Tls } else { Connection::Plain };
-        Self {
+impl Options {
+    /// The file with costs, read, if there is one.
+    ///
+    /// # Errors
+    /// If it cannot be read, or was not measured by this version of the tool.
+    pub fn measured(&self) -> Result<Option<Measured>, MeasuredError> {
+        self.measured.as_deref().map(Measured::read).transpose()
+    }
+
+    /// What a plan is made of, with these costs or, without them, with the built-in ones.
+    ///
+    /// # Errors
+    /// If the measured costs are not complete.
+    pub fn inputs(&self, measured: Option<&Measured>) -> Result<Inputs, MeasuredError> {
+        let connection = if self.tls { Connection::Tls } else { Connection::Plain };
+        let costs = match measured {
+            Some(measured) => measured.costs(connection)?,
+            None => Costs::measured(connection),
+        };
+        Ok(Inputs {
             fleet: Fleet {
-                devices: options.devices,
+                devices: self.devices,
                 connection,
-                events: options.events_per_day,
-                acknowledged: options.qos_share,
-                event_size: options.event_size,
-                requests: options.requests_per_day,
-                connects: options.connects_per_day,
-                ping_period: options.ping_period,
-                peak: options.peak,
+                events: self.events_per_day,
+                acknowledged: self.qos_share,
+                event_size: self.event_size,
+                requests: self.requests_per_day,
+                connects: self.connects_per_day,
+                ping_period: self.ping_period,
+                peak: self.peak,
             },
             host: Host {
-                cores: options.cores,
-                used: options.cpu_share,
-                memory: options.memory_per_gateway,
-                reserved: options.reserved_memory,
-                open_files: options.open_files,
+                cores: self.cores,
+                used: self.cpu_share,
+                memory: self.memory_per_gateway,
+                reserved: self.reserved_memory,
+                open_files: self.open_files,
             },
-            sites: Sites { sites: options.sites, spare: options.spare },
+            sites: Sites { sites: self.sites, spare: self.spare },
             far_ends: FarEnds {
-                receivers: options.receivers,
-                latency: options.receiver_latency,
-                partition_rate: options.partition_rate,
+                receivers: self.receivers,
+                latency: self.receiver_latency,
+                partition_rate: self.partition_rate,
             },
-            costs: options.costs.or_measured(connection),
-        }
+            costs: self.costs.or(costs),
+        })
     }
 }

@@ -18,7 +18,7 @@ struct Size {
 
 fn plan(arguments: &[&str]) -> Result<Plan, PlanError> {
     let line = ["size"].iter().chain(arguments);
-    Plan::of(Size::try_parse_from(line).unwrap().options.into())
+    Plan::of(Size::try_parse_from(line).unwrap().options.inputs(None).unwrap())
 }
 
 #[test]
@@ -73,6 +73,19 @@ fn a_fleet_without_devices_and_numbers_without_units_are_refused() {
         let error = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(64), "{arguments:?}: {error}");
         assert!(error.contains(problem), "{arguments:?}: {error}");
+    }
+}
+
+#[test]
+fn a_file_of_costs_that_is_none_is_refused_by_name() {
+    for (file, problem) in [
+        ("/no/such.json", "cannot read /no/such.json"),
+        (PAGE, "docs/scaling.md is not a result of `talaria-sim bench` by rows"),
+    ] {
+        let output = size(&["--devices", "1e6", "--measured", file]);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{file}: {error}");
+        assert!(error.contains(problem), "{file}: {error}");
     }
 }
 
