@@ -9,7 +9,7 @@ export PATH := justfile_directory() / ".tools/bin:" + env("PATH")
 deny_warnings := "-D warnings"
 
 # The recipes that CI runs, in this order. The tests are last, so that their summaries are at the end of its output.
-ci_recipes := "fmt-check deny crates lint doc fuzz smoke guides alerts unit" + long_recipes + " test-all"
+ci_recipes := "fmt-check deny crates lint doc instructions fuzz smoke guides alerts unit" + long_recipes + " test-all"
 long_recipes := if env("TALARIA_LONG_TESTS", "") == "" { "" } else { " reproducible" }
 
 [private]
@@ -97,6 +97,11 @@ bench *args:
 # calls: `just count [target/release/talaria]`; with UPDATE=1 it writes testdata/counts
 count *args:
     scripts/count "$@"
+
+# Count the instructions of the work on the bytes of messages; three percent more than in testdata/counts is an error, UPDATE=1 writes it.
+# Needs valgrind
+instructions:
+    scripts/instructions
 
 # Run the demo for 10 s; nothing may be lost. Not with --release, which would take CI eight minutes more
 smoke:
