@@ -1,7 +1,7 @@
 //! The answer of an event receiver by HTTP/1.1: any bytes, cut anywhere.
 //!
-//! The input: how the answer is cut (one byte), the answer. How it is cut may not change what is read. For answers with a
-//! length, the oracle is `httparse` with the length by itself.
+//! The input: how the answer is cut (one byte), the answer. How it is cut may not change what is read, also of the answers
+//! behind it, to requests that were sent together. For answers with a length, the oracle is `httparse` with the length by itself.
 
 use talaria_protocol::receiver_answer::{
     AnswerError, AnswerReader, Connection, MAX_BODY, MAX_HEAD, MAX_HEADERS, Method, Progress,
@@ -36,7 +36,10 @@ pub fn run(data: &[u8]) {
         }
         (whole, pieces) => assert_eq!(whole, pieces, "cut into pieces of {piece}"),
     }
-    if let Ok(Some((status, length, Connection::Kept))) = whole {
+    let (all, in_pieces) = (read_all(answer, usize::MAX), read_all(answer, piece));
+    let common = all.len().min(in_pieces.len());
+    assert_eq!(all[..common], in_pieces[..common], "answers in pieces of {piece}");
+    if let Ok(Some((status, length, Connection::Kept | Connection::KeptForOne))) = whole {
         assert!(length <= answer.len() && length <= MAX_HEAD + MAX_BODY);
         if let Some(expected) = length_of(answer, status) {
             assert_eq!(length, expected, "it ends elsewhere");
@@ -57,6 +60,28 @@ fn read(answer: &[u8], piece: usize) -> Found {
         }
     }
     Ok(None)
+}
+
+/// The statuses of the answers one after the other, up to one behind which nothing can be read.
+fn read_all(answers: &[u8], piece: usize) -> Vec<u16> {
+    let mut reader = AnswerReader::new(Method::Other);
+    let mut statuses = Vec::new();
+    for mut piece in answers.chunks(piece.min(answers.len().max(1))) {
+        while !piece.is_empty() {
+            match reader.read(piece) {
+                Ok(Progress::Incomplete) => break,
+                Ok(Progress::Complete { head, used, connection }) => {
+                    statuses.push(head.status.as_u16());
+                    if connection == Connection::Closed {
+                        return statuses;
+                    }
+                    piece = &piece[used..];
+                }
+                Err(_) => return statuses,
+            }
+        }
+    }
+    statuses
 }
 
 /// The length of an answer that has one number for the length of its body; none if that is not simple.

@@ -48,6 +48,8 @@ pub enum Progress {
 pub enum Connection {
     /// It can carry another request.
     Kept,
+    /// It can carry another request, but only one at a time: the receiver speaks HTTP/1.0.
+    KeptForOne,
     /// It has to be closed.
     Closed,
 }
@@ -121,7 +123,7 @@ impl AnswerReader {
             return Ok(());
         }
         let body = head.body(self.method)?;
-        let connection = if head.keeps_connection() { Connection::Kept } else { Connection::Closed };
+        let connection = head.connection();
         self.state = State::Body { head: head.into_answer(), body, connection };
         Ok(())
     }

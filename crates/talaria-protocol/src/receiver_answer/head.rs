@@ -4,6 +4,7 @@ use std::mem::MaybeUninit;
 
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
+use super::Connection;
 use super::body::{Body, MAX_BODY};
 
 /// The longest head in bytes, with all interim answers before it.
@@ -160,14 +161,17 @@ impl Head {
     }
 
     /// Whether the connection can carry another request after the body (RFC 9112 §9.3).
-    pub(super) fn keeps_connection(&self) -> bool {
+    pub(super) fn connection(&self) -> Connection {
         // Another reader may have seen the end of the body elsewhere (RFC 9112 §6.1).
         let is_ambiguous = self.coding != Coding::Absent && self.length != Length::Absent;
-        let is_kept = match self.version {
-            Version::Http11 => !self.closes,
-            Version::Http10 => self.keeps_alive && !self.closes,
-        };
-        is_kept && !is_ambiguous && self.answer.status != StatusCode::SWITCHING_PROTOCOLS
+        if self.closes || is_ambiguous || self.answer.status == StatusCode::SWITCHING_PROTOCOLS {
+            return Connection::Closed;
+        }
+        match self.version {
+            Version::Http11 => Connection::Kept,
+            Version::Http10 if self.keeps_alive => Connection::KeptForOne,
+            Version::Http10 => Connection::Closed,
+        }
     }
 
     pub(super) fn into_answer(self) -> AnswerHead {

@@ -30,7 +30,7 @@ fn read(bytes: &str) -> Result<Option<(u16, usize, Connection)>, AnswerError> {
 
 #[test]
 fn an_answer_ends_where_its_framing_says() {
-    use Connection::{Closed, Kept};
+    use Connection::{Closed, Kept, KeptForOne};
     for (answer, status, connection) in [
         ("HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n", 202, Kept),
         ("HTTP/1.1 202\r\ncontent-length: 3\r\n\r\nabc", 202, Kept),
@@ -46,7 +46,7 @@ fn an_answer_ends_where_its_framing_says() {
         ("HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", 304, Kept),
         ("HTTP/1.1 202 A\r\nConnection: x, Close\r\nContent-Length: 0\r\n\r\n", 202, Closed),
         ("HTTP/1.0 202 A\r\nContent-Length: 0\r\n\r\n", 202, Closed),
-        ("HTTP/1.0 202 A\r\nConnection: Keep-Alive\r\nContent-Length: 1\r\n\r\na", 202, Kept),
+        ("HTTP/1.0 202 A\r\nConnection: Keep-Alive\r\nContent-Length: 1\r\n\r\na", 202, KeptForOne),
         ("HTTP/1.1 101 Switching Protocols\r\n\r\n", 101, Closed),
         (
             "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nLink: x\r\n\r\nHTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n",
@@ -192,5 +192,52 @@ proptest! {
             (Ok(Some((a, _, Connection::Closed))), Ok(Some((b, _, Connection::Closed)))) => prop_assert_eq!(a, b),
             (whole, cut) => prop_assert_eq!(whole, cut),
         }
+    }
+
+    /// The answers to requests that were sent together come in any pieces: several in one, or one in several.
+    #[test]
+    fn answers_one_after_the_other_are_read_as_they_were_sent_however_they_are_cut(
+        answers in prop::collection::vec((prop::sample::select(vec![202_u16, 204, 401, 429, 500]), 0_usize..3, 0_usize..40), 1..20),
+        pieces in prop::collection::vec(1_usize..200, 1..8),
+    ) {
+        let bytes: String = answers.iter().map(|(status, framing, length)| answer(*status, *framing, *length)).collect();
+        let (mut reader, mut statuses, mut rest) = (AnswerReader::new(Method::Other), Vec::new(), bytes.as_bytes());
+        for length in pieces.iter().cycle() {
+            let (mut piece, behind) = rest.split_at(rest.len().min(*length));
+            while !piece.is_empty() {
+                match reader.read(piece) {
+                    Ok(Progress::Incomplete) => piece = &[],
+                    Ok(Progress::Complete { head, used, connection }) => {
+                        prop_assert_eq!(connection, Connection::Kept);
+                        statuses.push(head.status.as_u16());
+                        piece = &piece[used..];
+                    }
+                    Err(error) => prop_assert!(false, "{error}"),
+                }
+            }
+            rest = behind;
+            if rest.is_empty() {
+                break;
+            }
+        }
+        prop_assert_eq!(statuses, answers.iter().map(|(status, ..)| *status).collect::<Vec<_>>());
+        prop_assert_eq!(reader.end(), None);
+    }
+}
+
+/// An answer with a body of this length, by its length, in one chunk, or behind an interim answer.
+fn answer(status: u16, framing: usize, length: usize) -> String {
+    let body = if status == 204 { String::new() } else { "x".repeat(length) };
+    match framing {
+        0 => format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\n\r\n{body}", body.len()),
+        1 if body.is_empty() => format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n"),
+        1 => format!(
+            "HTTP/1.1 {status} X\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n",
+            body.len()
+        ),
+        _ => format!(
+            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 {status} X\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        ),
     }
 }
