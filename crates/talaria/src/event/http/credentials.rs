@@ -122,10 +122,11 @@ impl Credentials {
         tokens.header().await.map(Some).ok_or(PostError::Credentials("no access token could be fetched"))
     }
 
-    /// Forgets a token that the receiver has refused. Returns whether it was the current one.
-    pub(super) fn refused(&self, address: &Address, bearer: &HeaderValue) -> bool {
-        let tokens = self.most_specific(address, |entry| entry.tokens.as_ref());
-        tokens.is_some_and(|tokens| tokens.refused(bearer))
+    /// Forgets a token that the receiver has refused, unless another one has taken its place.
+    pub(super) fn refused(&self, address: &Address, bearer: &HeaderValue) {
+        if let Some(tokens) = self.most_specific(address, |entry| entry.tokens.as_ref()) {
+            tokens.refused(bearer);
+        }
     }
 
     /// Reads the files again whenever they change.

@@ -181,11 +181,14 @@ impl Client {
         }
     }
 
-    /// Whether the receiver has refused an access token that can be replaced.
+    /// Whether the receiver has refused an access token. The token is replaced, unless another event has had it replaced already.
     fn is_outdated(&self, address: &Address, bearer: Option<&HeaderValue>, answer: &AnswerHead) -> bool {
         match (&self.trust, bearer) {
-            (Trust::Configured { credentials: Some(credentials), .. }, Some(bearer)) => {
-                answer.status == StatusCode::UNAUTHORIZED && credentials.refused(address, bearer)
+            (Trust::Configured { credentials: Some(credentials), .. }, Some(bearer))
+                if answer.status == StatusCode::UNAUTHORIZED =>
+            {
+                credentials.refused(address, bearer);
+                true
             }
             _ => false,
         }

@@ -130,14 +130,10 @@ impl TokenSource {
         token.map(|token| token.header.clone())
     }
 
-    /// Forgets a token that the receiver has refused. Returns whether it was the current one.
-    pub(super) fn refused(&self, header: &HeaderValue) -> bool {
+    /// Forgets a token that the receiver has refused, unless another one has taken its place.
+    pub(super) fn refused(&self, header: &HeaderValue) {
         let mut state = self.state.lock();
-        let is_current = state.token.as_ref().is_some_and(|token| token.header == header);
-        if is_current {
-            state.token = None;
-        }
-        is_current
+        state.token = state.token.take().filter(|token| token.header != header);
     }
 
     /// Starts a request that goes on although its caller may leave.
