@@ -32,7 +32,7 @@ mod tests;
 pub use ack::AckMetrics;
 pub use config::{
     AuthKey, AuthKeyError, ClientCertificate, Config, ConfigError, CredentialsConfig, DnsConfig, Http2Offer,
-    NamedHosts, OAuth2Config, QueueLimit, ReceiverTls, RetryConfig, RetryOn, SignatureConfig,
+    NamedHosts, OAuth2Config, PipelineDepth, QueueLimit, ReceiverTls, RetryConfig, RetryOn, SignatureConfig,
     SignatureFormat, Transport, UrlPrefix, UrlPrefixError,
 };
 pub use dispatcher::{Dispatcher, Undelivered};

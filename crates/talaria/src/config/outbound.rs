@@ -13,7 +13,9 @@ use talaria_protocol::url::HostPattern;
 use super::read::{Section, Setting as _};
 use super::tree::Value;
 use crate::event::http::endpoints::Endpoints;
-use crate::event::{self, AckPolicy, Http2Offer, NamedHosts, Order, PartnerWeights, RetryOn, Weight};
+use crate::event::{
+    self, AckPolicy, Http2Offer, NamedHosts, Order, PartnerWeights, PipelineDepth, RetryOn, Weight,
+};
 
 /// The description of `dns.allowedHosts`.
 const HOSTS: &str =
@@ -76,6 +78,9 @@ pub(super) fn read(section: &Section<'_>) -> event::Config {
     section.read_count("maxUnacknowledgedPerDevice", &mut config.max_unacknowledged_per_device);
     section.read_count("maxUnacknowledgedBytes", &mut config.max_unacknowledged_bytes);
     read_transport(section, &mut config.transport);
+    section.read_as("transport.pipeline", PipelineDepth::EXPECTED, &mut config.pipeline, |value| {
+        PipelineDepth::new(u64::read(value)?)
+    });
     read_dns(&section.section("dns"), &mut config.dns);
     read_endpoints(&section.section("eventEndpoints"), &mut config.endpoints);
     config.credentials = credentials::read(section, "credentials");

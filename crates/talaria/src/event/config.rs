@@ -2,6 +2,7 @@
 
 mod credentials;
 mod dns;
+mod pipeline;
 mod retry;
 
 use std::fmt;
@@ -15,6 +16,7 @@ pub use credentials::{
     UrlPrefix, UrlPrefixError,
 };
 pub use dns::{DnsConfig, NamedHosts};
+pub use pipeline::PipelineDepth;
 pub use retry::{RetryConfig, RetryOn};
 
 use super::fair_queue::{Fairness, Order, PartnerWeights};
@@ -66,6 +68,8 @@ pub struct Config {
     pub retry: RetryConfig,
     /// `transport`: which connections to receivers are kept.
     pub transport: Transport,
+    /// `transport.pipeline`: how many events go to a receiver in one packet.
+    pub pipeline: PipelineDepth,
     /// `dns`: the events whose destination is a URL that a device names.
     pub dns: DnsConfig,
     /// `ackPolicy`: whose verdict a device receives where its message goes to Kafka.
@@ -100,6 +104,7 @@ impl Default for Config {
             connect_timeout: Duration::from_secs(5),
             retry: RetryConfig::default(),
             transport: Transport::default(),
+            pipeline: PipelineDepth::default(),
             dns: DnsConfig::default(),
             ack_policy: AckPolicy::default(),
             max_unacknowledged_per_device: 10_000,

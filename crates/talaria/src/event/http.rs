@@ -2,7 +2,7 @@
 //!
 //! `HttpSink::send` resolves the destination and queues the event for each of its URLs; it never waits. The URLs that the
 //! operator configured and those that devices name have a `Lane` each. A fixed number of workers post the queued events
-//! of a lane, each over a connection that it drives itself. An event that is to be posted again waits in the queue, not in a
+//! of a lane, each over a connection that it drives itself, one or several in a packet. An event that is to be posted again waits in the queue, not in a
 //! worker. Each configured receiver has a queue and a share of the workers of its own (`receivers.rs`).
 //!
 //! Online and offline events have room of their own, and those of one device are posted one after the other
@@ -11,7 +11,9 @@
 //! Other events leave the queue in order, but several are posted at the same time. With `order: device`, those of one device go to
 //! each receiver one after the other. Start reading at `HttpSink::send`, then `lane.rs` and `worker.rs`.
 
+mod attempt;
 mod backlog;
+mod batch;
 mod breaker;
 mod capacity;
 mod connection;
@@ -26,10 +28,12 @@ mod exchange;
 mod health;
 mod job;
 mod lane;
+mod lane_context;
 mod limit;
 mod metrics;
 mod named_events;
 mod pace;
+mod pipelining;
 mod pool;
 mod post_error;
 mod queue;
@@ -66,7 +70,8 @@ use self::dial::{Addresses, Dial, Network};
 use self::endpoints::{Coverage, Endpoints};
 use self::exchange::Client;
 use self::job::{Job, JobKind};
-use self::lane::{HttpStatusOrder, Lane, LaneConfig, Losses};
+use self::lane::Lane;
+use self::lane_context::{HttpStatusOrder, LaneConfig, Losses};
 use self::named_events::NamedEvents;
 use self::receivers::Receivers;
 use self::routes::Routes;
@@ -182,7 +187,9 @@ impl HttpSink {
             order: Order::None,
         };
         let targets = config.endpoints.iter().filter_map(|(_, target)| target.as_ref().ok());
-        let receivers = Receivers::new(targets, config.queue, config.workers, &config.fairness(), &metrics);
+        let fairness = config.fairness();
+        let receivers =
+            Receivers::new(targets, config.queue, config.workers, &fairness, config.pipeline, &metrics);
         let turns = Turns::new(config.dns.max_requests_per_device, config.dns.max_requests_per_host);
         let refusals_by_device = Arc::new(KeyedThrottle::new());
         Self {

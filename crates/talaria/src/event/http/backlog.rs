@@ -36,6 +36,14 @@ impl Started {
             Self::ToNamedHost(_) => None,
         }
     }
+
+    /// As many events that wait may be sent in its packet.
+    pub(super) const fn further(&self) -> usize {
+        match self {
+            Self::ToReceiver(started) => started.further,
+            Self::ToNamedHost(_) => 0,
+        }
+    }
 }
 
 impl Backlog {
@@ -134,6 +142,29 @@ impl Backlog {
                 receivers.take(clock).map(|(job, started)| (job, Started::ToReceiver(started)))
             }
             Self::Named(named) => named.take().map(|(job, started)| (job, Started::ToNamedHost(started))),
+        }
+    }
+
+    /// The next event that may be sent in the packet of this request.
+    pub(super) fn take_further(
+        &mut self,
+        started: &Started,
+        clock: impl Fn() -> Instant,
+    ) -> Option<(Job, Started)> {
+        match (self, started) {
+            (Self::ByReceiver(receivers), Started::ToReceiver(started)) => receivers
+                .take_further(started.receiver, clock)
+                .map(|(job, started)| (job, Started::ToReceiver(started))),
+            (Self::ByReceiver(_), Started::ToNamedHost(_)) | (Self::Named(_), _) => None,
+        }
+    }
+
+    /// The receiver of this target did not bear several requests in one packet. Returns how long it gets one at a time, if that has
+    /// begun now.
+    pub(super) fn pipelining_failed(&mut self, target: &Arc<Target>, now: Instant) -> Option<Duration> {
+        match self {
+            Self::ByReceiver(receivers) => receivers.pipelining_failed(target, now),
+            Self::Named(_) => None,
         }
     }
 

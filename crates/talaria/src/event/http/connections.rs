@@ -12,7 +12,7 @@ use talaria_protocol::url::Origin;
 use tokio::runtime::Handle;
 use tokio::time::{interval, timeout};
 
-use super::connection::Connection;
+use super::connection::{Connection, Http1};
 use super::dial::{Dial, Lookup};
 use super::dial_window::DialPermit;
 use super::pool::{Checkout, Pool, Waiting};
@@ -55,6 +55,11 @@ impl Connections {
                 timeout(self.connect_timeout, race).await.unwrap_or(Err(PostError::ConnectTimeout))
             }
         }
+    }
+
+    /// An idle connection that can carry several requests at a time.
+    pub(super) fn take_proven(&self, origin: &Origin) -> Option<Http1> {
+        self.pool.take_proven(origin)
     }
 
     /// Returns a connection whose request has been answered.

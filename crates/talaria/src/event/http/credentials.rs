@@ -122,6 +122,17 @@ impl Credentials {
         tokens.header().await.map(Some).ok_or(PostError::Credentials("no access token could be fetched"))
     }
 
+    /// The same, without waiting.
+    ///
+    /// # Errors
+    /// [`PostError::Credentials`] if the token has to be fetched first.
+    pub(super) fn bearer_now(&self, address: &Address) -> Result<Option<HeaderValue>, PostError> {
+        let Some(tokens) = self.most_specific(address, |entry| entry.tokens.as_ref()) else {
+            return Ok(None);
+        };
+        tokens.header_now().map(Some).ok_or(PostError::Credentials("no access token was fetched yet"))
+    }
+
     /// Forgets a token that the receiver has refused, unless another one has taken its place.
     pub(super) fn refused(&self, address: &Address, bearer: &HeaderValue) {
         if let Some(tokens) = self.most_specific(address, |entry| entry.tokens.as_ref()) {

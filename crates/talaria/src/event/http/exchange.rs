@@ -1,7 +1,9 @@
 //! One attempt to post an event: a request, and its redirects if the URL was configured.
 //!
 //! A URL that a device names gets neither credentials nor a second request, and little time (contract §5.8). Start reading
-//! at [`Client::post`].
+//! at [`Client::post`]; the requests that go to a receiver in one packet are made by [`Client::prepare`].
+
+mod prepared;
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -22,6 +24,7 @@ use talaria_protocol::url::{Address, AddressError, Origin, Target};
 use tokio::time::Instant;
 use wrp::Format;
 
+pub(super) use self::prepared::Prepared;
 use super::connection::{Body, Connection, ExchangeError, Written};
 use super::connections::Connections;
 use super::credentials::Credentials;
@@ -65,6 +68,16 @@ enum Trust {
     },
     /// Devices name them.
     Named { answer_timeout: Duration },
+}
+
+/// How far the requests of an attempt have come: where the next one goes.
+pub(super) struct Posting {
+    target: Arc<Target>,
+    disclosure: Disclosure,
+    /// How many requests were answered.
+    answered: usize,
+    /// Whether a request was repeated with another access token.
+    is_repeated: bool,
 }
 
 /// Whether the credentials may be sent to a URL.
@@ -132,40 +145,69 @@ impl Client {
         }
     }
 
-    /// Posts a body to a URL and returns the last answer. `deadline` is that of the event.
+    /// An attempt that begins with a request to this URL.
+    pub(super) fn posting(&self, target: &Arc<Target>) -> Posting {
+        let disclosure = match self.trust {
+            Trust::Configured { .. } => Disclosure::Sent,
+            Trust::Named { .. } => Disclosure::Withheld,
+        };
+        Posting { target: Arc::clone(target), disclosure, answered: 0, is_repeated: false }
+    }
+
+    /// Makes the requests of an attempt that are left, and returns the last answer. `deadline` is that of the event.
     ///
     /// # Errors
     /// Why there was none.
     pub(super) async fn post(
         &self,
-        target: &Arc<Target>,
+        posting: &mut Posting,
         body: &Bytes,
         deadline: Instant,
         lookup: &Lookup,
         trace: Option<&TraceContext>,
     ) -> Result<Answer, PostError> {
-        let (mut target, mut disclosure) = (Arc::clone(target), self.disclosure());
-        let mut is_repeated = false;
-        for _ in 0..=MAX_REDIRECTS {
+        loop {
+            let Posting { target, disclosure, .. } = &*posting;
             let address = target.address()?;
-            let bearer = self.bearer(address, disclosure).await?;
+            let bearer = self.bearer(address, *disclosure).await?;
+            let disclosure = *disclosure;
             let bearer = bearer.as_ref();
-            let outgoing = Outgoing { target: &target, address, body, deadline, disclosure, bearer, trace };
+            let outgoing = Outgoing { target, address, body, deadline, disclosure, bearer, trace };
             let answer = self.send(&outgoing, lookup).await?;
-            // The token was withdrawn. The receiver has not taken the event, which is sent once more with a new one.
-            if !is_repeated && self.is_outdated(address, bearer, &answer) {
-                is_repeated = true;
-                continue;
+            if let Some(answer) = self.answered(posting, bearer, &answer)? {
+                return Ok(answer);
             }
-            let Some(next) = self.redirection(&target, &answer)? else {
-                return Ok(Answer::new(&answer));
+        }
+    }
+
+    /// A request was answered. Returns the answer if it is the last one of the attempt.
+    ///
+    /// # Errors
+    /// Why no further request can be made.
+    pub(super) fn answered(
+        &self,
+        posting: &mut Posting,
+        bearer: Option<&HeaderValue>,
+        answer: &AnswerHead,
+    ) -> Result<Option<Answer>, PostError> {
+        let address = posting.target.address()?;
+        posting.answered += 1;
+        // The token was withdrawn. The receiver has not taken the event, which is sent once more with a new one.
+        if !posting.is_repeated && self.is_outdated(address, bearer, answer) {
+            posting.is_repeated = true;
+        } else {
+            let Some(next) = self.redirection(&posting.target, answer)? else {
+                return Ok(Some(Answer::new(answer)));
             };
             if next.address()?.origin != address.origin {
-                disclosure = Disclosure::Withheld;
+                posting.disclosure = Disclosure::Withheld;
             }
-            target = Arc::new(next);
+            posting.target = Arc::new(next);
         }
-        Err(PostError::TooManyRedirects(MAX_REDIRECTS))
+        if posting.answered > MAX_REDIRECTS {
+            return Err(PostError::TooManyRedirects(MAX_REDIRECTS));
+        }
+        Ok(None)
     }
 
     async fn bearer(
@@ -243,9 +285,7 @@ impl Client {
             Connection::Http1(connection) => {
                 self.add_headers(outgoing, &mut headers).map_err(ExchangeError::Failed)?;
                 let (first, rest) = (self.head(outgoing), request_head::rest(&headers, outgoing.body.len()));
-                let is_head = self.method == Method::HEAD;
-                let method =
-                    if is_head { receiver_answer::Method::Head } else { receiver_answer::Method::Other };
+                let method = self.answers_to();
                 connection.exchange(&Written { parts: [&first, &rest, outgoing.body], method }).await
             }
             Connection::Http2(connection) => {
@@ -256,15 +296,17 @@ impl Client {
         }
     }
 
-    const fn disclosure(&self) -> Disclosure {
-        match self.trust {
-            Trust::Configured { .. } => Disclosure::Sent,
-            Trust::Named { .. } => Disclosure::Withheld,
+    /// Which answers have a body.
+    pub(super) fn answers_to(&self) -> receiver_answer::Method {
+        if self.method == Method::HEAD {
+            receiver_answer::Method::Head
+        } else {
+            receiver_answer::Method::Other
         }
     }
 
     /// The part of a head by HTTP/1.1 that is the same for all events of the URL.
-    fn head<'a>(&'a self, outgoing: &Outgoing<'a>) -> Cow<'a, [u8]> {
+    fn head(&self, outgoing: &Outgoing<'_>) -> Cow<'_, [u8]> {
         let is_usual = outgoing.disclosure == Disclosure::Sent && outgoing.bearer.is_none();
         is_usual.then(|| self.heads.get(outgoing.target)).flatten().unwrap_or_else(|| {
             let authorization = self.authorization(outgoing);

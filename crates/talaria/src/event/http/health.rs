@@ -100,6 +100,7 @@ const fn of_error(error: &PostError) -> Health {
         | PostError::Closed
         | PostError::Broken(_)
         | PostError::NotHttp(_)
+        | PostError::Unexpected
         | PostError::Exchange(_) => Health::Unreachable,
         // A kept connection that is closed tells of the connection only.
         PostError::KeptClosed(_)

@@ -11,6 +11,7 @@ use talaria_protocol::url::{Origin, Target};
 use wrp::QosLevel;
 
 use super::breaker::State;
+use super::pipelining::PipelineFault;
 use crate::event::reason::{DropReason, EventOutcome, NO_STATUS, SchemeLabel};
 use crate::event::shed::{ShedEvents, ShedReason};
 use crate::telemetry::metrics::{Latency, LatencyVec, Metrics};
@@ -36,6 +37,8 @@ pub struct HttpMetrics {
     dropped: IntCounterVec,
     retries: IntCounter,
     possible_duplicates: IntCounter,
+    pipelined: IntCounter,
+    pipeline_fallbacks: IntCounterVec,
     receiver_state: IntGaugeVec,
     receiver_limit: IntGaugeVec,
     receiver_queue_size: IntGaugeVec,
@@ -110,6 +113,15 @@ impl HttpMetrics {
                 "outbound_possible_duplicates",
                 "The requests after which a connection was closed without an answer: if they are made again, the event may arrive twice",
             ),
+            pipelined: bare.counter(
+                "outbound_pipelined_requests",
+                "The requests to event receivers that were sent with others in one packet",
+            ),
+            pipeline_fallbacks: bare.counter_vec(
+                "outbound_pipeline_fallbacks",
+                "How often an event receiver did not bear several requests in one packet, and gets one at a time for a while",
+                &["origin", "reason"],
+            ),
             receiver_state: bare.gauge_vec(
                 "outbound_receiver_state",
                 "Whether an event receiver gets requests: 0 yes, 1 one that tries it, 2 none",
@@ -163,6 +175,19 @@ impl HttpMetrics {
         self.possible_duplicates.inc();
     }
 
+    /// So many requests are sent in one packet.
+    pub(super) fn pipelined(&self, requests: usize) {
+        if requests > 1 {
+            self.pipelined.inc_by(requests as u64);
+        }
+    }
+
+    /// A receiver gets one event at a time for a while.
+    pub(super) fn pipeline_fallback(&self, target: &Target, fault: PipelineFault) {
+        let origin = target.address().map_or_else(|_| "none".to_owned(), |address| name(&address.origin));
+        self.pipeline_fallbacks.with_label_values(&[&*origin, fault.label()]).inc();
+    }
+
     /// An event was given up for want of room. Those to hosts that devices name have no origin of their own here.
     pub(super) fn shed(&self, level: QosLevel, scheme: SchemeLabel, target: &Target, reason: ShedReason) {
         let origin = match (scheme, target.address()) {
@@ -176,6 +201,10 @@ impl HttpMetrics {
     /// The gauges of a configured receiver; none for URLs without a usable host.
     pub(super) fn receiver(&self, origin: Option<&Origin>) -> ReceiverGauges {
         let origin = origin.map_or_else(|| "none".to_owned(), name);
+        // Shown from the start, so that the first fallback is an increase.
+        for fault in PipelineFault::ALL {
+            self.pipeline_fallbacks.with_label_values(&[&*origin, fault.label()]);
+        }
         let gauge = |family: &IntGaugeVec| family.with_label_values(&[&*origin]);
         ReceiverGauges {
             state: gauge(&self.receiver_state),

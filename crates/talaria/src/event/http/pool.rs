@@ -120,15 +120,22 @@ impl Pool {
     /// A connection that is still open, as far as is known; else a place in the queue for one.
     pub(super) fn check_out(&self, origin: &Origin) -> Checkout<'_> {
         loop {
-            let mut parked = match self.pop_or_wait(origin) {
+            let parked = match self.pop_or_wait(origin) {
                 Popped::Parked(parked) => parked,
                 Popped::Other(checkout) => return checkout,
             };
-            let idle = parked.since.elapsed();
-            let is_fresh = self.timeout.is_none_or(|timeout| idle < timeout);
-            let probe = if idle < PROBED_AFTER { Probe::Reactor } else { Probe::System };
-            if is_fresh && parked.connection.is_ready(probe) {
-                return Checkout::Kept(Connection::Http1(parked.connection));
+            if let Some(connection) = parked.checked(self.timeout) {
+                return Checkout::Kept(Connection::Http1(connection));
+            }
+        }
+    }
+
+    /// An idle connection that can carry several requests at a time and is still open, as far as is known.
+    pub(super) fn take_proven(&self, origin: &Origin) -> Option<Http1> {
+        loop {
+            let parked = self.pop_proven(origin)?;
+            if let Some(connection) = parked.checked(self.timeout) {
+                return Some(connection);
             }
         }
     }
@@ -236,6 +243,15 @@ impl Pool {
         }
     }
 
+    fn pop_proven(&self, origin: &Origin) -> Option<Parked> {
+        let mut guard = self.hosts.lock();
+        let hosts = &mut *guard;
+        let parked = &mut hosts.by_origin.get_mut(origin)?.parked;
+        let at = parked.iter().rposition(|parked| parked.connection.is_proven())?;
+        hosts.kept -= 1;
+        Some(parked.remove(at))
+    }
+
     fn pop_or_wait(&self, origin: &Origin) -> Popped<'_> {
         let mut guard = self.hosts.lock();
         let Hosts { by_origin, kept, last } = &mut *guard;
@@ -269,6 +285,16 @@ impl Pool {
             freed: Some(freed),
             window,
         }))
+    }
+}
+
+impl Parked {
+    /// The connection, if it is still open, as far as is known, and was not idle for too long.
+    fn checked(mut self, timeout: Option<Duration>) -> Option<Http1> {
+        let idle = self.since.elapsed();
+        let is_fresh = timeout.is_none_or(|timeout| idle < timeout);
+        let probe = if idle < PROBED_AFTER { Probe::Reactor } else { Probe::System };
+        (is_fresh && self.connection.is_ready(probe)).then_some(self.connection)
     }
 }
 

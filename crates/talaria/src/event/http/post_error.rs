@@ -60,6 +60,9 @@ pub enum PostError {
     /// The same by HTTP/2.
     #[error("the exchange failed: {}", innermost(.0))]
     Exchange(#[source] hyper::Error),
+    /// An answer came to a request that had not been sent, on a connection that has several.
+    #[error("the receiver answered a request that had not been sent")]
+    Unexpected,
     /// Too many redirects followed each other.
     #[error("stopped after {0} redirects")]
     TooManyRedirects(usize),
@@ -91,7 +94,7 @@ impl PostError {
                 None => DropReason::UnknownNetwork,
             },
             Self::Broken(error) => reason_of(error.kind()),
-            Self::NotHttp(_) => DropReason::UnknownNetwork,
+            Self::NotHttp(_) | Self::Unexpected => DropReason::UnknownNetwork,
             Self::TooManyRedirects(_) | Self::BadRedirect => DropReason::Unknown,
         }
     }

@@ -1,22 +1,25 @@
 //! The events of a lane that wait to be posted: new ones, and those that wait for another attempt. The [`Backlog`] decides
-//! which of them is next.
+//! which of them is next, and how many go with it in one packet.
 //!
 //! An idle worker is woken only if there is something to do and no other worker has been woken and not arrived yet.
 //! The one that arrives wakes the next one if there is more to do. So a burst that one worker can handle costs one wake-up,
-//! and the worker that was busy last, which has an open connection, is the first to be woken.
+//! and the worker that was busy last, which has an open connection, is the first to be woken. A worker that may send further events
+//! with the one that it has takes them before another one is woken.
 
-use std::future::poll_fn;
+mod worker_slot;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use prometheus::IntGauge;
 use talaria_protocol::url::Target;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+pub(super) use self::worker_slot::{SharedRequest, Taken, WorkerSlot};
 use super::backlog::{Backlog, Started};
 use super::health::Report;
 use super::job::{Job, Pushed};
@@ -43,12 +46,15 @@ struct State {
     idle: Vec<Idle>,
     /// Whether a worker was woken and has not arrived yet.
     is_wake_pending: bool,
+    /// Requests that run.
     busy: usize,
     /// Whether a job was taken since [`Queue::was_busy`] was called.
     was_busy: bool,
     phase: Phase,
     /// When the backlog has to be looked at again.
     next_release: Option<Instant>,
+    /// What ended requests have changed since the lock was taken.
+    changes: Vec<Ended>,
 }
 
 /// Whether the queue accepts events.
@@ -70,26 +76,6 @@ struct Woken {
     worker: Option<Waker>,
     /// Whether something is due earlier than was known.
     is_due_earlier: bool,
-}
-
-/// A worker's slot at the queue.
-pub(super) struct WorkerSlot<'a> {
-    queue: &'a Queue,
-    worker: usize,
-    state: SlotState,
-}
-
-enum SlotState {
-    /// The worker neither waits nor has a job.
-    Free,
-    /// The worker is on the list of idle ones, or was woken from it.
-    Waiting,
-    /// The worker has a job. It is not known yet how its request ends.
-    Busy(Started),
-    /// The request has ended.
-    Ended(Started, Report),
-    /// The job is finished, but its device and its host still count a request.
-    Lingering(Started, Report),
 }
 
 impl Queue {
@@ -244,6 +230,19 @@ impl Queue {
         left
     }
 
+    /// Requests have ended, or a worker has left: another one may have to take its place.
+    fn left(&self, mut state: MutexGuard<'_, State>) {
+        let woken = state.wake();
+        let is_drained = state.is_drained();
+        let changes = std::mem::take(&mut state.changes);
+        drop(state);
+        self.wake(woken);
+        self.emit(changes);
+        if is_drained {
+            self.drained.notify_waiters();
+        }
+    }
+
     /// Called without the lock.
     fn wake(&self, woken: Woken) {
         if woken.is_due_earlier {
@@ -254,126 +253,27 @@ impl Queue {
         }
     }
 
+    /// The receiver of this target did not bear several requests in one packet. Returns how long it gets one at a time, if that has
+    /// begun now.
+    pub(super) fn pipelining_failed(&self, target: &Arc<Target>) -> Option<Duration> {
+        self.state.lock().backlog.pipelining_failed(target, Instant::now())
+    }
+
     /// Called without the lock.
-    fn emit(&self, ended: Ended) {
-        if ended.due.is_some() {
-            self.release_changed.notify_one();
-        }
-        if let Some(change) = ended.change {
-            change.emit();
+    fn emit(&self, changes: Vec<Ended>) {
+        for Ended { change, due } in changes {
+            if due.is_some() {
+                self.release_changed.notify_one();
+            }
+            if let Some(change) = change {
+                change.emit();
+            }
         }
     }
 
     /// Why a job was given back.
     pub(super) fn drop_reason(&self) -> DropReason {
         if self.state.lock().phase == Phase::Closed { DropReason::Cancelled } else { DropReason::FullQueue }
-    }
-}
-
-impl<'a> WorkerSlot<'a> {
-    pub(super) fn new(queue: &'a Queue, worker: usize) -> Self {
-        Self { queue, worker, state: SlotState::Free }
-    }
-
-    /// The next job, and how long its request may take; the previous one is finished. None when the queue is closed.
-    pub(super) async fn next(&mut self) -> Option<(Job, Option<Duration>)> {
-        poll_fn(|cx| self.poll_next(cx)).await
-    }
-
-    /// The request of the job has ended.
-    pub(super) fn ended(&mut self, report: Report) {
-        if let SlotState::Busy(started) = std::mem::replace(&mut self.state, SlotState::Free) {
-            self.state = SlotState::Ended(started, report);
-        }
-    }
-
-    /// The job is finished, but something of it goes on: until [`next`](Self::next), its device and its host still count a
-    /// request.
-    pub(super) fn linger(&mut self) {
-        if let SlotState::Ended(started, report) = std::mem::replace(&mut self.state, SlotState::Free) {
-            self.state = SlotState::Lingering(started, report);
-            let mut state = self.queue.state.lock();
-            state.busy -= 1;
-            let is_drained = state.is_drained();
-            drop(state);
-            if is_drained {
-                self.queue.drained.notify_waiters();
-            }
-        }
-    }
-
-    fn poll_next(&mut self, cx: &Context<'_>) -> Poll<Option<(Job, Option<Duration>)>> {
-        let mut state = self.queue.state.lock();
-        let ended = self.leave(&mut state);
-        if let Some((job, started)) = state.backlog.take(Instant::now) {
-            state.busy += 1;
-            state.was_busy = true;
-            let time = started.time();
-            self.state = SlotState::Busy(started);
-            let woken = state.wake();
-            let freed = state.backlog.take_freed();
-            if job.attempts == 0 {
-                self.queue.depth.dec();
-                self.queue.is_nearly_full.store(state.backlog.is_nearly_full(), Ordering::Relaxed);
-            }
-            drop(state);
-            self.queue.wake(woken);
-            freed.iter().for_each(|device| device.room_is_free());
-            self.queue.emit(ended);
-            return Poll::Ready(Some((job, time)));
-        }
-        let is_drained = state.is_drained();
-        if state.phase == Phase::Closed {
-            return Poll::Ready(None);
-        }
-        state.idle.push(Idle { worker: self.worker, waker: cx.waker().clone() });
-        self.state = SlotState::Waiting;
-        let is_due_earlier = state.is_due_earlier();
-        drop(state);
-        self.queue.wake(Woken { worker: None, is_due_earlier });
-        self.queue.emit(ended);
-        if is_drained {
-            self.queue.drained.notify_waiters();
-        }
-        Poll::Pending
-    }
-
-    fn leave(&mut self, state: &mut State) -> Ended {
-        match std::mem::replace(&mut self.state, SlotState::Free) {
-            SlotState::Free => Ended::default(),
-            SlotState::Busy(started) => {
-                state.busy -= 1;
-                state.backlog.ended(&started, &Report::unknown())
-            }
-            SlotState::Ended(started, report) => {
-                state.busy -= 1;
-                state.backlog.ended(&started, &report)
-            }
-            SlotState::Lingering(started, report) => state.backlog.ended(&started, &report),
-            SlotState::Waiting => {
-                match state.idle.iter().rposition(|idle| idle.worker == self.worker) {
-                    Some(at) => drop(state.idle.remove(at)),
-                    None => state.is_wake_pending = false,
-                }
-                Ended::default()
-            }
-        }
-    }
-}
-
-impl Drop for WorkerSlot<'_> {
-    fn drop(&mut self) {
-        let mut state = self.queue.state.lock();
-        let ended = self.leave(&mut state);
-        // If this worker had been woken, another one has to take its place.
-        let woken = state.wake();
-        let is_drained = state.is_drained();
-        drop(state);
-        self.queue.wake(woken);
-        self.queue.emit(ended);
-        if is_drained {
-            self.queue.drained.notify_waiters();
-        }
     }
 }
 
@@ -387,6 +287,21 @@ impl State {
             was_busy: false,
             phase: Phase::default(),
             next_release: None,
+            changes: Vec::new(),
+        }
+    }
+
+    /// A request has ended.
+    fn ended(&mut self, started: &Started, report: &Report) {
+        self.busy -= 1;
+        self.settle(started, report);
+    }
+
+    /// A request that was not counted as busy any more has ended.
+    fn settle(&mut self, started: &Started, report: &Report) {
+        let ended = self.backlog.ended(started, report);
+        if ended.is_change() {
+            self.changes.push(ended);
         }
     }
 

@@ -22,6 +22,7 @@ use super::job::Job;
 use super::limit::Limit;
 use super::metrics::ReceiverGauges;
 use super::pace::Pace;
+use super::pipelining::Pipelining;
 use super::retries::Retries;
 use super::waiting_devices::WaitingDevices;
 use crate::event::fair_queue::{FairQueue, Fairness};
@@ -39,6 +40,10 @@ const LONG: Duration = Duration::from_secs(30);
 
 /// A queue that takes longer than this makes no room for a device that waits for some of a second.
 const SOON: Duration = Duration::from_secs(3);
+
+/// A receiver that usually takes longer than this to answer gets one event at a time: behind each other on one connection they would
+/// wait for each other, and their packets are not what costs.
+const QUICK: Duration = Duration::from_millis(50);
 
 /// After so many ticks a request that tries the receiver is set aside, so that another one may.
 const TRIAL_TICKS: u32 = 2;
@@ -60,6 +65,7 @@ pub(super) struct Receiver {
     limit: Limit,
     pace: Pace,
     breaker: Breaker,
+    pipelining: Pipelining,
     /// Whether the limit starts again from one when a request that tries the receiver closes the breaker.
     starts_again: bool,
     /// How long an answer takes, rather too long than too short; none before the first one.
@@ -82,6 +88,8 @@ pub(super) struct StartedRequest {
     round: u32,
     /// How long it may take, if that is known before its event's deadline.
     pub(super) time: Option<Duration>,
+    /// As many events that wait may be sent with it.
+    pub(super) further: usize,
 }
 
 /// Whether a receiver gets one more request.
@@ -113,6 +121,7 @@ impl Receiver {
     pub(super) fn new(
         most: usize,
         fairness: Fairness,
+        pipelining: Pipelining,
         gauges: ReceiverGauges,
         url: Option<Arc<Target>>,
     ) -> Self {
@@ -128,6 +137,7 @@ impl Receiver {
             limit: Limit::new(most),
             pace: Pace::default(),
             breaker: Breaker::new(),
+            pipelining,
             starts_again: false,
             usual: None,
             silent_ticks: 0,
@@ -212,7 +222,23 @@ impl Receiver {
             self.silent_ticks = 0;
         }
         let time = trial.or_else(|| self.usual.map(|usual| (10 * usual).max(LONG)));
-        StartedRequest { receiver, generation: self.generation, round, time }
+        StartedRequest { receiver, generation: self.generation, round, time, further: self.further() }
+    }
+
+    /// The receiver did not bear several requests in one packet. Returns how long it gets one at a time, if that has begun now.
+    pub(super) fn pipelining_failed(&mut self, now: Instant) -> Option<Duration> {
+        self.pipelining.failed(now)
+    }
+
+    /// As many of the events that wait may be sent with the one that was taken.
+    fn further(&self) -> usize {
+        let further = self.pipelining.further();
+        let may_share = further > 0
+            && self.has_next()
+            && self.limit.allows(self.running - self.aside)
+            && self.usual.is_some_and(|usual| usual <= QUICK)
+            && matches!(self.breaker.state(), State::Closed { .. });
+        if may_share { further } else { 0 }
     }
 
     /// A request has ended. `waiting` events wait.
@@ -280,6 +306,7 @@ impl Receiver {
     pub(super) fn tick(&mut self, now: Instant, waiting: usize) -> Option<ReceiverChange> {
         let active = self.running - self.aside;
         self.limit.tick(active);
+        self.pipelining.tick(now);
         let is_silent = !std::mem::take(&mut self.has_answered) && active > 0;
         let change = match self.breaker.state() {
             State::Closed { .. } if is_silent && !self.limit.allows(active) && self.has_next() => {
@@ -324,6 +351,13 @@ impl Receiver {
 
     fn changed(&self, change: Change, cause: Cause, waiting: usize) -> ReceiverChange {
         ReceiverChange { url: self.url.clone(), change, cause, waiting }
+    }
+}
+
+impl Ended {
+    /// Whether something has to be done.
+    pub(super) const fn is_change(&self) -> bool {
+        self.change.is_some() || self.due.is_some()
     }
 }
 

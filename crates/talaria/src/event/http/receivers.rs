@@ -17,10 +17,11 @@ use super::capacity::{Capacity, Fullness};
 use super::health::Report;
 use super::job::{Job, Pushed};
 use super::metrics::HttpMetrics;
+use super::pipelining::Pipelining;
 use super::receiver::{Ended, MayStart, Receiver, ReceiverChange, StartedRequest, TICK};
 use super::worker_shares::WorkerShares;
 use crate::device::{Device, Owner};
-use crate::event::config::QueueLimit;
+use crate::event::config::{PipelineDepth, QueueLimit};
 use crate::event::fair_queue::Fairness;
 
 /// Of so many workers or more, [`TRIAL_WORKERS`] are left to try a receiver all of whose requests hang.
@@ -61,6 +62,7 @@ impl Receivers {
         limit: QueueLimit,
         workers: usize,
         fairness: &Fairness,
+        pipeline: PipelineDepth,
         metrics: &HttpMetrics,
     ) -> Self {
         // Targets without a usable host have one receiver together: posting to them fails without a connection.
@@ -82,7 +84,10 @@ impl Receivers {
         let shares = WorkerShares::new(workers, count);
         let most = shares.most();
         let most = if most < FEW_WORKERS { most - most / 8 } else { most - TRIAL_WORKERS };
-        let receiver = |(origin, url)| Receiver::new(most, fairness.clone(), metrics.receiver(origin), url);
+        let receiver = |(origin, url)| {
+            let pipelining = Pipelining::new(pipeline);
+            Receiver::new(most, fairness.clone(), pipelining, metrics.receiver(origin), url)
+        };
         Self {
             receivers: names.into_iter().map(receiver).collect(),
             by_target,
@@ -217,32 +222,33 @@ impl Receivers {
                 self.turns.push_back(at);
                 continue;
             }
+            let taken = self.take_of(at, &clock);
             let receiver = &mut self.receivers[at];
-            let job = receiver.take();
             if receiver.has_next() {
                 self.turns.push_back(at);
             } else {
                 receiver.is_listed = false;
             }
-            let Some(job) = job else { continue };
-            self.shares.start(receiver.running());
-            let started = receiver.start(at, &clock);
-            if job.is_status() {
-                self.status -= 1;
-            } else if job.attempts == 0 {
-                self.fresh_capacity.remove(at, job.body.len());
-                let count = match self.fresh_capacity.fullness(at) {
-                    Fullness::Nearly => 0,
-                    Fullness::Half => 1,
-                    Fullness::Free => 4,
-                };
-                receiver.waiting_devices.free(count, &mut self.freed);
-            } else {
-                self.retry_capacity.remove(at, job.body.len());
+            if taken.is_some() {
+                return taken;
             }
-            return Some((job, started));
         }
         None
+    }
+
+    /// The next event that may be sent to a receiver in the packet of another one.
+    pub(super) fn take_further(
+        &mut self,
+        receiver: usize,
+        clock: impl Fn() -> Instant,
+    ) -> Option<(Job, StartedRequest)> {
+        if self.may_start(receiver, &clock) { self.take_of(receiver, clock) } else { None }
+    }
+
+    /// The receiver did not bear several requests in one packet. Returns how long it gets one at a time, if that has begun now.
+    pub(super) fn pipelining_failed(&mut self, target: &Arc<Target>, now: Instant) -> Option<Duration> {
+        let at = self.of(target);
+        self.receivers[at].pipelining_failed(now)
     }
 
     /// Whether there is an event that may be posted.
@@ -295,6 +301,27 @@ impl Receivers {
         }
     }
 
+    fn take_of(&mut self, at: usize, clock: impl Fn() -> Instant) -> Option<(Job, StartedRequest)> {
+        let receiver = &mut self.receivers[at];
+        let job = receiver.take()?;
+        self.shares.start(receiver.running());
+        let started = receiver.start(at, clock);
+        if job.is_status() {
+            self.status -= 1;
+        } else if job.attempts == 0 {
+            self.fresh_capacity.remove(at, job.body.len());
+            let count = match self.fresh_capacity.fullness(at) {
+                Fullness::Nearly => 0,
+                Fullness::Half => 1,
+                Fullness::Free => 4,
+            };
+            receiver.waiting_devices.free(count, &mut self.freed);
+        } else {
+            self.retry_capacity.remove(at, job.body.len());
+        }
+        Some((job, started))
+    }
+
     fn of(&self, target: &Arc<Target>) -> usize {
         let address = address(target);
         let at = self.by_target.binary_search_by_key(&address, |(target, _)| *target);
@@ -341,107 +368,4 @@ fn address(target: &Arc<Target>) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-    use proptest::prelude::*;
-    use wrp::QosLevel;
-
-    use super::super::health::Health;
-    use super::super::job::tests::job;
-    use super::*;
-    use crate::event::config::Config;
-    use crate::telemetry::metrics::Metrics;
-
-    const LIMIT: QueueLimit = QueueLimit { messages: 12, bytes: 200 };
-    const WORKERS: usize = 7;
-
-    #[derive(Clone, Debug)]
-    enum Step {
-        Push(usize, usize),
-        Take,
-        End(usize, Health),
-        Retry(usize, usize, u64),
-        Pass(u64),
-    }
-
-    fn step() -> impl Strategy<Value = Step> {
-        let health = prop_oneof![
-            3 => Just(Health::Works),
-            1 => Just(Health::Fails),
-            1 => Just(Health::Refuses),
-            2 => Just(Health::Unreachable),
-            1 => Just(Health::Silent),
-            1 => Just(Health::Unknown),
-        ];
-        prop_oneof![
-            4 => (0..3usize, 1..50usize).prop_map(|(to, bytes)| Step::Push(to, bytes)),
-            4 => Just(Step::Take),
-            4 => (0..10usize, health).prop_map(|(at, health)| Step::End(at, health)),
-            2 => (0..3usize, 1..50usize, 0..3000u64).prop_map(|(to, bytes, wait)| Step::Retry(to, bytes, wait)),
-            2 => (0..2000u64).prop_map(Step::Pass),
-        ]
-    }
-
-    proptest! {
-        /// Whatever is sent, fails and gives way: no event is lost or doubled, no more requests run than there are workers, and when
-        /// all receivers work again, everything that waits is posted.
-        #[test]
-        fn no_event_is_lost_or_doubled_and_all_that_waits_is_posted_in_the_end(
-            steps in proptest::collection::vec(step(), 0..300),
-        ) {
-            let metrics = HttpMetrics::register(&Metrics::default());
-            let targets: Vec<_> =
-                ["http://a/", "http://b/", "http://c/"].map(|url| Arc::new(Target::parse(url).unwrap())).into();
-            let fairness = Config::default().fairness();
-            let mut receivers = Receivers::new(targets.iter(), LIMIT, WORKERS, &fairness, &metrics);
-            let event = |to: usize, bytes: usize, attempts| Job {
-                target: Arc::clone(&targets[to]),
-                body: Bytes::from(vec![0; bytes]),
-                attempts,
-                ..job(QosLevel::Low, 0)
-            };
-            let (mut now, mut running, mut waiting) = (Instant::now(), Vec::new(), 0);
-            let count = |pushed: Pushed| 1 - i64::from(pushed.refused.is_some()) - pushed.displaced.len() as i64;
-            for step in steps {
-                match step {
-                    Step::Push(to, bytes) => waiting += count(receivers.push_fresh(event(to, bytes, 0))),
-                    Step::Retry(to, bytes, wait) => {
-                        let due = now + Duration::from_millis(wait);
-                        waiting += count(receivers.push_retry(due, event(to, bytes, 1)));
-                    }
-                    Step::Take => {
-                        let can_start = receivers.can_start(|| now);
-                        let taken = receivers.take(|| now);
-                        prop_assert_eq!(can_start, taken.is_some());
-                        if let Some((_, started)) = taken {
-                            running.push(started);
-                            waiting -= 1;
-                        }
-                    }
-                    Step::End(at, health) if at < running.len() => {
-                        receivers.ended(running.swap_remove(at), &Report { health, at: now, ..Report::unknown() });
-                    }
-                    Step::End(..) => {}
-                    Step::Pass(time) => {
-                        now += Duration::from_millis(time);
-                        receivers.release(now);
-                    }
-                }
-                prop_assert!(running.len() <= WORKERS);
-                prop_assert_eq!(receivers.is_empty(), waiting == 0);
-            }
-            let works = |now| Report { health: Health::Works, at: now, ..Report::unknown() };
-            for _ in 0..200 {
-                now += Duration::from_secs(1);
-                receivers.release(now);
-                running.drain(..).for_each(|started| drop(receivers.ended(started, &works(now))));
-                while let Some((_, started)) = receivers.take(|| now) {
-                    running.push(started);
-                    waiting -= 1;
-                }
-            }
-            prop_assert_eq!(waiting, 0);
-            prop_assert!(receivers.is_empty() && running.is_empty());
-        }
-    }
-}
+mod tests;

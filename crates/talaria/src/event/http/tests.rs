@@ -6,6 +6,7 @@ mod credentials;
 mod http2;
 mod named_hosts;
 mod order;
+mod pipeline;
 pub(crate) mod receiver;
 mod receivers;
 mod redirects;
@@ -90,6 +91,23 @@ impl Bench {
     fn assert_metric(&self, line: &str) {
         let text = String::from_utf8(self.metrics.gather_text()).unwrap();
         assert!(text.lines().any(|there| there == line), "no `{line}` in\n{text}");
+    }
+}
+
+/// Time that does not pass although tests wait for real sockets.
+struct StoppedTime {
+    /// While a task blocks, tokio does not move its paused clock on.
+    _blocks: std::sync::mpsc::Sender<()>,
+}
+
+impl StoppedTime {
+    fn new() -> Self {
+        tokio::time::pause();
+        let (_blocks, end) = std::sync::mpsc::channel();
+        // So that a test that waits for ever ends by a timeout.
+        let longest = Duration::from_secs(60);
+        tokio::task::spawn_blocking(move || end.recv_timeout(longest));
+        Self { _blocks }
     }
 }
 

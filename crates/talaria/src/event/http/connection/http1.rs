@@ -5,28 +5,47 @@
 //! written, the answer is read already: a receiver may refuse an event before it has read all of it. The
 //! connection is closed then.
 //!
-//! Deliberately absent: time limits, and what is written (`request_head.rs`). Start reading at [`Http1::exchange`].
+//! Deliberately absent: time limits, and what is written (`request_head.rs`). Start reading at [`Http1::exchange`]; several requests
+//! at a time are a [`Pipeline`].
+
+mod pipeline;
+mod writing;
 
 use std::future::poll_fn;
-use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
+use smallvec::SmallVec;
 use talaria_protocol::receiver_answer::{AnswerHead, AnswerReader, Connection, Method, Progress};
-use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
+use tokio::io::{AsyncRead as _, ReadBuf};
 
+pub(in crate::event) use self::pipeline::{Pipeline, PipelineEnd};
+use self::writing::Writing;
 use super::exchange_error::{ExchangeError, is_closed_by_peer};
 use crate::event::http::dial::Stream;
 use crate::event::http::post_error::PostError;
 use crate::thread_buffer::ReadBuffer;
 
-/// A connection that carries one request at a time.
+/// The parts of requests one after the other. Those of one request take no memory from the heap.
+type Parts<'a> = SmallVec<[&'a [u8]; 3]>;
+
+/// A connection that carries one request at a time, or several in one packet.
 pub(in crate::event) struct Http1 {
     stream: Box<dyn Stream>,
-    /// Whether it cannot carry another request. So it is while a request is under way.
-    is_closed: bool,
-    /// Whether a request was sent on it before, or it was idle, so that the receiver may have closed it.
-    is_used: bool,
+    life: Life,
+}
+
+/// What a connection can carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::event) enum Life {
+    /// A request. Nothing was sent on it yet.
+    New,
+    /// A request. It was idle, so that the receiver may have closed it.
+    Kept,
+    /// The same, or several requests: the receiver has answered one by HTTP/1.1.
+    Proven,
+    /// Nothing. So it is while requests are under way.
+    Closed,
 }
 
 /// A request as it is written.
@@ -45,25 +64,10 @@ pub(in crate::event) enum Probe {
     System,
 }
 
-/// How much of a request was written.
-struct Writing<'a> {
-    parts: [&'a [u8]; 3],
-    written: usize,
-    state: WriteState,
-}
-
-enum WriteState {
-    Unfinished,
-    /// What was written may wait in the stream.
-    Unflushed,
-    Finished,
-    Failed(Option<io::Error>),
-}
-
 impl Http1 {
     /// Starts HTTP on a byte stream. Nothing is sent yet.
     pub(super) fn open(stream: Box<dyn Stream>) -> Self {
-        Self { stream, is_closed: false, is_used: false }
+        Self { stream, life: Life::New }
     }
 
     /// Sends a request and reads the whole answer. Returns the head of the answer.
@@ -73,27 +77,29 @@ impl Http1 {
         &mut self,
         request: &Written<'_>,
     ) -> Result<AnswerHead, ExchangeError> {
-        let is_reused = std::mem::replace(&mut self.is_used, true);
-        self.is_closed = true;
-        let mut writing = Writing { parts: request.parts, written: 0, state: WriteState::Unfinished };
+        let is_reused = self.begin() != Life::New;
+        let mut writing = Writing::new(request.parts.into());
         let mut reader = AnswerReader::new(request.method);
         let stream = &mut *self.stream;
         let answer = poll_fn(|cx| {
             writing.poll(stream, cx);
             match poll_answer(stream, &mut reader, cx) {
                 Poll::Ready(Ok(answer)) => Poll::Ready(Ok(answer)),
-                Poll::Ready(Err(error)) => Poll::Ready(Err(writing.error().unwrap_or(error))),
-                Poll::Pending => writing.error().map_or(Poll::Pending, |error| Poll::Ready(Err(error))),
+                Poll::Ready(Err(error)) => Poll::Ready(Err(writing.error().map_or(error, PostError::Broken))),
+                Poll::Pending => {
+                    writing.error().map_or(Poll::Pending, |error| Poll::Ready(Err(PostError::Broken(error))))
+                }
             }
         });
         match answer.await {
             Ok((head, connection)) => {
-                let is_whole = matches!(writing.state, WriteState::Finished);
-                self.is_closed = !is_whole || connection == Connection::Closed;
+                if writing.is_finished() {
+                    self.life = Life::after(connection);
+                }
                 Ok(head)
             }
             Err(error) if !is_reused || !is_closed_by_peer(&error) => Err(ExchangeError::Failed(error)),
-            Err(error) if writing.written == 0 => Err(ExchangeError::NotSent(error)),
+            Err(error) if writing.written() == 0 => Err(ExchangeError::NotSent(error)),
             Err(error) => Err(ExchangeError::Failed(PostError::KeptClosed(Box::new(error)))),
         }
     }
@@ -107,55 +113,41 @@ impl Http1 {
     /// Whether another request can be sent on it, now that one has ended or before the first one. `waker` is woken when
     /// something arrives.
     pub(in crate::event) fn park(&mut self, waker: &Waker) -> bool {
-        self.is_used = true;
+        if self.life == Life::New {
+            self.life = Life::Kept;
+        }
         self.poll_idle(&mut Context::from_waker(waker))
+    }
+
+    /// Whether several requests may be sent on it at a time.
+    pub(in crate::event) fn is_proven(&self) -> bool {
+        self.life == Life::Proven
+    }
+
+    /// A request begins. Returns what the connection was.
+    const fn begin(&mut self) -> Life {
+        std::mem::replace(&mut self.life, Life::Closed)
     }
 
     /// Nothing is expected to arrive on an idle connection. If something does, it is its end, or the receiver does not keep to
     /// HTTP.
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> bool {
-        if !self.is_closed {
+        if self.life != Life::Closed {
             let mut byte = [0];
-            self.is_closed =
-                Pin::new(&mut *self.stream).poll_read(cx, &mut ReadBuf::new(&mut byte)).is_ready();
+            if Pin::new(&mut *self.stream).poll_read(cx, &mut ReadBuf::new(&mut byte)).is_ready() {
+                self.life = Life::Closed;
+            }
         }
-        !self.is_closed
+        self.life != Life::Closed
     }
 }
 
-impl Writing<'_> {
-    /// Writes on, as far as the stream takes it. An error is kept: the answer may have come before.
-    fn poll(&mut self, stream: &mut dyn Stream, cx: &mut Context<'_>) {
-        if let Poll::Ready(Err(error)) = self.poll_write(stream, cx) {
-            self.state = WriteState::Failed(Some(error));
-        }
-    }
-
-    fn poll_write(&mut self, mut stream: &mut dyn Stream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while let WriteState::Unfinished = self.state {
-            let mut slices = self.parts.map(IoSlice::new);
-            let mut left = &mut slices[..];
-            IoSlice::advance_slices(&mut left, self.written);
-            match ready!(Pin::new(&mut stream).poll_write_vectored(cx, left))? {
-                0 if !left.is_empty() => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                written => self.written += written,
-            }
-            if self.written == self.parts.iter().map(|part| part.len()).sum::<usize>() {
-                self.state = WriteState::Unflushed;
-            }
-        }
-        if let WriteState::Unflushed = self.state {
-            ready!(Pin::new(&mut stream).poll_flush(cx))?;
-            self.state = WriteState::Finished;
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    /// Why the request could not be written.
-    fn error(&mut self) -> Option<PostError> {
-        match &mut self.state {
-            WriteState::Failed(error) => error.take().map(PostError::Broken),
-            WriteState::Unfinished | WriteState::Unflushed | WriteState::Finished => None,
+impl Life {
+    const fn after(connection: Connection) -> Self {
+        match connection {
+            Connection::Kept => Self::Proven,
+            Connection::KeptForOne => Self::Kept,
+            Connection::Closed => Self::Closed,
         }
     }
 }

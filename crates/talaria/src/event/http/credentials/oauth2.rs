@@ -130,6 +130,13 @@ impl TokenSource {
         token.map(|token| token.header.clone())
     }
 
+    /// The same, if it is known and need not be renewed.
+    pub(super) fn header_now(&self) -> Option<HeaderValue> {
+        let state = self.state.lock();
+        let token = state.token.as_ref().filter(|token| Instant::now() < token.renew_at);
+        token.map(|token| token.header.clone())
+    }
+
     /// Forgets a token that the receiver has refused, unless another one has taken its place.
     pub(super) fn refused(&self, header: &HeaderValue) {
         let mut state = self.state.lock();

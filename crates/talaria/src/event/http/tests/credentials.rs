@@ -12,8 +12,8 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::*;
 use crate::event::config::{
-    ClientCertificate, CredentialsConfig, OAuth2Config, ReceiverTls, SignatureConfig, SignatureFormat,
-    UrlPrefix,
+    ClientCertificate, CredentialsConfig, OAuth2Config, PipelineDepth, ReceiverTls, SignatureConfig,
+    SignatureFormat, UrlPrefix,
 };
 
 const OLD: &str = "the old key of the receiver";
@@ -264,6 +264,54 @@ async fn one_token_is_fetched_for_all_events_and_another_when_it_is_refused() {
     bench.drained().await;
     assert_eq!((bench.verdicts(), server.requests.lock().len()), (vec![DELIVERED; 21], 2));
     assert_eq!(header(receiver.requests().last().unwrap(), "authorization"), Some("Bearer t2"));
+}
+
+/// All of them had been sent with the same token.
+#[tokio::test]
+async fn events_under_way_with_a_token_that_is_refused_are_all_sent_once_more() {
+    let _stopped = StoppedTime::new();
+    for depth in [1, 8] {
+        let receiver = Receiver::new(|request, number| {
+            let is_refused = number > 1 && header(request, "authorization") == Some("Bearer t1");
+            Answer::Status(if is_refused { 401 } else { 202 })
+        });
+        let (server, secret) = (TokenServer::start("200 OK"), TestFile::with("s3cret"));
+        let pipeline = PipelineDepth::new(depth).unwrap();
+        let config = Config { pipeline, ..server.config(&secret) };
+        let bench = Bench::in_memory(&config, [("memory", receiver.clone())]);
+        for events in [1, 4] {
+            for _ in 0..events {
+                bench.send("event:iot/x", "body");
+            }
+            bench.drained().await;
+        }
+        assert_eq!(bench.verdicts(), [DELIVERED; 5]);
+        assert_eq!(server.requests.lock().len(), 2);
+        if depth > 1 {
+            assert_eq!(receiver.requests().len(), 1 + 4 + 4);
+            bench.assert_metric("outbound_pipelined_requests 4");
+        }
+    }
+}
+
+#[tokio::test]
+async fn events_in_one_packet_have_each_their_own_signature() {
+    let _stopped = StoppedTime::new();
+    let receiver = Receiver::answering(Answer::Status(202));
+    let file = TestFile::with(OLD);
+    let pipeline = PipelineDepth::new(8).unwrap();
+    let config = Config { pipeline, ..signing("http://memory/", "http://memory", &file) };
+    let bench = Bench::in_memory(&config, [("memory", receiver.clone())]);
+    for bodies in [vec!["0"], vec!["1", "2", "3"]] {
+        bodies.into_iter().for_each(|body| bench.send("event:iot/x", body));
+        bench.drained().await;
+    }
+    bench.assert_metric("outbound_pipelined_requests 3");
+    let requests = receiver.requests();
+    assert!(requests.iter().all(|request| signed_by(request, &[OLD, NEW]) == [OLD]));
+    let ids: std::collections::HashSet<_> =
+        requests[1..].iter().map(|request| header(request, "webhook-id").unwrap()).collect();
+    assert_eq!((requests.len(), ids.len()), (4, 3));
 }
 
 #[tokio::test]

@@ -1,13 +1,21 @@
 //! The queue between threads: no wake-up may be lost.
 
 use super::*;
+use crate::event::config::PipelineDepth;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn events_from_many_threads_are_all_posted() {
+    for depth in [1, 8] {
+        posts_all(PipelineDepth::new(depth).unwrap()).await;
+    }
+}
+
+async fn posts_all(pipeline: PipelineDepth) {
     const SENDERS: usize = 8;
     const EVENTS: usize = 200;
     let receiver = Receiver::answering(Answer::Status(202));
     let bench = Arc::new(Bench::start(&Config {
+        pipeline,
         queue: QueueLimit { messages: SENDERS * EVENTS, bytes: usize::MAX },
         ..to(receiver.listen().await)
     }));
