@@ -14,7 +14,7 @@ use crate::receiver::Receiver;
 use crate::sink::{Sink, SinkCounts};
 
 /// Partitions of the topic in the Kafka cluster in memory.
-pub(super) const PARTITIONS: i32 = 12;
+const PARTITIONS: i32 = 12;
 
 /// The far ends of a run, which count while this exists.
 pub(crate) struct FarEnds {

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use wrpkafka::mock::MockKafka;
 
 use super::error::TestbedError;
-use super::far_ends::PARTITIONS;
 use super::gateway::Gateway;
 use super::options::TestbedOptions;
 use super::spawn::{GatewayConfig, Routes, SpawnedGateway};
@@ -16,6 +15,10 @@ use crate::kafka::KafkaReader;
 use crate::receiver::Receiver;
 use crate::run::RunId;
 use crate::tally::{Tally, Totals};
+
+/// Partitions of the topic. The Kafka in memory answers a reader with one batch of each partition, and forgets what is more than 5 MB in one:
+/// with few partitions, a reader on a busy machine misses records of several gateways.
+const PARTITIONS: i32 = 96;
 
 /// Gateways with the far ends of their events. On drop the gateways are killed.
 pub(crate) struct Gateways {

@@ -197,12 +197,19 @@ impl Fleet<'_> {
         })
     }
 
-    /// Waits until the counts of both far ends satisfy `condition`, at most for `timeout`.
+    /// Waits until the counts of both far ends satisfy `condition`, or nothing has arrived for `timeout`. The reader of the topic
+    /// shares the machine with everything else, and may be behind.
     async fn until(&self, timeout: Duration, condition: impl Fn(&Totals) -> bool) {
-        let deadline = Instant::now() + timeout;
-        while !self.gateways.arrived().iter().all(|(_, totals)| condition(totals))
-            && Instant::now() < deadline
-        {
+        let (mut arrived, mut deadline) = (0, Instant::now() + timeout);
+        loop {
+            let ends = self.gateways.arrived();
+            let now = ends.iter().map(|(_, totals)| totals.events + totals.online).sum();
+            if now > arrived {
+                (arrived, deadline) = (now, Instant::now() + timeout);
+            }
+            if ends.iter().all(|(_, totals)| condition(totals)) || Instant::now() >= deadline {
+                return;
+            }
             sleep(POLL_INTERVAL).await;
         }
     }
