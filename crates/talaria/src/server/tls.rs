@@ -13,6 +13,7 @@ mod handshake;
 mod pending;
 mod reload;
 mod socket;
+mod tickets;
 mod version;
 
 pub use config::Config;

@@ -7,11 +7,14 @@ use std::time::Duration;
 
 use ::http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, HandshakeKind, ProtocolVersion};
 use talaria::server::tls::{self, Version, Versions};
-use talaria::server::{Body, Config, ConnectionMetrics, Handler, RunningServer, Server, incoming, reply};
+use talaria::server::{
+    Body, ClientCertificate, Config, ConnectionMetrics, Handler, RunningServer, Server, incoming, reply,
+};
 use talaria::telemetry::metrics::Metrics;
 use talaria_protocol::answer::TEXT;
 use talaria_protocol::rate::Rate;
@@ -37,6 +40,11 @@ impl Handler for Echo {
     async fn handle(&self, request: Request<Incoming>) -> Response<Body> {
         if request.uri().path() == "/endless" {
             return Body::pieces(std::iter::repeat_with(|| vec![b'x'; 64 * 1024].into())).into_response();
+        }
+        if request.uri().path() == "/certificate" {
+            let certificate = request.extensions().get::<ClientCertificate>();
+            let certificate = certificate.map(|ClientCertificate(der)| der.to_vec());
+            return reply::with_body(StatusCode::OK, TEXT, certificate.unwrap_or_default());
         }
         match incoming::read(request, LARGEST).await {
             Ok((_, body)) => reply::with_body(StatusCode::OK, TEXT, body),
@@ -238,23 +246,63 @@ async fn a_client_gets_the_certificate_of_the_name_that_it_asks_for_and_else_the
     assert!(unknown.to_string().contains("talaria.test"), "the first one: {unknown}");
 }
 
+/// SECURITY.md, contract §9.8
 #[tokio::test]
-async fn a_session_is_resumed_by_a_ticket_but_never_where_a_certificate_is_asked_for() {
+async fn a_session_is_resumed_by_a_ticket_and_the_client_is_the_same() {
     let authority = Authority::new();
     let certificate = authority.issue(&["device"]);
-    for (client_ca, kind) in [(None, HandshakeKind::Resumed), (Some(authority.ca()), HandshakeKind::Full)] {
+    let der = CertificateDer::from_pem_slice(certificate.0.as_bytes()).unwrap();
+    for client_ca in [None, Some(authority.ca())] {
         for version in [&TLS12, &TLS13] {
             let fixture = start(config(tls::Config { client_ca: client_ca.clone(), ..tls(&authority) }));
             let client = authority.client(Some(&certificate), &[version]);
-            let mut kinds = Vec::new();
-            for _ in 0..2 {
+            for kind in [HandshakeKind::Full, HandshakeKind::Resumed, HandshakeKind::Resumed] {
                 let mut client = Client::over(fixture.connect(client.clone()).await.unwrap());
-                client.send(GET).await;
-                assert_eq!(client.response().await.status, 200);
-                kinds.extend(client.socket.get_ref().1.handshake_kind());
+                client.send(GET.replace("/ ", "/certificate ")).await;
+                let response = client.response().await;
+                assert_eq!(response.status, 200);
+                let shown = client_ca.as_ref().map_or(&b""[..], |_| &der);
+                assert_eq!(response.body, shown, "{:?} {kind:?}", version.version);
+                assert_eq!(client.socket.get_ref().1.handshake_kind(), Some(kind), "{:?}", version.version);
             }
-            assert_eq!(kinds.last(), Some(&kind), "{:?} {kinds:?}", version.version);
+            for (kind, times) in [("full", 1.0), ("resumed", 2.0)] {
+                let series = format!("tls_handshakes_total{{kind=\"{kind}\",server=\"primary\"}}");
+                assert_eq!(fixture.metric(&series), times, "{kind}");
+            }
         }
+    }
+}
+
+/// SECURITY.md
+#[tokio::test]
+async fn no_ticket_outlives_the_trust_in_the_certificate_that_it_stands_for() {
+    for version in [&TLS12, &TLS13] {
+        let (ours, other) = (Authority::new(), Authority::new());
+        let client = ours.client(Some(&ours.issue(&["device"])), &[version]);
+        let serial = ours.last_serial();
+        let list = ours.file("revoked.crl");
+        std::fs::write(&list, ours.revocation_list(&[]).der()).unwrap();
+        let (client_ca, client_crls) = (Some(ours.file("clients.pem")), vec![list.clone()]);
+        let set_authority = |authority: &Authority| std::fs::copy(authority.ca(), ours.file("clients.pem"));
+        set_authority(&ours).unwrap();
+        let fixture = start(config(tls::Config { client_ca, client_crls, ..tls(&ours) }));
+        let is_accepted = async || fixture.ask(client.clone()).await.is_ok();
+        let resumed = || fixture.metric("tls_handshakes_total{kind=\"resumed\",server=\"primary\"}");
+
+        assert!(is_accepted().await && is_accepted().await);
+        assert_eq!(resumed(), 1.0);
+        std::fs::write(&list, ours.revocation_list(&[serial]).der()).unwrap();
+        eventually("the certificate is revoked", PATIENCE, async || !is_accepted().await).await;
+        assert!(fixture.failures("revoked_certificate") >= 1.0);
+
+        std::fs::write(&list, ours.revocation_list(&[]).der()).unwrap();
+        eventually("the certificate is good again", PATIENCE, is_accepted).await;
+        let before = resumed();
+        assert!(is_accepted().await);
+        assert_eq!(resumed(), before + 1.0);
+        set_authority(&other).unwrap();
+        eventually("the authority is another one", PATIENCE, async || !is_accepted().await).await;
+        assert!(fixture.failures("bad_certificate") >= 1.0);
     }
 }
 

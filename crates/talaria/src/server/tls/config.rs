@@ -3,12 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::aws_lc_rs::Ticketer;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
 
 use super::certificates::{self, Certificates};
 use super::files::{FileError, Key, Pair, TlsError, certificates_in, revocation_lists_in};
+use super::tickets::{EndingTickets, ProvingClients};
 use super::version::Versions;
 use crate::trust;
 
@@ -64,13 +67,15 @@ impl Config {
         config.alpn_protocols = vec![HTTP_1_1.to_vec()];
         // Sessions are resumed by tickets, which the client keeps, so that no memory grows with the number of clients.
         config.session_storage = Arc::new(NoServerSessionStorage {});
-        if is_mutual {
-            // A ticket would admit a client whose certificate has expired since, or whose authority was removed.
-            config.send_tls13_tickets = 0;
+        // The keys are new with each configuration: no ticket outlives the trust in what was checked for it.
+        let keys = Ticketer::new().map_err(unusable)?;
+        config.ticketer = if is_mutual {
+            Arc::new(EndingTickets { keys, clock: Arc::clone(&config.time_provider) })
         } else {
-            config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new().map_err(unusable)?;
-            config.send_tls13_tickets = 1;
-        }
+            keys
+        };
+        // A client uses a ticket once and gets the next one with it, so that one is enough.
+        config.send_tls13_tickets = 1;
         Ok(Loaded { config: Arc::new(config), not_after })
     }
 
@@ -103,7 +108,7 @@ impl Config {
 
     fn client_verifier(
         &self,
-        provider: &Arc<rustls::crypto::CryptoProvider>,
+        provider: &Arc<CryptoProvider>,
     ) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
         let Some(path) = &self.client_ca else { return Ok(WebPkiClientVerifier::no_client_auth()) };
         let mut roots = RootCertStore::empty();
@@ -128,7 +133,7 @@ impl Config {
         builder()
             .with_crls(lists)
             .build()
-            .map(|webpki| trust::client_verifier(authorities, webpki))
+            .map(|webpki| Arc::new(ProvingClients(trust::client_verifier(authorities, webpki))) as _)
             .map_err(|error| fault(error.into()))
     }
 

@@ -8,6 +8,7 @@ use rustls::{CertificateError, Error, ServerConfig};
 use tokio::net::TcpStream;
 
 use super::TlsSocket;
+use super::tickets::Proof;
 use crate::server::ConnectionFailure;
 
 /// The first byte of every TLS connection: a handshake record (RFC 8446 §5.1).
@@ -48,7 +49,8 @@ pub(in crate::server) async fn accept(
         _ => {}
     }
     let mut socket = TlsSocket::new(tcp, config).map_err(HandshakeError::Tls)?;
-    poll_fn(|cx| socket.poll_handshake(cx)).await?;
+    let mut proof = Proof::default();
+    poll_fn(|cx| proof.during(|| socket.poll_handshake(cx))).await?;
     Ok(socket)
 }
 
