@@ -273,6 +273,19 @@ async fn a_session_is_resumed_by_a_ticket_and_the_client_is_the_same() {
     }
 }
 
+#[tokio::test]
+async fn a_ticket_of_tls_1_3_costs_no_packet_of_its_own() {
+    let authority = Authority::new();
+    let fixture = start(config(tls(&authority)));
+    let socket = fixture.connect(authority.client(None, &[&TLS13])).await.unwrap();
+    eventually("the handshake is complete at the server", PATIENCE, async || {
+        fixture.metric("tls_handshakes_total{kind=\"full\",server=\"primary\"}") == 1.0
+    })
+    .await;
+    let tcp = socket.into_inner().0.into_std().unwrap();
+    assert_eq!(tcp.peek(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+}
+
 /// SECURITY.md
 #[tokio::test]
 async fn no_ticket_outlives_the_trust_in_the_certificate_that_it_stands_for() {
@@ -303,6 +316,30 @@ async fn no_ticket_outlives_the_trust_in_the_certificate_that_it_stands_for() {
         set_authority(&other).unwrap();
         eventually("the authority is another one", PATIENCE, async || !is_accepted().await).await;
         assert!(fixture.failures("bad_certificate") >= 1.0);
+    }
+}
+
+/// A handshake hashes much, and SHA-384 is slow; Go's server chooses alike.
+#[tokio::test]
+async fn of_the_suites_that_a_client_offers_one_with_sha_256_is_chosen() {
+    let authority = Authority::new();
+    let fixture = start(config(tls(&authority)));
+    for (version, chosen, other) in [
+        (&TLS12, "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"),
+        (&TLS13, "TLS13_AES_128_GCM_SHA256", "TLS13_AES_256_GCM_SHA384"),
+    ] {
+        let all = rustls::crypto::aws_lc_rs::default_provider();
+        let only = |name: &str| {
+            let mut provider = all.clone();
+            provider.cipher_suites.retain(|suite| format!("{:?}", suite.suite()) == name);
+            provider
+        };
+        for (provider, expected) in [(all.clone(), chosen), (only(other), other)] {
+            let client = authority.client_of(provider, None, &[version]);
+            let socket = fixture.connect(client).await.unwrap();
+            let suite = socket.get_ref().1.negotiated_cipher_suite().unwrap().suite();
+            assert_eq!(format!("{suite:?}"), expected);
+        }
     }
 }
 

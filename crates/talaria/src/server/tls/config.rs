@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
-use rustls::crypto::aws_lc_rs::Ticketer;
+use rustls::crypto::aws_lc_rs::{self, Ticketer, cipher_suite};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
-use rustls::{RootCertStore, ServerConfig};
+use rustls::{RootCertStore, ServerConfig, SupportedCipherSuite};
 
 use super::certificates::{self, Certificates};
 use super::files::{FileError, Key, Pair, TlsError, certificates_in, revocation_lists_in};
@@ -17,6 +17,20 @@ use crate::trust;
 
 /// The only protocol offered (ALPN, RFC 7301). The handshake with a client that requires another one fails.
 const HTTP_1_1: &[u8] = b"http/1.1";
+
+/// The cipher suites, the preferred ones first. A handshake hashes much, and processors have instructions for SHA-256 but not
+/// for SHA-384, so suites with SHA-256 come first. As in Go's server, AES-128 is the first of all.
+const CIPHER_SUITES: [SupportedCipherSuite; 9] = [
+    cipher_suite::TLS13_AES_128_GCM_SHA256,
+    cipher_suite::TLS13_CHACHA20_POLY1305_SHA256,
+    cipher_suite::TLS13_AES_256_GCM_SHA384,
+    cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+    cipher_suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+    cipher_suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+    cipher_suite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+    cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+    cipher_suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+];
 
 /// The TLS settings of a server's section (contract §9.8).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +67,7 @@ impl Config {
     /// # Errors
     /// [`TlsError`], for the first file that cannot be used.
     pub(super) fn load(&self) -> Result<Loaded, TlsError> {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let provider = Arc::new(provider());
         let certificates = Certificates::load(&self.pairs, &provider)?;
         let not_after = certificates.not_after();
         let verifier = self.client_verifier(&provider)?;
@@ -65,6 +79,7 @@ impl Config {
             .with_client_cert_verifier(verifier)
             .with_cert_resolver(Arc::new(certificates));
         config.alpn_protocols = vec![HTTP_1_1.to_vec()];
+        config.ignore_client_order = true;
         // Sessions are resumed by tickets, which the client keeps, so that no memory grows with the number of clients.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         // The keys are new with each configuration: no ticket outlives the trust in what was checked for it.
@@ -82,7 +97,7 @@ impl Config {
     /// Everything that is wrong with the files.
     #[must_use]
     pub fn check(&self) -> Vec<TlsError> {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let provider = Arc::new(provider());
         let mut faults: Vec<_> =
             self.pairs.iter().flat_map(|pair| certificates::check(pair, &provider)).collect();
         if let Some(path) = &self.client_ca {
@@ -148,4 +163,8 @@ impl Config {
         let path = self.pairs.first().map(|pair| pair.certificate.clone()).unwrap_or_default();
         TlsError { key: Key::Certificate, path, problem }
     }
+}
+
+fn provider() -> CryptoProvider {
+    CryptoProvider { cipher_suites: CIPHER_SUITES.to_vec(), ..aws_lc_rs::default_provider() }
 }

@@ -35,6 +35,10 @@ impl Pending {
         **buffer = std::mem::replace(self, rest).bytes;
     }
 
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
     pub(super) fn rest(&self) -> &[u8] {
         &self.bytes[self.taken..]
     }

@@ -14,7 +14,7 @@ use std::task::{Context, Poll, ready};
 
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{ConnectionState, UnbufferedStatus, WriteTraffic};
-use rustls::{HandshakeKind, ServerConfig};
+use rustls::{HandshakeKind, ProtocolVersion, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -45,6 +45,9 @@ pub(in crate::server) struct TlsSocket {
     decrypted: Pending,
     /// Encrypted bytes that the socket did not accept yet.
     outgoing: Pending,
+    /// How many of them, from the first on, can wait for the next write: a ticket, which the client needs for its next
+    /// connection only.
+    deferrable: usize,
     /// How many of the writer's bytes are in `outgoing` whose write was pending when it was called.
     unreported: usize,
     receiving: Receiving,
@@ -115,6 +118,7 @@ impl TlsSocket {
             incoming: Vec::new(),
             decrypted: Pending::default(),
             outgoing: Pending::default(),
+            deferrable: 0,
             unreported: 0,
             receiving: Receiving::Open,
             sending: Sending::Open,
@@ -134,7 +138,8 @@ impl TlsSocket {
         }
     }
 
-    /// Ready when the handshake is complete and its last message is written.
+    /// Ready when the handshake is complete and its last message is written. With TLS 1.3 the ticket goes with the first write
+    /// after it, so that it costs no packet of its own.
     pub(super) fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             ready!(self.poll_send(cx))?;
@@ -166,7 +171,12 @@ impl TlsSocket {
         }
         buffer[..kept].copy_from_slice(&self.incoming);
         self.incoming = Vec::new();
+        let was_handshaking = self.session.is_handshaking();
         let processed = self.process(&mut buffer[..filled], out, Then::Nothing);
+        let is_complete = was_handshaking && !self.session.is_handshaking();
+        if is_complete && self.session.protocol_version() == Some(ProtocolVersion::TLSv1_3) {
+            self.deferrable = self.outgoing.rest().len();
+        }
         // What the session sends by itself, an alert for instance, is written now or with the next write.
         let sent = self.poll_send(cx);
         let used = processed?;
@@ -258,10 +268,12 @@ impl TlsSocket {
     }
 
     /// Encrypts into a buffer of the thread and writes. Only bytes that the socket does not accept are copied into memory of
-    /// the session. `outgoing` has to be empty.
+    /// the session. Nothing but what can be deferred may be in `outgoing`, and it goes first.
     fn poll_encrypt(&mut self, cx: &mut Context<'_>, then: Then<'_>) -> Poll<io::Result<()>> {
         let mut buffer = WriteBuffer::borrow();
-        self.outgoing = Pending::over(&mut buffer);
+        let deferred = std::mem::replace(&mut self.outgoing, Pending::over(&mut buffer));
+        self.outgoing.push(deferred.rest());
+        self.deferrable = 0;
         // The session has to see the bytes again that it could not use before.
         let mut incoming = std::mem::take(&mut self.incoming);
         let processed = self.process(&mut incoming, &mut ReadBuf::new(&mut []), then);
@@ -274,8 +286,12 @@ impl TlsSocket {
         sent?
     }
 
-    /// Writes the encrypted bytes and frees them. Ready when all are written.
+    /// Writes the encrypted bytes and frees them. Ready when all are written, or there are none but those that can wait.
     pub(super) fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.outgoing.rest().len() == self.deferrable {
+            return Poll::Ready(Ok(()));
+        }
+        self.deferrable = 0;
         ready!(self.poll_drain(cx))?;
         self.outgoing.release();
         Poll::Ready(Ok(()))

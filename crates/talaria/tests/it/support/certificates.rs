@@ -10,6 +10,7 @@ use rcgen::{
     CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose,
     RevokedCertParams, date_time_ymd,
 };
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -148,10 +149,19 @@ impl Authority {
         certificate: Option<&(String, String)>,
         versions: &[&'static SupportedProtocolVersion],
     ) -> ClientConfig {
+        self.client_of(rustls::crypto::aws_lc_rs::default_provider(), certificate, versions)
+    }
+
+    /// The same, with the suites of this provider.
+    pub(crate) fn client_of(
+        &self,
+        provider: CryptoProvider,
+        certificate: Option<&(String, String)>,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> ClientConfig {
         let mut roots = RootCertStore::empty();
         roots.add(self.issuer.der().clone()).expect("an authority");
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
+        let config = ClientConfig::builder_with_provider(Arc::new(provider))
             .with_protocol_versions(versions)
             .expect("versions")
             .with_root_certificates(roots);
