@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::tls::{Tls, TlsError, Trust};
+use crate::tls::{Tickets, Tls, TlsError, Trust};
 
 /// Options of a client for TLS (`wss://`, `https://`) and authentication.
 #[derive(Debug, Clone, Default, Args)]
@@ -26,6 +26,10 @@ pub struct Access {
     /// Private key of --cert, PEM
     #[arg(long, value_name = "FILE", requires = "cert")]
     key: Option<PathBuf>,
+
+    /// Keep the tickets of TLS sessions, and resume a session when a device connects
+    #[arg(long)]
+    pub(crate) resume: bool,
 
     /// Send the token in this file when a device connects: `Authorization: Bearer …`
     #[arg(long, value_name = "FILE")]
@@ -65,7 +69,13 @@ impl Access {
             None if self.insecure => Trust::AnyServer,
             None => return Err(AccessError::NoTrust),
         };
-        Ok(Some(Tls::new(trust, self.cert.as_deref().zip(self.key.as_deref()))?))
+        let client = self.cert.as_deref().zip(self.key.as_deref());
+        Ok(Some(Tls::new(trust, client, self.tickets())?))
+    }
+
+    /// Whether devices keep tickets.
+    pub(crate) fn tickets(&self) -> Tickets {
+        if self.resume { Tickets::Kept } else { Tickets::Ignored }
     }
 
     /// The headers that authenticate a device when it connects.

@@ -1,5 +1,7 @@
 //! TLS for clients of the gateway: devices and callers of the API.
 
+mod tickets;
+
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,6 +16,9 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+
+use tickets::KeptTickets;
+pub use tickets::Tickets;
 
 /// The TLS configuration of clients. A clone shares it.
 #[derive(Clone)]
@@ -49,7 +54,7 @@ impl Tls {
     ///
     /// # Errors
     /// If a file cannot be read, or rustls does not accept its content.
-    pub fn new(trust: Trust<'_>, client: Option<(&Path, &Path)>) -> Result<Self, TlsError> {
+    pub fn new(trust: Trust<'_>, client: Option<(&Path, &Path)>, tickets: Tickets) -> Result<Self, TlsError> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()?;
@@ -73,8 +78,10 @@ impl Tls {
             }
             None => builder.with_no_client_auth(),
         };
-        // A device that reconnects does a full handshake, as after a restart of the device. Tickets would also take memory.
-        config.resumption = Resumption::disabled();
+        config.resumption = match tickets {
+            Tickets::Kept => Resumption::store(Arc::new(KeptTickets::new())),
+            Tickets::Ignored => Resumption::disabled(),
+        };
         Ok(Self(Arc::new(config)))
     }
 

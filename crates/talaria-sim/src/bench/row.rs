@@ -12,8 +12,16 @@ pub struct Row {
     /// Its name on the command line and in results.
     pub name: &'static str,
     pub(super) work: Work,
-    /// Whether devices and services use TLS.
-    pub(super) tls: bool,
+    pub(super) security: Security,
+}
+
+/// Whether devices and services use TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Security {
+    Plain,
+    Tls,
+    /// Each measured device resumes a session.
+    ResumedTls,
 }
 
 /// What the gateway does in a row.
@@ -58,11 +66,11 @@ impl Row {
 }
 
 const fn plain(name: &'static str, work: Work) -> Row {
-    Row { name, work, tls: false }
+    Row { name, work, security: Security::Plain }
 }
 
 const fn over_tls(name: &'static str, work: Work) -> Row {
-    Row { name, work, tls: true }
+    Row { name, work, security: Security::Tls }
 }
 
 const fn events(name: &'static str, routes: Routes, qos: i64, pace: Pace) -> Row {
@@ -70,11 +78,12 @@ const fn events(name: &'static str, routes: Routes, qos: i64, pace: Pace) -> Row
 }
 
 /// All rows, in the order in which they are measured.
-pub const ROWS: [Row; 18] = [
+pub const ROWS: [Row; 19] = [
     plain("idle", Work::Idle),
     over_tls("idle-tls", Work::Idle),
     plain("connect", Work::Connect),
     over_tls("connect-tls", Work::Connect),
+    Row { name: "connect-tls-resumed", work: Work::Connect, security: Security::ResumedTls },
     events("event-both-qos10", Routes::Both, 10, Pace::FlatOut),
     events("event-both-qos80", Routes::Both, 80, Pace::FlatOut),
     events("event-both-qos10-3000", Routes::Both, 10, Pace::PerSecond(3000)),

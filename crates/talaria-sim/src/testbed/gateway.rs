@@ -9,7 +9,7 @@ use crate::access::AccessError;
 use crate::fleet::Target;
 use crate::process::Process;
 use crate::run::RunId;
-use crate::tls::{Tls, Trust};
+use crate::tls::{Tickets, Tls, Trust};
 
 /// The addresses of a gateway, and its process.
 #[derive(Debug)]
@@ -42,7 +42,8 @@ impl Gateway {
             limits,
             routes,
         };
-        Self::spawned(SpawnedGateway::start(&options.prefix, path, run, &config).await?)
+        let spawned = SpawnedGateway::start(&options.prefix, path, run, &config).await?;
+        Self::spawned(spawned, options.access.tickets())
     }
 
     /// Stops it if it was started here. Returns its exit code, or -1 if it was ended by a signal.
@@ -52,11 +53,11 @@ impl Gateway {
         Ok(Some(status.and_then(|status| status.code()).unwrap_or(-1)))
     }
 
-    pub(super) fn spawned(spawned: SpawnedGateway) -> Result<Self, TestbedError> {
+    pub(super) fn spawned(spawned: SpawnedGateway, tickets: Tickets) -> Result<Self, TestbedError> {
         let (mut target, mut api) = (Target::at(spawned.primary()), Api::at(spawned.primary()));
         let mut tls = None;
         if let Some(authority) = spawned.authority() {
-            tls = Some(Tls::new(Trust::Authorities(authority), None).map_err(AccessError::from)?);
+            tls = Some(Tls::new(Trust::Authorities(authority), None, tickets).map_err(AccessError::from)?);
             target.is_tls = true;
             api = api.over_tls();
         }

@@ -59,7 +59,7 @@ impl Gateways {
         let mut gateways = Vec::new();
         for run in runs {
             let spawned = SpawnedGateway::start(&options.prefix, program, run, &config).await?;
-            gateways.push(Gateway::spawned(spawned)?);
+            gateways.push(Gateway::spawned(spawned, options.access.tickets())?);
         }
         Ok(Self { gateways, http, kafka, _receiver: receiver, _reader: reader, _mock: mock })
     }

@@ -14,7 +14,7 @@ use crate::bench::options::Options;
 use crate::bench::pace::Pace;
 use crate::bench::phases::{Bench, WARM_UP_DEVICES, WARM_UP_EVENTS};
 use crate::bench::report::{Connect, EndResult, Events};
-use crate::bench::row::{Load, Row, Work};
+use crate::bench::row::{Load, Row, Security, Work};
 use crate::testbed::{Compression, MetricsPage, Requirements, Routes, Testbed};
 use crate::traffic::QosMix;
 
@@ -52,7 +52,13 @@ async fn one_run(
 ) -> Result<Outcome, RowsError> {
     let mut options = options.clone();
     options.testbed.spawn = Some(program.to_owned());
-    options.testbed.tls = row.tls;
+    options.testbed.tls = row.security != Security::Plain;
+    options.testbed.access.resume = row.security == Security::ResumedTls;
+    if row.security == Security::ResumedTls {
+        // Each device returns a ticket for the one that it uses, and the devices of the warm-up have the first ones.
+        let tickets = warm_up_devices(&options).max(1);
+        options.testbed.connecting = options.testbed.connecting.min(tickets);
+    }
     if row.work != Work::Idle {
         // Only memory has to settle.
         options.settle = Duration::ZERO;
@@ -86,7 +92,7 @@ async fn one_run(
 
 async fn measured(row: &Row, load: Option<Load>, bench: &Bench<'_>) -> Result<Outcome, RowsError> {
     let devices = bench.options.testbed.devices;
-    let warm_up = WARM_UP_DEVICES.min(devices / 10);
+    let warm_up = warm_up_devices(bench.options);
     let before = bench.warm_up(warm_up).await?;
     let kernel_before = kernel::memory();
     let connect = bench.connect(warm_up).await?;
@@ -115,6 +121,11 @@ async fn measured(row: &Row, load: Option<Load>, bench: &Bench<'_>) -> Result<Ou
             }
         }
         (Work::Connect, _) => {
+            if row.security == Security::ResumedTls
+                && let Some(fault) = fault_of_resumption(bench, devices - warm_up).await?
+            {
+                return Ok(Outcome::NotClean(fault));
+            }
             figures.add_costs(&connect.costs);
             if bench.options.count.is_none() {
                 figures.add_latency("connect", &connect.latency);
@@ -139,6 +150,37 @@ async fn measured(row: &Row, load: Option<Load>, bench: &Bench<'_>) -> Result<Ou
         }
     }
     Ok(Outcome::Figures(figures))
+}
+
+fn warm_up_devices(options: &Options) -> usize {
+    WARM_UP_DEVICES.min(options.testbed.devices / 10)
+}
+
+/// Why the figures are not those of devices that all resumed their session.
+async fn fault_of_resumption(bench: &Bench<'_>, devices: usize) -> Result<Option<String>, RowsError> {
+    let spawned = bench.testbed.gateway.spawned.as_ref().ok_or(RowsError::NoProgram)?;
+    let page = async {
+        let mut page = MetricsPage::connect(spawned.metric()).await?;
+        page.fetch(Compression::None).await
+    };
+    let page = match page.await {
+        Ok(page) => page,
+        Err(error) => return Ok(Some(format!("the metrics page cannot be read: {error}"))),
+    };
+    let resumed = resumed_in(&String::from_utf8_lossy(&page));
+    Ok((resumed != Some(devices as u64)).then(|| {
+        let resumed = resumed.unwrap_or_default();
+        format!("{resumed} of {devices} devices resumed their TLS session")
+    }))
+}
+
+/// The number of resumed handshakes of devices on a metrics page.
+fn resumed_in(page: &str) -> Option<u64> {
+    let is_theirs = |series: &str| {
+        series.contains("tls_handshakes_total{")
+            && [r#"kind="resumed""#, r#"server="primary""#].iter().all(|label| series.contains(label))
+    };
+    page.lines().find(|line| is_theirs(line))?.rsplit_once(' ')?.1.parse().ok()
 }
 
 /// Reads the metrics page, plain and compressed.
@@ -300,6 +342,16 @@ mod tests {
         let events = |seconds| Events { seconds, ..clean() };
         assert_eq!(fault_of_events(&events(5.9), paced, &options()), None);
         assert!(fault_of_events(&events(6.2), paced, &options()).is_some());
+    }
+
+    #[test]
+    fn resumed_handshakes_are_those_of_the_server_for_devices() {
+        let page = "# TYPE t_tls_handshakes_total counter\n\
+                    t_tls_handshakes_total{kind=\"resumed\",server=\"alternate\"} 7\n\
+                    t_tls_handshakes_total{kind=\"full\",server=\"primary\"} 100\n\
+                    t_tls_handshakes_total{kind=\"resumed\",server=\"primary\"} 900\n";
+        assert_eq!(resumed_in(page), Some(900));
+        assert_eq!(resumed_in(""), None);
     }
 
     #[test]

@@ -127,8 +127,8 @@ fn a_client_proves_once_a_day_that_it_has_the_key_however_often_it_resumes() {
     for version in [&TLS12, &TLS13] {
         let fixture = Fixture::new(version, 2090);
         let kinds = [0, 20, 23, 25, 48].map(|hours| fixture.connect_at(YEAR_2030 + hours * HOUR).unwrap().0);
-        use HandshakeKind::{Full, Resumed};
-        assert_eq!(kinds, [Full, Resumed, Resumed, Full, Resumed], "{version:?}");
+        let (full, resumed) = (HandshakeKind::Full, HandshakeKind::Resumed);
+        assert_eq!(kinds, [full, resumed, resumed, full, resumed], "{version:?}");
     }
 }
 
