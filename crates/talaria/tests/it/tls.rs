@@ -501,7 +501,8 @@ async fn a_flood_of_handshakes_that_go_nowhere_is_counted_and_keeps_nobody_out()
 #[tokio::test(start_paused = true)]
 async fn a_pair_that_is_written_half_changes_nothing_until_it_is_whole() {
     let authority = Authority::new();
-    let fixture = start(config(tls(&authority)));
+    // Paused time moves on while a socket is waited for.
+    let fixture = start(Config { read_header_timeout: None, ..config(tls(&authority)) });
     let (certificate, key) = authority.issue(&["renewed.test"]);
     let renewed = async || connect(fixture.address(), plain_client(&authority), "renewed.test").await.is_ok();
     assert!(!renewed().await);
