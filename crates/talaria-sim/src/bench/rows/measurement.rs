@@ -95,6 +95,11 @@ async fn measured(row: &Row, load: Option<Load>, bench: &Bench<'_>) -> Result<Ou
     let warm_up = warm_up_devices(bench.options);
     let before = bench.warm_up(warm_up).await?;
     let kernel_before = kernel::memory();
+    // Of the devices for warming up, some have resumed a session already.
+    let resumed_before = match row.security {
+        Security::ResumedTls => Some(resumed_handshakes(bench).await?),
+        Security::Plain | Security::Tls => None,
+    };
     let connect = bench.connect(warm_up).await?;
     if let Some(fault) = fault_of_connect(&connect, devices) {
         return Ok(Outcome::NotClean(fault));
@@ -121,8 +126,9 @@ async fn measured(row: &Row, load: Option<Load>, bench: &Bench<'_>) -> Result<Ou
             }
         }
         (Work::Connect, _) => {
-            if row.security == Security::ResumedTls
-                && let Some(fault) = fault_of_resumption(bench, devices - warm_up).await?
+            if let Some(before) = resumed_before
+                && let after = resumed_handshakes(bench).await?
+                && let Some(fault) = fault_of_resumption(before, after, devices - warm_up)
             {
                 return Ok(Outcome::NotClean(fault));
             }
@@ -156,22 +162,26 @@ fn warm_up_devices(options: &Options) -> usize {
     WARM_UP_DEVICES.min(options.testbed.devices / 10)
 }
 
-/// Why the figures are not those of devices that all resumed their session.
-async fn fault_of_resumption(bench: &Bench<'_>, devices: usize) -> Result<Option<String>, RowsError> {
+/// Why the figures are not those of so many devices that all resumed their session.
+fn fault_of_resumption(before: io::Result<u64>, after: io::Result<u64>, devices: usize) -> Option<String> {
+    match (before, after) {
+        (Ok(before), Ok(after)) => {
+            let resumed = after.saturating_sub(before);
+            (resumed != devices as u64)
+                .then(|| format!("{resumed} of {devices} devices resumed their TLS session"))
+        }
+        (Err(error), _) | (_, Err(error)) => Some(format!("the metrics page cannot be read: {error}")),
+    }
+}
+
+/// How many handshakes of devices were resumed since the gateway's start.
+async fn resumed_handshakes(bench: &Bench<'_>) -> Result<io::Result<u64>, RowsError> {
     let spawned = bench.testbed.gateway.spawned.as_ref().ok_or(RowsError::NoProgram)?;
     let page = async {
         let mut page = MetricsPage::connect(spawned.metric()).await?;
         page.fetch(Compression::None).await
     };
-    let page = match page.await {
-        Ok(page) => page,
-        Err(error) => return Ok(Some(format!("the metrics page cannot be read: {error}"))),
-    };
-    let resumed = resumed_in(&String::from_utf8_lossy(&page));
-    Ok((resumed != Some(devices as u64)).then(|| {
-        let resumed = resumed.unwrap_or_default();
-        format!("{resumed} of {devices} devices resumed their TLS session")
-    }))
+    Ok(page.await.map(|page| resumed_in(&String::from_utf8_lossy(&page)).unwrap_or_default()))
 }
 
 /// The number of resumed handshakes of devices on a metrics page.
