@@ -143,6 +143,14 @@ fn every_kind_of_fault_names_its_key_its_value_and_what_is_expected() {
             r#"talaria.yaml:1: device.outbound.method is "G T", expected an HTTP method"#,
         ),
         (
+            "device: {outbound: {transport: {pipeline: 65}}}",
+            "talaria.yaml:1: device.outbound.transport.pipeline is 65, expected a whole number from 1 to 64",
+        ),
+        (
+            "device: {outbound: {transport: {pipeline: 0}}}",
+            "talaria.yaml:1: device.outbound.transport.pipeline is 0, expected a whole number from 1 to 64",
+        ),
+        (
             "device: {outbound: {allowedSchemes: [http]}}",
             "device.outbound.defaultScheme is invalid: expected a scheme of allowedSchemes (http), found https: add it there, or choose one of them",
         ),
