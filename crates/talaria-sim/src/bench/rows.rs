@@ -20,7 +20,7 @@ pub use baseline::{Baseline, BaselineError, Comparison};
 pub use error::RowsError;
 pub use figures::{Figures, Outcome, RowResult};
 pub use machine::{GatewayVersion, Machine, Tool};
-pub use report::{Measured, RowsReport, Size};
+pub use report::{Measured, ReportFileError, RowsReport, Size};
 
 use std::path::Path;
 

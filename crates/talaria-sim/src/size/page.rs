@@ -10,7 +10,7 @@ use super::units::thousands;
 /// A row of the table of fleets: its name, and how it is read from a plan over TLS and from one without.
 type Row = (&'static str, fn(&Plan, &Plan) -> String);
 
-const ROWS: [Row; 16] = [
+const ROWS: [Row; 17] = [
     ("events, at the peak", |tls, _| tls.events.to_string()),
     ("pings", |tls, _| tls.pings.to_string()),
     ("cores for events", |tls, _| tls.event_cores.to_string()),
@@ -32,14 +32,20 @@ const ROWS: [Row; 16] = [
     ("Kafka partitions", |tls, _| tls.partitions.to_string()),
     ("bytes of events in a second, to Kafka and to the receiver", |tls, _| tls.event_bytes.to_string()),
     ("devices of a site that fails", |tls, _| tls.takeover.devices.to_string()),
-    ("until they are back; with resumed TLS sessions; without TLS", |tls, plain| {
-        format!(
-            "{}; {}; {}",
-            seconds(tls.takeover.full),
-            seconds(tls.takeover.resumed),
-            seconds(plain.takeover.full)
-        )
+    ("until they are back at the other sites; without TLS", |tls, plain| {
+        format!("{}; {}", seconds(tls.takeover.time), seconds(plain.takeover.time))
     }),
+    (
+        "until a site's devices are back after its network was cut; with full handshakes; without TLS",
+        |tls, plain| {
+            format!(
+                "{}; {}; {}",
+                seconds(tls.after_cut.resumed),
+                seconds(tls.after_cut.full),
+                seconds(plain.after_cut.full)
+            )
+        },
+    ),
 ];
 
 /// A table of fleets, each with its plan over TLS and its plan without.

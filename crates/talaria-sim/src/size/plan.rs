@@ -115,9 +115,20 @@ pub enum Bound {
     Cores,
 }
 
-/// How long it takes until all devices of what has failed are connected elsewhere, if they come at once.
+/// How long it takes until all devices of a site that has failed, or of the only site's gateway, are connected elsewhere, if they come at
+/// once. No gateway knows the TLS sessions of another one, so they make full handshakes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Takeover {
+    /// How many they are.
+    pub devices: Count,
+    /// Until all are connected.
+    pub time: Duration,
+}
+
+/// How long it takes until all devices of a site are connected again, if its network was cut and its gateways were not, and they come at
+/// once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Return {
     /// How many they are.
     pub devices: Count,
     /// With a full handshake each.
@@ -175,6 +186,8 @@ pub struct Plan {
     pub event_bytes: Bytes,
     /// After the failure of a site, or of the only site's gateway.
     pub takeover: Takeover,
+    /// After the network of a site was cut.
+    pub after_cut: Return,
 }
 
 impl Plan {
@@ -250,6 +263,7 @@ impl Plan {
             partitions: events.parts_of(far_ends.partition_rate),
             event_bytes: events * fleet.event_size,
             takeover: takeover(inputs, gateways, gateways_of_a_site),
+            after_cut: after_cut(inputs, gateways_of_a_site),
         })
     }
 
@@ -294,10 +308,19 @@ fn takeover(inputs: Inputs, gateways: Count, gateways_of_a_site: Count) -> Takeo
     let takers = Count::at_least_one(left);
     let devices = inputs.fleet.devices.as_f64() * failed as f64;
     let devices = Count::of_parts(devices, gateways.as_f64());
-    let cores = Cores::of(inputs.host.cores, HANDSHAKES) * takers;
-    Takeover {
+    Takeover { devices, time: handshake_cores(inputs, takers).time_for(devices, inputs.costs.connect) }
+}
+
+fn after_cut(inputs: Inputs, gateways_of_a_site: Count) -> Return {
+    let devices = Count::of_parts(inputs.fleet.devices.as_f64(), inputs.sites.sites.as_f64());
+    let cores = handshake_cores(inputs, gateways_of_a_site);
+    Return {
         devices,
         full: cores.time_for(devices, inputs.costs.connect),
         resumed: cores.time_for(devices, inputs.costs.resumed_connect),
     }
+}
+
+fn handshake_cores(inputs: Inputs, gateways: Count) -> Cores {
+    Cores::of(inputs.host.cores, HANDSHAKES) * gateways
 }

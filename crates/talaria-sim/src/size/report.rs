@@ -38,6 +38,7 @@ impl Plan {
             ("connections to receivers", self.receivers()),
             ("kafka", format!("{} partitions, {} a second at the peak", self.partitions, self.event_bytes)),
             ("after a failure", self.failure()),
+            ("after a cut network", self.cut()),
         ]
     }
 
@@ -115,12 +116,19 @@ impl Plan {
     fn failure(&self) -> String {
         let what = if self.inputs.sites.sites.get() > 1 { "a site" } else { "a gateway" };
         let takeover = self.takeover;
-        let full = seconds(takeover.full);
+        format!("the {} devices of {what} are back after {}", takeover.devices, seconds(takeover.time))
+    }
+
+    fn cut(&self) -> String {
+        let after_cut = self.after_cut;
+        let full = seconds(after_cut.full);
         let time = match self.inputs.fleet.connection {
             Connection::Plain => full,
-            Connection::Tls => format!("{full}, with resumed TLS sessions {}", seconds(takeover.resumed)),
+            Connection::Tls => {
+                format!("{}, with full handshakes {full}", seconds(after_cut.resumed))
+            }
         };
-        format!("the {} devices of {what} are back after {time}", takeover.devices)
+        format!("the {} devices of a site are back at its gateways after {time}", after_cut.devices)
     }
 }
 

@@ -105,8 +105,15 @@ fn the_other_sites_carry_all_when_one_fails() {
 fn a_failed_sites_devices_are_back_when_half_of_the_cores_have_served_their_handshakes() {
     let takeover = Plan::of(inputs()).unwrap().takeover;
     assert_eq!(takeover.devices, count("333334"));
-    assert_eq!(takeover.full.as_millis(), 27_777, "a third of a million by 500 µs on half of twelve cores");
-    assert_eq!(takeover.resumed.as_millis(), 5_555);
+    assert_eq!(takeover.time.as_millis(), 27_777, "a third of a million by 500 µs on half of twelve cores");
+}
+
+#[test]
+fn a_sites_own_gateways_resume_the_sessions_of_their_devices_after_its_network_was_cut() {
+    let after_cut = Plan::of(inputs()).unwrap().after_cut;
+    assert_eq!(after_cut.devices, count("333334"));
+    assert_eq!(after_cut.full.as_millis(), 55_555, "a third of a million by 500 µs on half of six cores");
+    assert_eq!(after_cut.resumed.as_millis(), 11_111, "by 100 µs");
 }
 
 #[test]
@@ -116,7 +123,8 @@ fn the_only_gateway_takes_its_devices_back_itself() {
     only.sites = Sites { sites: count("1"), spare: 0 };
     let plan = Plan::of(only).unwrap();
     assert_eq!((plan.gateways, plan.takeover.devices), (count("1"), count("1000")));
-    assert_eq!(plan.takeover.full, Duration::from_millis(500));
+    assert_eq!(plan.takeover.time, Duration::from_millis(500));
+    assert_eq!((plan.after_cut.devices, plan.after_cut.full), (count("1000"), Duration::from_millis(500)));
     assert_eq!(plan.bound(), None);
 }
 

@@ -71,42 +71,40 @@ impl Loads {
         &mut self,
         devices: impl Fn(usize) -> Range<usize>,
     ) -> Result<Vec<Connected>, LoadError> {
-        let answers = self.ask(|load, _| Order::Connect(devices(load))).await?;
-        answers
-            .into_iter()
-            .map(|answer| match answer {
-                Answer::Connected(connected) => Ok(connected),
-                other => Err(other.into()),
-            })
-            .collect()
+        let order = |load, _| Order::Connect(devices(load));
+        self.ask(order, |answer| match answer {
+            Answer::Connected(connected) => Ok(connected),
+            other => Err(other.into()),
+        })
+        .await
     }
 
     /// Sends events of all loads in turn.
     pub(crate) async fn send(&mut self, schedule: Schedule) -> Result<Vec<Sent>, LoadError> {
-        let answers = self.ask(|load, of| Order::Send(schedule.part(load, of))).await?;
-        answers
-            .into_iter()
-            .map(|answer| match answer {
-                Answer::Sent(sent) => Ok(*sent),
-                other => Err(other.into()),
-            })
-            .collect()
+        let order = |load, of| Order::Send(schedule.part(load, of));
+        self.ask(order, |answer| match answer {
+            Answer::Sent(sent) => Ok(*sent),
+            other => Err(other.into()),
+        })
+        .await
     }
 
     /// Closes the connections of all devices. Returns the number of those that the gateways did not close in time.
     pub(crate) async fn stop(&mut self) -> Result<usize, LoadError> {
-        let mut all = 0;
-        for answer in self.ask(|_, _| Order::Stop).await? {
-            match answer {
-                Answer::Stopped { cut } => all += cut,
-                other => return Err(other.into()),
-            }
-        }
-        Ok(all)
+        let order = |_, _| Order::Stop;
+        let cut = self.ask(order, |answer| match answer {
+            Answer::Stopped { cut } => Ok(cut),
+            other => Err(other.into()),
+        });
+        Ok(cut.await?.into_iter().sum())
     }
 
-    /// Gives an order to each load, and then waits for the answers of all.
-    async fn ask(&mut self, order: impl Fn(usize, usize) -> Order) -> Result<Vec<Answer>, LoadError> {
+    /// Gives an order to each load, which is made from its index and the number of all, and then waits for the answers of all.
+    async fn ask<T>(
+        &mut self,
+        order: impl Fn(usize, usize) -> Order,
+        result: impl Fn(Answer) -> Result<T, LoadError>,
+    ) -> Result<Vec<T>, LoadError> {
         let all = self.0.len();
         for (index, load) in self.0.iter_mut().enumerate() {
             load.write(&serde_json::to_string(&order(index, all))?).await?;
@@ -117,7 +115,7 @@ impl Loads {
             let line = line.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
             answers.push(serde_json::from_str(&line)?);
         }
-        Ok(answers)
+        answers.into_iter().map(result).collect()
     }
 }
 

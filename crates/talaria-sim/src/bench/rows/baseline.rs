@@ -1,12 +1,10 @@
 //! The comparison with an earlier result, which must be of the same machine, tool and size.
 
 use std::fmt;
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use super::machine::{Machine, Tool};
-use super::report::{RowsReport, Size, table};
+use super::report::{ReportFileError, RowsReport, Size, table};
 
 /// An earlier result, with which another one is compared.
 #[derive(Debug)]
@@ -18,22 +16,9 @@ pub struct Baseline {
 /// Why results are not compared.
 #[derive(Debug, thiserror::Error)]
 pub enum BaselineError {
-    /// The file cannot be read.
-    #[error("cannot read the baseline {path}: {source}", path = .path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The system's error.
-        source: io::Error,
-    },
-    /// The file is no result of rows.
-    #[error("{path} is not a result of `talaria-sim bench` by rows: {source}", path = .path.display())]
-    Parse {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        source: serde_json::Error,
-    },
+    /// The file has no results.
+    #[error(transparent)]
+    File(#[from] ReportFileError),
     /// It was made elsewhere.
     #[error(
         "the baseline is of another machine ({theirs:?}, this is {ours:?}): measure both here, with --against"
@@ -78,15 +63,7 @@ impl Baseline {
     /// # Errors
     /// If it cannot be read, or is no result of rows.
     pub fn read(path: &Path) -> Result<Self, BaselineError> {
-        let path = path.to_owned();
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(source) => return Err(BaselineError::Read { path, source }),
-        };
-        match serde_json::from_str(&text) {
-            Ok(report) => Ok(Self { path, report }),
-            Err(source) => Err(BaselineError::Parse { path, source }),
-        }
+        Ok(Self { path: path.to_owned(), report: RowsReport::read(path)? })
     }
 
     /// Checks whether results of this machine, tool and size can be compared with it.
@@ -158,13 +135,5 @@ mod tests {
         let other = Size { devices: 1, ..Size::default() };
         let error = baseline().check(&machine, &tool, &other).unwrap_err();
         assert!(matches!(error, BaselineError::Size { .. }), "{error}");
-    }
-
-    #[test]
-    fn a_file_that_is_no_result_is_an_error() {
-        let error = Baseline::read(Path::new("/no/such.json")).unwrap_err();
-        assert!(matches!(error, BaselineError::Read { .. }), "{error}");
-        let error = Baseline::read(Path::new("/proc/self/status")).unwrap_err();
-        assert!(matches!(error, BaselineError::Parse { .. }), "{error}");
     }
 }

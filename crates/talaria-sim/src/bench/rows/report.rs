@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +62,27 @@ pub struct Measured {
     pub rows: BTreeMap<String, RowResult>,
 }
 
+/// Why a file has no results of rows to read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportFileError {
+    /// The file cannot be read.
+    #[error("cannot read {path}: {source}", path = .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// The file is something else.
+    #[error("{path} is not a result of `talaria-sim bench` by rows: {source}", path = .path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: serde_json::Error,
+    },
+}
+
 impl Measured {
     /// No results yet.
     pub(super) fn nothing_of(gateway: GatewayVersion) -> Self {
@@ -83,6 +107,16 @@ impl Size {
 }
 
 impl RowsReport {
+    /// Reads a file that `--json` has written.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is no result of rows.
+    pub fn read(path: &Path) -> Result<Self, ReportFileError> {
+        let text = fs::read_to_string(path)
+            .map_err(|source| ReportFileError::Read { path: path.to_owned(), source })?;
+        serde_json::from_str(&text).map_err(|source| ReportFileError::Parse { path: path.to_owned(), source })
+    }
+
     /// Whether all runs of all rows were clean.
     #[must_use]
     pub fn is_clean(&self) -> bool {
@@ -208,5 +242,15 @@ mod tests {
         assert_eq!(json.pointer("/measured/rows/request/median/cpu_us"), Some(&30.0.into()));
         assert_eq!(json.pointer("/against/rows/request/runs/0/not_clean"), Some(&"lost".into()));
         assert_eq!(serde_json::from_value::<RowsReport>(json).unwrap(), report);
+    }
+
+    #[test]
+    fn a_file_that_is_no_result_is_an_error_that_names_it() {
+        let error = RowsReport::read(Path::new("/no/such.json")).unwrap_err();
+        assert!(matches!(error, ReportFileError::Read { .. }), "{error}");
+        assert!(error.to_string().starts_with("cannot read /no/such.json: "), "{error}");
+        let error = RowsReport::read(Path::new("/proc/self/status")).unwrap_err();
+        assert!(matches!(error, ReportFileError::Parse { .. }), "{error}");
+        assert!(error.to_string().starts_with("/proc/self/status is not a result of "), "{error}");
     }
 }
