@@ -52,11 +52,12 @@ pub use sample::SAMPLE;
 pub use secret::MASK;
 
 use environment::Environment;
-use read::Section;
+use read::{Section, Setting as _};
 use talaria_protocol::ws::handshake::Subprotocol;
 use tree::{Node, Value};
 
 use crate::budget::{Budget, Store};
+use crate::cpu_scheduling::CpuScheduling;
 use crate::server::OpenAccess;
 
 /// The default of `shutdownTimeout`: less than the 30 s after which Kubernetes kills a process.
@@ -75,6 +76,8 @@ pub struct Config {
     pub identity: Identity,
     /// The time limit of a whole stop (`shutdownTimeout`).
     pub shutdown_timeout: Duration,
+    /// How the threads of the process are scheduled (`cpuScheduling`).
+    pub cpu_scheduling: CpuScheduling,
     /// The server for devices and for the API.
     pub primary: crate::server::Config,
     /// A second server for devices and the API; `None` without an address.
@@ -332,11 +335,20 @@ impl Config {
         root.read("flavor", &mut identity.flavor);
         let mut shutdown_timeout = SHUTDOWN_TIMEOUT;
         root.read_timeout("shutdownTimeout", &mut shutdown_timeout);
+        let mut cpu_scheduling = CpuScheduling::default();
+        root.read_as("cpuScheduling", "batch or normal", &mut cpu_scheduling, |value| {
+            match String::read(value)?.to_ascii_lowercase().as_str() {
+                "batch" => Some(CpuScheduling::Batch),
+                "normal" => Some(CpuScheduling::Normal),
+                _ => None,
+            }
+        });
         let mut ready_within = READY_WITHIN;
         root.read_timeout("health.readyWithin", &mut ready_within);
         let mut config = Self {
             identity,
             shutdown_timeout,
+            cpu_scheduling,
             primary: server::read_required(&root.section("primary"), 8080),
             alternate: server::read_optional(&root.section("alternate")),
             health: server::read_guarded(&root.section("health"), 8081),

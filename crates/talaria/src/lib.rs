@@ -12,6 +12,7 @@ pub mod cli;
 pub mod client_tls;
 pub mod config;
 pub mod control;
+pub mod cpu_scheduling;
 mod cpu_share;
 #[cfg(feature = "demo")]
 pub mod demo;

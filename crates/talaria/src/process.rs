@@ -12,10 +12,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::cli::{EXIT_CONFIG, EXIT_FAILED, complain};
 use crate::config::Loaded;
+use crate::cpu_scheduling;
 use crate::descriptors;
 use crate::gateway::{BuildError, Gateway, StartError};
 use crate::reload::part::Part;
@@ -42,11 +43,16 @@ enum RunError {
 
 /// Runs a gateway until SIGTERM or SIGINT and returns the exit code.
 pub fn run(mut loaded: Loaded) -> ExitCode {
+    // Before the first thread is started.
+    let scheduled = cpu_scheduling::apply(loaded.config.cpu_scheduling);
     let logging = match Logging::start(&loaded.config.log) {
         Ok(logging) => Arc::new(logging),
         Err(error) => return fail(&error, EXIT_FAILED),
     };
     loaded.log_warnings();
+    if let Err(error) = scheduled {
+        warn!(%error, "cannot schedule threads by SCHED_BATCH, events cost more CPU");
+    }
     if let Some(limit) = descriptors::raise_limit() {
         descriptors::apportion(&mut loaded.config, limit);
     }

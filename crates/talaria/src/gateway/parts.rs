@@ -28,6 +28,7 @@ const GATEWAY: &[(&str, &str)] = &[
     ("flavor", "every response carries it from the start on"),
     ("metric.metricsOptions", "the names of metrics do not change while they are read"),
     ("touchstone", "the names of metrics do not change while they are read"),
+    ("cpuScheduling", "threads keep the policy that they were started with"),
     ("config", "it says where changes come from"),
     ("health.readyWithin", "only the start waits"),
 ];

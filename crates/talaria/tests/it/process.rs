@@ -175,6 +175,28 @@ async fn a_service_manager_hears_that_the_gateway_serves_reloads_stops_and_is_al
     assert!(gateway.ended().await.success());
 }
 
+#[tokio::test]
+async fn all_threads_of_a_gateway_are_scheduled_as_configured() {
+    let inherited = policies_of_threads(std::process::id())[0];
+    for (lines, policy) in [("", libc::SCHED_BATCH), ("cpuScheduling: normal\n", inherited)] {
+        let mut gateway = GatewayProcess::start(lines).await;
+        let policies = policies_of_threads(gateway.id());
+        assert!(policies.len() > 2 && policies.iter().all(|found| *found == policy), "{lines}: {policies:?}");
+        gateway.signal("-TERM");
+        assert!(gateway.ended().await.success());
+    }
+}
+
+/// The scheduling policy of each thread: the 41st field of its `stat`. Those of the allocator are left out: they start before `main`.
+fn policies_of_threads(process: u32) -> Vec<i32> {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let stats = threads.map(|thread| fs::read_to_string(thread.unwrap().path().join("stat")).unwrap());
+    let of_gateway = stats.filter(|stat| !stat.contains("(jemalloc"));
+    // The second field is the thread's name in parentheses, which may have spaces.
+    let policy = |stat: String| stat.rsplit_once(") ")?.1.split(' ').nth(38)?.parse().ok();
+    of_gateway.map(|stat| policy(stat).unwrap()).collect()
+}
+
 #[test]
 fn a_port_in_use_is_one_clear_error() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();

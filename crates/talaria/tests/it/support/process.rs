@@ -121,6 +121,10 @@ impl GatewayProcess {
         tokio_tungstenite::client_async(request, socket).await.unwrap().0
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Whether `GET /health` answers 200.
     pub(crate) async fn is_healthy(&self) -> bool {
         get(self.health, "/health").await.is_some()
