@@ -14,6 +14,9 @@ pub struct ClientStats {
     pub nodes: Vec<NodeStats>,
     /// One entry a topic and node.
     pub topics: Vec<TopicStats>,
+    /// How often a client has begun another producer epoch, in which it numbers its records anew: of those that were under way
+    /// then, brokers may have some twice (contract §8.9).
+    pub producer_epochs: u64,
 }
 
 /// The traffic with one broker.

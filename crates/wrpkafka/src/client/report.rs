@@ -5,8 +5,18 @@
 pub(crate) struct ClientReport {
     /// Whether a connection to a broker is open, beyond the first contact.
     pub(crate) is_connected: bool,
+    /// As whom it writes; none before brokers have told it, and without idempotence.
+    pub(crate) producer: Option<ProducerEpoch>,
     pub(crate) brokers: Vec<BrokerCounters>,
     pub(crate) topics: Vec<TopicCounters>,
+}
+
+/// By which brokers tell records that are sent again: those of one epoch have numbers, and brokers know a number that they have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ProducerEpoch {
+    pub(crate) id: i64,
+    /// Begins at 0 with each id.
+    pub(crate) epoch: u64,
 }
 
 /// The traffic of one broker connection.

@@ -13,6 +13,7 @@ use super::statistics::Statistics;
 use crate::client::events::Certainty;
 use crate::client::report::ClientReport;
 use crate::connection_failure::ConnectionFailure;
+use crate::log_throttle::LogThrottle;
 use crate::stats::ClientStats;
 
 /// Every value is read and written by itself: none guards another.
@@ -35,6 +36,8 @@ pub(crate) struct Clients {
     /// Since when the current client has had records and none was delivered.
     unacknowledged_since: Mutex<Option<Instant>>,
     statistics: Mutex<Statistics>,
+    /// For the line of another producer epoch.
+    epoch_lines: Mutex<LogThrottle>,
 }
 
 /// No client has this number.
@@ -54,6 +57,7 @@ impl Clients {
             connection: ConnectionState::default(),
             unacknowledged_since: Mutex::default(),
             statistics: Mutex::new(Statistics::new(seeds)),
+            epoch_lines: Mutex::default(),
         }
     }
 
@@ -204,9 +208,21 @@ impl Clients {
 
     /// Adds a client's report, and returns the sums.
     pub(super) fn add_report(&self, client: u64, report: &ClientReport) -> ClientStats {
-        let mut statistics = self.statistics.lock();
-        statistics.add(client, report);
-        statistics.snapshot()
+        let (before, now) = {
+            let mut statistics = self.statistics.lock();
+            let before = statistics.producer_epochs();
+            statistics.add(client, report);
+            (before, statistics.snapshot())
+        };
+        if now.producer_epochs > before
+            && let Some(suppressed) = self.epoch_lines.lock().admit(Instant::now())
+        {
+            tracing::warn!(
+                suppressed,
+                "kafka client began another producer epoch, records that were under way may be written twice"
+            );
+        }
+        now
     }
 
     pub(super) fn connection_not_opened(&self, client: u64, broker: &str) {

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use crate::client::report::{BrokerCounters, ClientReport, TopicCounters};
+use crate::client::report::{BrokerCounters, ClientReport, ProducerEpoch, TopicCounters};
 use crate::stats::{ClientStats, NodeStats, TopicStats};
 
 /// Adds up what the clients report.
@@ -22,6 +22,7 @@ pub(super) struct Statistics {
 struct LastReport {
     /// How many reports there were.
     reports: u64,
+    producer: Option<ProducerEpoch>,
     brokers: HashMap<String, BrokerCounters>,
     /// Records and bytes, by topic and partition.
     partitions: HashMap<(String, i32), (u64, u64)>,
@@ -39,6 +40,7 @@ impl Statistics {
         let Self { seeds, total, clients } = self;
         let last = clients.entry(client).or_default();
         last.reports += 1;
+        total.producer_epochs += last.begun_epochs(report.producer);
         for broker in &report.brokers {
             let before = last.brokers.insert(broker.name.clone(), broker.clone()).unwrap_or_default();
             let node_id = match broker.node_id {
@@ -80,6 +82,11 @@ impl Statistics {
         self.clients.remove(&client);
     }
 
+    /// [`ClientStats::producer_epochs`], as of the latest report.
+    pub(super) fn producer_epochs(&self) -> u64 {
+        self.total.producer_epochs
+    }
+
     /// The sums as of the latest report.
     pub(super) fn snapshot(&self) -> ClientStats {
         self.total.clone()
@@ -87,6 +94,16 @@ impl Statistics {
 }
 
 impl LastReport {
+    /// How many epochs it has begun since the last report, beyond its first.
+    fn begun_epochs(&mut self, producer: Option<ProducerEpoch>) -> u64 {
+        let Some(now) = producer else { return 0 };
+        match self.producer.replace(now) {
+            Some(before) if before.id == now.id => now.epoch.saturating_sub(before.epoch),
+            Some(_) => 1 + now.epoch,
+            None => now.epoch,
+        }
+    }
+
     fn add_topic(&mut self, topic: &TopicCounters, total: &mut ClientStats) {
         let mut by_node: HashMap<String, (u64, u64)> = HashMap::new();
         for partition in &topic.partitions {
@@ -186,6 +203,21 @@ mod tests {
             })
             .collect();
         assert_eq!(topics, [("1", 5, (500, 200), 2), ("2", 7, (700, 160 + 320), 5)]);
+    }
+
+    #[test]
+    fn epochs_are_counted_beyond_the_first_of_each_client() {
+        let mut sum = statistics(&[]);
+        let mut begun = |client, id, epoch| {
+            let producer = Some(ProducerEpoch { id, epoch });
+            sum.add(client, &ClientReport { producer, ..ClientReport::default() });
+            sum.add(client, &ClientReport::default());
+            sum.snapshot().producer_epochs
+        };
+        assert_eq!((begun(0, 7, 0), begun(1, 8, 0)), (0, 0), "every client has a first one");
+        assert_eq!((begun(0, 7, 2), begun(0, 7, 2)), (2, 2));
+        assert_eq!(begun(1, 9, 0), 3, "another id");
+        assert_eq!(begun(2, 10, 1), 4, "before its first report");
     }
 
     #[test]

@@ -231,6 +231,20 @@ fn a_file_that_cannot_be_read_is_named_at_the_start() {
 }
 
 #[tokio::test]
+async fn another_producer_epoch_is_counted() {
+    let kafka = MockKafka::start(1).unwrap();
+    let mut config = config(&kafka);
+    config.statistics_interval = Duration::from_millis(100);
+    let publisher = started(config);
+    assert_eq!(publisher.publish(event(1, 75)).await, Ok(Outcome::Accepted));
+    assert_eq!(publisher.client_stats().producer_epochs, 0);
+    let error = RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID;
+    kafka.fail_requests(RDKafkaApiKey::Produce, &[error]).unwrap();
+    assert_eq!(publisher.publish(event(2, 75)).await, Ok(Outcome::Accepted));
+    eventually("the client reports it", PATIENCE, || publisher.client_stats().producer_epochs == 1);
+}
+
+#[tokio::test]
 async fn the_client_counts_what_it_does() {
     let kafka = MockKafka::start(1).unwrap();
     let mut config = config(&kafka);

@@ -129,6 +129,7 @@ mod tests {
                 produced_records,
                 ..TopicStats::default()
             }],
+            ..ClientStats::default()
         }
     }
 

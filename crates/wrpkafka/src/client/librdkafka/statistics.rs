@@ -1,8 +1,8 @@
 //! librdkafka's statistics (its `STATISTICS.md`) as a report of our own.
 
-use rdkafka::statistics::{Broker, Statistics, Topic};
+use rdkafka::statistics::{Broker, ExactlyOnceSemantics, Statistics, Topic};
 
-use crate::client::report::{BrokerCounters, ClientReport, PartitionCounters, TopicCounters};
+use crate::client::report::{BrokerCounters, ClientReport, PartitionCounters, ProducerEpoch, TopicCounters};
 
 /// Takes what we count from librdkafka's statistics.
 pub(super) fn report(statistics: &Statistics) -> ClientReport {
@@ -14,9 +14,16 @@ pub(super) fn report(statistics: &Statistics) -> ClientReport {
         .filter(|(_, broker)| !matches!(broker.source.as_str(), "internal" | "logical"));
     ClientReport {
         is_connected,
+        producer: statistics.eos.as_ref().and_then(producer),
         brokers: brokers.map(|(name, broker)| broker_counters(name, broker)).collect(),
         topics: statistics.topics.values().map(topic_counters).collect(),
     }
+}
+
+/// librdkafka has -1 for both before it knows them.
+fn producer(semantics: &ExactlyOnceSemantics) -> Option<ProducerEpoch> {
+    let epoch = u64::try_from(semantics.producer_epoch).ok()?;
+    (semantics.producer_id >= 0).then_some(ProducerEpoch { id: semantics.producer_id, epoch })
 }
 
 fn broker_counters(name: &str, broker: &Broker) -> BrokerCounters {
