@@ -27,11 +27,13 @@ import org.apache.kafka.common.serialization.ByteArrayDeserializer;
  *   <li>{@code gaps}: numbers that are missing below the highest number of their key
  *   <li>{@code disordered}: distinct records that come after a higher number of the same key in the same topic
  *   <li>{@code misplaced}: records in another partition than a Java producer would have chosen
+ *   <li>{@code duplicated}: topic, key and number of each of the duplicates, at most of the first thousand
  *   <li>{@code examples}: descriptions of the first few faults
  * </ul>
  */
 public final class CheckTopics {
     private static final int EXAMPLES = 5;
+    private static final int DUPLICATED = 1000;
 
     private final byte[] marker;
     private final Map<String, Long> topics = new TreeMap<>();
@@ -39,6 +41,7 @@ public final class CheckTopics {
     /** The highest number of each key in each topic. */
     private final Map<String, Map<String, Long>> highest = new HashMap<>();
     private final List<String> examples = new ArrayList<>();
+    private final List<String> duplicated = new ArrayList<>();
     private long numbered;
     private long duplicates;
     private long disordered;
@@ -92,6 +95,9 @@ public final class CheckTopics {
         var numbers = seen.computeIfAbsent(key, k -> new BitSet());
         if (numbers.get((int) number)) {
             duplicates++;
+            if (duplicated.size() < DUPLICATED) {
+                duplicated.add("{\"topic\":" + quote(record.topic()) + ",\"key\":" + quote(key) + ",\"number\":" + number + "}");
+            }
             example(key + " " + number + " is a duplicate, at " + place(record));
             return;
         }
@@ -145,7 +151,7 @@ public final class CheckTopics {
         String texts = examples.stream().map(CheckTopics::quote).collect(Collectors.joining(","));
         return "{\"topics\":{" + counts + "},\"numbered\":" + numbered + ",\"distinct\":" + (numbered - duplicates) + ",\"duplicates\":"
                 + duplicates + ",\"keys\":" + seen.size() + ",\"gaps\":" + gaps + ",\"disordered\":" + disordered + ",\"misplaced\":"
-                + misplaced + ",\"examples\":[" + texts + "]}";
+                + misplaced + ",\"duplicated\":[" + String.join(",", duplicated) + "],\"examples\":[" + texts + "]}";
     }
 
     private static String quote(String text) {

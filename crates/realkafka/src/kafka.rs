@@ -157,10 +157,17 @@ impl Kafka {
         text.lines().map(|line| serde_json::from_str(line).expect("ReadTopic prints JSON")).collect()
     }
 
-    /// Counts all records that the topics hold now.
+    /// Counts all records that the topics hold now. Those marked `seq=` are numbered.
     #[must_use]
     pub fn count(&self, topics: &[&str]) -> Counts {
-        serde_json::from_str(&self.run("check", &[&topics.join(",")])).expect("CheckTopics prints JSON")
+        self.count_marked(topics, "seq=")
+    }
+
+    /// Counts all records that the topics hold now. Those with this marker are numbered.
+    #[must_use]
+    pub fn count_marked(&self, topics: &[&str], marker: &str) -> Counts {
+        let counts = self.run("check", &[&topics.join(","), "--marker", marker]);
+        serde_json::from_str(&counts).expect("CheckTopics prints JSON")
     }
 
     fn run(&self, command: &str, arguments: &[&str]) -> String {

@@ -33,7 +33,7 @@ impl Record {
 
 /// The counts of whole topics, as `CheckTopics.java` prints them.
 ///
-/// A record is *numbered* if its value contains `seq=` and a number. The numbers of each key begin at 0.
+/// A record is *numbered* if its value contains a marker, such as `seq=`, and a number. The numbers of each key begin at 0.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct Counts {
@@ -53,6 +53,20 @@ pub struct Counts {
     pub disordered: u64,
     /// Records in another partition than a Java producer would have chosen.
     pub misplaced: u64,
+    /// The duplicates themselves, at most the first thousand.
+    pub duplicated: Vec<Duplicated>,
     /// Descriptions of the first few faults.
     pub examples: Vec<String>,
+}
+
+/// A numbered record that a topic has once more.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct Duplicated {
+    /// The topic.
+    pub topic: String,
+    /// The record's key.
+    pub key: String,
+    /// The record's number.
+    pub number: u64,
 }
