@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -99,15 +100,21 @@ impl DeviceConnector {
 
     /// Checks a request, of any method. The response is the 101, after which the connection becomes the device's, or an
     /// error.
-    pub async fn connect<R>(&self, version: ApiVersion, request: Request<R>) -> Response<Body> {
-        let begun = match self.check_client(&request) {
-            Ok(()) => self.begin(&request).await,
+    ///
+    /// The request stays with the caller, as futures that pass it on would each have room for it.
+    pub async fn connect<R>(&self, version: ApiVersion, request: &mut Request<R>) -> Response<Body> {
+        let begun = match self.check_client(request) {
+            Ok(()) => self.begin(request).await,
             Err(error) => Err(error),
         };
-        match begun {
-            Ok(Some(mut handshake)) => handshake.run(self.shake_hands(version, request)).await,
-            Ok(None) => self.shake_hands(version, request).await,
-            Err(error) => CheckError::from(error).into_response(version),
+        let handshake = match begun {
+            Ok(handshake) => handshake,
+            Err(error) => return CheckError::from(error).into_response(version),
+        };
+        let shaking_hands = pin!(self.shake_hands(version, request));
+        match handshake {
+            Some(mut handshake) => handshake.run(shaking_hands).await,
+            None => shaking_hands.await,
         }
     }
 
@@ -121,8 +128,8 @@ impl DeviceConnector {
         begun.map(Some).map_err(|refused| ConnectError::Busy { seconds: refused.retry_after.as_secs() })
     }
 
-    async fn shake_hands<R>(&self, version: ApiVersion, request: Request<R>) -> Response<Body> {
-        match self.check(&request).await {
+    async fn shake_hands<R>(&self, version: ApiVersion, request: &mut Request<R>) -> Response<Body> {
+        match self.check(request).await {
             Ok((candidate, accept)) => {
                 let candidate = candidate.keeping_convey(request.headers(), &self.convey_keys);
                 let supported = self.subprotocols.0.load_full();

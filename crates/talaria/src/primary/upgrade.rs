@@ -24,7 +24,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// been sent. A device that is not admitted receives the 101, too, and then a close frame that says why.
 pub fn switch_protocols<R>(
     devices: &Manager,
-    mut request: Request<R>,
+    request: &mut Request<R>,
     accept: String,
     identity: Identity,
 ) -> Response<Body> {
@@ -38,7 +38,7 @@ pub fn switch_protocols<R>(
     }
     let admitted = devices.admit(identity);
     // A short-lived task of its own, because hyper hands the connection over only after it has sent the response.
-    tokio::spawn(take_over(admitted, hyper::upgrade::on(&mut request)));
+    tokio::spawn(take_over(admitted, hyper::upgrade::on(request)));
     response
 }
 

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinError, JoinHandle, JoinSet};
 use tokio::time::Instant;
 
-use super::connection::{self, ServerContext};
+use super::connection::{self, ServerContext, stop_requested};
 use super::inherited::Inherited;
 use super::metrics::Connections;
 use super::tls::{Tls, TlsError, reload};
@@ -161,7 +161,10 @@ impl Server {
                         if let Some(permit) = connections.permit() {
                             // If this fails, it costs latency and nothing else.
                             let _ = socket.set_nodelay(true);
-                            tasks.spawn(connection::serve(socket, peer, permit, Arc::clone(&server), stop.clone()));
+                            // In a box, because tokio moves a future several times when a task starts and when it ends.
+                            let serving =
+                                connection::serve(socket, peer, permit, Arc::clone(&server), stop.clone());
+                            tasks.spawn(Box::pin(serving));
                         }
                     }
                     Err(error) => backoff.failed(name, &error).await,
@@ -274,11 +277,6 @@ impl AcceptBackoff {
         }
         Some(self.last.map_or(SHORTEST_PAUSE, |last| (last * 2).min(LONGEST_PAUSE)))
     }
-}
-
-/// Ready once the server is to stop, or if its owner is gone.
-pub(super) async fn stop_requested(stop: &mut watch::Receiver<bool>) {
-    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 /// The backlog is the service manager's (`Backlog=`).

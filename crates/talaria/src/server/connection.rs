@@ -1,38 +1,32 @@
 //! One connection: the header of its proxy, its TLS handshake, then HTTP/1.1 until the client leaves, upgrades or is cut off.
 
-use std::convert::Infallible;
+mod service;
+
 use std::net::SocketAddr;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response, StatusCode};
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
+use http::StatusCode;
+use hyper::server::conn::http1::{self, UpgradeableConnection};
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
-use talaria_protocol::web_page::WebPageError;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-use super::accept::stop_requested;
 use super::handshakes::{Handshake, HandshakeKind, RefusedError};
-use super::incoming::Arrival;
 use super::live::Current;
 use super::memory::ConnectionMemory;
 use super::metrics::Connections;
 use super::proxies::{self, ProxyHeaderError};
 use super::rate::RateLimiter;
-use super::request_checks::{self, CheckError};
-use super::stream::{Answering, Stream};
+use super::stream::Stream;
 use super::tls::{self, HandshakeError, Tls};
 use super::transport::Transport;
-use super::{
-    AfterTls, Body, ClientCertificate, Config, ConnectionFailure, Handler, Identity, Peer, Permit,
-    raw_response, reply,
-};
+use super::{ClientCertificate, Config, ConnectionFailure, Handler, Identity, Permit, raw_response};
 use crate::telemetry::throttle::Throttle;
+use service::ConnectionService;
 
 /// hyper does not accept smaller buffers.
 const SMALLEST_BUFFER: usize = 8 * 1024;
@@ -56,6 +50,9 @@ pub(super) struct ServerContext<H> {
     proxy_headers: Arc<Throttle>,
 }
 
+/// A connection that serves HTTP.
+type HttpConnection<H> = UpgradeableConnection<TokioIo<Stream>, ConnectionService<H>>;
+
 /// A connection before its first request.
 struct Established {
     transport: Transport,
@@ -75,46 +72,54 @@ pub(super) async fn serve<H: Handler>(
     server: Arc<ServerContext<H>>,
     mut stop: watch::Receiver<bool>,
 ) {
-    // In a box of its own, which is freed before requests are served.
-    let establishing = Box::pin(server.establish(socket, peer));
     let established = tokio::select! {
-        established = establishing => established,
+        established = server.establish(socket, peer) => established,
         () = stop_requested(&mut stop) => None,
     };
-    let Some(Established { transport, client: peer, first_header_by }) = established else { return };
-    let certificate = transport.client_certificate().map(|der| ClientCertificate(der.into()));
-    let identity = Arc::clone(&server.identity);
-    let memory = server.config.bodies.as_ref();
-    let memory = memory.map(|budget| ConnectionMemory::new(budget, &server.connections, peer));
-    let stream = Stream::new(transport, permit, &server.config, identity, first_header_by, memory.clone());
-    let state = stream.state();
-    let service = {
-        let server = Arc::clone(&server);
-        service_fn(move |mut request: Request<Incoming>| {
-            if let Some(certificate) = &certificate {
-                request.extensions_mut().insert(certificate.clone());
-            }
-            let server = Arc::clone(&server);
-            let (answering, memory) = (state.request_arrived(), memory.clone());
-            async move { Ok::<_, Infallible>(server.answer(request, peer, answering, memory).await) }
-        })
-    };
-    let connection = server.http.serve_connection(TokioIo::new(stream), service).with_upgrades();
-    let mut connection = std::pin::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stop_requested(&mut stop) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
+    let Some(established) = established else { return };
+    let peer = established.client;
+    let connection = pin!(server.serve_http(established, permit));
+    if let Err(error) = run(connection, &mut stop).await {
         server.count(&error);
         tracing::debug!(%peer, %error, "connection ended with an error");
     }
 }
 
+/// Ready once the server is to stop, or if its owner is gone.
+pub(super) async fn stop_requested(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// Serves a connection until it ends; once the server stops, until its current response is written. The connection stays where it
+/// is: moved into this future, it would take its room twice.
+async fn run<H: Handler>(
+    mut connection: Pin<&mut HttpConnection<H>>,
+    stop: &mut watch::Receiver<bool>,
+) -> hyper::Result<()> {
+    tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop_requested(stop) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    }
+}
+
 impl<H: Handler> ServerContext<H> {
+    /// Serves HTTP on an established connection. It is no `async fn`, so that nothing is kept of what the connection is made
+    /// of.
+    fn serve_http(self: &Arc<Self>, established: Established, permit: Permit) -> HttpConnection<H> {
+        let Established { transport, client, first_header_by } = established;
+        let certificate = transport.client_certificate().map(|der| ClientCertificate(der.into()));
+        let memory = self.config.bodies.as_ref();
+        let memory = memory.map(|budget| ConnectionMemory::new(budget, &self.connections, client));
+        let identity = Arc::clone(&self.identity);
+        let stream = Stream::new(transport, permit, &self.config, identity, first_header_by, memory.clone());
+        let (server, state) = (Arc::clone(self), stream.state());
+        let service = ConnectionService { server, client, certificate, state, memory };
+        self.http.serve_connection(TokioIo::new(stream), service).with_upgrades()
+    }
+
     pub(super) fn new(
         name: &'static str,
         current: &Current,
@@ -201,7 +206,11 @@ impl<H: Handler> ServerContext<H> {
                 return None;
             }
         }
-        let transport = self.negotiate(socket, client, deadline, handshake).await?;
+        let transport = match &self.tls {
+            // In a box of its own, which is freed before requests are served.
+            Some(tls) => Box::pin(self.negotiate(tls, socket, client, deadline, handshake)).await?,
+            None => Transport::Plain(socket),
+        };
         Some(Established { transport, client, first_header_by: deadline })
     }
 
@@ -240,17 +249,17 @@ impl<H: Handler> ServerContext<H> {
         }
     }
 
-    /// Negotiates TLS where it is configured. A handshake that fails is counted and gives nothing.
+    /// Negotiates TLS. A handshake that fails is counted and gives nothing.
     async fn negotiate(
         &self,
+        tls: &Tls,
         socket: TcpStream,
         peer: SocketAddr,
         deadline: Option<Instant>,
         handshake: Option<Handshake<'_>>,
     ) -> Option<Transport> {
-        let Some(tls) = &self.tls else { return Some(Transport::Plain(socket)) };
+        let accepting = pin!(tls::accept(socket, tls.current()));
         let accepting = async {
-            let accepting = tls::accept(socket, tls.current());
             match handshake {
                 Some(mut handshake) => handshake.run(accepting).await,
                 None => accepting.await,
@@ -263,7 +272,7 @@ impl<H: Handler> ServerContext<H> {
         let failure = match outcome {
             Ok(Ok(socket)) => {
                 self.connections.count_tls(socket.resumption());
-                return Some(Transport::Tls(Box::new(socket)));
+                return Some(Transport::Tls(socket));
             }
             Ok(Err(error)) => {
                 tracing::debug!(%peer, %error, "TLS handshake failed");
@@ -277,46 +286,6 @@ impl<H: Handler> ServerContext<H> {
         };
         self.connections.count_failure(failure);
         None
-    }
-
-    async fn answer(
-        &self,
-        mut request: Request<Incoming>,
-        peer: SocketAddr,
-        answering: Answering,
-        memory: Option<Arc<ConnectionMemory>>,
-    ) -> Response<Body> {
-        let peer = Peer(self.config.proxies.client_of(peer, request.headers()));
-        request.extensions_mut().insert(peer);
-        let deadline = self.config.read_timeout.map(|timeout| Instant::now() + timeout);
-        let connections = Arc::clone(&self.connections);
-        if self.tls.is_some() && self.config.handshakes.is_some() {
-            request.extensions_mut().insert(AfterTls);
-        }
-        request.extensions_mut().insert(Arrival { deadline, connections, memory: memory.clone() });
-        let mut response = match request_checks::check(&request, &self.config, answering.is_ambiguous()) {
-            Ok(()) => self.handler.handle(request).await,
-            Err(error) => {
-                self.connections.count_failure(error.failure());
-                if let CheckError::WebPage(error) = &error {
-                    self.log_web_page(peer, *error);
-                }
-                error.into_response()
-            }
-        };
-        if let Some(memory) = memory {
-            response = count(response, &memory);
-        }
-        self.identity.sign(&mut response);
-        response.body_mut().keep(answering);
-        response
-    }
-
-    fn log_web_page(&self, Peer(peer): Peer, error: WebPageError) {
-        if let Some(suppressed) = self.web_pages.admit() {
-            let server = self.name;
-            tracing::warn!(server, %peer, %error, suppressed, "request rejected that a web page may have made");
-        }
     }
 
     /// Tells a client that speaks plain HTTP to a TLS port what is wrong, as Go's server does. The send buffer of a new
@@ -336,15 +305,6 @@ impl<H: Handler> ServerContext<H> {
             self.connections.count_failure(ConnectionFailure::Malformed);
         }
     }
-}
-
-/// Counts a response's body, or answers with 503 if there is no room for it.
-fn count(mut response: Response<Body>, memory: &Arc<ConnectionMemory>) -> Response<Body> {
-    if response.body_mut().count_in(memory).is_ok() {
-        return response;
-    }
-    memory.report("response replaced by a 503, too many bytes of bodies wait in all");
-    reply::text(StatusCode::SERVICE_UNAVAILABLE, "there is no room for the response now")
 }
 
 fn http_of(config: &Config) -> http1::Builder {

@@ -28,9 +28,9 @@ use super::memory::ConnectionMemory;
 use super::transport::Transport;
 use super::{Config, ConnectionFailure, Identity, Permit, raw_response};
 use deadline::{Deadline, Wait};
-use state::{SharedState, State};
+use state::State;
 
-pub(super) use state::Answering;
+pub(super) use state::{Answering, SharedState};
 
 /// How long a client may take to read an error response. If the connection were closed while the client still sends, the
 /// kernel would reset it, and the reset can overtake the response.

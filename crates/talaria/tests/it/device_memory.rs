@@ -60,12 +60,12 @@ struct Devices {
 }
 
 impl Handler for Devices {
-    async fn handle(&self, request: Request<Incoming>) -> Response<Body> {
+    async fn handle(&self, mut request: Request<Incoming>) -> Response<Body> {
         let candidate = Candidate::new(request.headers(), session_id::random()).expect("a device's name");
         let candidate = candidate.with_claims(Some(self.claims.clone())).expect("good claims");
         let accept =
             handshake::check(request.version(), request.method(), request.headers()).expect("a handshake");
-        upgrade::switch_protocols(&self.manager, request, accept, candidate.into_identity())
+        upgrade::switch_protocols(&self.manager, &mut request, accept, candidate.into_identity())
     }
 }
 

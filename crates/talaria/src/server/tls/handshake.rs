@@ -38,7 +38,7 @@ pub(in crate::server) enum HandshakeError {
 pub(in crate::server) async fn accept(
     tcp: TcpStream,
     config: Arc<ServerConfig>,
-) -> Result<TlsSocket, HandshakeError> {
+) -> Result<Box<TlsSocket>, HandshakeError> {
     let mut first = [0];
     match tcp.peek(&mut first).await? {
         0 => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),

@@ -107,12 +107,12 @@ impl Then<'_> {
 }
 
 impl TlsSocket {
-    /// A session before its [handshake](Self::poll_handshake).
+    /// A session before its [handshake](Self::poll_handshake), in the box that it stays in: it is large.
     ///
     /// # Errors
     /// If the configuration cannot be used.
-    pub(super) fn new(tcp: TcpStream, config: Arc<ServerConfig>) -> Result<Self, rustls::Error> {
-        Ok(Self {
+    pub(super) fn new(tcp: TcpStream, config: Arc<ServerConfig>) -> Result<Box<Self>, rustls::Error> {
+        Ok(Box::new(Self {
             tcp,
             session: UnbufferedServerConnection::new(config)?,
             incoming: Vec::new(),
@@ -122,7 +122,7 @@ impl TlsSocket {
             unreported: 0,
             receiving: Receiving::Open,
             sending: Sending::Open,
-        })
+        }))
     }
 
     /// The client's own certificate, DER, once the handshake is complete; none if the client was not asked for one.
