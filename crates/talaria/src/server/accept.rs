@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinError, JoinHandle, JoinSet};
@@ -108,6 +108,7 @@ impl Server {
         let bound = listener.and_then(|listener| Ok((listener.local_addr()?, listener)));
         match bound {
             Ok((local_addr, listener)) => {
+                send_at_once(&listener);
                 let connections = metrics.of(name, config.max_connections);
                 let settings = ServerSettings::new(name, config, tls);
                 Ok(Self { name, listener, local_addr, settings, identity, connections })
@@ -159,8 +160,6 @@ impl Server {
                             continue;
                         }
                         if let Some(permit) = connections.permit() {
-                            // If this fails, it costs latency and nothing else.
-                            let _ = socket.set_nodelay(true);
                             // In a box, because tokio moves a future several times when a task starts and when it ends.
                             let serving =
                                 connection::serve(socket, peer, permit, Arc::clone(&server), stop.clone());
@@ -310,6 +309,13 @@ fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
+/// Lets the connections of a listener send small pieces at once. On Linux they inherit this from it, which spares each of them
+/// a system call.
+fn send_at_once(listener: &TcpListener) {
+    // If this fails, it costs latency and nothing else.
+    let _ = SockRef::from(listener).set_tcp_nodelay(true);
+}
+
 fn report(server: &'static str, ended: Result<(), JoinError>) {
     match ended {
         Ok(()) => {}
@@ -354,14 +360,25 @@ mod tests {
         assert_eq!(AcceptBackoff::default().next(&aborted), None);
     }
 
+    fn bind(port: u16) -> Result<Server, BindError> {
+        let config = Config { address: Address::loopback(port), ..Config::on_port(0) };
+        let metrics = ConnectionMetrics::register(&crate::telemetry::metrics::Metrics::default());
+        let identity = Identity::new("", "", "", "", jiff::Timestamp::UNIX_EPOCH).unwrap();
+        Server::bind("primary", config, identity, &metrics)
+    }
+
+    #[tokio::test]
+    async fn connections_send_small_pieces_at_once() {
+        let server = bind(0).unwrap();
+        let _client = std::net::TcpStream::connect(server.local_addr()).unwrap();
+        let (socket, _) = server.listener.accept().await.unwrap();
+        assert!(socket.nodelay().unwrap());
+    }
+
     #[tokio::test]
     async fn an_address_in_use_is_named_with_its_key() {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let config =
-            Config { address: Address::loopback(taken.local_addr().unwrap().port()), ..Config::on_port(0) };
-        let metrics = ConnectionMetrics::register(&crate::telemetry::metrics::Metrics::default());
-        let identity = Identity::new("", "", "", "", jiff::Timestamp::UNIX_EPOCH).unwrap();
-        let error = Server::bind("primary", config, identity, &metrics).unwrap_err().to_string();
+        let error = bind(taken.local_addr().unwrap().port()).unwrap_err().to_string();
         assert!(error.contains("primary.address"), "{error}");
         assert!(error.contains("127.0.0.1:"), "{error}");
     }
