@@ -51,7 +51,7 @@ pub(crate) struct Threads {
 #[derive(Debug)]
 struct Mark {
     threads: Arc<Threads>,
-    /// An odd number for each turn while it lasts, and an even one between two turns.
+    /// Counts beginnings and ends of turns, so it is odd during a turn and even between two turns.
     turn: AtomicU64,
     /// The last turn that was found stuck.
     stuck: AtomicU64,

@@ -84,9 +84,10 @@ impl<'a> Attempt<'a> {
     }
 
     /// The attempt shares a packet: it ends after half of the time that its event has, so that the event can be posted by itself if
-    /// the receiver does not bear that.
+    /// the receiver does not bear that. The last attempt of an event has all of its time.
     pub(super) fn share(&mut self) {
-        if let Some(job) = &self.event.job {
+        let Unsettled { context, job } = &self.event;
+        if let Some(job) = job.as_ref().filter(|job| context.retry.allows(job.attempts)) {
             let half = self.start + (job.deadline - self.start) / 2;
             if half < self.end {
                 (self.end, self.late) = (half, Late::Attempt);

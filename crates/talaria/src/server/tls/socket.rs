@@ -286,7 +286,8 @@ impl TlsSocket {
         sent?
     }
 
-    /// Writes the encrypted bytes and frees them. Ready when all are written, or there are none but those that can wait.
+    /// Writes the encrypted bytes, and frees their memory when the socket has taken all of them. If all that is left can be
+    /// deferred, nothing is written.
     pub(super) fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.outgoing.rest().len() == self.deferrable {
             return Poll::Ready(Ok(()));

@@ -1,5 +1,7 @@
 //! Several events in one packet over HTTP/1.1 (`transport.pipeline`, contract §5.4): each ends as if it had been sent alone.
 
+mod early;
+mod late;
 mod packets;
 
 use tokio::sync::Notify;
