@@ -4,9 +4,10 @@
 //! task has no buffer (it borrows the [thread's](crate::thread_buffer)), no channel and no timer. Three causes wake it, and
 //! each time it checks all of them: bytes from the device, something in the outbox, a signal of the wheel.
 //!
-//! Start reading at [`Task`]'s `poll`; how a session ends is in `ending.rs`.
+//! Start reading at [`Task`]'s `poll`; how a session writes is in `writing.rs`, and how it ends in `ending.rs`.
 
 mod ending;
+mod writing;
 
 use std::io;
 use std::net::IpAddr;
@@ -24,18 +25,17 @@ use super::batch::Batch;
 use super::context::SessionContext;
 use super::long_message::LongMessage;
 use super::pace::{Excess, Pace};
-use super::{fill, receive};
+use super::receive;
 use crate::budget::{Holder, Holding, NoRoomError};
 use crate::device::back_pressure::LONGEST_WAIT;
 use crate::device::config::RateLimit;
 use crate::device::connected::Device;
 use crate::device::ends::RunningEnd;
 use crate::device::metrics::CountedModel;
-use crate::device::outbox::ack_list::DoneAcks;
 use crate::device::outbox::{Signal, Signals};
 use crate::device::registry::RunningSession;
 use crate::long_work::LONG;
-use crate::thread_buffer::{ReadBuffer, WriteBuffer};
+use crate::thread_buffer::ReadBuffer;
 use crate::turn_watch::{Stuck, Turn};
 
 /// The most that is read at once. A frame that is longer is put together in memory of the session.
@@ -415,95 +415,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
             self.session.end(ending);
         }
     }
-
-    /// Writes until everything is written or the socket accepts no more.
-    fn write(&mut self, cx: &mut Context<'_>) {
-        if matches!(self.phase, Phase::Waiting | Phase::Lingering | Phase::Over) {
-            return;
-        }
-        while self.write_unsent(cx) && self.write_next(cx) {}
-        if self.needs_flush
-            && let Poll::Ready(flushed) = Pin::new(&mut self.io).poll_flush(cx)
-        {
-            self.needs_flush = false;
-            if let Err(error) = flushed {
-                self.fail_write(&error);
-            }
-        }
-    }
-
-    /// Writes the rest of an earlier batch. Returns whether it is complete.
-    fn write_unsent(&mut self, cx: &mut Context<'_>) -> bool {
-        while let Some(unsent) = &mut self.unsent {
-            match Pin::new(&mut self.io).poll_write(cx, unsent.rest()) {
-                Poll::Pending => return false,
-                Poll::Ready(Ok(count)) if count > 0 => {
-                    let acks = unsent.wrote(count, self.device.statistics());
-                    let is_whole = unsent.rest().is_empty();
-                    acknowledged(&self.context, &self.device, &acks);
-                    if is_whole {
-                        self.device.outbox().release(&self.device, unsent.len());
-                        self.unsent = None;
-                        self.context.wheel.flowing(&self.device);
-                    }
-                }
-                Poll::Ready(result) => {
-                    self.fail_write(&write_failure(result));
-                    return false;
-                }
-            }
-        }
-        true
-    }
-
-    /// Writes the next batch. Returns whether there was one and it is complete.
-    fn write_next(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut buffer = WriteBuffer::borrow();
-        let mut batch = Batch::over(std::mem::take(&mut buffer));
-        let device = &self.device;
-        if fill(&mut self.session, &mut batch, device.id().as_str(), || device.outbox().pop(device)) {
-            self.context.metrics.ping_count.inc();
-        }
-        if batch.len() == 0 {
-            *buffer = batch.into_buffer();
-            return false;
-        }
-        self.needs_flush = true;
-        match Pin::new(&mut self.io).poll_write(cx, batch.rest()) {
-            Poll::Pending => {}
-            Poll::Ready(Ok(count)) if count > 0 => {
-                let acks = batch.wrote(count, device.statistics());
-                acknowledged(&self.context, device, &acks);
-            }
-            Poll::Ready(result) => {
-                // Its acknowledgements are counted when the task ends.
-                let rest;
-                (rest, *buffer) = batch.split_rest();
-                self.unsent = Some(rest);
-                self.fail_write(&write_failure(result));
-                return false;
-            }
-        }
-        if batch.rest().is_empty() {
-            *buffer = batch.into_buffer();
-            return true;
-        }
-        let rest;
-        (rest, *buffer) = batch.split_rest();
-        self.context.wheel.stalled(&self.device);
-        self.device.outbox().hold(&self.device, rest.len());
-        self.unsent = Some(rest);
-        // Once more, so that the socket wakes this task when it accepts more.
-        self.write_unsent(cx)
-    }
-
-    fn fail_write(&mut self, error: &io::Error) {
-        self.session.end(Ending::unreachable(CloseReason::with_error(Reason::WriteError, error)));
-        if self.phase != Phase::Open {
-            // The close frame cannot be written either.
-            self.phase = Phase::Over;
-        }
-    }
 }
 
 impl<S> Task<S> {
@@ -514,13 +425,6 @@ impl<S> Task<S> {
         let paused = self.pace.as_ref().map_or(0, |pace| pace.memory());
         let kept = self.session.kept() + long_message + paused;
         self.context.unfinished.change(&mut self.unfinished, kept, holder)
-    }
-}
-
-fn acknowledged(context: &SessionContext, device: &Arc<Device>, acks: &DoneAcks) {
-    if !acks.acks.is_empty() {
-        device.outbox().acks_done(device, acks);
-        context.events.acknowledged(device, &acks.acks);
     }
 }
 
@@ -537,8 +441,4 @@ fn read_end(end: io::Result<()>) -> CloseReason {
         Ok(()) => Reason::ReadError.into(),
         Err(error) => CloseReason::with_error(Reason::ReadError, &error),
     }
-}
-
-fn write_failure(result: io::Result<usize>) -> io::Error {
-    result.err().unwrap_or_else(|| io::ErrorKind::WriteZero.into())
 }
