@@ -51,7 +51,7 @@ pub(crate) struct Threads {
 #[derive(Debug)]
 struct Mark {
     threads: Arc<Threads>,
-    /// Counts beginnings and ends of turns, so it is odd during a turn and even between two turns.
+    /// How many turns have begun and ended, together: an odd number while one lasts.
     turn: AtomicU64,
     /// The last turn that was found stuck.
     stuck: AtomicU64,

@@ -66,7 +66,7 @@ async fn a_late_event_is_sent_again_alone_and_the_others_end_by_their_own_answer
     assert_eq!(bench.verdicts(), [DELIVERED; 2], "the late one, while the others wait");
     answer.notify_one();
     bench.drained().await;
-    assert_eq!(bench.verdicts()[2..], [DELIVERED, Verdict::ReceiverRefused], "the 401 is nobody's");
+    assert_eq!(bench.verdicts()[2..], [DELIVERED, Verdict::ReceiverRefused], "the 401 belongs to no event");
     assert_eq!(packets.bodies(), [packet(0..1), packet(1..4), packet(1..2)]);
     bench.assert_metric(r#"outbound_requests{code="202",reason="no_err",scheme="event"} 3"#);
     bench.assert_metric(r#"outbound_requests{code="400",reason="non202",scheme="event"} 1"#);
