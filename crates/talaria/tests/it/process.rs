@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::support::eventually;
 use crate::support::http::request;
-use crate::support::process::{GatewayProcess, ON_FREE_PORTS, failed_start};
+use crate::support::process::{CPU_SCHEDULING, GatewayProcess, ON_FREE_PORTS, failed_start};
 
 /// Reached only by a test that fails.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -178,10 +178,13 @@ async fn a_service_manager_hears_that_the_gateway_serves_reloads_stops_and_is_al
 #[tokio::test]
 async fn all_threads_of_a_gateway_are_scheduled_as_configured() {
     let inherited = policies_of_threads(std::process::id())[0];
-    for (lines, policy) in [("", libc::SCHED_BATCH), ("cpuScheduling: normal\n", inherited)] {
-        let mut gateway = GatewayProcess::start(lines).await;
+    for (scheduling, policy) in [("batch", libc::SCHED_BATCH), ("normal", inherited)] {
+        let mut gateway = GatewayProcess::start_in("", &[(CPU_SCHEDULING, Path::new(scheduling))]).await;
         let policies = policies_of_threads(gateway.id());
-        assert!(policies.len() > 2 && policies.iter().all(|found| *found == policy), "{lines}: {policies:?}");
+        assert!(
+            policies.len() > 2 && policies.iter().all(|found| *found == policy),
+            "{scheduling}: {policies:?}"
+        );
         gateway.signal("-TERM");
         assert!(gateway.ended().await.success());
     }

@@ -23,6 +23,10 @@ pub(crate) const ON_FREE_PORTS: &str =
 /// How long the gateway may take for what it does at once on a machine that is not busy.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The variable of `cpuScheduling`. Tests keep all cores busy, so their gateways run with `normal`, as on such a machine, unless a test
+/// sets it.
+pub(crate) const CPU_SCHEDULING: &str = "TALARIA_CPUSCHEDULING";
+
 /// A running gateway; killed when it is dropped.
 pub(crate) struct GatewayProcess {
     process: Child,
@@ -78,6 +82,9 @@ impl GatewayProcess {
     }
 
     async fn spawned(mut command: Command, folder: PathBuf) -> Self {
+        if command.get_envs().all(|(name, _)| name != CPU_SCHEDULING) {
+            command.env(CPU_SCHEDULING, "normal");
+        }
         let log = File::create(folder.join("gateway.log")).expect("the test's folder can be written to");
         let process = command
             .stdout(log.try_clone().expect("a file can be shared"))
