@@ -51,7 +51,7 @@ pub(crate) struct Threads {
 #[derive(Debug)]
 struct Mark {
     threads: Arc<Threads>,
-    /// How many turns have begun and ended, together: an odd number while one lasts.
+    /// Counts each beginning and each end of a turn, so it has an odd value while a turn lasts.
     turn: AtomicU64,
     /// The last turn that was found stuck.
     stuck: AtomicU64,
