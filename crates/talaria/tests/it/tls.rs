@@ -1,5 +1,8 @@
 //! TLS of the servers over real sockets (contract §9.8): who is let in, with what, and what a change of files does.
 
+mod records;
+mod resumption;
+
 use std::cell::Cell;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -246,79 +249,6 @@ async fn a_client_gets_the_certificate_of_the_name_that_it_asks_for_and_else_the
     assert!(unknown.to_string().contains("talaria.test"), "the first one: {unknown}");
 }
 
-/// SECURITY.md, contract §9.8
-#[tokio::test]
-async fn a_session_is_resumed_by_a_ticket_and_the_client_is_the_same() {
-    let authority = Authority::new();
-    let certificate = authority.issue(&["device"]);
-    let der = CertificateDer::from_pem_slice(certificate.0.as_bytes()).unwrap();
-    for client_ca in [None, Some(authority.ca())] {
-        for version in [&TLS12, &TLS13] {
-            let fixture = start(config(tls::Config { client_ca: client_ca.clone(), ..tls(&authority) }));
-            let client = authority.client(Some(&certificate), &[version]);
-            for kind in [HandshakeKind::Full, HandshakeKind::Resumed, HandshakeKind::Resumed] {
-                let mut client = Client::over(fixture.connect(client.clone()).await.unwrap());
-                client.send(GET.replace("/ ", "/certificate ")).await;
-                let response = client.response().await;
-                assert_eq!(response.status, 200);
-                let shown = client_ca.as_ref().map_or(&b""[..], |_| &der);
-                assert_eq!(response.body, shown, "{:?} {kind:?}", version.version);
-                assert_eq!(client.socket.get_ref().1.handshake_kind(), Some(kind), "{:?}", version.version);
-            }
-            for (kind, times) in [("full", 1.0), ("resumed", 2.0)] {
-                let series = format!("tls_handshakes_total{{kind=\"{kind}\",server=\"primary\"}}");
-                assert_eq!(fixture.metric(&series), times, "{kind}");
-            }
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_ticket_of_tls_1_3_costs_no_packet_of_its_own() {
-    let authority = Authority::new();
-    let fixture = start(config(tls(&authority)));
-    let socket = fixture.connect(authority.client(None, &[&TLS13])).await.unwrap();
-    eventually("the handshake is complete at the server", PATIENCE, async || {
-        fixture.metric("tls_handshakes_total{kind=\"full\",server=\"primary\"}") == 1.0
-    })
-    .await;
-    let tcp = socket.into_inner().0.into_std().unwrap();
-    assert_eq!(tcp.peek(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
-}
-
-/// SECURITY.md
-#[tokio::test]
-async fn no_ticket_outlives_the_trust_in_the_certificate_that_it_stands_for() {
-    for version in [&TLS12, &TLS13] {
-        let (ours, other) = (Authority::new(), Authority::new());
-        let client = ours.client(Some(&ours.issue(&["device"])), &[version]);
-        let serial = ours.last_serial();
-        let list = ours.file("revoked.crl");
-        std::fs::write(&list, ours.revocation_list(&[]).der()).unwrap();
-        let (client_ca, client_crls) = (Some(ours.file("clients.pem")), vec![list.clone()]);
-        let set_authority = |authority: &Authority| std::fs::copy(authority.ca(), ours.file("clients.pem"));
-        set_authority(&ours).unwrap();
-        let fixture = start(config(tls::Config { client_ca, client_crls, ..tls(&ours) }));
-        let is_accepted = async || fixture.ask(client.clone()).await.is_ok();
-        let resumed = || fixture.metric("tls_handshakes_total{kind=\"resumed\",server=\"primary\"}");
-
-        assert!(is_accepted().await && is_accepted().await);
-        assert_eq!(resumed(), 1.0);
-        std::fs::write(&list, ours.revocation_list(&[serial]).der()).unwrap();
-        eventually("the certificate is revoked", PATIENCE, async || !is_accepted().await).await;
-        assert!(fixture.failures("revoked_certificate") >= 1.0);
-
-        std::fs::write(&list, ours.revocation_list(&[]).der()).unwrap();
-        eventually("the certificate is good again", PATIENCE, is_accepted).await;
-        let before = resumed();
-        assert!(is_accepted().await);
-        assert_eq!(resumed(), before + 1.0);
-        set_authority(&other).unwrap();
-        eventually("the authority is another one", PATIENCE, async || !is_accepted().await).await;
-        assert!(fixture.failures("bad_certificate") >= 1.0);
-    }
-}
-
 /// A handshake hashes much, and SHA-384 is slow; Go's server chooses alike.
 #[tokio::test]
 async fn of_the_suites_that_a_client_offers_one_with_sha_256_is_chosen() {
@@ -341,51 +271,6 @@ async fn of_the_suites_that_a_client_offers_one_with_sha_256_is_chosen() {
             assert_eq!(format!("{suite:?}"), expected);
         }
     }
-}
-
-#[tokio::test]
-async fn large_bodies_pass_whole_in_both_directions() {
-    let authority = Authority::new();
-    // On a busy machine a body may take long.
-    let fixture = start(Config { read_timeout: Some(Duration::from_secs(60)), ..config(tls(&authority)) });
-    let body: Vec<u8> = (0..LARGEST).map(|at| (at % 251) as u8).collect();
-    for version in [&TLS12, &TLS13] {
-        let socket = fixture.connect(authority.client(None, &[version])).await.unwrap();
-        assert_eq!(socket.get_ref().1.protocol_version(), Some(version.version));
-        let mut client = Client::over(socket);
-        for _ in 0..2 {
-            client.send(format!("POST / HTTP/1.1\r\nHost: t\r\nContent-Length: {LARGEST}\r\n\r\n")).await;
-            client.send(&body).await;
-            let response = client.response().await;
-            assert_eq!((response.status, response.body.len()), (200, LARGEST), "{:?}", version.version);
-            assert!(response.body == body, "{:?}", version.version);
-        }
-    }
-}
-
-#[tokio::test]
-async fn records_that_come_byte_by_byte_are_put_together() {
-    let authority = Authority::new();
-    let fixture = start(config(tls(&authority)));
-    let (relay, near) = tokio::io::duplex(1 << 20);
-    let address = fixture.address();
-    tokio::spawn(async move {
-        let (mut from_client, mut to_client) = tokio::io::split(relay);
-        let server = TcpStream::connect(address).await.unwrap();
-        server.set_nodelay(true).unwrap();
-        let (mut from_server, mut to_server) = server.into_split();
-        tokio::spawn(async move { tokio::io::copy(&mut from_server, &mut to_client).await });
-        while let Ok(byte) = from_client.read_u8().await {
-            to_server.write_u8(byte).await.unwrap();
-            tokio::task::yield_now().await;
-        }
-    });
-    let connector = TlsConnector::from(Arc::new(plain_client(&authority)));
-    let socket = connector.connect(ServerName::try_from("talaria.test").unwrap(), near).await.unwrap();
-    let mut client = Client::over(socket);
-    client.send("POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\n\r\nhello").await;
-    client.socket.flush().await.unwrap();
-    assert_eq!(client.response().await.text(), "hello");
 }
 
 #[tokio::test]
@@ -514,87 +399,6 @@ async fn a_pair_that_is_written_half_changes_nothing_until_it_is_whole() {
 
     std::fs::write(authority.file("server.key"), &key).unwrap();
     eventually("the new pair is used", PATIENCE, renewed).await;
-}
-
-#[tokio::test]
-async fn a_record_that_was_tampered_with_ends_its_connection_only() {
-    let authority = Authority::new();
-    let fixture = start(config(tls(&authority)));
-    let mut client = Client::over(fixture.connect(plain_client(&authority)).await.unwrap());
-    client.send(GET).await;
-    assert_eq!(client.response().await.status, 200);
-    let (tcp, _) = client.socket.get_mut();
-    tcp.write_all(&[23, 3, 3, 0, 32]).await.unwrap();
-    tcp.write_all(&[7; 32]).await.unwrap();
-    assert!(client.rest().await.is_empty());
-    assert_eq!(fixture.ask(plain_client(&authority)).await, Ok(200));
-}
-
-thread_local! {
-    /// The server's tasks run on the test's own thread.
-    static PANICS: Cell<usize> = const { Cell::new(0) };
-}
-
-#[tokio::test]
-async fn no_damage_to_what_a_client_sends_makes_a_session_panic() {
-    let ordinary = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        PANICS.set(PANICS.get() + 1);
-        ordinary(info);
-    }));
-    let authority = Authority::new();
-    let fixture = start(config(tls::Config { client_ca: Some(authority.ca()), ..tls(&authority) }));
-    let certificate = authority.issue(&["device"]);
-    let mut answered = 0;
-    for round in 0_usize..240 {
-        let version = if round.is_multiple_of(2) { &TLS13 } else { &TLS12 };
-        let client = authority.client(Some(&certificate), &[version]);
-        let (near, far) = tokio::io::duplex(1 << 16);
-        // Flips a bit, doubles a byte or drops one, ever further into what the client sends.
-        let relaying = tokio::spawn(relay(far, fixture.address(), round * 7, round % 3));
-        let name = ServerName::try_from("talaria.test").unwrap();
-        let asking = async {
-            let socket = TlsConnector::from(Arc::new(client)).connect(name, near).await.ok()?;
-            let mut client = Client::over(socket);
-            client.socket.write_all(GET.as_bytes()).await.ok()?;
-            client.socket.flush().await.ok()?;
-            client.next_response().await
-        };
-        answered += usize::from(
-            tokio::time::timeout(Duration::from_millis(100), asking).await.is_ok_and(|r| r.is_some()),
-        );
-        relaying.abort();
-    }
-    println!("{answered} of 240 damaged connections came as far as an answer");
-    assert_eq!(PANICS.get(), 0);
-    assert_eq!(fixture.ask(authority.client(Some(&certificate), &[&TLS13])).await, Ok(200));
-}
-
-/// Passes bytes between a client and the server, with one byte of the client's damaged.
-async fn relay(client: tokio::io::DuplexStream, server: SocketAddr, at: usize, damage: usize) {
-    let server = TcpStream::connect(server).await.unwrap();
-    server.set_nodelay(true).unwrap();
-    let (mut from_server, mut to_server) = server.into_split();
-    let (mut from_client, mut to_client) = tokio::io::split(client);
-    let upward = async {
-        let (mut passed, mut buffer) = (0, Vec::new());
-        while from_client.read_buf(&mut buffer).await.is_ok_and(|count| count > 0) {
-            let count = buffer.len();
-            if (passed..passed + count).contains(&at) {
-                match damage {
-                    0 => buffer[at - passed] ^= 0x10,
-                    1 => buffer.insert(at - passed, 0x17),
-                    _ => drop(buffer.remove(at - passed)),
-                }
-            }
-            passed += count;
-            if to_server.write_all(&buffer).await.is_err() {
-                return;
-            }
-            buffer.clear();
-        }
-    };
-    tokio::join!(upward, async { drop(tokio::io::copy(&mut from_server, &mut to_client).await) });
 }
 
 #[test]

@@ -7,10 +7,6 @@ use crate::reading::tree::{self, File};
 
 const MOST_LINES: usize = 450;
 
-/// Files that are longer, with the reason.
-const LONGER: &[(&str, &str)] =
-    &[("crates/talaria/tests/it/tls.rs", "a table of clients and certificates, and what becomes of each")];
-
 /// Names that say nothing: whatever is put there has a name of its own.
 const EMPTY_NAMES: &[&str] = &["util", "utils", "common", "helper", "helpers", "misc", "shared", "stuff"];
 
@@ -37,20 +33,9 @@ fn no_file_is_too_long_to_be_read_at_once() -> Result<(), Findings> {
     let mut findings = Findings::of("file length");
     for file in tree::files().iter().filter(|file| file.is_rust()) {
         let lines = file.text.lines().count();
-        let reason = LONGER.iter().find(|(path, _)| *path == file.path);
-        match reason {
-            None if lines > MOST_LINES => {
-                findings.add(
-                    &file.path,
-                    lines,
-                    format!("{lines} lines, at most {MOST_LINES}: split it by concept"),
-                );
-            }
-            Some((_, reason)) if lines <= MOST_LINES => {
-                let what = format!("no longer than {MOST_LINES} lines: remove it from the list ({reason})");
-                findings.add(&file.path, lines, what);
-            }
-            _ => {}
+        if lines > MOST_LINES {
+            let what = format!("{lines} lines, at most {MOST_LINES}: split it by concept");
+            findings.add(&file.path, lines, what);
         }
     }
     findings.outcome()
